@@ -1,0 +1,190 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
+)
+
+// How long credentials are asked for and kept.
+const (
+	// retrieveTimeout ends one retrieval: an SSO or STS call with its retries,
+	// or a credential_process (whose own limit in the SDK is a minute).
+	retrieveTimeout = time.Minute
+
+	// renewBefore is how long before their end credentials are renewed. A token
+	// must find them valid when the database checks it, which a tunnel and a
+	// paused Aurora can put off by many seconds.
+	renewBefore = time.Minute
+
+	// lastMoment is when credentials that could not be had any fresher count as
+	// expired.
+	lastMoment = 5 * time.Second
+
+	// rereadAfter is how long keys from a shared file are kept, less lastMoment.
+	// The file may hold temporary keys without saying until when, and be replaced
+	// by a tool that renews them.
+	rereadAfter = 30 * time.Second
+)
+
+// Profiles holds the configuration of each profile in use, so that all targets
+// of a profile share one credentials cache: a burst of logins makes one
+// retrieval. Failures are not kept. The zero value is ready.
+type Profiles struct {
+	mu     sync.Mutex
+	loaded map[string]aws.Config // by the name asked for; "" is the SDK's own choice
+}
+
+// Config returns the configuration of profile, which is read on first use. An
+// empty profile is the SDK's own choice: keys in the environment, AWS_PROFILE,
+// the default profile. A region that is not empty replaces the profile's.
+//
+// Credentials are not retrieved yet, but a profile that does not exist, cannot
+// be read or wants an MFA code is a *CredentialsError here.
+func (p *Profiles) Config(ctx context.Context, profile, region string) (aws.Config, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cfg, ok := p.loaded[profile]
+	if !ok {
+		var err error
+		if cfg, err = load(ctx, profile, region); err != nil {
+			return aws.Config{}, err
+		}
+		if p.loaded == nil {
+			p.loaded = make(map[string]aws.Config)
+		}
+		p.loaded[profile] = cfg
+	}
+	cfg = cfg.Copy()
+	if region != "" {
+		cfg.Region = region
+	}
+	return cfg, nil
+}
+
+// LoadConfig is Profiles.Config for a caller with one target: its credentials
+// cache is shared with nobody else.
+func LoadConfig(ctx context.Context, profile, region string) (aws.Config, error) {
+	return new(Profiles).Config(ctx, profile, region)
+}
+
+// HTTPClient returns a client that reaches the internet as cfg's AWS calls do:
+// through HTTPS_PROXY, checking servers by AWS_CA_BUNDLE or the system's roots.
+// It has no timeout of its own.
+func HTTPClient(cfg aws.Config) *http.Client {
+	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		built = awshttp.NewBuildableClient()
+	}
+	return &http.Client{Transport: built.GetTransport()}
+}
+
+// StaleEnvironment returns a warning when profile leads to temporary keys in the
+// environment, which nothing can refresh, and "" otherwise.
+func StaleEnvironment(profile string) string {
+	if !environmentKeys(profile) || os.Getenv("AWS_SESSION_TOKEN") == "" {
+		return ""
+	}
+	if named := os.Getenv("AWS_PROFILE"); named != "" {
+		return "temporary keys in the environment (AWS_SESSION_TOKEN) go before AWS_PROFILE=" + named + " and cannot be refreshed"
+	}
+	return "temporary keys in the environment (AWS_SESSION_TOKEN) cannot be refreshed when they expire"
+}
+
+func load(ctx context.Context, profile, region string) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, loadOptions(profile, "")...)
+	if err != nil {
+		return aws.Config{}, newCredentialsError(profile, nil, orBroken(reasonOf(err)), err)
+	}
+	cfg.Credentials = aws.NewCredentialsCache(&provider{profile: profile, region: region}, func(o *aws.CredentialsCacheOptions) {
+		o.ExpiryWindow = renewBefore
+	})
+	return cfg, nil
+}
+
+// orBroken: what fails while files are read, and is nothing known, is the files.
+func orBroken(r reason) reason {
+	if r == reasonOther {
+		return reasonBroken
+	}
+	return r
+}
+
+// provider retrieves the credentials of a profile by going through the SDK's
+// chain from the start each time, files included: a login, an edited profile or
+// replaced keys are seen at once. It is used beneath an aws.CredentialsCache,
+// which makes retrievals single.
+type provider struct {
+	profile string
+	region  string // for STS, when the profile has none
+}
+
+// loadOptions are the SDK's settings. Its warnings (IMDSv1 is used, a region was
+// not set) are left out: they would go to stderr past our log.
+func loadOptions(profile, defaultRegion string) []func(*config.LoadOptions) error {
+	return []func(*config.LoadOptions) error{
+		config.WithSharedConfigProfile(profile),
+		config.WithDefaultRegion(defaultRegion),
+		config.WithLogger(logging.Nop{}),
+	}
+}
+
+// Retrieve implements aws.CredentialsProvider. Errors are *CredentialsError.
+func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, retrieveTimeout)
+	defer cancel()
+	cfg, err := config.LoadDefaultConfig(ctx, loadOptions(p.profile, p.region)...)
+	if err != nil {
+		return aws.Credentials{}, newCredentialsError(p.profile, nil, orBroken(reasonOf(err)), err)
+	}
+	creds, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, newCredentialsError(p.profile, sharedConfig(cfg), reasonOf(err), err)
+	}
+	if !creds.CanExpire && strings.HasPrefix(creds.Source, "SharedConfigCredentials") {
+		creds.CanExpire, creds.Expires = true, time.Now().Add(rereadAfter)
+	}
+	return creds, nil
+}
+
+// AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy: early
+// renewal, except for credentials that are short-lived when they arrive, which
+// serve to their last moment.
+func (p *provider) AdjustExpiresBy(creds aws.Credentials, by time.Duration) (aws.Credentials, error) {
+	if early := creds.Expires.Add(by); early.After(time.Now()) {
+		creds.Expires = early
+	} else {
+		creds.Expires = creds.Expires.Add(-lastMoment)
+	}
+	return creds, nil
+}
+
+// sharedConfig returns the profile that cfg was loaded from, nil when it came
+// from the environment alone.
+func sharedConfig(cfg aws.Config) *config.SharedConfig {
+	for _, source := range cfg.ConfigSources {
+		if s, ok := source.(config.SharedConfig); ok {
+			return &s
+		}
+	}
+	return nil
+}
+
+// profileOf returns the name of the profile that cfg's credentials come from, as
+// it was asked for.
+func profileOf(cfg aws.Config) string {
+	for _, source := range cfg.ConfigSources {
+		if o, ok := source.(config.LoadOptions); ok {
+			return o.SharedConfigProfile
+		}
+	}
+	return ""
+}

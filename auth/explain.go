@@ -1,0 +1,201 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Explain turns the error of an AWS call made with a profile's credentials into
+// a *CredentialsError when the credentials are to blame, and returns every other
+// error, nil among them, as it is.
+func Explain(profile string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if known, ok := errors.AsType[*CredentialsError](err); ok {
+		return known
+	}
+	switch r := reasonOf(err); r {
+	case reasonOther, reasonSlow: // a call that ran out of time had its credentials
+		return err
+	default:
+		return newCredentialsError(profile, nil, r, err)
+	}
+}
+
+// newCredentialsError describes err, which came while credentials of profile
+// were retrieved or used. shared may be nil.
+func newCredentialsError(profile string, shared *config.SharedConfig, r reason, err error) *CredentialsError {
+	e := &CredentialsError{Err: withoutOutput(err), reason: r}
+	if r == reasonNoProfile || !environmentKeys(profile) {
+		e.Profile = effectiveProfile(profile)
+	}
+	e.login = e.Profile
+	for s := shared; s != nil; s = s.Source {
+		if s.SSOStartURL != "" || s.SSOSessionName != "" || s.LoginSession != "" {
+			e.login = s.Profile
+		}
+	}
+	return e
+}
+
+// reasonOf sorts an SDK error. The SDK has types for some failures and only
+// words for others; the words are pinned by tests that run the SDK.
+func reasonOf(err error) reason {
+	if brokenConfig(err) { // may wrap the next: a source_profile that does not exist
+		return reasonBroken
+	}
+	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return reasonNoProfile
+	}
+	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
+		return reasonMFA
+	}
+	if _, ok := errors.AsType[*credentials.StaticCredentialsEmptyError](err); ok {
+		return reasonNone
+	}
+	if _, ok := errors.AsType[*processcreds.ProviderError](err); ok {
+		return reasonProcess
+	}
+	if r := reasonOfCall(err); r != reasonOther {
+		return r
+	}
+	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
+		return reasonSSO
+	}
+	// Files of `aws sso login` (with an sso-session) and `aws login` that are
+	// missing, unreadable or too old: the SDK has no types for these.
+	switch text := err.Error(); {
+	case strings.Contains(text, "cached SSO token"):
+		return reasonSSO
+	case strings.Contains(text, "load login token"), strings.Contains(text, "validate login token"):
+		return reasonLogin
+	case strings.Contains(text, "create oauth2 token"): // refused, but not by the API's own error
+		return reasonLogin
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return reasonSlow
+	}
+	return reasonOther
+}
+
+func brokenConfig(err error) bool {
+	_, load := errors.AsType[config.SharedConfigLoadError](err)
+	_, role := errors.AsType[config.SharedConfigAssumeRoleError](err)
+	_, arn := errors.AsType[config.CredentialRequiresARNError](err)
+	return load || role || arn
+}
+
+// reasonOfCall sorts the failure of a call to STS, SSO, the sign-in service or
+// instance metadata, or of any AWS call made with the credentials.
+func reasonOfCall(err error) reason {
+	op, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok {
+		return reasonOther
+	}
+	// The innermost operation failed; an outer one only wanted its credentials.
+	for {
+		inner, ok := errors.AsType[*smithy.OperationError](op.Err)
+		if !ok {
+			break
+		}
+		op = inner
+	}
+	if op.Service() == "ec2imds" {
+		return reasonNone // the last place the chain looks: nothing came before
+	}
+	api, ok := errors.AsType[smithy.APIError](op.Err)
+	if !ok {
+		return unreachable(op)
+	}
+	switch op.Service() {
+	case "SSO":
+		if api.ErrorCode() == "UnauthorizedException" {
+			return reasonSSO
+		}
+		if api.ErrorCode() == "ForbiddenException" {
+			return reasonSSORole
+		}
+	case "SSO OIDC":
+		return reasonSSO
+	case "Signin":
+		return reasonLogin
+	}
+	switch api.ErrorCode() {
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
+		return reasonExpired
+	case "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken":
+		return reasonRefused
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed":
+		return reasonClock
+	}
+	if strings.HasPrefix(op.Operation(), "AssumeRole") {
+		return reasonAssumeRole
+	}
+	return reasonOther
+}
+
+// unreachable tells an answer that never came. Only services that give
+// credentials count: for others the caller knows better what it means.
+func unreachable(op *smithy.OperationError) reason {
+	switch op.Service() {
+	case "SSO", "SSO OIDC", "Signin":
+	case "STS":
+		if !strings.HasPrefix(op.Operation(), "AssumeRole") {
+			return reasonOther
+		}
+	default:
+		return reasonOther
+	}
+	if _, ok := errors.AsType[*smithyhttp.RequestSendError](op.Err); ok {
+		return reasonUnreachable
+	}
+	return reasonOther
+}
+
+// withoutOutput replaces the error of a credential_process, which repeats what
+// the process printed, and that may be a key.
+func withoutOutput(err error) error {
+	if _, ok := errors.AsType[*processcreds.ProviderError](err); !ok {
+		return err
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return fmt.Errorf("credential_process: %s", exit.ProcessState)
+	}
+	if execErr, ok := errors.AsType[*exec.Error](err); ok {
+		return fmt.Errorf("credential_process: %w", execErr)
+	}
+	if strings.Contains(err.Error(), "timed out") {
+		return errors.New("credential_process: timed out")
+	}
+	return errors.New("credential_process: its output is not the JSON that the SDK expects")
+}
+
+// effectiveProfile is the profile that the SDK reads for the given name.
+func effectiveProfile(profile string) string {
+	for _, p := range []string{profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE")} {
+		if p != "" {
+			return p
+		}
+	}
+	return config.DefaultSharedConfigProfile
+}
+
+// environmentKeys says whether the SDK takes keys from the environment: they go
+// before AWS_PROFILE, but not before a profile named to us.
+func environmentKeys(profile string) bool {
+	return profile == "" &&
+		(os.Getenv("AWS_ACCESS_KEY_ID") != "" || os.Getenv("AWS_ACCESS_KEY") != "") &&
+		(os.Getenv("AWS_SECRET_ACCESS_KEY") != "" || os.Getenv("AWS_SECRET_KEY") != "")
+}

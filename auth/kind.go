@@ -1,0 +1,194 @@
+package auth
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Kind is what an endpoint's name says about it. The zero value is KindOther.
+type Kind int
+
+const (
+	KindOther         Kind = iota // not a name of a known form: a CNAME, an address
+	KindInstance                  // one RDS or Aurora instance
+	KindCluster                   // a cluster's writer
+	KindClusterReader             // a cluster's readers
+	KindClusterCustom             // a custom endpoint of a cluster
+	KindShardGroup                // Aurora Limitless
+	KindGlobal                    // the writer of a global database; the name holds no region
+	KindProxy                     // RDS Proxy
+	KindDSQL                      // Aurora DSQL
+	KindRedshift                  // Redshift, provisioned or serverless
+)
+
+var kindNames = [...]string{
+	"other", "instance", "cluster", "cluster reader", "cluster custom endpoint",
+	"shard group", "global", "RDS Proxy", "DSQL", "Redshift",
+}
+
+// String returns a word for people: "instance", "RDS Proxy".
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return "kind " + strconv.Itoa(int(k))
+	}
+	return kindNames[k]
+}
+
+// usesRDSRoots says whether servers of this kind hold certificates of the RDS
+// authorities, and of no other.
+func (k Kind) usesRDSRoots() bool {
+	switch k {
+	case KindInstance, KindCluster, KindClusterReader, KindClusterCustom, KindShardGroup, KindGlobal:
+		return true
+	}
+	return false
+}
+
+// suffixes are the DNS suffixes of the partitions. None is the end of another
+// at a dot, so their order does not matter.
+//
+// Source: botocore data/partitions.json; the .au and .uk ones from the AWS JDBC
+// wrapper, whose partition names are not published.
+var suffixes = []struct{ dns, partition string }{
+	{"amazonaws.com", "aws"}, // also aws-us-gov, told by the region
+	{"amazonaws.com.cn", "aws-cn"},
+	{"amazonaws.eu", "aws-eusc"},
+	{"amazonaws.au", ""},
+	{"amazonaws.uk", ""},
+	{"c2s.ic.gov", "aws-iso"},
+	{"sc2s.sgov.gov", "aws-iso-b"},
+	{"cloud.adc-e.uk", "aws-iso-e"},
+	{"csp.hci.ic.gov", "aws-iso-f"},
+	{"on.aws", "aws"}, // DSQL
+}
+
+// regionPattern is the shape of a region's name, with the prefixes of all
+// partitions: us-east-1, us-gov-west-1, us-isob-east-1, eusc-de-east-1.
+var regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+
+// regionPartition tells the partition from a region's name; "aws" when the name
+// belongs to no other.
+func regionPartition(region string) string {
+	for _, p := range []struct{ prefix, partition string }{
+		{"us-gov-", "aws-us-gov"},
+		{"cn-", "aws-cn"},
+		{"eusc-", "aws-eusc"},
+		{"us-iso-", "aws-iso"},
+		{"us-isob-", "aws-iso-b"},
+		{"eu-isoe-", "aws-iso-e"},
+		{"us-isof-", "aws-iso-f"},
+	} {
+		if strings.HasPrefix(region, p.prefix) {
+			return p.partition
+		}
+	}
+	return "aws"
+}
+
+// classify tells kind, region and partition from a clean host name.
+func classify(host string) Endpoint {
+	other := Endpoint{Host: host}
+	for _, s := range suffixes {
+		if rest, ok := strings.CutSuffix(host, "."+s.dns); ok {
+			service, region, name := splitService(strings.Split(rest, "."))
+			kind := kindOf(service, name, region)
+			if region == "global" {
+				region = ""
+			}
+			if service == "" || region == "" && kind != KindGlobal {
+				return other
+			}
+			e := Endpoint{Host: host, Region: region, Partition: s.partition, Kind: kind}
+			if e.Partition == "aws" && region != "" {
+				e.Partition = regionPartition(region)
+			}
+			return e
+		}
+	}
+	return other
+}
+
+// splitService parts the labels before the partition's suffix into service,
+// region and the rest. Commercial names have the region before the service;
+// China, GovCloud and the isolated partitions have both orders.
+func splitService(labels []string) (service, region string, name []string) {
+	n := len(labels)
+	if n < 3 {
+		return "", "", nil
+	}
+	last, before := labels[n-1], labels[n-2]
+	switch {
+	case isService(last) && isRegion(before):
+		return last, before, labels[:n-2]
+	case isService(before) && isRegion(last):
+		return before, last, labels[:n-2]
+	}
+	return "", "", nil
+}
+
+func isRegion(label string) bool { return label == "global" || regionPattern.MatchString(label) }
+
+// isService knows the services with databases that speak PostgreSQL. rds-preview
+// is the preview environment; dsql-… names a PrivateLink cell of DSQL.
+func isService(label string) bool {
+	switch label {
+	case "rds", "rds-fips", "rds-preview", "redshift", "redshift-fips", "redshift-serverless", "dsql":
+		return true
+	}
+	return strings.HasPrefix(label, "dsql-")
+}
+
+// rdsPrefixes mark the label before the region, the longer before its own
+// beginning.
+//
+// Source: AWS JDBC wrapper, util/RdsUtils.java.
+var rdsPrefixes = []struct {
+	prefix string
+	kind   Kind
+}{
+	{"cluster-ro-", KindClusterReader},
+	{"cluster-custom-", KindClusterCustom},
+	{"cluster-", KindCluster},
+	{"shardgrp-", KindShardGroup},
+	{"proxy-", KindProxy},
+}
+
+// kindOf tells the kind from the labels before service and region.
+func kindOf(service string, name []string, region string) Kind {
+	switch {
+	case service == "":
+		return KindOther
+	case strings.HasPrefix(service, "dsql"):
+		if len(name) == 1 && region != "global" {
+			return KindDSQL
+		}
+		return KindOther
+	case strings.HasPrefix(service, "redshift"):
+		if len(name) == 2 && region != "global" {
+			return KindRedshift
+		}
+		return KindOther
+	}
+	if len(name) == 3 && name[1] == "endpoint" && strings.HasPrefix(name[2], "proxy-") && region != "global" {
+		return KindProxy
+	}
+	if len(name) != 2 {
+		return KindOther
+	}
+	if region == "global" {
+		if strings.HasPrefix(name[1], "global-") {
+			return KindGlobal
+		}
+		return KindOther
+	}
+	for _, p := range rdsPrefixes {
+		if strings.HasPrefix(name[1], p.prefix) {
+			return p.kind
+		}
+	}
+	if strings.ContainsAny(name[1], "-_") {
+		return KindOther // a prefix of a kind that is not known yet
+	}
+	return KindInstance
+}

@@ -1,0 +1,270 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// When a region's bundle is fetched, and how much of it is read.
+const (
+	fetchTimeout   = 15 * time.Second // within a login's patience
+	fetchAfterFail = time.Minute      // no request sooner than this after one that failed
+	fetchAgain     = time.Hour        // nor after one that came but did not help
+	maxBundle      = 1 << 20          // bytes; the global bundle has 165 kB, a region's has 5
+)
+
+// bundle is what is known of a region's own roots.
+type bundle struct {
+	certs    []*x509.Certificate // fetched in this process or read from the cache
+	nextTry  time.Time           // no fetch before
+	fetching chan struct{}       // closed when the fetch under way ends; nil when none is
+}
+
+// Refresh is asked after a handshake with e failed with cause. When an unknown
+// authority is to blame and e's kind trusts the RDS roots, it fetches the bundle
+// of e's region from AWS's trust store, and trusts its roots for that region
+// from then on. It reports whether the chain that was refused would now be
+// accepted, so that dialling again makes sense.
+//
+// At most one request per region is under way; other callers wait for it, until
+// ctx ends. A failed request is not repeated for a minute.
+func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) bool {
+	chain := refusedChain(cause)
+	if len(chain) == 0 || !fetchable(e) {
+		return false
+	}
+	for {
+		r.mu.Lock()
+		if verifies(chain, r.poolLocked(e)) { // somebody else's fetch has brought it
+			r.mu.Unlock()
+			return true
+		}
+		b := r.bundleLocked(e.Region)
+		if under := b.fetching; under != nil {
+			r.mu.Unlock()
+			select {
+			case <-under:
+				continue
+			case <-ctx.Done():
+				return false
+			}
+		}
+		if r.http == nil || time.Now().Before(b.nextTry) {
+			r.mu.Unlock()
+			return false
+		}
+		done := make(chan struct{})
+		b.fetching = done
+		r.mu.Unlock()
+
+		certs, err := r.fetch(ctx, e.Region)
+
+		r.mu.Lock()
+		switch {
+		case err == nil:
+			b.certs, b.nextTry = certs, time.Now().Add(fetchAgain)
+			clear(r.pools)
+		case ctx.Err() == nil: // a caller that left says nothing of the trust store
+			b.nextTry = time.Now().Add(fetchAfterFail)
+		}
+		b.fetching = nil
+		close(done)
+		r.mu.Unlock()
+		if err != nil {
+			r.log.Warn("RDS roots not fetched", "region", e.Region, "error", err)
+			return false
+		}
+		r.log.Info("RDS roots fetched", "region", e.Region, "roots", len(certs))
+		r.store(e.Region, certs)
+	}
+}
+
+// refusedChain returns the certificates of a handshake that failed for want of
+// an authority, leaf first; nil for any other error.
+func refusedChain(cause error) []*x509.Certificate {
+	unknown, ok := errors.AsType[x509.UnknownAuthorityError](cause)
+	if !ok {
+		return nil
+	}
+	if refused, ok := errors.AsType[*tls.CertificateVerificationError](cause); ok {
+		return refused.UnverifiedCertificates
+	}
+	if unknown.Cert != nil {
+		return []*x509.Certificate{unknown.Cert}
+	}
+	return nil
+}
+
+func verifies(chain []*x509.Certificate, roots *x509.CertPool) bool {
+	intermediates := x509.NewCertPool()
+	for _, cert := range chain[1:] {
+		intermediates.AddCert(cert)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates})
+	return err == nil
+}
+
+// fetchable says whether AWS publishes a bundle for e that is known to us. The
+// region becomes part of a URL and of a file name, so its shape is checked.
+func fetchable(e Endpoint) bool {
+	return e.Kind.usesRDSRoots() && regionPattern.MatchString(e.Region) && trustStore(e.Region) != ""
+}
+
+// trustStore returns the host that serves a region's bundle, "" when unknown.
+//
+// Source: RDS user guide, UsingWithRDS.SSL.html, in the editions of
+// docs.aws.amazon.com and docs.amazonaws.cn.
+func trustStore(region string) string {
+	switch regionPartition(region) {
+	case "aws":
+		return "truststore.pki.rds.amazonaws.com"
+	case "aws-us-gov":
+		return "truststore.pki.us-gov-west-1.rds.amazonaws.com"
+	case "aws-cn":
+		return "rds-truststore.s3.cn-north-1.amazonaws.com.cn"
+	}
+	return ""
+}
+
+// fetch returns the roots in a region's published bundle.
+func (r *Roots) fetch(ctx context.Context, region string) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	url := fmt.Sprintf("https://%s/%s/%[2]s-bundle.pem", trustStore(region), region)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := r.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: status %d", url, response.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxBundle+1))
+	if err != nil {
+		return nil, fmt.Errorf("GET %s: %w", url, err)
+	}
+	if len(text) > maxBundle {
+		return nil, fmt.Errorf("GET %s: more than %d bytes", url, maxBundle)
+	}
+	certs, err := parseBundle(text)
+	if err != nil {
+		return nil, fmt.Errorf("GET %s: %w", url, err)
+	}
+	return certs, nil
+}
+
+func parseBundle(text []byte) ([]*x509.Certificate, error) {
+	certs, err := parseCertificates(text)
+	if err != nil {
+		return nil, err
+	}
+	if certs = onlyRoots(certs, time.Now()); len(certs) == 0 {
+		return nil, errors.New("no valid root certificates in it")
+	}
+	return certs, nil
+}
+
+// DefaultCacheDir is where fetched bundles are kept for this user: "" when the
+// system has no place for it, as in a container without HOME.
+func DefaultCacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "pgkeyless", "rds-roots")
+}
+
+// bundleLocked returns the bundle of region, at first sight from the cache.
+func (r *Roots) bundleLocked(region string) *bundle {
+	if b, ok := r.regional[region]; ok {
+		return b
+	}
+	b := &bundle{}
+	r.regional[region] = b
+	if r.cacheDir == "" {
+		return b
+	}
+	certs, err := readCached(r.cachePath(region))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.log.Warn("cached RDS roots ignored", "region", region, "error", err)
+	}
+	b.certs = certs
+	return b
+}
+
+func (r *Roots) cachePath(region string) string {
+	return filepath.Join(r.cacheDir, region+"-bundle.pem")
+}
+
+// readCached reads a cached bundle. One that others could have written is not
+// trusted (Windows keeps that in ACLs, which the user's profile inherits).
+func readCached(path string) ([]*x509.Certificate, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("%s can be written by others", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxBundle))
+	if err != nil {
+		return nil, err
+	}
+	certs, err := parseBundle(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return certs, nil
+}
+
+// store caches a fetched bundle, whole or not at all.
+func (r *Roots) store(region string, certs []*x509.Certificate) {
+	if r.cacheDir == "" {
+		return
+	}
+	if err := r.writeCache(region, certs); err != nil {
+		r.log.Warn("RDS roots not cached", "region", region, "error", err)
+	}
+}
+
+func (r *Roots) writeCache(region string, certs []*x509.Certificate) error {
+	if err := os.MkdirAll(r.cacheDir, 0o700); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	for _, cert := range certs {
+		if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}); err != nil {
+			return err
+		}
+	}
+	f, err := os.CreateTemp(r.cacheDir, region+"-*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone already after the rename
+	_, err = f.Write(text.Bytes())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), r.cachePath(region))
+}

@@ -1,0 +1,216 @@
+package auth
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/x509"
+	_ "embed"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The embedded roots, generated and dated; the two sets are never mixed for an
+// endpoint of a known kind.
+var (
+	//go:embed roots-rds.pem
+	rdsPEM []byte
+	//go:embed roots-amazon.pem
+	amazonPEM []byte
+)
+
+// RootsConfig says what is trusted beside the embedded roots. The zero value
+// trusts nothing else and fetches nothing.
+type RootsConfig struct {
+	CAFiles  []string     // PEM files, trusted for endpoints of every kind
+	HTTP     *http.Client // fetches bundles for Refresh, checking AWS by the system's roots; nil: Refresh is off
+	CacheDir string       // keeps fetched bundles over restarts; empty: not kept. See DefaultCacheDir
+	Log      *slog.Logger // nil: no log
+}
+
+// Roots decides which authorities vouch for an endpoint.
+type Roots struct {
+	rds, amazon, extra []*x509.Certificate
+	http               *http.Client
+	cacheDir           string
+	log                *slog.Logger
+
+	mu       sync.Mutex
+	regional map[string]*bundle // by region
+	pools    map[poolKey]*x509.CertPool
+}
+
+type poolKey struct {
+	rds, amazon bool
+	region      string // whose fetched bundle is in the pool
+}
+
+// NewRoots parses the embedded roots and reads the CA files. A file that cannot
+// be read, or holds no certificate that is valid today, is a *ConfigError.
+func NewRoots(cfg RootsConfig) (*Roots, error) {
+	r := &Roots{
+		log:      cfg.Log,
+		cacheDir: cfg.CacheDir,
+		regional: make(map[string]*bundle),
+		pools:    make(map[poolKey]*x509.CertPool),
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.HTTP != nil {
+		client := *cfg.HTTP
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		r.http = &client
+	}
+	var err error
+	if r.rds, err = parseCertificates(rdsPEM); err != nil {
+		return nil, fmt.Errorf("embedded RDS roots: %w", err)
+	}
+	if r.amazon, err = parseCertificates(amazonPEM); err != nil {
+		return nil, fmt.Errorf("embedded Amazon Trust roots: %w", err)
+	}
+	for _, path := range cfg.CAFiles {
+		certs, err := readCAFile(path, time.Now())
+		if err != nil {
+			return nil, &ConfigError{Err: fmt.Errorf("ca-file %s: %w", path, err), Help: caFileHelp}
+		}
+		r.extra = append(r.extra, certs...)
+	}
+	return r, nil
+}
+
+// Expiring returns the trusted roots that end before now+within, soonest first.
+func (r *Roots) Expiring(now time.Time, within time.Duration) []*x509.Certificate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sets := [][]*x509.Certificate{r.rds, r.amazon, r.extra}
+	for _, b := range r.regional {
+		sets = append(sets, b.certs)
+	}
+	var ending []*x509.Certificate
+	for _, cert := range slices.Concat(sets...) {
+		if cert.NotAfter.Before(now.Add(within)) && !slices.ContainsFunc(ending, cert.Equal) {
+			ending = append(ending, cert)
+		}
+	}
+	slices.SortFunc(ending, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	return ending
+}
+
+// pool returns the authorities for e: see the table in doc.go. It is never nil,
+// which would mean the system's roots.
+func (r *Roots) pool(e Endpoint) *x509.CertPool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.poolLocked(e)
+}
+
+func (r *Roots) poolLocked(e Endpoint) *x509.CertPool {
+	key := poolKey{rds: e.Kind.usesRDSRoots() || e.Kind == KindOther, amazon: !e.Kind.usesRDSRoots()}
+	if fetchable(e) {
+		key.region = e.Region
+	}
+	if p, ok := r.pools[key]; ok {
+		return p
+	}
+	certs := slices.Clone(r.extra)
+	if key.rds {
+		certs = append(certs, r.rds...)
+	}
+	if key.amazon {
+		certs = append(certs, r.amazon...)
+	}
+	if key.region != "" {
+		certs = append(certs, r.bundleLocked(key.region).certs...)
+	}
+	p := x509.NewCertPool()
+	for _, cert := range certs {
+		p.AddCert(cert)
+	}
+	r.pools[key] = p
+	return p
+}
+
+const (
+	caFileHelp = "ca-file takes certificates in PEM form (-----BEGIN CERTIFICATE-----); " +
+		"`openssl x509 -inform der -in FILE` converts others"
+	maxCAFile = 8 << 20 // bytes; a system's whole bundle has a quarter of a megabyte
+)
+
+func readCAFile(path string, now time.Time) ([]*x509.Certificate, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxCAFile+1))
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if len(text) > maxCAFile {
+		return nil, fmt.Errorf("larger than %d MiB", maxCAFile>>20)
+	}
+	certs, err := parseCertificates(text)
+	if err != nil {
+		return nil, err
+	}
+	last := slices.MaxFunc(certs, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	if last.NotAfter.Before(now) {
+		return nil, fmt.Errorf("its certificates have expired, the last on %s", last.NotAfter.Format(time.DateOnly))
+	}
+	return certs, nil
+}
+
+// withoutPath drops the path from a file error whose caller has named it.
+func withoutPath(err error) error {
+	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}
+
+// parseCertificates returns the certificates in PEM text, at least one. Other
+// blocks, text between, and certificates that Go refuses are skipped: a large
+// bundle may well have an odd one.
+func parseCertificates(text []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	var refused error
+	for rest := text; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			refused = cmp.Or(refused, err)
+			continue
+		}
+		certs = append(certs, cert)
+	}
+	switch {
+	case len(certs) > 0:
+		return certs, nil
+	case refused != nil:
+		return nil, refused
+	}
+	return nil, errors.New("no certificates in it")
+}
+
+// onlyRoots keeps self-signed CA certificates that have not expired: bundles also
+// hold intermediates, which servers send themselves.
+func onlyRoots(certs []*x509.Certificate, now time.Time) []*x509.Certificate {
+	return slices.DeleteFunc(certs, func(c *x509.Certificate) bool {
+		return !c.IsCA || !c.BasicConstraintsValid || now.After(c.NotAfter) ||
+			!bytes.Equal(c.RawSubject, c.RawIssuer) || c.CheckSignatureFrom(c) != nil
+	})
+}
