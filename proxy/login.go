@@ -1,0 +1,286 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+const (
+	// maxAuthBody bounds a message before AuthenticationOk; an ErrorResponse
+	// or a NoticeResponse is the longest there.
+	maxAuthBody = 64 << 10
+	// maxAuthMessages bounds how many of them there are: a negotiation, a
+	// request for the password, AuthenticationOk, and notices.
+	maxAuthMessages = 64
+	// maxLoginBody bounds a message between AuthenticationOk and ReadyForQuery.
+	maxLoginBody = 1 << 20
+	// flushSize is how much of them is gathered for one write.
+	flushSize = 32 << 10
+)
+
+// authRequests names the ways to log in that an authentication request asks
+// for, by its code. Only a clear-text password can be answered with a token.
+//
+// Source: PostgreSQL 18 docs, protocol-message-formats.html.
+var authRequests = map[uint32]string{
+	2:  "Kerberos V5",
+	5:  "an MD5 password",
+	7:  "GSSAPI",
+	9:  "SSPI",
+	10: "a SCRAM password",
+}
+
+const (
+	authOK        = 0
+	authClearText = 3
+)
+
+// login is one login at a database, message by message.
+type login struct {
+	client io.Writer
+	server io.ReadWriter // inside verified TLS
+	in     messages      // reads from server
+	user   string        // database user
+	route  *Route
+	// key is told the body of each BackendKeyData before the client gets it.
+	key func(pid uint32, secret []byte)
+	// last is the fatal ErrorResponse that came after AuthenticationOk.
+	last *refusal
+}
+
+// refusal is an ErrorResponse of the database that ends a login. packet is what
+// the client is still to be sent: the database's own fields, and what advice
+// adds; empty when the client has it already.
+type refusal struct {
+	packet                    []byte
+	code, message, told, help string
+}
+
+func (r *refusal) Error() string    { return printable(r.message) }
+func (r *refusal) SQLState() string { return r.code }
+func (r *refusal) Detail() string   { return r.told }
+func (r *refusal) Hint() string     { return r.help }
+
+// run sends the StartupMessage m and returns after ReadyForQuery has reached
+// the client, with every byte read behind it. The token is asked for when the
+// database wants it.
+//
+// Before AuthenticationOk the client gets NegotiateProtocolVersion only, since
+// drivers do not expect anything else there: notices follow AuthenticationOk.
+// From AuthenticationOk on it gets every byte as it came.
+func (l *login) run(ctx context.Context, m startupMessage) error {
+	if _, err := l.server.Write(m.encode()); err != nil {
+		return l.lost(err)
+	}
+	first, err := l.authenticate(ctx)
+	if err != nil {
+		return err
+	}
+	return l.forward(first)
+}
+
+// authenticate goes on until AuthenticationOk, and returns what the client is
+// to be sent first.
+func (l *login) authenticate(ctx context.Context) ([]byte, error) {
+	var notices []byte
+	var answered bool
+	for range maxAuthMessages {
+		msg, err := l.in.next(maxAuthBody)
+		if err != nil {
+			return nil, l.lost(err)
+		}
+		body := msg[headLen:]
+		switch msg[0] {
+		case 'v': // NegotiateProtocolVersion
+			if err := l.send(msg); err != nil {
+				return nil, err
+			}
+		case 'N': // NoticeResponse
+			notices = append(notices, msg...)
+		case 'E': // ErrorResponse
+			return nil, l.refused(body)
+		case 'R': // authentication request
+			if len(body) < 4 {
+				return nil, l.unexpected(msg)
+			}
+			switch request := binary.BigEndian.Uint32(body); {
+			case request == authOK:
+				return slices.Concat(msg, notices), nil
+			case request == authClearText && !answered:
+				answered = true
+				if err := l.password(ctx); err != nil {
+					return nil, err
+				}
+			case request == authClearText:
+				return nil, l.unexpected(msg)
+			default:
+				return nil, l.cannot(request)
+			}
+		default:
+			return nil, l.unexpected(msg)
+		}
+	}
+	return nil, &failure{state: stateRejected, what: l.route.Name + " does not finish authentication"}
+}
+
+// password answers a request for a clear-text password with a fresh token.
+func (l *login) password(ctx context.Context) error {
+	secret, err := l.route.Tokens.Token(ctx, l.user)
+	if err != nil {
+		return &failure{
+			state:  stateInvalidLogin,
+			what:   fmt.Sprintf("making a login token for user %q", l.user),
+			detail: "for a login at " + l.route.Name,
+			err:    err,
+		}
+	}
+	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
+		return &failure{state: stateInternal, what: "the login token is empty or malformed"}
+	}
+	packet, err := (&pgproto3.PasswordMessage{Password: secret}).Encode(nil)
+	if err != nil {
+		return &failure{state: stateInternal, what: "the login token is too long"}
+	}
+	_, err = l.server.Write(packet)
+	clear(packet)
+	if err != nil {
+		return l.lost(err)
+	}
+	return nil
+}
+
+// forward passes messages on, beginning with out, until ReadyForQuery has been
+// sent. What it had read behind that is sent along.
+func (l *login) forward(out []byte) error {
+	for {
+		if len(out) >= flushSize || !l.in.ready(maxLoginBody) {
+			if err := l.send(out); err != nil {
+				return err
+			}
+			out = out[:0]
+		}
+		msg, err := l.in.next(maxLoginBody)
+		if err != nil {
+			if sent := l.send(out); sent != nil {
+				return sent
+			}
+			if l.last != nil {
+				return l.last
+			}
+			return l.lost(err)
+		}
+		out = append(out, msg...)
+		switch body := msg[headLen:]; msg[0] {
+		case 'K': // BackendKeyData
+			if secret := len(body) - 4; secret >= minCancelKey && secret <= maxCancelKey {
+				l.key(binary.BigEndian.Uint32(body), body[4:])
+			}
+		case 'E': // ErrorResponse, which the client gets as it is
+			if f := errorFields(body); cmp.Or(f['V'], f['S']) == "FATAL" {
+				l.last = &refusal{code: f['C'], message: f['M'], told: f['D'], help: f['H']}
+			}
+		case 'Z': // ReadyForQuery
+			return l.send(append(out, l.in.rest()...))
+		}
+	}
+}
+
+func (l *login) send(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if _, err := l.client.Write(p); err != nil {
+		return clientGone(err)
+	}
+	return nil
+}
+
+// refused makes a refusal from an ErrorResponse's body. When authentication
+// failed and the database gave no DETAIL or HINT, they are added behind its own
+// fields.
+func (l *login) refused(body []byte) error {
+	fields := errorFields(body)
+	r := &refusal{code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
+	if len(body) == 0 || body[len(body)-1] != 0 || len(r.code) != 5 {
+		return &failure{state: stateRejected, what: l.route.Name + " sent a malformed ErrorResponse"}
+	}
+	extra := body[: len(body)-1 : len(body)-1]
+	if help := l.advice(r.code, r.message); help != "" {
+		if r.told == "" {
+			r.told = fmt.Sprintf("tried to log in to %s as user %q with an IAM token", l.route.Name, l.user)
+			extra = append(append(append(extra, 'D'), printable(r.told)...), 0)
+		}
+		if r.help == "" {
+			r.help = help
+			extra = append(append(append(extra, 'H'), printable(help)...), 0)
+		}
+	}
+	r.packet = append([]byte{'E', 0, 0, 0, 0}, extra...)
+	r.packet = append(r.packet, 0)
+	binary.BigEndian.PutUint32(r.packet[1:], uint32(len(r.packet)-1))
+	return r
+}
+
+// advice is the likeliest cause of a failed authentication, or "" for other
+// errors and for those whose text says all.
+func (l *login) advice(code, message string) string {
+	switch {
+	case code == "28P01":
+		return grantHint(l.user)
+	case code == stateInvalidLogin && !strings.Contains(message, "pg_hba.conf"):
+		return fmt.Sprintf("check that IAM authentication is on, that the AWS identity's policy allows "+
+			"rds-db:connect as %q on this database's resource id, and this machine's clock; "+
+			"user names are case-sensitive", l.user)
+	}
+	return ""
+}
+
+// grantHint never recommends rds_iam for the master user: it would lock out
+// everybody who knows its password.
+func grantHint(user string) string {
+	quoted := strings.ReplaceAll(user, `"`, `""`)
+	return fmt.Sprintf(`the user is probably not granted rds_iam: GRANT rds_iam TO "%s" `+
+		`(it can then log in with IAM tokens only; never grant it to the master user)`, quoted)
+}
+
+// cannot explains a request that a token does not answer.
+func (l *login) cannot(request uint32) error {
+	asked, ok := authRequests[request]
+	if !ok {
+		asked = fmt.Sprintf("authentication method %d", request)
+	}
+	return &failure{
+		state:  stateInvalidLogin,
+		what:   fmt.Sprintf("%s asks for %s for user %q, not for an IAM token", l.route.Name, asked, l.user),
+		detail: "a database asks for a clear-text password when the user logs in with IAM tokens",
+		hint:   grantHint(l.user),
+	}
+}
+
+func (l *login) unexpected(msg []byte) error {
+	return &failure{
+		state: stateRejected,
+		what:  fmt.Sprintf("%s sent message %q out of turn during authentication", l.route.Name, msg[0]),
+	}
+}
+
+// lost explains an error of reading from or writing to the database.
+func (l *login) lost(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("connection closed by the other side")
+	}
+	return &failure{
+		state: stateConnectionLost,
+		what:  "logging in to " + l.route.Name,
+		hint:  "try again; if it lasts, see the database's log",
+		err:   err,
+	}
+}

@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// Dialer opens a byte stream to address ("host:port"). *net.Dialer is one.
+//
+// It is called from many goroutines at once and must give up when ctx ends.
+// When an error has a method SQLState, Detail or Hint, the client gets to see
+// what it says.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// TokenSource makes the password for one login as user. It is asked once per
+// login, from many goroutines at once, and the answer is never stored or
+// logged.
+type TokenSource interface {
+	Token(ctx context.Context, user string) (string, error)
+}
+
+// Route is one database with the listeners that lead to it.
+type Route struct {
+	// Name stands for the database in logs and errors: its host as the user
+	// typed it.
+	Name string
+	// Listen holds listeners that are open already, TCP or Unix. The Server
+	// closes them.
+	Listen []net.Listener
+	// Address ("host:port") is what Dialer is asked for.
+	Address string
+	Dialer  Dialer
+	Tokens  TokenSource
+	// TLS makes the client configuration for one handshake. It must verify the
+	// certificate for the database's own name, which must be set as ServerName.
+	TLS func() *tls.Config
+	// RefreshTLS, when not nil, is asked once per login after the database's
+	// certificate came from an unknown authority. True means that TLS now
+	// returns something else and the database is worth another dial.
+	RefreshTLS func(ctx context.Context, cause error) bool
+	// User, when not empty, replaces the client's user in every login; all its
+	// other parameters are kept. A database that the client does not name is
+	// then, by PostgreSQL's rule, this user's.
+	User string
+	// Database is used when the client names none; empty leaves that to
+	// PostgreSQL, which takes the user's name.
+	Database string
+}
+
+// check says what a Route lacks.
+func (r *Route) check() error {
+	switch {
+	case r.Name == "":
+		return errors.New("proxy: a route without a name")
+	case len(r.Listen) == 0:
+		return fmt.Errorf("proxy: route %q: no listener", r.Name)
+	case r.Address == "":
+		return fmt.Errorf("proxy: route %q: no address", r.Name)
+	case r.Dialer == nil || r.Tokens == nil || r.TLS == nil:
+		return fmt.Errorf("proxy: route %q: Dialer, Tokens and TLS must be set", r.Name)
+	case strings.ContainsRune(r.User+r.Database, 0):
+		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
+	}
+	return nil
+}
+
+// rewrite is the StartupMessage that the database gets: the client's, with this
+// Route's user and database where they apply. Version, order, duplicates and
+// everything else stay as they are.
+func (r *Route) rewrite(m startupMessage) startupMessage {
+	params := m.params
+	if r.User != "" {
+		params = with(params, "user", r.User)
+	}
+	if r.Database != "" && m.value("database") == "" {
+		params = with(params, "database", r.Database)
+	}
+	return startupMessage{version: m.version, params: params}
+}
+
+// with returns params with every name set to value, or one added.
+func with(params []param, name, value string) []param {
+	params = slices.Clone(params)
+	found := false
+	for i := range params {
+		if params[i].name == name {
+			params[i].value, found = value, true
+		}
+	}
+	if !found {
+		params = append(params, param{name, value})
+	}
+	return params
+}

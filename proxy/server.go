@@ -1,0 +1,242 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	defaultLoginTimeout = 60 * time.Second
+	defaultLinger       = 5 * time.Second
+)
+
+// Accept errors such as "too many open files" pass: accepting goes on after a
+// wait that doubles between these.
+const (
+	minAcceptWait = 5 * time.Millisecond
+	maxAcceptWait = time.Second
+)
+
+// Config is what a Server is made from. Routes is required.
+type Config struct {
+	Routes []Route
+	// Log gets one line when a client is accepted and one when its session
+	// ends; nil discards them.
+	Log *slog.Logger
+	// LoginTimeout bounds everything between accept and ReadyForQuery. Zero
+	// means 60 s: a paused Aurora Serverless needs 15 s and more to wake.
+	LoginTimeout time.Duration
+	// Linger is how long one side may stay silent after the other has closed,
+	// before its connection is closed too. Zero means 5 s.
+	Linger time.Duration
+	// MaxConnections bounds logged-in sessions and logins at one time; one more
+	// is refused with SQLSTATE 53300. Zero means no bound.
+	MaxConnections int
+}
+
+// Server accepts clients, logs them in to their database and relays. Its
+// methods are safe for concurrent use.
+type Server struct {
+	routes         []Route
+	log            *slog.Logger
+	loginTimeout   time.Duration
+	linger         time.Duration
+	maxConnections int64
+
+	tls      *tls.Config // offered to clients
+	cancels  *cancels
+	buffers  sync.Pool
+	lastID   atomic.Uint64
+	sessions atomic.Int64
+	done     chan struct{} // closed when Serve returns
+
+	mu       sync.Mutex
+	serving  bool
+	stopping bool
+	stop     context.CancelCauseFunc // ends sessions that are not logged in
+	cut      context.CancelCauseFunc // ends everything
+}
+
+// New checks cfg and makes a Server. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	if len(cfg.Routes) == 0 {
+		return nil, errors.New("proxy: no routes")
+	}
+	for i := range cfg.Routes {
+		if err := cfg.Routes[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.LoginTimeout < 0 || cfg.Linger < 0 || cfg.MaxConnections < 0 {
+		return nil, errors.New("proxy: a negative limit")
+	}
+	offered, err := clientTLS(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		routes:         slices.Clone(cfg.Routes),
+		log:            cfg.Log,
+		loginTimeout:   cfg.LoginTimeout,
+		linger:         cfg.Linger,
+		maxConnections: int64(cfg.MaxConnections),
+		tls:            offered,
+		cancels:        newCancels(),
+		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
+		done:           make(chan struct{}),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.loginTimeout == 0 {
+		s.loginTimeout = defaultLoginTimeout
+	}
+	if s.linger == 0 {
+		s.linger = defaultLinger
+	}
+	return s, nil
+}
+
+// Serve accepts clients until Shutdown, and returns nil when the last session
+// has ended. When ctx ends it cuts every session and returns the cause. It may
+// be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	starting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if err := s.begin(stop, cut); err != nil {
+		return err
+	}
+	defer close(s.done)
+
+	var accepting, sessions sync.WaitGroup
+	accepting.Go(func() {
+		<-starting.Done() // every way for accept to end ends starting too
+		s.closeListeners()
+	})
+	for i := range s.routes {
+		route := &s.routes[i]
+		for _, l := range route.Listen {
+			accepting.Go(func() {
+				if err := s.accept(ctx, starting, route, l, &sessions); err != nil {
+					cut(err)
+				}
+			})
+		}
+	}
+	accepting.Wait()
+	sessions.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, errShuttingDown) {
+		return err
+	}
+	return nil
+}
+
+// begin notes how Shutdown ends things. After a Shutdown it does so at once.
+func (s *Server) begin(stop, cut context.CancelCauseFunc) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving {
+		return errors.New("proxy: Serve called twice")
+	}
+	s.serving, s.stop, s.cut = true, stop, cut
+	if s.stopping {
+		stop(errShuttingDown)
+	}
+	return nil
+}
+
+// Shutdown stops accepting, refuses sessions that are not logged in yet, and
+// waits for the others. When ctx ends first they are cut, and it returns the
+// cause of ctx. It returns after Serve's goroutines have ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true
+	serving, stop, cut := s.serving, s.stop, s.cut
+	s.mu.Unlock()
+	if !serving {
+		s.closeListeners()
+		return nil
+	}
+	stop(errShuttingDown)
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		cut(errShuttingDown)
+		<-s.done
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Server) closeListeners() {
+	for i := range s.routes {
+		for _, l := range s.routes[i].Listen {
+			l.Close()
+		}
+	}
+}
+
+// accept starts a session for each client of l. It returns nil once starting
+// has ended, and an error when somebody else closed the listener.
+func (s *Server) accept(ctx, starting context.Context, route *Route, l net.Listener, sessions *sync.WaitGroup) error {
+	wait := minAcceptWait
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = minAcceptWait
+			sessions.Go(func() { s.newSession(route, c).run(ctx, starting) })
+		case starting.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
+		default:
+			s.log.Warn("accepting a client", "route", route.Name, "error", err, "retry_in", wait)
+			select {
+			case <-time.After(wait):
+			case <-starting.Done():
+			}
+			wait = min(2*wait, maxAcceptWait)
+		}
+	}
+}
+
+func (s *Server) newSession(route *Route, c net.Conn) *session {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetKeepAliveConfig(keepAlive)
+	}
+	return &session{
+		server: s,
+		route:  route,
+		log:    s.log.With("session", s.lastID.Add(1), "route", route.Name),
+		client: c,
+		began:  time.Now(),
+	}
+}
+
+// enter counts a session in, or says that there are too many. Cancel requests
+// are not counted: they must get through when nothing else does.
+func (s *Server) enter() error {
+	if n := s.sessions.Add(1); s.maxConnections > 0 && n > s.maxConnections {
+		s.sessions.Add(-1)
+		return &failure{
+			state: stateTooManyConnections,
+			what:  fmt.Sprintf("too many connections: the proxy is limited to %d", s.maxConnections),
+			hint:  "close another client, or raise the proxy's limit",
+		}
+	}
+	return nil
+}
+
+// leave counts a session out.
+func (s *Server) leave() { s.sessions.Add(-1) }

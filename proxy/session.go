@@ -1,0 +1,233 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+const (
+	// farewell bounds the time that last words may take to reach a client:
+	// writing them, and waiting until it has closed. A conn closed with bytes
+	// unread would reset, and some systems then drop what the peer has not
+	// read yet.
+	farewell = time.Second
+	// maxFarewell bounds how much of what a client still sends is read then.
+	maxFarewell = 64 << 10
+)
+
+// keepAlive finds clients that are gone without a word: after 30 s of silence,
+// six probes 10 s apart.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6}
+
+// session is one client connection, accept to close. It is used by one
+// goroutine.
+type session struct {
+	server *Server
+	route  *Route
+	log    *slog.Logger
+	client net.Conn // replaced by its TLS
+	began  time.Time
+
+	wants  startupMessage // what the database is sent
+	named  bool           // wants is there, and logged
+	counts bool           // among the Server's sessions
+	forget []func()       // takes out the cancel keys that were noted
+}
+
+// run serves the client until it is done with. starting ends when sessions that
+// are not logged in must go, ctx when all must.
+func (s *session) run(ctx, starting context.Context) {
+	defer s.close(ctx)
+	limit := s.server.loginTimeout
+	login, gone := context.WithCancelCause(starting)
+	defer gone(nil)
+	login, stop := context.WithTimeoutCause(login, limit, overdue{limit: limit})
+	defer stop()
+
+	release := interrupt(login, s.client)
+	up, early, err := s.start(login, gone)
+	release()
+	switch {
+	case err != nil:
+		s.refuse(err, ended(login, err))
+	case up != nil:
+		stop() // its timer would outlast the login
+		s.relay(ctx, up, early)
+	}
+}
+
+// start goes through everything before the relay. A nil upstream without an
+// error was a CancelRequest, which is done with.
+func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, early []byte, err error) {
+	client, wanted, err := greet(s.client, s.offered())
+	s.client = client
+	if err != nil {
+		return nil, nil, err
+	}
+	m, ok := wanted.(startupMessage)
+	if !ok {
+		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
+		return nil, nil, nil
+	}
+	s.wants, s.named = s.route.rewrite(m), true
+	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
+		"application_name", s.wants.value("application_name"))
+	if s.wants.value("user") == "" {
+		return nil, nil, errNoUser
+	}
+	if err := s.server.enter(); err != nil {
+		return nil, nil, err
+	}
+	s.counts = true
+
+	watch := watchClient(s.client, gone)
+	up, err = s.logIn(ctx)
+	return up, watch.stop(), err
+}
+
+// offered is the TLS that clients are offered. On a Unix socket it is nil: like
+// PostgreSQL, the proxy has none there.
+func (s *session) offered() *tls.Config {
+	if s.client.LocalAddr().Network() == "unix" {
+		return nil
+	}
+	return s.server.tls
+}
+
+// logIn connects to the database and goes on until ReadyForQuery has been sent.
+// A key that the client is told is noted before the client can use it.
+func (s *session) logIn(ctx context.Context) (*upstream, error) {
+	up, err := s.route.open(ctx, s.route.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer interrupt(ctx, up.raw)()
+	l := &login{
+		client: s.client,
+		server: up,
+		in:     messages{r: up},
+		user:   s.wants.value("user"),
+		route:  s.route,
+		key: func(pid uint32, secret []byte) {
+			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
+		},
+	}
+	if err := l.run(ctx, s.wants); err != nil {
+		up.raw.Close()
+		return nil, err
+	}
+	s.log.Debug("logged in", "duration", time.Since(s.began))
+	return up, nil
+}
+
+// relay carries bytes until both sides have ended, and logs how.
+func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
+	r := &relay{client: s.client, server: up, linger: s.server.linger, buffers: &s.server.buffers}
+	r.run(ctx, early)
+	up.Close()
+	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)
+	if r.err != nil {
+		attrs = append(attrs, slog.Any("error", r.err))
+	}
+	if r.reason == reasonDatabaseLost {
+		level = slog.LevelWarn
+	}
+	s.record(level, "session ended", attrs)
+}
+
+// cancel forwards a CancelRequest to where its key came from. The client is
+// told nothing, whatever happens; one that left goes on being served.
+func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
+	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
+	if key == nil {
+		s.log.Debug("cancel request with an unknown key")
+		return
+	}
+	if err := s.server.cancels.forward(ctx, key, request); err != nil {
+		s.log.Warn("cancel request not delivered", "error", ended(ctx, err))
+		return
+	}
+	s.log.Debug("cancel request delivered", "duration", time.Since(s.began))
+}
+
+// refuse tells the client, and the log, why there is no login. err is what went
+// wrong and why its cause, which is what people get to see.
+func (s *session) refuse(err, why error) {
+	var quiet *silent
+	left := errors.Is(why, errClientGone)
+	if !left && !errors.As(err, &quiet) {
+		s.say(why)
+	}
+	told := []slog.Attr{slog.Any("error", why)}
+	if !left {
+		told = append(told, slog.String("sqlstate", state(why)),
+			slog.String("detail", detail(why)), slog.String("hint", hint(why)))
+	}
+	switch {
+	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
+		s.record(slog.LevelDebug, "client did not start a session", told)
+	case !s.named:
+		s.record(slog.LevelInfo, "client did not start a session", told)
+	case left:
+		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonClientLeft, 0, 0), told...))
+	default:
+		s.record(severity(why), "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
+	}
+}
+
+func (s *session) record(level slog.Level, msg string, attrs []slog.Attr) {
+	s.log.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+// say sends the ErrorResponse for why. Its own errors change nothing any more.
+func (s *session) say(why error) {
+	var packet []byte
+	var said *refusal
+	if errors.As(why, &said) {
+		packet = said.packet
+	} else {
+		fallback := ""
+		if s.named {
+			fallback = fmt.Sprintf("login at %s as user %q", s.route.Name, s.wants.value("user"))
+		}
+		packet, _ = response(why, fallback).Encode(nil)
+	}
+	s.client.SetWriteDeadline(time.Now().Add(farewell))
+	s.client.Write(packet)
+}
+
+// summary is what a session's last line says.
+func (s *session) summary(reason string, up, down int64) []slog.Attr {
+	return []slog.Attr{
+		slog.String("reason", reason),
+		slog.Duration("duration", time.Since(s.began)),
+		slog.Int64("bytes_up", up),
+		slog.Int64("bytes_down", down),
+	}
+}
+
+// close ends the client's connection and lets go of what the session held. The
+// client gets farewell to read its last words, unless ctx has ended.
+func (s *session) close(ctx context.Context) {
+	for _, forget := range s.forget {
+		forget()
+	}
+	if s.counts {
+		s.server.leave()
+	}
+	raw := beneath(s.client)
+	if ctx.Err() == nil {
+		halfClose(s.client)
+		raw.SetReadDeadline(time.Now().Add(farewell))
+		io.Copy(io.Discard, io.LimitReader(raw, maxFarewell))
+	}
+	raw.Close()
+}

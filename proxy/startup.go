@@ -1,0 +1,267 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// maxStartup bounds the body of a packet before login: the server's own limit
+// (MAX_STARTUP_PACKET_LENGTH in its pqcomm.h).
+const maxStartup = 10000
+
+// Codes that stand where a StartupMessage has its protocol version.
+//
+// Source: PostgreSQL 18 docs, protocol-message-formats.html.
+const (
+	codeCancel = 1234<<16 | 5678
+	codeSSL    = 1234<<16 | 5679
+	codeGSSENC = 1234<<16 | 5680
+)
+
+// tlsHandshakeRecord is the first byte of a TLS client hello, and of no packet
+// that fits maxStartup.
+const tlsHandshakeRecord = 0x16
+
+// alpnProtocol is PostgreSQL's name in TLS's protocol negotiation.
+const alpnProtocol = "postgresql"
+
+// startupMessage is a StartupMessage of any 3.x version, as the client wrote
+// it: order and duplicates kept, `_pq_.` options among the parameters.
+type startupMessage struct {
+	version uint32
+	params  []param
+}
+
+type param struct{ name, value string }
+
+// value returns the last value given for name, which is the one PostgreSQL
+// takes.
+func (m startupMessage) value(name string) string {
+	var v string
+	for _, p := range m.params {
+		if p.name == name {
+			v = p.value
+		}
+	}
+	return v
+}
+
+// encode returns the packet, its length first.
+func (m startupMessage) encode() []byte {
+	b := binary.BigEndian.AppendUint32(make([]byte, 4, 256), m.version)
+	for _, p := range m.params {
+		b = append(append(b, p.name...), 0)
+		b = append(append(b, p.value...), 0)
+	}
+	b = append(b, 0)
+	binary.BigEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+// greet answers a client until it has said what it wants: a startupMessage or a
+// *pgproto3.CancelRequest. It returns the conn to go on with, which is another
+// one when the client asked for TLS.
+//
+// With a nil cfg, SSLRequest is answered N and direct TLS refused, as
+// PostgreSQL does on a Unix socket. SSLRequest and GSSENCRequest are taken once
+// each and in either order, but not inside TLS. c is read byte-exactly, so what
+// a client sends in clear behind an SSLRequest lands in the TLS handshake and
+// fails it. Nothing bounds the wait: c must carry a deadline.
+//
+// Source: PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-START-UP;
+// ProcessSSLStartup and ProcessStartupPacket in its backend_startup.c.
+func greet(c net.Conn, cfg *tls.Config) (net.Conn, any, error) {
+	first, err := readFirst(c)
+	if err != nil {
+		return c, nil, err
+	}
+	var tlsDone, sslAsked, gssAsked bool
+	if first == tlsHandshakeRecord {
+		secure, err := acceptDirect(&unreadConn{Conn: c, unread: []byte{first}}, cfg)
+		if err != nil {
+			return c, nil, err
+		}
+		c, tlsDone = secure, true
+		if first, err = readFirst(c); err != nil {
+			return c, nil, err
+		}
+	}
+	for {
+		code, body, err := readPacket(c, first)
+		if err != nil {
+			return c, nil, err
+		}
+		switch {
+		case code == codeCancel:
+			cancel := new(pgproto3.CancelRequest)
+			if err := cancel.Decode(body); err != nil {
+				return c, nil, &silent{protocolViolation("invalid CancelRequest")}
+			}
+			return c, cancel, nil
+		case code == codeSSL && len(body) == 4 && !tlsDone && !sslAsked:
+			sslAsked = true
+			if cfg == nil {
+				err = reply(c, 'N')
+				break
+			}
+			if err = reply(c, 'S'); err != nil {
+				break
+			}
+			var secure *tls.Conn
+			if secure, err = acceptTLS(c, cfg); err == nil {
+				c, tlsDone = secure, true
+			}
+		case code == codeGSSENC && len(body) == 4 && !tlsDone && !gssAsked:
+			gssAsked = true
+			err = reply(c, 'N')
+		case code == codeSSL || code == codeGSSENC:
+			err = protocolViolation("SSLRequest or GSSENCRequest out of turn")
+		default:
+			m, err := parseStartup(code, body[4:])
+			if err != nil {
+				return c, nil, err
+			}
+			return c, m, nil
+		}
+		if err != nil {
+			return c, nil, err
+		}
+		if first, err = readFirst(c); err != nil {
+			return c, nil, err
+		}
+	}
+}
+
+// readFirst reads the first byte of a packet. A client that closes there did
+// nothing wrong: port scanners and health checks do.
+func readFirst(c io.Reader) (byte, error) {
+	var b [1]byte
+	if _, err := io.ReadFull(c, b[:]); err != nil {
+		return 0, clientGone(err)
+	}
+	return b[0], nil
+}
+
+// readPacket reads the packet that begins with first. body has the code in its
+// first four bytes. A body over maxStartup is refused before memory is taken.
+func readPacket(r io.Reader, first byte) (code uint32, body []byte, err error) {
+	head := [8]byte{first}
+	if _, err := io.ReadFull(r, head[1:4]); err != nil {
+		return 0, nil, clientGone(err)
+	}
+	length := binary.BigEndian.Uint32(head[:4])
+	if length < 8 || length > maxStartup+4 {
+		return 0, nil, &failure{
+			state: stateProtocolViolation,
+			what:  "invalid length of startup packet",
+			hint:  "this port speaks the PostgreSQL protocol, version 3",
+		}
+	}
+	body = make([]byte, length-4)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return 0, nil, clientGone(err)
+	}
+	return binary.BigEndian.Uint32(body), body, nil
+}
+
+func reply(c net.Conn, answer byte) error {
+	if _, err := c.Write([]byte{answer}); err != nil {
+		return clientGone(err)
+	}
+	return nil
+}
+
+// acceptTLS is the server's half of a handshake. Nothing can be said to a
+// client that fails it, so its errors are silent.
+func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
+	secure := tls.Server(c, cfg)
+	switch err := secure.Handshake(); {
+	case errors.Is(err, io.EOF):
+		return nil, &silent{clientGone(err)}
+	case err != nil:
+		return nil, &silent{&failure{
+			state: stateProtocolViolation,
+			what:  "TLS handshake with the client",
+			hint:  "a client cannot verify the certificate made in memory: let it connect with sslmode=require or prefer",
+			err:   err,
+		}}
+	}
+	return secure, nil
+}
+
+// acceptDirect takes a client that began with TLS, which must have named the
+// protocol by ALPN: that is what keeps other TLS protocols from being taken for
+// this one.
+func acceptDirect(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
+	if cfg == nil {
+		return nil, &silent{protocolViolation("direct TLS on a Unix socket")}
+	}
+	secure, err := acceptTLS(c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if secure.ConnectionState().NegotiatedProtocol != alpnProtocol {
+		return nil, &silent{protocolViolation("direct TLS without ALPN")}
+	}
+	return secure, nil
+}
+
+// parseStartup reads the parameters of a StartupMessage: pairs of
+// NUL-terminated strings, then one NUL that ends the packet.
+func parseStartup(version uint32, b []byte) (startupMessage, error) {
+	m := startupMessage{version: version}
+	if major := version >> 16; major != 3 {
+		return m, &failure{
+			state: stateUnsupported,
+			what:  fmt.Sprintf("unsupported frontend protocol %d.%d: only 3.x is served", major, version&0xffff),
+			hint:  "use a client that speaks the PostgreSQL protocol, version 3",
+		}
+	}
+	for len(b) > 1 && b[0] != 0 {
+		name, rest, _ := bytes.Cut(b, []byte{0})
+		value, rest, ok := bytes.Cut(rest, []byte{0})
+		if !ok {
+			return m, protocolViolation("invalid startup packet: a parameter without a value")
+		}
+		m.params = append(m.params, param{string(name), string(value)})
+		b = rest
+	}
+	if len(b) != 1 || b[0] != 0 {
+		return m, protocolViolation("invalid startup packet: expected terminator as last byte")
+	}
+	return m, nil
+}
+
+// unreadConn is a conn whose first bytes have been read already.
+type unreadConn struct {
+	net.Conn
+	unread []byte
+}
+
+func (c *unreadConn) Read(p []byte) (int, error) {
+	if len(c.unread) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.unread)
+	c.unread = c.unread[n:]
+	return n, nil
+}
+
+// NetConn returns the conn beneath, as (*tls.Conn).NetConn does.
+func (c *unreadConn) NetConn() net.Conn { return c.Conn }
+
+// clientGone wraps an error of reading from or writing to the client. When the
+// deadline or a shutdown caused it, the session's context says so.
+func clientGone(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errClientGone
+	}
+	return fmt.Errorf("%w: %w", errClientGone, err)
+}

@@ -1,0 +1,377 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// greeting is what came of greet.
+type greeting struct {
+	conn   net.Conn
+	wanted any
+	err    error
+}
+
+// greeted runs greet against what client does, in a bubble.
+func greeted(t *testing.T, unix bool, talk func(c *client, cfg *tls.Config)) (g greeting) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		cfg, err := clientTLS(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered := cfg
+		if unix {
+			offered = nil
+		}
+		near, far := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			g.conn, g.wanted, g.err = greet(far, offered)
+			if g.err != nil {
+				far.Close()
+			}
+		}()
+		talk(&client{near, t}, cfg)
+		<-done
+		near.Close()
+		far.Close()
+	})
+	return g
+}
+
+func TestGreetTakesTheOrdersClientsUse(t *testing.T) {
+	cancel := codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7')
+	tests := []struct {
+		name  string
+		steps string // what the client does, in order
+		unix  bool
+		tls   bool // whether the session goes on inside TLS
+	}{
+		{"sslmode=disable", "startup", false, false},
+		{"sslmode=prefer", "ssl-S tls startup", false, true},
+		{"gssencmode=prefer, then TLS", "gss-N ssl-S tls startup", false, true},
+		{"gssencmode=prefer, sslmode=disable", "gss-N startup", false, false},
+		{"Unix socket", "ssl-N startup", true, false},
+		{"Unix socket, GSS after", "ssl-N gss-N startup", true, false},
+		{"Unix socket, GSS before", "gss-N ssl-N startup", true, false},
+		{"direct TLS", "direct startup", false, true},
+		{"cancel", "cancel", false, false},
+		{"cancel inside TLS", "ssl-S tls cancel", false, true},
+		{"cancel inside direct TLS", "direct cancel", false, true},
+		{"TLS with ALPN", "ssl-S tls-alpn startup", false, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			g := greeted(t, test.unix, func(c *client, cfg *tls.Config) {
+				server := &Server{tls: cfg}
+				for _, step := range strings.Fields(test.steps) {
+					switch step {
+					case "ssl-S":
+						c.send(sslRequest)
+						c.expect([]byte{'S'})
+					case "ssl-N":
+						c.send(sslRequest)
+						c.expect([]byte{'N'})
+					case "gss-N":
+						c.send(gssRequest)
+						c.expect([]byte{'N'})
+					case "tls":
+						c = c.secure(server)
+					case "tls-alpn", "direct":
+						c = c.secure(server, "postgresql")
+					case "startup":
+						c.send(plainStartup)
+					case "cancel":
+						c.send(cancel)
+					}
+				}
+			})
+			if g.err != nil {
+				t.Fatalf("%s: %v", test.steps, g.err)
+			}
+			if _, secure := g.conn.(*tls.Conn); secure != test.tls {
+				t.Errorf("%s: goes on inside TLS: %v, want %v", test.steps, secure, test.tls)
+			}
+			switch got := g.wanted.(type) {
+			case startupMessage:
+				if !bytes.Equal(got.encode(), plainStartup) {
+					t.Errorf("%s: got %q, want %q", test.steps, got.encode(), plainStartup)
+				}
+			case *pgproto3.CancelRequest:
+				if got.ProcessID != 7 || string(got.SecretKey) != "key7" {
+					t.Errorf("%s: got request %d %q, want 7 and key7", test.steps, got.ProcessID, got.SecretKey)
+				}
+			default:
+				t.Errorf("%s: got %T", test.steps, got)
+			}
+		})
+	}
+}
+
+func TestGreetRefuses(t *testing.T) {
+	length := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+	tests := []struct {
+		name   string
+		sent   []byte
+		state  string
+		text   string
+		silent bool
+	}{
+		{"protocol 2.0", startupPacket(2 << 16), "0A000", "2.0", false},
+		{"protocol 4.0", startupPacket(4<<16, "user", "u"), "0A000", "4.0", false},
+		{"HTTP", []byte("GET "), "08P01", "length", false},
+		{"a length that would take memory", length(1 << 31), "08P01", "length", false},
+		{"one byte too long", length(10005), "08P01", "length", false},
+		{"too short for a code", length(7), "08P01", "length", false},
+		{"no terminator", append(length(8), 0, 3, 0, 0), "08P01", "terminator", false},
+		{"value without a terminator behind", append(length(14), "\x00\x03\x00\x00user\x00\x00"...), "08P01", "terminator", false},
+		{"no value", append(length(13), "\x00\x03\x00\x00user\x00"...), "08P01", "value", false},
+		{"name without its end", append(length(12), "\x00\x03\x00\x00user"...), "08P01", "value", false},
+		{"bytes behind the terminator", append(length(11), "\x00\x03\x00\x00\x00xy"...), "08P01", "terminator", false},
+		{"SSLRequest with a body", codePacket(80877103, 1, 2, 3, 4), "08P01", "turn", false},
+		{"cancel with a short key", codePacket(80877102, 0, 0, 0, 7, 'k'), "08P01", "Cancel", true},
+		{"cancel with a 257-byte key", codePacket(80877102, make([]byte, 261)...), "08P01", "Cancel", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			g := greeted(t, false, func(c *client, _ *tls.Config) { c.send(test.sent) })
+			var quiet *silent
+			if got := state(g.err); got != test.state || !strings.Contains(g.err.Error(), test.text) {
+				t.Errorf("%q: got %v (%s), want %s with %q", test.sent, g.err, got, test.state, test.text)
+			}
+			if got := errors.As(g.err, &quiet); got != test.silent {
+				t.Errorf("%q: silent is %v, want %v", test.sent, got, test.silent)
+			}
+		})
+	}
+}
+
+func TestGreetRefusesRequestsOutOfTurn(t *testing.T) {
+	tests := []struct {
+		name string
+		unix bool
+		talk func(c *client, server *Server)
+	}{
+		{"SSLRequest twice", true, func(c *client, _ *Server) {
+			c.send(sslRequest)
+			c.expect([]byte{'N'})
+			c.send(sslRequest)
+		}},
+		{"GSSENCRequest twice", false, func(c *client, _ *Server) {
+			c.send(gssRequest)
+			c.expect([]byte{'N'})
+			c.send(gssRequest)
+		}},
+		{"SSLRequest inside TLS", false, func(c *client, server *Server) {
+			c.send(sslRequest)
+			c.expect([]byte{'S'})
+			c.secure(server).send(sslRequest)
+		}},
+		{"GSSENCRequest inside TLS", false, func(c *client, server *Server) {
+			c.send(sslRequest)
+			c.expect([]byte{'S'})
+			c.secure(server).send(gssRequest)
+		}},
+		{"SSLRequest inside direct TLS", false, func(c *client, server *Server) {
+			c.secure(server, "postgresql").send(sslRequest)
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			g := greeted(t, test.unix, func(c *client, cfg *tls.Config) { test.talk(c, &Server{tls: cfg}) })
+			if got := state(g.err); got != "08P01" {
+				t.Errorf("got %v (%s), want 08P01", g.err, got)
+			}
+		})
+	}
+}
+
+func TestGreetRefusesTLSItCannotTrust(t *testing.T) {
+	tests := []struct {
+		name string
+		unix bool
+		talk func(c *client, cfg *tls.Config) error
+	}{
+		{"direct TLS without ALPN", false, func(c *client, cfg *tls.Config) error {
+			conn := tls.Client(c, trusting(&Server{tls: cfg}))
+			conn.Handshake() // the refusal comes after it
+			_, err := conn.Read(make([]byte, 1))
+			return err
+		}},
+		{"direct TLS for another protocol", false, func(c *client, cfg *tls.Config) error {
+			return tls.Client(c, trusting(&Server{tls: cfg}, "h2")).Handshake()
+		}},
+		{"TLS for another protocol after SSLRequest", false, func(c *client, cfg *tls.Config) error {
+			c.send(sslRequest)
+			c.expect([]byte{'S'})
+			return tls.Client(c, trusting(&Server{tls: cfg}, "h2")).Handshake()
+		}},
+		{"TLS 1.1", false, func(c *client, cfg *tls.Config) error {
+			old := trusting(&Server{tls: cfg}, "postgresql")
+			old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+			return tls.Client(c, old).Handshake()
+		}},
+		{"direct TLS on a Unix socket", true, func(c *client, cfg *tls.Config) error {
+			return tls.Client(c, trusting(&Server{tls: cfg}, "postgresql")).Handshake()
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			g := greeted(t, test.unix, func(c *client, cfg *tls.Config) {
+				if err := test.talk(c, cfg); err == nil {
+					t.Error("the client was let in")
+				}
+			})
+			var quiet *silent
+			if !errors.As(g.err, &quiet) || state(g.err) != "08P01" {
+				t.Errorf("got %v (%s), want a silent 08P01", g.err, state(g.err))
+			}
+		})
+	}
+}
+
+// A StartupMessage pushed in behind the SSLRequest, in clear, is somebody else's
+// (CVE-2021-23222): it must end the connection and never be taken for the client's.
+func TestClearTextBehindSSLRequestIsNotTaken(t *testing.T) {
+	g := greeted(t, false, func(c *client, _ *tls.Config) {
+		go c.Write(join(sslRequest, plainStartup))
+		io.Copy(io.Discard, c)
+	})
+	var quiet *silent
+	if g.wanted != nil || !errors.As(g.err, &quiet) {
+		t.Errorf("got %v and error %v, want a silent error", g.wanted, g.err)
+	}
+}
+
+func TestStartupMessageIsKeptByteForByte(t *testing.T) {
+	tests := map[string][]byte{
+		"3.0":             plainStartup,
+		"3.2":             startupPacket(3<<16|2, "user", "u"),
+		"3.9999 and _pq_": startupPacket(3<<16|9999, "user", "u", "_pq_.test_protocol_negotiation", ""),
+		"duplicates":      startupPacket(3<<16, "user", "a", "options", "-c x=1", "user", "b", "options", "-c y=2"),
+		"replication":     startupPacket(3<<16, "replication", "database", "user", "u"),
+		"not UTF-8":       startupPacket(3<<16, "user", "\xff\xfe", "application_name", "caf\xe9"),
+		"no parameter":    startupPacket(3 << 16),
+		"the largest":     startupPacket(3<<16, "user", "u", "options", strings.Repeat("x", 9979)),
+	}
+	for name, packet := range tests {
+		t.Run(name, func(t *testing.T) {
+			if len(packet) > 10004 {
+				t.Fatalf("packet of %d bytes", len(packet))
+			}
+			g := greeted(t, false, func(c *client, _ *tls.Config) { c.send(packet) })
+			if g.err != nil {
+				t.Fatal(g.err)
+			}
+			if got := g.wanted.(startupMessage).encode(); !bytes.Equal(got, packet) {
+				t.Errorf("got %q, want %q", got, packet)
+			}
+		})
+	}
+	if n := len(tests["the largest"]); n != 10004 {
+		t.Errorf("the largest packet has %d bytes, want 10004", n)
+	}
+}
+
+func TestRewriteChangesUserAndDatabaseOnly(t *testing.T) {
+	kv := func(s ...string) (params []param) {
+		for pair := range slices.Chunk(s, 2) {
+			params = append(params, param{pair[0], pair[1]})
+		}
+		return params
+	}
+	tests := []struct {
+		name     string
+		user, db string // of the Route
+		in, want []param
+	}{
+		{"nothing set", "", "", kv("user", "a", "x", "1"), kv("user", "a", "x", "1")},
+		{"user replaced in place", "r", "", kv("x", "1", "user", "a", "y", "2"), kv("x", "1", "user", "r", "y", "2")},
+		{"user given twice", "r", "", kv("user", "a", "user", "b"), kv("user", "r", "user", "r")},
+		{"user missing", "r", "", kv("x", "1"), kv("x", "1", "user", "r")},
+		{"database named by the client", "", "d", kv("user", "a", "database", "c"), kv("user", "a", "database", "c")},
+		{"database missing", "", "d", kv("user", "a"), kv("user", "a", "database", "d")},
+		{"database empty", "", "d", kv("database", "", "user", "a"), kv("database", "d", "user", "a")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := startupMessage{version: 3<<16 | 2, params: slices.Clone(test.in)}
+			got := (&Route{User: test.user, Database: test.db}).rewrite(in)
+			if !slices.Equal(got.params, test.want) || got.version != in.version {
+				t.Errorf("got %v version %x, want %v", got.params, got.version, test.want)
+			}
+			if !slices.Equal(in.params, test.in) {
+				t.Errorf("the client's own parameters became %v", in.params)
+			}
+		})
+	}
+}
+
+// scriptedConn is a client that has sent everything already and hears nothing.
+type scriptedConn struct {
+	net.Conn
+	in   bytes.Reader
+	out  bytes.Buffer
+	read int
+}
+
+func (c *scriptedConn) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.read += n
+	return n, err
+}
+func (c *scriptedConn) Write(p []byte) (int, error) { return c.out.Write(p) }
+
+func FuzzStartup(f *testing.F) {
+	f.Add(plainStartup, true)
+	f.Add(startupPacket(3<<16|9999, "user", "u", "_pq_.x", "", "user", "v"), true)
+	f.Add(join(sslRequest, plainStartup), true)
+	f.Add(join(gssRequest, sslRequest, plainStartup), true)
+	f.Add(join(sslRequest, []byte{0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3}), false)
+	f.Add([]byte{0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3}, false)
+	f.Add(codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7'), true)
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"), false)
+	f.Add(startupPacket(2<<16, "user", "u"), true)
+	cfg, err := clientTLS(time.Now())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, sent []byte, unix bool) {
+		c := new(scriptedConn)
+		c.in.Reset(sent)
+		offered := cfg
+		if unix {
+			offered = nil
+		}
+		_, wanted, err := greet(c, offered)
+		if (wanted == nil) == (err == nil) {
+			t.Fatalf("got %v and error %v", wanted, err)
+		}
+		if unix && c.read > 3*(maxStartup+4) {
+			t.Errorf("read %d bytes", c.read)
+		}
+		if m, ok := wanted.(startupMessage); ok && err == nil {
+			if packet := m.encode(); !bytes.HasSuffix(sent[:c.read], packet) {
+				t.Errorf("%q became %q", sent[:c.read], packet)
+			}
+		}
+		for _, b := range c.out.Bytes() {
+			if unix && b != 'N' {
+				t.Errorf("answered %q", c.out.Bytes())
+			}
+		}
+	})
+}

@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// maxRefusal bounds what is read of an error sent instead of an answer to
+// SSLRequest.
+const maxRefusal = 1024
+
+// long ago, as a deadline, ends reads and writes at once.
+var longAgo = time.Unix(1, 0)
+
+// upstream is a verified TLS connection to a database. There is no other way
+// to make one than Route.open, so who holds it may send a token.
+type upstream struct {
+	*tls.Conn
+	raw net.Conn // beneath TLS
+	// address reaches the same server again: a name may have several, and a
+	// CancelRequest must go to the one that runs the query.
+	address string
+}
+
+// open connects to the database at address: dial, SSLRequest, handshake. When
+// the certificate came from an unknown authority and RefreshTLS finds new ones,
+// it does so a second time. ctx bounds all of it.
+func (r *Route) open(ctx context.Context, address string) (*upstream, error) {
+	up, err := r.connect(ctx, address)
+	if r.RefreshTLS != nil && errors.As(err, new(x509.UnknownAuthorityError)) && r.RefreshTLS(ctx, err) {
+		up, err = r.connect(ctx, address)
+	}
+	return up, err
+}
+
+func (r *Route) connect(ctx context.Context, address string) (*upstream, error) {
+	cfg := r.TLS()
+	if cfg == nil || cfg.ServerName == "" {
+		return nil, &failure{state: stateInternal, what: "no server name to verify the database's certificate for"}
+	}
+	raw, err := r.Dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, &failure{
+			state:  stateCannotConnect,
+			what:   "reaching " + r.Name,
+			detail: "dialled " + address,
+			hint:   "check that the database is up and that this address is reached from where the proxy dials",
+			err:    err,
+		}
+	}
+	release := interrupt(ctx, raw)
+	conn, err := r.secure(ctx, raw, cfg)
+	release()
+	if err != nil {
+		raw.Close()
+		return nil, err
+	}
+	up := &upstream{Conn: conn, raw: raw, address: address}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		up.address = tcp.RemoteAddr().String()
+	}
+	return up, nil
+}
+
+// secure asks for TLS and shakes hands. Of the answer exactly one byte is read:
+// more would be clear text taken for the database's words (CVE-2021-23222).
+//
+// Source: PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-SSL.
+func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
+	request := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, codeSSL)
+	if _, err := raw.Write(request); err != nil {
+		return nil, r.lost("asking for TLS", err)
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(raw, answer[:]); err != nil {
+		return nil, r.lost("asking for TLS", err)
+	}
+	switch answer[0] {
+	case 'S':
+	case 'N':
+		return nil, &failure{
+			state: stateCannotConnect,
+			what:  r.Name + " refuses TLS",
+			hint:  "check that this is the database's own port; passwords are sent over verified TLS only",
+		}
+	case 'E':
+		return nil, &failure{
+			state:  stateCannotConnect,
+			what:   r.Name + " answered the request for TLS with an error",
+			detail: "unverified text: " + readRefusal(raw),
+			hint:   "the server may be out of resources; see its log, then try again",
+		}
+	default:
+		return nil, &failure{
+			state: stateRejected,
+			what:  fmt.Sprintf("%s does not speak the PostgreSQL protocol: answered the request for TLS with byte %#02x", r.Name, answer[0]),
+			hint:  "check host and port",
+		}
+	}
+	conn := tls.Client(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, r.untrusted(cfg.ServerName, err)
+	}
+	if len(conn.ConnectionState().VerifiedChains) == 0 {
+		return nil, &failure{state: stateCannotConnect, what: "certificate of " + r.Name + " was not verified"}
+	}
+	return conn, nil
+}
+
+// lost explains an error on the way to the database before TLS.
+func (r *Route) lost(doing string, err error) error {
+	what := fmt.Sprintf("reaching %s: %s", r.Name, doing)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("connection closed by the other side")
+	}
+	return &failure{
+		state: stateCannotConnect,
+		what:  what,
+		hint:  "check that the database is up and that its security group lets in where the proxy dials from",
+		err:   err,
+	}
+}
+
+// untrusted explains a failed handshake.
+func (r *Route) untrusted(name string, err error) error {
+	f := &failure{
+		state:  stateCannotConnect,
+		what:   "TLS with " + r.Name,
+		detail: fmt.Sprintf("the certificate must be valid for %s and come from an authority trusted for it", name),
+		hint:   "check host and port",
+		err:    err,
+	}
+	var (
+		wrongName x509.HostnameError
+		unknown   x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &wrongName):
+		f.what = "certificate of " + r.Name + " is for another name"
+		f.hint = "the address dialled leads to another server, or the target is not the database's own endpoint name"
+	case errors.As(err, &unknown):
+		f.what = "certificate of " + r.Name + " is not trusted"
+		f.hint = "if the database uses an authority of its own, name its certificate file with ca-file"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		f.what = "certificate of " + r.Name + " is expired or not valid yet"
+		f.hint = "check this machine's clock; otherwise the database's certificate must be rotated"
+	case errors.As(err, new(*net.OpError)), errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
+		f.detail = ""
+		f.hint = "the connection ended during the handshake: check that host and port are the database's"
+	}
+	return f
+}
+
+// readRefusal returns the text of an error whose leading E has been read: an
+// ErrorResponse, or a string from servers that could not even start a session.
+func readRefusal(c net.Conn) string {
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	b, _ := io.ReadAll(io.LimitReader(c, maxRefusal))
+	if len(b) > 4 && b[0] == 0 {
+		return printable(errorFields(b[4:])['M'])
+	}
+	return printable(string(b))
+}
+
+// interrupt makes reads and writes on c fail once ctx has ended. The function
+// it returns undoes that: afterwards c has no deadline.
+func interrupt(ctx context.Context, c net.Conn) (release func()) {
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(fired)
+		c.SetDeadline(longAgo)
+	})
+	return func() {
+		if !stop() {
+			<-fired
+		}
+		c.SetDeadline(time.Time{})
+	}
+}
