@@ -1,0 +1,293 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	orders  = "orders.abc123.eu-central-1.rds.amazonaws.com"
+	billing = "billing.abc123.eu-central-1.rds.amazonaws.com"
+	jump    = "i-0123456789abcdef0"
+)
+
+// flags makes Input.Flags from name, value, name, value…
+func flags(pairs ...string) map[string]string {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return m
+}
+
+func TestMostParticularSourceWins(t *testing.T) {
+	base := Options{Via: jump, Address: "127.0.0.1", Port: 5432}
+	with := func(change func(*Options)) Options {
+		o := base
+		change(&o)
+		return o
+	}
+	tests := []struct {
+		name string
+		in   Input
+		want Options
+	}{
+		{"defaults", Input{Targets: []string{orders + "?via=" + jump}}, base},
+		{"environment", Input{Targets: []string{orders}, Environ: []string{"PGKEYLESS_VIA=" + jump, "PGKEYLESS_USER=e", "PGKEYLESS_CA_FILE=e.pem"}},
+			with(func(o *Options) { o.User = "e"; o.CAFile = "e.pem" })},
+		{"empty variable is unset", Input{Targets: []string{orders}, Flags: flags("via", jump), Environ: []string{"PGKEYLESS_USER="}}, base},
+		{"flag over environment", Input{Targets: []string{orders}, Flags: flags("via", jump, "user", "f"), Environ: []string{"PGKEYLESS_USER=e"}},
+			with(func(o *Options) { o.User = "f" })},
+		{"query over flag", Input{Targets: []string{orders + "?user=q"}, Flags: flags("via", jump, "user", "f"), Environ: []string{"PGKEYLESS_USER=e"}},
+			with(func(o *Options) { o.User = "q" })},
+		{"query port over flag", Input{Targets: []string{orders + "?port=7000"}, Flags: flags("via", jump, "port", "6000")},
+			with(func(o *Options) { o.Port = 7000 })},
+		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem"}},
+			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem"}},
+		{"aliases in the query", Input{Targets: []string{orders + "?aws-profile=dev&aws-region=eu-central-1&local-port=6000"}, Flags: flags("via", jump)},
+			with(func(o *Options) { o.Profile = "dev"; o.Region = "eu-central-1"; o.Port = 6000 })},
+		{"dial implies no jump host", Input{Targets: []string{orders}, Flags: flags("dial", "localhost:1053")},
+			with(func(o *Options) { o.Via = "none"; o.Dial = "localhost:1053" })},
+		{"dial beside via none", Input{Targets: []string{orders + "?via=none&dial=[::1]:1053"}},
+			with(func(o *Options) { o.Via = "none"; o.Dial = "[::1]:1053" })},
+		{"query dial over flag via", Input{Targets: []string{orders + "?dial=localhost:1053"}, Flags: flags("via", jump)},
+			with(func(o *Options) { o.Via = "none"; o.Dial = "localhost:1053" })},
+		{"query via over variable dial", Input{Targets: []string{orders + "?via=" + jump}, Environ: []string{"PGKEYLESS_DIAL=localhost:1053"}}, base},
+		{"PG variables are the client's", Input{Targets: []string{orders}, Flags: flags("via", jump), Environ: []string{"PGHOST=x", "PGPORT=1", "PGUSER=x", "PGDATABASE=x", "PGSERVICE=x"}}, base},
+		{"Kubernetes service variables", Input{Targets: []string{orders}, Flags: flags("via", jump), Environ: []string{"PGKEYLESS_SERVICE_PORT=5432", "PGKEYLESS_PORT_5432_TCP=tcp://10.0.0.1:5432"}}, base},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, err := Load(tt.in)
+			if err != nil {
+				t.Fatalf("Load: %v", err)
+			}
+			if got := cfg.Targets[0]; got.Options != tt.want || got.Name != orders {
+				t.Errorf("got %+v\nwant %+v for %s", got, tt.want, orders)
+			}
+		})
+	}
+}
+
+func TestWrongSettingIsExplained(t *testing.T) {
+	via := flags("via", jump)
+	tests := []struct {
+		name      string
+		in        Input
+		err, hint string // parts of what people read
+	}{
+		{"no target", Input{}, "no target given", "pgkeyless mydb."},
+		{"no jump host", Input{Targets: []string{orders}}, `"` + orders + `": no jump host given`, "--via none"},
+		{"unknown option", Input{Targets: []string{orders + "?usr=x"}}, `unknown option "usr"`, "did you mean user?"},
+		{"foreign name", Input{Targets: []string{orders + "?database=x"}}, `unknown option "database"`, "did you mean dbname?"},
+		{"far from any option", Input{Targets: []string{orders + "?colour=x"}}, `unknown option "colour"`, "the options are via, dial, user"},
+		{"process option in query", Input{Targets: []string{orders + "?quiet=true"}}, "option quiet is for the whole process", "--quiet"},
+		{"twice", Input{Targets: []string{orders + "?user=a&user=b"}}, "option user is given twice", "leave out"},
+		{"twice by alias", Input{Targets: []string{orders + "?profile=a&aws-profile=b"}}, "option profile is given twice", "leave out"},
+		{"no value", Input{Targets: []string{orders + "?user"}}, "option user has no readable value", "user=VALUE"},
+		{"empty value", Input{Targets: []string{orders + "?user="}}, "option user: the value is empty", "database user"},
+		{"bad escape", Input{Targets: []string{orders + "?user=%zz"}}, "no readable value", "%25"},
+		{"control character", Input{Targets: []string{orders + "?user=a%00b"}}, "control character", "user:"},
+		{"port word", Input{Targets: []string{orders}, Flags: flags("via", jump, "port", "pg")}, `--port: "pg" is not a port number`, "65535"},
+		{"port range", Input{Targets: []string{orders + "?port=65536"}, Flags: via}, `option port: "65536" is not a port`, "65535"},
+		{"Kubernetes port", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_PORT=tcp://10.0.0.1:5432"}}, "PGKEYLESS_PORT:", "enableServiceLinks"},
+		{"wrong value loses yet fails", Input{Targets: []string{orders + "?port=1"}, Flags: via, Environ: []string{"PGKEYLESS_PORT=x"}}, "PGKEYLESS_PORT:", "65535"},
+		{"near variable", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_PROFIL=dev"}}, "unknown variable PGKEYLESS_PROFIL", "PGKEYLESS_PROFILE"},
+		{"target variable without number", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_TARGET=x"}}, "unknown variable PGKEYLESS_TARGET", "PGKEYLESS_TARGET_0"},
+		{"target variable gap", Input{Environ: []string{"PGKEYLESS_TARGET_0=" + orders, "PGKEYLESS_TARGET_2=" + billing}}, "PGKEYLESS_TARGET_2 is set but PGKEYLESS_TARGET_1 is not", "gap"},
+		{"target variable letters", Input{Environ: []string{"PGKEYLESS_TARGET_A=" + orders}}, "unknown variable PGKEYLESS_TARGET_A", "PGKEYLESS_TARGET_0"},
+		{"via and dial", Input{Targets: []string{orders + "?dial=localhost:1&via=" + jump}}, "exclude each other", "leave out"},
+		{"dial without port", Input{Targets: []string{orders}, Flags: flags("dial", "localhost")}, `--dial: "localhost" is not HOST:PORT`, "localhost:15432"},
+		{"address with port", Input{Targets: []string{orders}, Flags: flags("via", jump, "address", "127.0.0.1:1")}, "--address:", "--port"},
+		{"socket file", Input{Targets: []string{orders}, Flags: flags("via", jump, "unix-socket", "/tmp/.s.PGSQL.5432")}, "--unix-socket:", "psql -h DIR"},
+		{"region", Input{Targets: []string{orders}, Flags: flags("via", jump, "region", "Frankfurt")}, "--region:", "eu-central-1"},
+		{"boolean", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_QUIET=yes"}}, `PGKEYLESS_QUIET: "yes" is neither true nor false`, "quiet:"},
+		{"duration", Input{Targets: []string{orders}, Flags: flags("via", jump, "max-sigterm-delay", "30")}, `--max-sigterm-delay: "30" is not a duration`, "30s"},
+		{"delays crossed", Input{Targets: []string{orders}, Flags: flags("via", jump, "min-sigterm-delay", "2m")}, "shorter than min-sigterm-delay", "--max-sigterm-delay"},
+		{"quiet and debug", Input{Targets: []string{orders}, Flags: flags("via", jump, "quiet", "true", "debug-logs", "true")}, "exclude each other", "leave out"},
+		{"bare word", Input{Targets: []string{"orders"}, Flags: via}, `target "orders" is not the host name`, "HOST[:PORT]"},
+		{"endpoint port", Input{Targets: []string{orders + ":pg"}, Flags: via}, `"pg" is not a port number`, "HOST[:PORT]"},
+		{"port zero", Input{Targets: []string{orders + ":0"}, Flags: via}, `"0" is not a port number`, "HOST[:PORT]"},
+		{"URL", Input{Targets: []string{"postgresql://u:hunter2@" + orders + "/app"}, Flags: via}, "a target is not a URL", "HOST[:PORT]"},
+		{"user and password", Input{Targets: []string{"u:hunter2@" + orders}, Flags: via}, "a user does not belong here", "--user"},
+		{"nothing before query", Input{Targets: []string{"?user=x"}, Flags: via}, "without a host name", "HOST[:PORT]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(tt.in)
+			e, ok := err.(*Error)
+			if !ok {
+				t.Fatalf("Load gave %v (%T), want an *Error", err, err)
+			}
+			if !strings.Contains(e.Error(), tt.err) || !strings.Contains(e.Hint(), tt.hint) {
+				t.Errorf("error %q, hint %q; want parts %q and %q", e, e.Hint(), tt.err, tt.hint)
+			}
+			if strings.Contains(e.Error()+e.Hint(), "hunter2") {
+				t.Errorf("error %q, hint %q repeat a password", e, e.Hint())
+			}
+			if strings.ContainsAny(e.Error()+e.Hint(), "\n\r") {
+				t.Errorf("error %q or hint %q has more than one line", e, e.Hint())
+			}
+		})
+	}
+}
+
+func TestPortsCountUpPastNamedOnes(t *testing.T) {
+	tests := []struct {
+		name    string
+		targets []string
+		flags   map[string]string
+		want    []int
+		err     string
+	}{
+		{"from the default", []string{orders, billing}, nil, []int{5432, 5433}, ""},
+		{"from the flag", []string{orders, billing}, flags("port", "6000"), []int{6000, 6001}, ""},
+		{"past a later one's", []string{orders, billing, "c.d?port=5433"}, nil, []int{5432, 5434, 5433}, ""},
+		{"named one stays", []string{orders, billing + "?port=5433", "c.d"}, nil, []int{5432, 5433, 5434}, ""},
+		{"named first", []string{orders + "?port=5433", billing, "c.d"}, nil, []int{5433, 5432, 5434}, ""},
+		{"named default port", []string{orders, billing + "?port=5432"}, nil, []int{5433, 5432}, ""},
+		{"any port", []string{orders, billing}, flags("port", "0"), []int{0, 0}, ""},
+		{"same port named twice", []string{orders + "?port=6000", billing + "?port=6000"}, nil, nil, "both want port 6000"},
+		{"same port on all addresses", []string{orders + "?port=6000&address=0.0.0.0", billing + "?port=6000"}, nil, nil, "both want port 6000"},
+		{"same port, other address, same socket", []string{orders + "?port=6000&address=127.0.0.2", billing + "?port=6000"}, nil, nil, ".s.PGSQL.6000"},
+		{"same port, other address, no socket", []string{orders + "?port=6000&address=127.0.0.2&unix-socket=none", billing + "?port=6000"}, nil, []int{6000, 6000}, ""},
+		{"none left", []string{orders, billing}, flags("port", "65535"), nil, "no port left"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := Input{Targets: tt.targets, Flags: flags("via", jump)}
+			for k, v := range tt.flags {
+				in.Flags[k] = v
+			}
+			cfg, err := Load(in)
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Fatalf("error %v, want part %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for _, target := range cfg.Targets {
+				got = append(got, target.Port)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("ports %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestJumpHostForms(t *testing.T) {
+	hex17 := "0123456789abcdef0"
+	tests := map[string]bool{
+		"none":                               true,
+		"i-01234567":                         true,
+		"i-" + hex17:                         true,
+		"mi-" + hex17:                        true,
+		"ecs:prod_0123abcd_0123abcd-456":     true,
+		"ecs:my_prod-1_0123abcd_0123abcd-45": true,
+		"i-0123456":                          false,
+		"i-" + hex17 + "0":                   false,
+		"i-0123456G":                         false,
+		"I-01234567":                         false,
+		"mi-01234567":                        false,
+		"ecs:prod":                           false,
+		"ecs:prod/service":                   false,
+		"ecs:prod_task":                      false,
+		"bastion":                            false,
+		"i-01234567 ":                        false,
+		"ecs:" + strings.Repeat("c", 400) + "_0_0": false,
+	}
+	for via, want := range tests {
+		_, err := Load(Input{Targets: []string{orders}, Flags: flags("via", via)})
+		if got := err == nil; got != want {
+			t.Errorf("via %q accepted: %v (%v), want %v", via, got, err, want)
+		}
+	}
+}
+
+func TestTargetsFromEnvironment(t *testing.T) {
+	environ := []string{"PGKEYLESS_TARGET_1=" + billing + "?user=b", "PGKEYLESS_TARGET_0=" + orders + ":6543", "PGKEYLESS_VIA=none"}
+	cfg, err := Load(Input{Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Targets) != 2 || cfg.Targets[0].Endpoint != orders+":6543" || cfg.Targets[0].Name != orders || cfg.Targets[1].User != "b" {
+		t.Errorf("targets %+v, want %s then %s", cfg.Targets, orders, billing)
+	}
+	cfg, err = Load(Input{Targets: []string{billing}, Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Targets) != 1 || cfg.Targets[0].Name != billing {
+		t.Errorf("targets %+v, want the positional one alone", cfg.Targets)
+	}
+}
+
+func TestRunSettings(t *testing.T) {
+	run, err := LoadRun(Input{
+		Flags:   flags("debug-logs", "true", "min-sigterm-delay", "5s"),
+		Environ: []string{"PGKEYLESS_STRUCTURED_LOGS=1", "PGKEYLESS_EXIT_ZERO_ON_SIGTERM=true", "PGKEYLESS_MIN_SIGTERM_DELAY=1s"},
+	})
+	want := Run{StructuredLogs: true, DebugLogs: true, MinSigtermDelay: 5 * time.Second, MaxSigtermDelay: 30 * time.Second, ExitZeroOnSigterm: true}
+	if err != nil || run != want {
+		t.Errorf("got %+v, %v; want %+v", run, err, want)
+	}
+}
+
+func TestLoadOneWantsOneTargetAndNoPath(t *testing.T) {
+	target, _, err := LoadOne(Input{Targets: []string{orders + "?user=u"}})
+	if err != nil || target.User != "u" || target.Via != "" {
+		t.Errorf("got %+v, %v; want user u and no jump host", target, err)
+	}
+	if _, _, err := LoadOne(Input{Targets: []string{orders, billing}}); err == nil || !strings.Contains(err.Error(), "2 targets where one is wanted") {
+		t.Errorf("two targets gave %v", err)
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	for typed, want := range map[string]string{
+		"prot": "port", "ports": "port", "--profil": "profile", "UNIX_SOCKET": "unix-socket", "unix-sockets": "unix-socket", "aws-regoin": "region",
+		"host": "address", "target": "via", "structured-log": "structured-logs", "vie": "via", "xyz": "", "": "", "password": "",
+	} {
+		if got := Suggest(typed); got != want {
+			t.Errorf("Suggest(%q) = %q, want %q", typed, got, want)
+		}
+	}
+}
+
+// Whatever is typed, a target is either refused with one line and a hint, or
+// within its bounds and the same when its endpoint is read again.
+func FuzzParseTarget(f *testing.F) {
+	for _, s := range []string{
+		orders, orders + ":5433?via=" + jump + "&user=a%20b", "?", "a.b?&&=", "a.b?user=%", "a.b:99999", "[::1]:1?port=0", "u:p@a.b",
+		"a.b?dial=x:1&via=none", "a.b?via=i-01234567&dial=x:1", "x://y", "a..b", "a.b.?unix-socket=off&port=00",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, arg string) {
+		target, err := parseTarget(arg)
+		if err != nil {
+			e, ok := err.(*Error)
+			if !ok || e.Error() == "" || e.Hint() == "" || strings.ContainsAny(e.Error()+e.Hint(), "\r\n\x00") {
+				t.Fatalf("parseTarget(%q) = %q, want one line with a hint", arg, err)
+			}
+			return
+		}
+		if target.Port < 0 || target.Port > 65535 || !isHost(target.Name) || !isHost(target.Address) {
+			t.Fatalf("parseTarget(%q) = %+v", arg, target)
+		}
+		if target.Dial != "" && target.Via != ViaNone {
+			t.Fatalf("parseTarget(%q) has both ways: %+v", arg, target)
+		}
+		again, err := parseTarget(target.Endpoint)
+		if err != nil || again.Name != target.Name {
+			t.Fatalf("parseTarget(%q) = %+v, %v; want name %q", target.Endpoint, again, err, target.Name)
+		}
+	})
+}

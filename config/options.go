@@ -1,0 +1,144 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// Options are the settings of one target.
+type Options struct {
+	// Via is the jump host, an SSM target (i-…, mi-…, ecs:…), or ViaNone.
+	Via string
+	// Dial ("host:port") is connected to in place of the endpoint. Via is then
+	// ViaNone. Empty: the endpoint itself.
+	Dial string
+	// User replaces the client's database user; empty passes the client's on.
+	User string
+	// Database is for clients that name none.
+	Database string
+	// Address is the host name or IP address to listen on.
+	Address string
+	// Port is the TCP port to listen on; 0 leaves the choice to the system.
+	Port int
+	// UnixSocket is the directory for the Unix socket. Empty means the per-user
+	// runtime directory, SocketNone no socket at all.
+	UnixSocket string
+	// Region is the database's AWS region; empty means the endpoint's own.
+	Region string
+	// Profile is a profile of the shared AWS configuration; empty leaves the
+	// choice to the SDK.
+	Profile string
+	// CAFile is a PEM file of further trusted CA certificates, or empty.
+	CAFile string
+}
+
+const (
+	// ViaNone says that this machine reaches the database without a jump host.
+	ViaNone = "none"
+	// SocketNone says that no Unix socket is wanted.
+	SocketNone = "none"
+)
+
+// Run holds the settings of the whole process.
+type Run struct {
+	StructuredLogs bool // JSON lines
+	DebugLogs      bool
+	Quiet          bool // errors only
+
+	// MinSigtermDelay is how long after SIGTERM new clients are still accepted.
+	MinSigtermDelay time.Duration
+	// MaxSigtermDelay bounds the wait for sessions to end, counted from the
+	// signal. It is never shorter than MinSigtermDelay.
+	MaxSigtermDelay   time.Duration
+	ExitZeroOnSigterm bool
+}
+
+// Option is one setting as flags, variables and query strings know it.
+type Option struct {
+	Name    string   // as a flag without dashes
+	Short   string   // the one-letter flag, or empty
+	Aliases []string // further names that mean the same, for flags and query strings
+	Value   string   // stands for the value in help texts; empty for a switch
+	Usage   string
+	Default string // in words; empty when there is none
+
+	target func(*Options, string) error // set for settings of a target
+	run    func(*Run, string) error     // set for settings of the process
+}
+
+// PerTarget says whether the option may differ between targets, and so may
+// stand in a query string.
+func (o Option) PerTarget() bool { return o.target != nil }
+
+// Switch says whether the flag may stand without a value.
+func (o Option) Switch() bool { return o.Value == "" }
+
+// Variable is the environment variable for the option.
+func (o Option) Variable() string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(o.Name, "-", "_"))
+}
+
+// All lists every option in the order in which help shows them.
+func All() []Option {
+	return []Option{
+		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, ecs:CLUSTER_TASK_RUNTIME, or none for a database already in reach", target: text(checkVia, func(o *Options) *string { return &o.Via })},
+		{Name: "dial", Value: "HOST:PORT", Usage: "connect here in place of the endpoint (a tunnel of your own); token and certificate check stay the endpoint's", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
+		{Name: "user", Value: "NAME", Usage: "database user, in place of the one the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
+		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
+		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
+		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one", Default: "5432", target: setPort},
+		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, or none", Default: "a per-user runtime directory", target: setSocket},
+		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database", Default: "from the endpoint", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
+		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile of the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
+		{Name: "ca-file", Value: "FILE", Usage: "PEM file of further CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
+
+		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},
+		{Name: "debug-logs", Usage: "log more", run: flagged(func(r *Run) *bool { return &r.DebugLogs })},
+		{Name: "quiet", Usage: "log errors only", run: flagged(func(r *Run) *bool { return &r.Quiet })},
+		{Name: "min-sigterm-delay", Value: "DURATION", Usage: "go on accepting clients for this long after SIGTERM", Default: "0s", run: delay(func(r *Run) *time.Duration { return &r.MinSigtermDelay })},
+		{Name: "max-sigterm-delay", Value: "DURATION", Usage: "let open sessions end for at most this long after the first signal", Default: "30s", run: delay(func(r *Run) *time.Duration { return &r.MaxSigtermDelay })},
+		{Name: "exit-zero-on-sigterm", Usage: "exit 0 instead of 143 after SIGTERM", run: flagged(func(r *Run) *bool { return &r.ExitZeroOnSigterm })},
+	}
+}
+
+// Canonical is the option's own name for a name or alias, or empty for a name
+// that no option has.
+func Canonical(name string) string {
+	o, ok := find(name)
+	if !ok {
+		return ""
+	}
+	return o.Name
+}
+
+func find(name string) (Option, bool) {
+	for _, o := range All() {
+		if o.Name == name {
+			return o, true
+		}
+		for _, a := range o.Aliases {
+			if a == name {
+				return o, true
+			}
+		}
+	}
+	return Option{}, false
+}
+
+// placed says of err, a setter's, where the value stood and what the option
+// takes.
+func (o Option) placed(err error, source string) error {
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = problem("%v", err)
+	}
+	e.Source = source
+	if e.hint == "" {
+		e.hint = o.Name + ": " + o.Usage
+	}
+	return e
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// text makes a setter that stores a string which check, unless nil, has passed.
+func text(check func(string) error, field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		if strings.ContainsAny(v, "\x00\r\n") {
+			return problem("a control character in the value")
+		}
+		if v == "" {
+			return problem("the value is empty")
+		}
+		if check != nil {
+			if err := check(v); err != nil {
+				return err
+			}
+		}
+		*field(o) = v
+		return nil
+	}
+}
+
+func flagged(field func(*Run) *bool) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return problem("%q is neither true nor false", v)
+		}
+		*field(r) = b
+		return nil
+	}
+}
+
+func delay(field func(*Run) *time.Duration) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < 0 {
+			return problem("%q is not a duration", v).hinted("write it with a unit, for example 30s or 5m")
+		}
+		*field(r) = d
+		return nil
+	}
+}
+
+func setPort(o *Options, v string) error {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil {
+		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, or 0 for any free port")
+		if strings.HasPrefix(v, "tcp://") {
+			e = e.hinted("Kubernetes sets this variable for a service of that name; turn enableServiceLinks off or set it yourself")
+		}
+		return e
+	}
+	o.Port = int(n)
+	return nil
+}
+
+// Targets of StartSession, as the Session Manager user guide writes them.
+var (
+	instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	managedID  = regexp.MustCompile(`^mi-[0-9a-f]{17}$`)
+	ecsTarget  = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]+_[A-Za-z0-9-]+_[A-Za-z0-9-]+$`)
+)
+
+// maxVia is StartSession's own bound on Target.
+const maxVia = 400
+
+func checkVia(v string) error {
+	if v == ViaNone || len(v) <= maxVia && (instanceID.MatchString(v) || managedID.MatchString(v) || ecsTarget.MatchString(v)) {
+		return nil
+	}
+	return problem("%q is not a jump host", v).hinted(
+		"give an instance id (i- and 8 or 17 hex digits), a managed node id (mi- and 17), ecs:CLUSTER_TASK_RUNTIME, or none")
+}
+
+func checkHostPort(v string) error {
+	host, port, err := net.SplitHostPort(v)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n == 0 || !isHost(host) {
+		return problem("%q is not HOST:PORT", v).hinted("give the address at which your own tunnel reaches the database, for example localhost:15432")
+	}
+	return nil
+}
+
+func checkAddress(v string) error {
+	if isHost(v) {
+		return nil
+	}
+	e := problem("%q is not an address to listen on", v).hinted("give an IP address or host name of this machine, for example 127.0.0.1")
+	if _, _, err := net.SplitHostPort(v); err == nil {
+		e = e.hinted("give the port with --port")
+	}
+	return e
+}
+
+func setSocket(o *Options, v string) error {
+	if v == "off" {
+		v = SocketNone
+	}
+	return text(checkSocket, func(o *Options) *string { return &o.UnixSocket })(o, v)
+}
+
+func checkSocket(v string) error {
+	if base := filepath.Base(v); strings.HasPrefix(base, ".s.PGSQL.") {
+		return problem("%q names a socket, not a directory", v).hinted("give the directory; the socket in it is named .s.PGSQL.PORT, so that psql -h DIR finds it")
+	}
+	return nil
+}
+
+var regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+
+func checkRegion(v string) error {
+	if regionName.MatchString(v) {
+		return nil
+	}
+	return problem("%q is not the name of an AWS region", v).hinted("region names look like eu-central-1")
+}
+
+// isHost says whether v can be a host name or an IP address. A name may end in
+// a dot and may hold underscores, which resolvers allow.
+func isHost(v string) bool {
+	if _, err := netip.ParseAddr(v); err == nil {
+		return true
+	}
+	v = strings.TrimSuffix(v, ".")
+	if v == "" || len(v) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(v, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, hostChars) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+const hostChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
