@@ -1,0 +1,31 @@
+package tunnel
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestDirectWordsItsErrors(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	c, err := Direct{}.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	l.Close()
+	_, err = Direct{}.DialContext(t.Context(), "tcp", address)
+	var e *Error
+	if !errors.As(err, &e) || e.SQLState() != "08001" || !strings.Contains(e.Hint(), "via") || !strings.Contains(e.Error(), address) {
+		t.Errorf("closed port: %v, want an Error with 08001, the address and a hint about via", err)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("closed port: %v, want %v within", err, syscall.ECONNREFUSED)
+	}
+}

@@ -1,0 +1,240 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
+)
+
+const (
+	// resumePatience is how long a session without websocket is tried to be
+	// resumed. The service keeps it until its idle timeout, 20 minutes by
+	// default; the official client gives up after 3 to 6 s, its users' top complaint.
+	resumePatience = 15 * time.Minute
+
+	resumeDelay    = 200 * time.Millisecond // before the second try, doubling
+	resumeMaxDelay = 5 * time.Second
+
+	// credentialsDelay is the pace while AWS credentials are missing. Asking for
+	// them may open a browser (credential_process), so not too often.
+	credentialsDelay = 30 * time.Second
+
+	// resumeCallTimeout bounds one ResumeSession call: on a network that swallows
+	// packets the next one has better chances.
+	resumeCallTimeout = 15 * time.Second
+
+	// refusalLimit is how many upgrades in a row may be answered 4xx, each
+	// with a fresh token and signature, before that is taken for the last word.
+	refusalLimit = 3
+
+	// settled is how long a websocket must have lived to count as working. One
+	// that dies sooner prolongs the outage, so that a service that accepts and
+	// drops is not hammered.
+	settled = 5 * time.Second
+)
+
+// errSessionOver: the service has ended the session and cannot resume it.
+var errSessionOver = errors.New("the SSM session is over")
+
+// line is where a session's data channel gets its websockets from: the first
+// with the token of StartSession, every other by ResumeSession. It is used by
+// one goroutine, that of datachannel.Conn.Run.
+type line struct {
+	session    string
+	place      place
+	api        API
+	websockets *websocketDialer
+	log        *slog.Logger
+
+	url      string   // StreamUrl, as returned
+	token    ssmToken // of the next connection, used once
+	clientID string
+	last     *socket // nil before the first
+	outage   outage
+}
+
+// outage is the time without a working websocket.
+type outage struct {
+	since    time.Time
+	tries    int
+	refusals int           // upgrades answered 4xx in a row
+	next     time.Duration // until the next try
+	warned   fault         // the last kind of trouble that was logged
+}
+
+// connect opens the next websocket. An error is final; it is an *Error unless
+// ctx has ended.
+func (l *line) connect(ctx context.Context) (datachannel.Transport, error) {
+	s, err := l.socket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.last = s
+	return s, nil
+}
+
+func (l *line) socket(ctx context.Context) (*socket, error) {
+	if l.last != nil {
+		return l.resume(ctx)
+	}
+	s, err := l.dial(ctx)
+	if err != nil {
+		return nil, l.place.dialError(l.place.starting(), err)
+	}
+	return s, nil
+}
+
+// dial opens a websocket with the token at hand.
+func (l *line) dial(ctx context.Context) (*socket, error) {
+	token := l.token
+	l.token = ""
+	return l.websockets.dial(ctx, l.url, openMessage{token: token, clientID: l.clientID, clientVersion: clientVersion})
+}
+
+// resume tries to get a new token and websocket until that succeeds, is known
+// to be hopeless, or has taken resumePatience. After a websocket that worked
+// (the service recycles it every hour) the first try comes at once.
+func (l *line) resume(ctx context.Context) (*socket, error) {
+	op := "resuming SSM session " + l.session
+	if u, err := url.Parse(l.url); err != nil || presigned(u) {
+		return nil, &Error{
+			msg:    op + ": not possible with a presigned stream URL",
+			state:  stateLost,
+			detail: l.place.String(),
+			hint:   reconnect,
+		}
+	}
+	if l.outage.since.IsZero() || l.last.worked() {
+		l.outage = outage{since: time.Now()}
+	}
+	for {
+		if err := sleep(ctx, l.outage.next); err != nil {
+			return nil, err
+		}
+		l.outage.tries++
+		l.outage.next = jitter(min(resumeMaxDelay, resumeDelay<<min(l.outage.tries-1, 10)))
+		s, kind, err := l.tryResume(ctx, op)
+		switch {
+		case err == nil:
+			l.log.Info("ssm session resumed", "tries", l.outage.tries, "ms", time.Since(l.outage.since).Milliseconds())
+			return s, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case kind == faultFinal || kind == faultGone:
+			return nil, err
+		case time.Since(l.outage.since) >= resumePatience:
+			return nil, err.gaveUp(time.Since(l.outage.since))
+		case kind == faultCredentials:
+			l.outage.next = jitter(credentialsDelay)
+		}
+		l.warn(kind, err)
+	}
+}
+
+// worked reports whether the socket brought messages and lasted.
+func (s *socket) worked() bool {
+	return s.messages.Load() > 0 && time.Since(s.opened) >= settled
+}
+
+// warn logs the first trouble of its kind in an outage.
+func (l *line) warn(kind fault, err *Error) {
+	if l.outage.warned == kind {
+		l.log.Debug("ssm session not resumed yet", "error", err, "next", l.outage.next)
+		return
+	}
+	l.outage.warned = kind
+	l.log.Warn("ssm session not resumed yet, trying on", "error", err, "hint", err.hint)
+}
+
+// tryResume is one try: credentials, ResumeSession, websocket.
+func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error) {
+	if _, err := l.websockets.credentials.Retrieve(ctx); err != nil {
+		return nil, faultCredentials, l.place.credentialsError(op, err)
+	}
+	out, err := l.callResume(ctx)
+	switch {
+	case err != nil && faultOf(err) == faultGone:
+		return nil, faultGone, l.place.sessionError(fmt.Errorf("%w: %w", errSessionOver, err))
+	case err != nil:
+		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err).lost()
+	case aws.ToString(out.TokenValue) == "":
+		return nil, faultGone, l.place.sessionError(errSessionOver)
+	}
+	l.token = ssmToken(aws.ToString(out.TokenValue))
+	if u := aws.ToString(out.StreamUrl); u != "" {
+		l.url = u
+	}
+	s, err := l.dial(ctx)
+	if err == nil {
+		return s, 0, nil
+	}
+	return nil, l.dialFault(err), l.place.dialError(op, err).lost()
+}
+
+// callResume calls ResumeSession once; resume's own pace takes the place of
+// the SDK's retries.
+func (l *line) callResume(ctx context.Context) (*ssm.ResumeSessionOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, resumeCallTimeout)
+	defer cancel()
+	once := func(o *ssm.Options) { o.RetryMaxAttempts = 1 }
+	return l.api.ResumeSession(ctx, &ssm.ResumeSessionInput{SessionId: aws.String(l.session)}, once)
+}
+
+// dialFault sorts the errors of a websocket dial with a fresh token.
+func (l *line) dialFault(err error) fault {
+	if _, ok := errors.AsType[*urlError](err); ok {
+		return faultFinal
+	}
+	if _, ok := errors.AsType[*credentialsFailure](err); ok {
+		return faultCredentials
+	}
+	refused, ok := errors.AsType[*upgradeError](err)
+	if !ok || refused.Status < 400 || refused.Status >= 500 {
+		l.outage.refusals = 0
+		return faultTransient
+	}
+	if l.outage.refusals++; l.outage.refusals >= refusalLimit {
+		return faultFinal
+	}
+	return faultTransient
+}
+
+// dialError words the error of a websocket dial.
+func (p place) dialError(op string, err error) *Error {
+	if failure, ok := errors.AsType[*credentialsFailure](err); ok {
+		return p.credentialsError(op, failure.err)
+	}
+	e := &Error{state: stateUnreachable, detail: "websocket to ssmmessages, " + p.String(), err: err}
+	if bad, ok := errors.AsType[*urlError](err); ok {
+		e.msg = fmt.Sprintf("%s: %s", op, bad)
+		e.hint = "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it"
+		return e
+	}
+	refused, ok := errors.AsType[*upgradeError](err)
+	if !ok {
+		n := p.networkError(op, "the session's websocket endpoint (ssmmessages) in "+p.region, err)
+		n.detail = e.detail
+		return n
+	}
+	e.msg = fmt.Sprintf("%s: the websocket was refused with %d %s", op, refused.Status, http.StatusText(refused.Status))
+	switch {
+	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
+		e.hint = fmt.Sprintf("allow ssmmessages:OpenDataChannel on %s in an IAM policy of this identity; if it is allowed, check this machine's clock",
+			p.resources("ssmmessages:OpenDataChannel"))
+	case refused.Status == http.StatusProxyAuthRequired:
+		e.hint = "the HTTP proxy wants a login: put it into HTTPS_PROXY"
+	case refused.Status >= 500:
+		e.hint = "connect again; if it lasts, see the AWS health dashboard for " + p.region
+	default:
+		e.hint = "connect again; if it lasts, something between here and AWS (HTTPS_PROXY?) may not let websockets pass"
+	}
+	return e
+}

@@ -1,0 +1,276 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/coder/websocket"
+)
+
+const (
+	// upgradeTimeout bounds DNS, TCP, TLS and the upgrade together. The official
+	// client allows 45 s; a client waiting for its login should hear sooner.
+	upgradeTimeout = 20 * time.Second
+
+	// readLimit bounds one message. The agent's largest, a HandshakeRequest or
+	// channel_closed, take a few KiB.
+	readLimit = 1 << 20
+
+	// usualMessage is room for a full data message (120 + 1024 bytes), so that
+	// reading one takes one allocation.
+	usualMessage = 1280
+
+	// pingEvery is below the 30 to 60 s after which proxies and NATs forget an
+	// idle connection.
+	pingEvery = 25 * time.Second
+
+	// deadAfter is how long after a ping a socket may stay without a sign of life.
+	deadAfter = 15 * time.Second
+)
+
+// emptyPayloadHash is the SHA-256 of nothing, the body of an upgrade.
+const emptyPayloadHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// errSilent is why a socket that answers no ping is given up.
+var errSilent = errors.New("websocket: nothing heard after a ping")
+
+// upgradeError is an HTTP answer in place of the upgrade.
+type upgradeError struct{ Status int }
+
+func (e *upgradeError) Error() string {
+	return fmt.Sprintf("websocket upgrade answered %d %s", e.Status, http.StatusText(e.Status))
+}
+
+// websocketDialer opens the websockets of all sessions.
+type websocketDialer struct {
+	client      *http.Client // follows no redirect, keeps no cookie
+	credentials aws.CredentialsProvider
+	signer      *v4.Signer
+	region      string
+	override    string // host name of the SSM endpoint override, "" for none
+}
+
+// newWebsocketDialer takes only the Transport of c: a redirect would carry the
+// signature elsewhere, and the service sets no cookies.
+func newWebsocketDialer(c *http.Client, credentials aws.CredentialsProvider, region, override string) *websocketDialer {
+	client := &http.Client{Transport: c.Transport}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &websocketDialer{client: client, credentials: credentials, signer: v4.NewSigner(), region: region, override: override}
+}
+
+// dial upgrades to the websocket at streamURL, signs the request unless the URL
+// is presigned, and sends the open message.
+//
+// The URL is dialled byte for byte as it stands: its cell-number holds raw "+"
+// and "/". The errors are a *urlError, an *upgradeError, the credentials
+// provider's, or the network's with no URL in its text.
+//
+// Source: plugin, src/communicator/websocketchannel.go.
+func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openMessage) (*socket, error) {
+	u, err := checkStreamURL(streamURL, d.override)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
+	defer cancel()
+
+	opts := &websocket.DialOptions{HTTPClient: d.client, CompressionMode: websocket.CompressionDisabled}
+	if !presigned(u) {
+		if opts.HTTPHeader, opts.Host, err = d.sign(ctx, u); err != nil {
+			return nil, err
+		}
+	}
+	s := newSocket()
+	opts.OnPongReceived = func(context.Context, []byte) { s.arrivals.Add(1) }
+	conn, resp, err := websocket.Dial(ctx, streamURL, opts)
+	if err != nil {
+		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
+			return nil, &upgradeError{resp.StatusCode}
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, withoutURL(err)
+	}
+	conn.SetReadLimit(readLimit)
+	body, err := open.json()
+	if err == nil {
+		err = conn.Write(ctx, websocket.MessageText, body)
+	}
+	if err != nil {
+		conn.CloseNow()
+		return nil, err
+	}
+	s.start(conn)
+	return s, nil
+}
+
+// sign makes the headers that authenticate the upgrade, and the Host they are
+// valid for. It works on a copy of u: the signer reads a raw "+" of the query
+// as a space and signs "%20", as the official client's does, and the service
+// expects that; the query that is sent stays as it is.
+func (d *websocketDialer) sign(ctx context.Context, u *url.URL) (http.Header, string, error) {
+	credentials, err := d.credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, "", &credentialsFailure{err}
+	}
+	copied := *u
+	copied.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
+	req := &http.Request{Method: http.MethodGet, URL: &copied, Host: u.Host, Header: http.Header{}}
+	if err := d.signer.SignHTTP(ctx, credentials, req, emptyPayloadHash, "ssmmessages", d.region, time.Now()); err != nil {
+		return nil, "", fmt.Errorf("signing the websocket upgrade: %w", err)
+	}
+	return req.Header, req.Host, nil
+}
+
+// credentialsFailure marks an error as the credentials provider's.
+type credentialsFailure struct{ err error }
+
+func (e *credentialsFailure) Error() string { return e.err.Error() }
+func (e *credentialsFailure) Unwrap() error { return e.err }
+
+// openMessage authenticates a data channel. It is the first message on every
+// websocket, and the only text one.
+type openMessage struct {
+	token         ssmToken
+	clientID      string // the same for the life of an SSM session
+	clientVersion string
+}
+
+func (m openMessage) json() ([]byte, error) {
+	return json.Marshal(struct{ MessageSchemaVersion, RequestId, TokenValue, ClientId, ClientVersion string }{
+		MessageSchemaVersion: "1.0",
+		RequestId:            newUUID(), // new for every connection
+		TokenValue:           string(m.token),
+		ClientId:             m.clientID,
+		ClientVersion:        m.clientVersion,
+	})
+}
+
+// newUUID makes a random (version 4) UUID in text form.
+//
+// Source: RFC 9562, section 5.4.
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// socket is one open websocket as a datachannel.Transport. One goroutine may
+// read and one may write; Close is for any.
+//
+// It owns a goroutine that pings, since start; Close waits for it.
+type socket struct {
+	conn     *websocket.Conn
+	opened   time.Time
+	arrivals atomic.Int64 // messages and pongs
+	messages atomic.Int64
+	silent   atomic.Bool // given up for want of a pong
+
+	stop    context.CancelFunc
+	pinging sync.WaitGroup
+}
+
+func newSocket() *socket { return &socket{} }
+
+func (s *socket) start(conn *websocket.Conn) {
+	ctx, stop := context.WithCancel(context.Background())
+	s.conn, s.opened, s.stop = conn, time.Now(), stop
+	s.pinging.Go(func() { s.ping(ctx) })
+}
+
+// ReadMessage returns the next message, text or binary, in a slice of the
+// caller's own. It waits until there is one, the peer is gone or silent after a
+// ping, or Close.
+func (s *socket) ReadMessage() ([]byte, error) {
+	_, r, err := s.conn.Reader(context.Background())
+	if err != nil {
+		return nil, s.cause(err)
+	}
+	p := make([]byte, 0, usualMessage)
+	for {
+		n, err := r.Read(p[len(p):cap(p)])
+		p = p[:len(p)+n]
+		if err == io.EOF {
+			s.arrivals.Add(1)
+			s.messages.Add(1)
+			return p, nil
+		}
+		if err != nil {
+			return nil, s.cause(err)
+		}
+		if len(p) == cap(p) {
+			p = append(p, 0)[:len(p)]
+		}
+	}
+}
+
+func (s *socket) cause(err error) error {
+	if s.silent.Load() {
+		return errSilent
+	}
+	return err
+}
+
+// WriteMessage sends p as one binary message. It waits until the kernel has
+// taken it, or Close.
+func (s *socket) WriteMessage(p []byte) error {
+	return s.conn.Write(context.Background(), websocket.MessageBinary, p)
+}
+
+// Close drops the connection without a closing handshake, so that the service
+// notices at once, and wakes both sides. The error is always nil.
+func (s *socket) Close() error {
+	s.stop()
+	s.conn.CloseNow() // an error only says that it was closed before
+	s.pinging.Wait()
+	return nil
+}
+
+// ping keeps the connection alive at proxies and NATs, and drops it when
+// nothing at all has arrived for deadAfter since a ping. ReadMessage must be
+// running for pongs to be seen.
+func (s *socket) ping(ctx context.Context) {
+	ticker := time.NewTicker(pingEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		before := s.arrivals.Load()
+		if s.pong(ctx) || ctx.Err() != nil || s.arrivals.Load() != before {
+			continue
+		}
+		s.silent.Store(true)
+		s.conn.CloseNow()
+		return
+	}
+}
+
+// pong sends a ping and reports whether its pong came within deadAfter. Also
+// when the ping could not be written, for the line being busy, the time is
+// waited out: something may arrive meanwhile.
+func (s *socket) pong(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, deadAfter)
+	defer cancel()
+	if s.conn.Ping(ctx) == nil {
+		return true
+	}
+	<-ctx.Done()
+	return false
+}
