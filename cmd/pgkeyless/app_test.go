@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	orders  = "orders.c9akciq32abc.eu-central-1.rds.amazonaws.com"
+	billing = "billing.c9akciq32abc.eu-central-1.rds.amazonaws.com"
+	jump    = "i-0123456789abcdef0"
+)
+
+// isolate gives the test an environment without AWS settings of this machine,
+// with static keys, and with directories of its own.
+func isolate(t *testing.T) (dir string) {
+	t.Helper()
+	// Not t.TempDir: its path may be too long for a socket.
+	dir, err := os.MkdirTemp("", "pgk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, entry := range os.Environ() {
+		key, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(key, "AWS_") || strings.HasPrefix(key, "PGKEYLESS_") {
+			t.Setenv(key, "") // restores it after the test
+			os.Unsetenv(key)
+		}
+	}
+	for key, v := range map[string]string{
+		"HOME": dir, "LocalAppData": dir, "XDG_RUNTIME_DIR": dir,
+		"AWS_CONFIG_FILE": filepath.Join(dir, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(dir, "credentials"),
+		"AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID":         "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIexample",
+	} {
+		t.Setenv(key, v)
+	}
+	return dir
+}
+
+// pgkeyless runs the program to its end.
+func pgkeyless(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
+	dir := isolate(t)
+	notPEM := filepath.Join(dir, "not.pem")
+	if err := os.WriteFile(notPEM, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name      string
+		args      []string
+		err, hint string // beginnings of what follows "error: " and "hint: "
+	}{
+		{"nothing", nil, "no target given", "name the endpoint"},
+		{"unknown flag", []string{orders, "--vai", jump}, "unknown flag --vai", "did you mean --via?"},
+		{"foreign flag", []string{orders, "--database=x"}, "unknown flag --database", "did you mean --dbname?"},
+		{"unknown flag before a command", []string{"--nope", "serve", orders}, "unknown flag --nope", "`pgkeyless --help` lists the flags"},
+		{"unknown letter", []string{orders, "-z"}, "unknown flag -z", "`pgkeyless --help`"},
+		{"flag of another command", []string{"token", orders, "--port", "1"}, "unknown flag --port", "`pgkeyless token --help`"},
+		{"flag without value", []string{orders, "--via"}, "flag --via needs a value", "jump host"},
+		{"letter without value", []string{orders, "-p"}, "flag -p needs a value", "port to listen on"},
+		{"flag twice", []string{orders, "--user=a", "--user=b"}, "--user is given twice", "leave out one"},
+		{"flag twice by alias", []string{orders, "--profile=a", "--aws-profile=b"}, "--profile is given twice", "leave out one"},
+		{"wrong type", []string{orders, "-p", "pg"}, `--port: "pg" is not a port number`, "give a number"},
+		{"switch with a word", []string{orders, "--quiet=perhaps"}, `--quiet: "perhaps" is neither true nor false`, "quiet:"},
+		{"unknown option", []string{orders + "?prot=1"}, `target "` + orders + `": unknown option "prot"`, "did you mean port?"},
+		{"mistyped command", []string{"tokn", orders}, `unknown command "tokn"`, "did you mean `pgkeyless token`?"},
+		{"word", []string{"orders"}, `target "orders" is not the host name`, "a target is"},
+		{"target like a command", []string{"serve", "token"}, `target "token" is not the host name`, "a target is"},
+		{"target like a command after dashes", []string{"--", "token"}, `target "token" is not the host name`, "a target is"},
+		{"no jump host", []string{orders}, `target "` + orders + `": no jump host given`, "add --via"},
+		{"no region", []string{"db.example.com", "--via", jump}, "no AWS region for db.example.com", "set --region"},
+		{"no such ca-file", []string{orders, "--via", jump, "--ca-file", filepath.Join(dir, "none.pem")}, "ca-file " + filepath.Join(dir, "none.pem"), "ca-file"},
+		{"ca-file without certificates", []string{orders, "--via", jump, "--ca-file", notPEM}, "ca-file " + notPEM, "ca-file"},
+		{"no such profile", []string{orders, "--via", jump, "--profile", "nope"}, `no usable AWS credentials from profile "nope"`, "`aws configure"},
+		{"foreign address", []string{orders, "--via", jump, "-a", "192.0.2.1", "-p", "0"}, "192.0.2.1 is not an address of this machine", "choose another with --address"},
+		{"token without user", []string{"token", orders}, "no database user given", "a token is for one user"},
+		{"token without target", []string{"token", "--user", "u"}, "no target given", "name the endpoint"},
+		{"token for two", []string{"token", orders, billing, "--user", "u"}, "2 targets where one is wanted", "name one"},
+		{"version of something", []string{"version", "x"}, "`pgkeyless version` takes no argument", "see"},
+		{"completion for nothing", []string{"completion"}, "completion wants one shell", "name one of bash"},
+		{"completion for an unknown shell", []string{"completion", "tcsh"}, `completion wants one shell, got "tcsh"`, "name one of bash"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := pgkeyless(t, tt.args...)
+			lines := strings.SplitAfter(stderr, "\n")
+			if code != 1 || stdout != "" || len(lines) != 3 || lines[2] != "" ||
+				!strings.HasPrefix(lines[0], "pgkeyless: error: "+tt.err) || !strings.HasPrefix(lines[1], "pgkeyless: hint: "+tt.hint) {
+				t.Errorf("%q: code %d, stdout %q, stderr\n%swant code 1, no stdout and\npgkeyless: error: %s…\npgkeyless: hint: %s…",
+					tt.args, code, stdout, stderr, tt.err, tt.hint)
+			}
+		})
+	}
+}
+
+func TestStructuredErrorIsOneRecord(t *testing.T) {
+	isolate(t)
+	code, _, stderr := pgkeyless(t, orders, "-l")
+	record := decode(t, stderr)
+	if code != 1 || record["severity"] != "ERROR" || !strings.Contains(record["message"], "no jump host given") ||
+		!strings.Contains(record["hint"], "--via") || record["timestamp"] == "" {
+		t.Errorf("code %d, record %v", code, record)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--version"}, {"-v"}} {
+		code, stdout, stderr := pgkeyless(t, args...)
+		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "pgkeyless ") || strings.Count(stdout, "\n") != 1 {
+			t.Errorf("%v: code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestHelpGoesToStdout(t *testing.T) {
+	code, stdout, stderr := pgkeyless(t, "--help")
+	for _, want := range []string{"serve", "token", "completion", "version", "--via TARGET", "--dial HOST:PORT", "-p, --port N", "-u, --unix-socket DIR", "130", "143"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("help lacks %q", want)
+		}
+	}
+	if code != 0 || stderr != "" {
+		t.Errorf("code %d, stderr %q", code, stderr)
+	}
+}
+
+func TestCompletionScripts(t *testing.T) {
+	for shell, mark := range map[string]string{"bash": "__start_pgkeyless", "zsh": "#compdef pgkeyless", "fish": "complete -c pgkeyless", "powershell": "Register-ArgumentCompleter"} {
+		code, stdout, stderr := pgkeyless(t, "completion", shell)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, mark) {
+			t.Errorf("%s: code %d, %d bytes without %q, stderr %q", shell, code, len(stdout), mark, stderr)
+		}
+	}
+	code, stdout, _ := pgkeyless(t, "__complete", "serve", "--un")
+	if code != 0 || !strings.Contains(stdout, "--unix-socket") {
+		t.Errorf("completing --un: code %d, %q", code, stdout)
+	}
+}
+
+func TestTokenAloneOnStdout(t *testing.T) {
+	isolate(t)
+	code, stdout, stderr := pgkeyless(t, "token", strings.ToUpper(orders)+"?user=app%20user")
+	if code != 0 || stderr != "" {
+		t.Fatalf("code %d, stderr %q", code, stderr)
+	}
+	token, rest, _ := strings.Cut(stdout, "\n")
+	if rest != "" || !strings.HasPrefix(token, orders+":5432?") || !strings.Contains(token, "DBUser=app%20user") || !strings.Contains(token, "eu-central-1%2Frds-db") {
+		t.Errorf("stdout %q, want one token for app user on %s", stdout, orders)
+	}
+	if code, stdout, _ = pgkeyless(t, "token", "db.example.com:6543", "--aws-region", "eu-west-2", "--user", "u"); code != 0 || !strings.HasPrefix(stdout, "db.example.com:6543?") || !strings.Contains(stdout, "eu-west-2%2Frds-db") {
+		t.Errorf("code %d, stdout %q; want a token for region eu-west-2", code, stdout)
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/pgkeyless/pgkeyless/config"
+)
+
+// usageError is a command line that cannot be followed.
+type usageError struct{ msg, hint string }
+
+func (e *usageError) Error() string { return e.msg }
+func (e *usageError) Hint() string  { return e.hint }
+
+// stoppedError says that a signal ended the run, which is no fault.
+type stoppedError struct{ signal os.Signal }
+
+func (e *stoppedError) Error() string { return "stopped by " + e.signal.String() }
+
+// code is what a shell makes of a program that the signal has killed.
+func (e *stoppedError) code() int {
+	if s, ok := e.signal.(syscall.Signal); ok {
+		return 128 + int(s)
+	}
+	return 1
+}
+
+// explain tells err on stderr, one line for what happened and one for what to
+// do next, and returns the exit code.
+func (a *app) explain(err error) int {
+	if err == nil {
+		return 0
+	}
+	if stopped, ok := errors.AsType[*stoppedError](err); ok {
+		return stopped.code()
+	}
+	message, hint := oneLine(err.Error()), ""
+	if h, ok := errors.AsType[hinter](err); ok {
+		hint = oneLine(h.Hint())
+	}
+	if run, runErr := config.LoadRun(a.input(nil)); runErr == nil && run.StructuredLogs {
+		log := newLog(a.stderr, run)
+		if hint != "" {
+			log = log.With(slog.String("hint", hint))
+		}
+		log.Error(message)
+		return 1
+	}
+	fmt.Fprintf(a.stderr, "pgkeyless: error: %s\n", message)
+	if hint != "" {
+		fmt.Fprintf(a.stderr, "pgkeyless: hint: %s\n", hint)
+	}
+	return 1
+}
+
+// hinter is an error that knows what to do next.
+type hinter interface {
+	error
+	Hint() string
+}
+
+// oneLine joins the lines of foreign text.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

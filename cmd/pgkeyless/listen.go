@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"github.com/pgkeyless/pgkeyless/config"
+)
+
+// listen opens t's TCP port and, unless t wants none, its Unix socket. The
+// second result says why there is no socket in the default place; it does not
+// stop anybody. The caller closes the listeners.
+func listen(ctx context.Context, t config.Target) (listeners []net.Listener, noSocket, err error) {
+	tcp, err := listenTCP(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	listeners = []net.Listener{tcp}
+	dir, given := t.UnixSocket, t.UnixSocket != ""
+	if dir == config.SocketNone || !given && runtime.GOOS == "windows" {
+		return listeners, nil, nil
+	}
+	if !given {
+		dir, err = defaultSocketDir()
+	}
+	var unix net.Listener
+	if err == nil {
+		unix, err = listenUnix(dir, tcp.Addr().(*net.TCPAddr).Port)
+	}
+	switch {
+	case err == nil:
+		return append(listeners, unix), nil, nil
+	case given:
+		tcp.Close()
+		return nil, nil, err
+	}
+	return listeners, err, nil
+}
+
+func listenTCP(ctx context.Context, t config.Target) (net.Listener, error) {
+	network := "tcp"
+	if a, err := netip.ParseAddr(t.Address); err == nil && a.Is4() {
+		network = "tcp4" // or 0.0.0.0 would mean IPv6 too
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, network, net.JoinHostPort(t.Address, strconv.Itoa(t.Port)))
+	if err != nil {
+		return nil, listenError(t, err)
+	}
+	return l, nil
+}
+
+// Windows has its own numbers for these, which the names in syscall do not
+// match.
+//
+// Source: Windows Sockets error codes, WSAEACCES, WSAEADDRINUSE and
+// WSAEADDRNOTAVAIL.
+const (
+	wsaAccess       = syscall.Errno(10013)
+	wsaInUse        = syscall.Errno(10048)
+	wsaNotAvailable = syscall.Errno(10049)
+)
+
+func listenError(t config.Target, err error) error {
+	other := t.Port%65535 + 1
+	choose := fmt.Sprintf("choose another with --port %d, or for this target alone with '%s?port=%d'", other, t.Endpoint, other)
+	is := func(errnos ...error) bool {
+		for _, e := range errnos {
+			if errors.Is(err, e) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case is(syscall.EADDRINUSE, wsaInUse):
+		return &usageError{fmt.Sprintf("port %d on %s is already in use", t.Port, t.Address),
+			"a local PostgreSQL or another pgkeyless may hold it; " + choose}
+	case is(syscall.EACCES, wsaAccess, os.ErrPermission):
+		return &usageError{fmt.Sprintf("port %d on %s: permission denied", t.Port, t.Address), "ports below 1024 may need rights; " + choose}
+	case is(syscall.EADDRNOTAVAIL, wsaNotAvailable):
+		return &usageError{t.Address + " is not an address of this machine", "choose another with --address, or leave it out for 127.0.0.1"}
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return &usageError{fmt.Sprintf("address %s: %s", t.Address, e.Err), "choose another with --address, or leave it out for 127.0.0.1"}
+	}
+	return &usageError{fmt.Sprintf("listening on %s port %d: %v", t.Address, t.Port, err), choose}
+}

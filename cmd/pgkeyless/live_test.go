@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/config"
+)
+
+// fakeServer has one session, which ends by itself after lasts.
+type fakeServer struct {
+	lasts    time.Duration
+	fails    error // what Serve ends with at once
+	began    time.Time
+	stopped  time.Duration // when Shutdown was called
+	cutAfter time.Duration // when the session was cut; 0 if it was not
+	shutdown chan struct{}
+	ended    chan struct{}
+}
+
+func newFakeServer(lasts time.Duration) *fakeServer {
+	return &fakeServer{lasts: lasts, began: time.Now(), shutdown: make(chan struct{}), ended: make(chan struct{})}
+}
+
+func (s *fakeServer) Serve(ctx context.Context) error {
+	defer close(s.ended)
+	if s.fails != nil {
+		return s.fails
+	}
+	select {
+	case <-s.shutdown:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(s.lasts - time.Since(s.began)):
+		return nil
+	case <-ctx.Done():
+		s.cutAfter = time.Since(s.began)
+		return ctx.Err()
+	}
+}
+
+func (s *fakeServer) Shutdown(ctx context.Context) error {
+	s.stopped = time.Since(s.began)
+	close(s.shutdown)
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestSignalsEndARun(t *testing.T) {
+	type at struct {
+		after  time.Duration
+		signal os.Signal
+	}
+	const second = time.Second
+	run := config.Run{MaxSigtermDelay: 30 * second}
+	with := func(change func(*config.Run)) config.Run {
+		r := run
+		change(&r)
+		return r
+	}
+	tests := []struct {
+		name                     string
+		run                      config.Run
+		lasts                    time.Duration
+		signals                  []at
+		code                     int
+		stopped, cutAfter, ended time.Duration
+	}{
+		{"no session", run, 0, []at{{second, syscall.SIGTERM}}, 143, second, 0, second},
+		{"SIGINT", run, 0, []at{{second, os.Interrupt}}, 130, second, 0, second},
+		{"SIGHUP", run, 0, []at{{second, syscall.SIGHUP}}, 129, second, 0, second},
+		{"session ends by itself", run, 11 * second, []at{{second, syscall.SIGTERM}}, 143, second, 0, 11 * second},
+		{"session does not end", run, time.Hour, []at{{second, os.Interrupt}}, 130, second, 31 * second, 31 * second},
+		{"second signal", run, time.Hour, []at{{second, os.Interrupt}, {second, os.Interrupt}}, 130, second, 2 * second, 2 * second},
+		{"second signal of another kind", run, time.Hour, []at{{second, os.Interrupt}, {second, syscall.SIGTERM}}, 130, second, 2 * second, 2 * second},
+		{"third signal", run, time.Hour, []at{{second, os.Interrupt}, {second, os.Interrupt}, {0, os.Interrupt}}, 130, second, 2 * second, 2 * second},
+		{"SIGTERM as success", with(func(r *config.Run) { r.ExitZeroOnSigterm = true }), 0, []at{{second, syscall.SIGTERM}}, 0, second, 0, second},
+		{"SIGINT is none", with(func(r *config.Run) { r.ExitZeroOnSigterm = true }), 0, []at{{second, os.Interrupt}}, 130, second, 0, second},
+		{"SIGTERM waits before it stops", with(func(r *config.Run) { r.MinSigtermDelay = 5 * second }), 0, []at{{second, syscall.SIGTERM}}, 143, 6 * second, 0, 6 * second},
+		{"SIGINT does not", with(func(r *config.Run) { r.MinSigtermDelay = 5 * second }), 0, []at{{second, os.Interrupt}}, 130, second, 0, second},
+		{"second signal while it waits", with(func(r *config.Run) { r.MinSigtermDelay = 5 * second }), time.Hour, []at{{second, syscall.SIGTERM}, {second, os.Interrupt}}, 143, 2 * second, 0, 2 * second},
+		{"both delays count from the signal", with(func(r *config.Run) { r.MinSigtermDelay = 5 * second }), time.Hour, []at{{second, syscall.SIGTERM}}, 143, 6 * second, 31 * second, 31 * second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newFakeServer(tt.lasts)
+				signals := make(chan os.Signal, 2)
+				go func() {
+					for _, s := range tt.signals {
+						time.Sleep(s.after)
+						select {
+						case signals <- s.signal:
+						default:
+						}
+					}
+				}()
+				err := live(t.Context(), srv, signals, tt.run, slog.New(slog.DiscardHandler))
+				ended := time.Since(srv.began)
+				code := (&app{stderr: new(bytes.Buffer)}).explain(err)
+				if code != tt.code || srv.stopped != tt.stopped || srv.cutAfter != tt.cutAfter || ended != tt.ended {
+					t.Errorf("code %d, stopped accepting at %v, session cut at %v, ended at %v; want %d, %v, %v, %v",
+						code, srv.stopped, srv.cutAfter, ended, tt.code, tt.stopped, tt.cutAfter, tt.ended)
+				}
+			})
+		})
+	}
+}
+
+func TestServerThatFailsEndsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(0)
+		srv.fails = errors.New("accepting on 127.0.0.1:5432: too many open files")
+		err := live(t.Context(), srv, nil, config.Run{}, slog.New(slog.DiscardHandler))
+		var stderr bytes.Buffer
+		if code := (&app{stderr: &stderr}).explain(err); code != 1 || !strings.HasPrefix(stderr.String(), "pgkeyless: error: accepting on") {
+			t.Errorf("code %d, stderr %q; want 1 and the error", code, &stderr)
+		}
+	})
+}
+
+func TestCancelledContextEndsTheRunCleanly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if err := live(ctx, newFakeServer(time.Hour), nil, config.Run{}, slog.New(slog.DiscardHandler)); err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run does what args say and returns the exit code: 0 when all went well, 1
+// after an error that it has told on stderr, 128 + N after signal N. Cancelling
+// ctx ends it at once and counts as well.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{
+		stdout:  stdout,
+		stderr:  &lockedWriter{w: stderr},
+		environ: os.Environ(),
+		flags:   map[string]string{},
+		notify:  notify,
+	}
+	return a.run(ctx, args)
+}
+
+// app is what the commands share.
+type app struct {
+	stdout, stderr io.Writer
+	environ        []string
+	flags          map[string]string // the flags given, by the option's name
+	// notify starts to catch the signals that end a run; stop gives them back.
+	notify func() (signals <-chan os.Signal, stop func())
+}
+
+// notify catches SIGINT, SIGTERM and, unless nohup has it ignored, SIGHUP: a
+// closed terminal must not leave SSM sessions behind. Neither must a closed
+// stderr, which Ctrl-C makes of `pgkeyless … 2>&1 | tee log`.
+func notify() (<-chan os.Signal, func()) {
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(c, syscall.SIGHUP)
+	}
+	signal.Ignore(syscall.SIGPIPE)
+	return c, func() {
+		signal.Stop(c)
+		signal.Reset(syscall.SIGPIPE)
+	}
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(append([]string{}, args...)) // never nil, which would mean os.Args
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	return a.explain(root.ExecuteContext(ctx))
+}
+
+// root is the command tree. The root itself serves, so that a bare list of
+// targets works; a target that is named like a command goes after "serve" or
+// "--".
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pgkeyless [serve] TARGET... [flags]",
+		Short: "Reach private RDS and Aurora PostgreSQL on localhost, without a password",
+		Long: `pgkeyless listens on localhost and forwards PostgreSQL clients to private RDS
+and Aurora databases: through an SSM session it opens itself, over TLS verified
+for the endpoint's name, logged in with an IAM token made for each login.
+
+A TARGET is the endpoint of a database, HOST[:PORT]. Options for one target
+follow as a query string, and go before flags, which go before PGKEYLESS_…
+variables:
+
+  pgkeyless orders.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
+  pgkeyless 'HOST?via=i-0123456789abcdef0&user=app&port=5433' 'HOST2?via=none'
+
+The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
+ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM.`,
+		Version:                    versionText(),
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args:                       cobra.ArbitraryArgs,
+		ValidArgsFunction:          cobra.NoFileCompletions,
+		RunE:                       a.serve,
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetGlobalNormalizationFunc(canonicalFlag)
+	root.SetFlagErrorFunc(flagError)
+	a.addFlags(root, func(config.Option) bool { return true })
+	root.AddCommand(a.serveCommand(), a.tokenCommand(), a.versionCommand(), a.completionCommand())
+	return root
+}
+
+// input is everything that config reads, with args as targets.
+func (a *app) input(args []string) config.Input {
+	return config.Input{Targets: args, Flags: a.flags, Environ: a.environ}
+}
+
+// lockedWriter lets log lines and ready lines of several goroutines stay whole.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// announce tells where to connect: a line for each listener, the ready line,
+// then lines to paste. With structured logs each line is a record; with quiet
+// there is none.
+func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, routes []proxy.Route) {
+	say := func(line string, attrs ...slog.Attr) {
+		switch {
+		case run.Quiet:
+		case run.StructuredLogs:
+			log.LogAttrs(ctx, slog.LevelInfo, line, attrs...)
+		default:
+			fmt.Fprintln(w, line)
+		}
+	}
+	for _, r := range routes {
+		for _, l := range r.Listen {
+			say(fmt.Sprintf("Listening on %s for %s", l.Addr(), r.Name), slog.String("address", l.Addr().String()), slog.String("route", r.Name))
+		}
+	}
+	say("pgkeyless is ready for new connections")
+	for _, r := range routes {
+		p := pasteFor(r)
+		if run.StructuredLogs {
+			say("connect with", slog.String("route", r.Name), slog.String("psql", p.psql), slog.String("url", p.url), slog.String("jdbc", p.jdbc))
+			continue
+		}
+		if len(routes) > 1 {
+			say(r.Name + ":")
+		}
+		say("  " + p.psql)
+		say("  " + p.url)
+		say("  " + p.jdbc)
+	}
+}
+
+// paste holds the ways to name one listener to a client. No sslmode is needed:
+// clients may use TLS or not.
+type paste struct{ psql, url, jdbc string }
+
+// What stands for a user and a database that only the client knows. Capitals
+// need no quotes in a shell and no escape in a URL.
+const (
+	someUser     = "USER"
+	someDatabase = "DBNAME"
+)
+
+// pasteFor writes r's TCP listener, user and database down. A database that is
+// not known is left out when the user is: PostgreSQL takes the user's name.
+func pasteFor(r proxy.Route) paste {
+	var host string
+	var port int
+	for _, l := range r.Listen {
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			host, port = reachable(a.AddrPort().Addr()), a.Port
+			break
+		}
+	}
+	user, database := r.User, r.Database
+	if user == "" {
+		user = someUser
+		if database == "" {
+			database = someDatabase
+		}
+	}
+	hostPort := net.JoinHostPort(host, strconv.Itoa(port))
+	psql := fmt.Sprintf("psql -h %s -p %d -U %s", host, port, shellWord(user))
+	if database != "" {
+		psql += " " + shellWord(database)
+	}
+	u := url.URL{Scheme: "postgresql", User: url.User(user), Host: hostPort, Path: "/" + database}
+	// The JDBC driver reads a plus sign as a space in the path too.
+	jdbc := "jdbc:postgresql://" + hostPort + "/" + url.QueryEscape(database) + "?user=" + url.QueryEscape(user)
+	return paste{psql, u.String(), jdbc}
+}
+
+// reachable is the address at which a client on this machine finds a listener.
+func reachable(a netip.Addr) string {
+	a = a.Unmap()
+	switch a {
+	case netip.IPv4Unspecified(), netip.IPv6Unspecified():
+		return "127.0.0.1" // Go listens to both families on [::]
+	}
+	return a.String()
+}
+
+// shellWord quotes s for a POSIX shell when it needs to be.
+func shellWord(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+:,./-"
+	if s != "" && !strings.HasPrefix(s, "-") && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

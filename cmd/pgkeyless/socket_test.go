@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/config"
+)
+
+// needsSockets skips where this program opens no Unix sockets.
+func needsSockets(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no Unix sockets on Windows")
+	}
+}
+
+func TestSocketIsPrivate(t *testing.T) {
+	needsSockets(t)
+	dir := filepath.Join(isolate(t), "a", "b")
+	l, err := listenUnix(dir, 5432)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, ".s.PGSQL.5432")
+	if got := l.Addr().String(); got != path {
+		t.Errorf("socket at %s, want %s", got, path)
+	}
+	for name, want := range map[string]fs.FileMode{dir: 0o700, path: 0o600} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %v, want %v", name, got, want)
+		}
+	}
+	l.Close()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("after Close the socket is still there (%v)", err)
+	}
+}
+
+func TestDeadSocketIsReplacedAndLiveOneKept(t *testing.T) {
+	needsSockets(t)
+	dir := isolate(t)
+	path := filepath.Join(dir, ".s.PGSQL.5432")
+	dead, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.(*net.UnixListener).SetUnlinkOnClose(false)
+	dead.Close()
+	live, err := listenUnix(dir, 5432)
+	if err != nil {
+		t.Fatalf("a dead socket is in the way: %v", err)
+	}
+	defer live.Close()
+	_, err = listenUnix(dir, 5432)
+	if err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("got %v for a live socket, want it left alone", err)
+	}
+	checkAnswers(t, "unix", path)
+}
+
+func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
+	needsSockets(t)
+	dir := isolate(t)
+	path := filepath.Join(dir, ".s.PGSQL.5432")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenUnix(dir, 5432); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("got %v, want the file named", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {
+		t.Errorf("file holds %q, %v", text, err)
+	}
+}
+
+func TestSocketPathBound(t *testing.T) {
+	needsSockets(t)
+	dir := isolate(t)
+	fits := filepath.Join(dir, strings.Repeat("d", maxSocketPath-len(dir)-len("//.s.PGSQL.5432")))
+	l, err := listenUnix(fits, 5432)
+	if err != nil {
+		t.Fatalf("path of %d bytes: %v", maxSocketPath, err)
+	}
+	l.Close()
+	if _, err := listenUnix(fits, 15432); err == nil || !strings.Contains(err.Error(), "longer than 103 bytes") {
+		t.Errorf("path of %d bytes: %v", maxSocketPath+1, err)
+	}
+}
+
+func TestDefaultSocketDirIsMadePrivate(t *testing.T) {
+	needsSockets(t)
+	runtimeDir := isolate(t)
+	if err := os.Mkdir(filepath.Join(runtimeDir, "pgkeyless"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := defaultSocketDir()
+	if err != nil || dir != filepath.Join(runtimeDir, "pgkeyless") {
+		t.Fatalf("got %s, %v; want it in XDG_RUNTIME_DIR", dir, err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v; want 0700", info.Mode(), err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir, err := defaultSocketDir(); err != nil || dir != filepath.Join(cache, "pgkeyless") {
+		t.Errorf("got %s, %v; want it in %s", dir, err, cache)
+	}
+}
+
+// The default place is a convenience: where there is none, or it is taken, TCP
+// still works. A directory that was asked for must work.
+func TestOnlyAChosenSocketIsRequired(t *testing.T) {
+	needsSockets(t)
+	dir := isolate(t)
+	target := config.Target{Endpoint: orders, Name: orders, Options: config.Options{Address: "127.0.0.1"}}
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CACHE_HOME", "")
+	listeners, why, err := listen(t.Context(), target)
+	if err != nil || why == nil || len(listeners) != 1 {
+		t.Fatalf("without HOME: %d listeners, no socket because %v, error %v; want TCP alone and a reason", len(listeners), why, err)
+	}
+	listeners[0].Close()
+
+	target.UnixSocket = config.SocketNone
+	listeners, why, err = listen(t.Context(), target)
+	if err != nil || why != nil || len(listeners) != 1 {
+		t.Fatalf("with none: %d listeners, %v, %v; want TCP alone", len(listeners), why, err)
+	}
+	listeners[0].Close()
+
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target.UnixSocket = file
+	if _, _, err = listen(t.Context(), target); err == nil || !strings.Contains(fmt.Sprint(err), "directory for the Unix socket") {
+		t.Errorf("a file for a directory: %v", err)
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/proxy"
+	"github.com/pgkeyless/pgkeyless/tunnel"
+)
+
+func target(endpoint string, change func(*config.Options)) config.Target {
+	t := config.Target{Endpoint: endpoint, Name: endpoint, Options: config.Options{Via: jump}}
+	if change != nil {
+		change(&t.Options)
+	}
+	return t
+}
+
+func wireRoute(t *testing.T, w *wiring, target config.Target) proxy.Route {
+	t.Helper()
+	r, err := w.route(t.Context(), target)
+	if err != nil {
+		t.Fatalf("route for %s: %v", target.Endpoint, err)
+	}
+	return r
+}
+
+func TestTargetsShareWhatTheyCan(t *testing.T) {
+	dir := isolate(t)
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte("[profile dev]\nregion = us-east-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWiring(slog.New(slog.DiscardHandler))
+	first := wireRoute(t, w, target(orders, nil))
+	for _, tt := range []struct {
+		name   string
+		target config.Target
+		shared bool
+	}{
+		{"another database behind the same jump host", target(billing, nil), true},
+		{"another jump host", target(billing, func(o *config.Options) { o.Via = "i-01234567" }), false},
+		{"another region", target("a.b1.us-east-1.rds.amazonaws.com", nil), false},
+		{"another profile", target(billing, func(o *config.Options) { o.Profile = "dev" }), false},
+		{"a database in reach", target(billing, func(o *config.Options) { o.Via = config.ViaNone }), false},
+	} {
+		if got := wireRoute(t, w, tt.target); (got.Dialer == first.Dialer) != tt.shared {
+			t.Errorf("%s: dialer shared is %v, want %v", tt.name, !tt.shared, tt.shared)
+		}
+	}
+	if err := w.close(t.Context()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func TestRouteKeepsEndpointAndDialApart(t *testing.T) {
+	isolate(t)
+	w := newWiring(slog.New(slog.DiscardHandler))
+	r := wireRoute(t, w, target("Orders.c9akciq32abc.eu-central-1.rds.amazonaws.com:6543", func(o *config.Options) {
+		o.Via, o.Dial, o.User, o.Database = config.ViaNone, "localhost:1053", "u", "d"
+	}))
+	if _, direct := r.Dialer.(*tunnel.Direct); !direct || r.Address != "localhost:1053" || r.User != "u" || r.Database != "d" {
+		t.Errorf("got %+v, want a direct dial of localhost:1053 as u to d", r)
+	}
+	if got := r.TLS().ServerName; got != orders {
+		t.Errorf("certificate checked for %q, want %q", got, orders)
+	}
+	if r := wireRoute(t, w, target(orders, nil)); r.Address != orders+":5432" {
+		t.Errorf("address %q, want the endpoint with its port", r.Address)
+	}
+}
+
+func TestCAFileIsTrusted(t *testing.T) {
+	dir := isolate(t)
+	db := httptest.NewTLSServer(http.NotFoundHandler())
+	defer db.Close()
+	file := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: db.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWiring(slog.New(slog.DiscardHandler))
+	for caFile, want := range map[string]bool{file: true, "": false} {
+		r := wireRoute(t, w, target(orders, func(o *config.Options) { o.CAFile = caFile }))
+		_, err := db.Certificate().Verify(x509.VerifyOptions{Roots: r.TLS().RootCAs})
+		if (err == nil) != want {
+			t.Errorf("ca-file %q: certificate trusted is %v (%v), want %v", caFile, err == nil, err, want)
+		}
+	}
+}
+
+func TestEndpointOverrideIsTheSDKs(t *testing.T) {
+	const services = "[default]\nservices = local\n[services local]\nssm =\n  endpoint_url = http://127.0.0.1:3\n"
+	for _, tt := range []struct {
+		name   string
+		env    map[string]string
+		config string
+		want   string
+	}{
+		{"none", nil, "", ""},
+		{"all services", map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "", "http://127.0.0.1:1"},
+		{"SSM before all", map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:2"}, "", "http://127.0.0.1:2"},
+		{"services section", nil, services, "http://127.0.0.1:3"},
+		{"ignored", map[string]string{"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:2", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, services, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := isolate(t)
+			for k, v := range tt.env {
+				t.Setenv(k, v)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "config"), []byte(tt.config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var profiles auth.Profiles
+			l, err := newLogin(t.Context(), &profiles, target(orders, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := l.tunnelConfig(target(orders, nil), slog.New(slog.DiscardHandler))
+			if cfg.EndpointOverride != tt.want || cfg.Region != "eu-central-1" || cfg.Target != jump {
+				t.Errorf("override %q, region %q, target %q; want %q in eu-central-1", cfg.EndpointOverride, cfg.Region, cfg.Target, tt.want)
+			}
+		})
+	}
+}
+
+func TestWebsocketUsesTheCABundleAndProxyOfTheSDK(t *testing.T) {
+	dir := isolate(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer server.Close()
+	bundle := filepath.Join(dir, "bundle.pem")
+	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	var profiles auth.Profiles
+	l, err := newLogin(t.Context(), &profiles, target(orders, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := l.tunnelConfig(target(orders, nil), slog.New(slog.DiscardHandler)).HTTPClient
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatalf("the bundle's certificate is not trusted: %v", err)
+	}
+	resp.Body.Close()
+	transport := client.Transport.(*http.Transport)
+	if transport.Proxy == nil || transport.TLSClientConfig.MinVersion < tls.VersionTLS12 || client.Timeout != 0 {
+		t.Errorf("proxy set %v, TLS from %x, timeout %v; want proxies honoured, TLS 1.2 and no timeout",
+			transport.Proxy != nil, transport.TLSClientConfig.MinVersion, client.Timeout)
+	}
+}
