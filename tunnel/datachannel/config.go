@@ -1,0 +1,91 @@
+package datachannel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Transport moves whole agent messages: one websocket, its open message sent.
+// ReadMessage and WriteMessage are called by one goroutine each, Close by any.
+type Transport interface {
+	// ReadMessage returns the next message, which then belongs to the caller. It
+	// waits until there is one, the peer is gone (a missing pong counts: Conn
+	// does not time out reads) or Close.
+	ReadMessage() ([]byte, error)
+	// WriteMessage sends one message and keeps nothing of it. It may wait until
+	// Close.
+	WriteMessage([]byte) error
+	// Close ends the transport hard, with no parting words, and wakes both.
+	Close() error
+}
+
+// Stream is what the data channel carries; *mux.Mux is one. Every method returns
+// at once, is safe for concurrent use, and calls nothing of the Conn.
+type Stream interface {
+	Fill(p []byte) int      // moves bytes to send into p, returns how many; 0: none
+	Ready() <-chan struct{} // a value says that Fill may have bytes
+	Deliver(p []byte) error // takes the next bytes of the agent, in order; an error is fatal
+	ConnectFailed()         // the agent could not reach the target for one of the streams
+	SendNOP()               // queues a frame without meaning
+}
+
+// Config is what New needs. Connect and Stream are required; every other zero
+// value stands for its default.
+type Config struct {
+	// Connect makes the next Transport: the first, then one for every resume. It
+	// waits and tries again as it sees fit, until ctx ends; an error is final and
+	// ends Run.
+	Connect func(ctx context.Context) (Transport, error)
+	Stream  Stream
+
+	ClientVersion string // what the agent is told; default "1.2.804.0"
+	MaxPayload    int    // bytes in one message, 64 to 16,384; default 1024
+	MaxWindow     int    // bytes sent and not acknowledged, at least 32 KiB; default 1 MiB
+	MaxReorder    int    // bytes held behind a gap; default 100 MiB
+
+	HandshakeTimeout time.Duration // first transport to HandshakeComplete; default 30 s
+	PeerTimeout      time.Duration // oldest message without acknowledge; default 30 s
+	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 15 s
+	GapTimeout       time.Duration // a gap that does not move at all; default 10 s
+
+	Log *slog.Logger // default: nothing is logged
+}
+
+const (
+	defaultMaxPayload = 1024      // what both official peers send; the service's limit is unknown
+	minMaxPayload     = 64        // what a Stream can be asked to fill
+	maxMaxPayload     = 16 << 10  // fits the smallest window
+	defaultMaxReorder = 100 << 20 // about the 100,000 messages an agent keeps for resending
+)
+
+// withDefaults returns a complete cfg, or what is wrong with it.
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Connect == nil || cfg.Stream == nil {
+		return cfg, errors.New("datachannel: Config needs Connect and Stream")
+	}
+	cfg.ClientVersion = cmp.Or(cfg.ClientVersion, defaultClientVersion)
+	cfg.MaxPayload = cmp.Or(cfg.MaxPayload, defaultMaxPayload)
+	cfg.MaxWindow = cmp.Or(cfg.MaxWindow, defaultMaxWindow)
+	cfg.MaxReorder = cmp.Or(cfg.MaxReorder, defaultMaxReorder)
+	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 30*time.Second)
+	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 30*time.Second)
+	cfg.GapPatience = cmp.Or(cfg.GapPatience, 15*time.Second)
+	cfg.GapTimeout = cmp.Or(cfg.GapTimeout, 10*time.Second)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxPayload < minMaxPayload || cfg.MaxPayload > maxMaxPayload {
+		return cfg, fmt.Errorf("datachannel: MaxPayload %d is not in %d to %d", cfg.MaxPayload, minMaxPayload, maxMaxPayload)
+	}
+	if cfg.MaxWindow < minWindow {
+		return cfg, fmt.Errorf("datachannel: MaxWindow %d is below %d", cfg.MaxWindow, minWindow)
+	}
+	if cfg.MaxReorder < 0 || cfg.HandshakeTimeout < 0 || cfg.PeerTimeout < 0 || cfg.GapPatience < 0 || cfg.GapTimeout < 0 {
+		return cfg, errors.New("datachannel: Config has a negative bound")
+	}
+	return cfg, nil
+}

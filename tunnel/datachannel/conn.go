@@ -1,0 +1,307 @@
+package datachannel
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// A transport on which the agent never answers is followed by a pause before
+	// the next, doubling up to the longest; after the last the session counts as
+	// lost. Connect's own waiting knows nothing of these: it succeeded.
+	firstPause   = 200 * time.Millisecond
+	longestPause = 5 * time.Second
+	maxFruitless = 20 // about 80 s
+)
+
+// Conn is the client side of one data channel. Its methods are safe for
+// concurrent use.
+type Conn struct {
+	cfg   Config
+	log   *slog.Logger
+	ready chan struct{}
+	done  chan struct{} // closed when Run returns
+	wake  chan struct{} // holds a value when the writer has something to look at
+	room  chan struct{} // holds a value when acks may have room again
+
+	mu        sync.Mutex
+	started   bool
+	err       error  // why the session ends; the first reason stays
+	cancel    func() // ends what Run does, when err is set
+	phase     State  // handshake, probing or carrying
+	attached  bool   // there is a transport
+	connected time.Time
+	loss      error // why the transport was lost
+	heard     bool  // the agent spoke on this transport
+
+	agentVersion string
+	answered     bool  // the HandshakeRequest
+	refusal      error // ends the session once the answer is written
+	keepAlive    bool  // the agent wants a NOP every keepAliveInterval
+	nextNOP      time.Time
+	outbox       []control // goes before stream bytes, whatever the window says
+	probe        int64     // its number, or -1
+	flag         int64     // number of the terminate flag, or -1
+	terminating  bool
+	confirmed    bool // the agent or the service know of the end
+
+	acks    acks
+	ackRun  int // acknowledges written since something else was tried
+	ackBuf  []byte
+	window  window
+	reorder reorder
+	paused  time.Time // pause_publication came then; zero: not paused
+	unknown map[string]bool
+	stats   Stats // counters only
+}
+
+// New checks cfg and starts nothing.
+func New(cfg Config) (*Conn, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{
+		cfg:     cfg,
+		log:     cfg.Log,
+		ready:   make(chan struct{}),
+		done:    make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+		room:    make(chan struct{}, 1),
+		phase:   StateHandshake,
+		probe:   -1,
+		flag:    -1,
+		window:  window{pace: newPace(cfg.MaxWindow)},
+		reorder: newReorder(cfg.MaxReorder),
+		unknown: make(map[string]bool),
+	}, nil
+}
+
+// Run connects, shakes hands and carries Stream, on one Transport after the
+// other, until the session ends. It blocks, may be called once, and leaves no
+// goroutine and no Transport behind.
+//
+// It returns the reason, never nil: *ChannelClosedError, *HandshakeError,
+// ErrHandshakeTimeout, ErrPeerSilent, ErrGap, ErrTerminated, an error of Connect
+// or of Stream.Deliver, or the cause of ctx, whose end stops all at once without
+// a word to the agent.
+func (c *Conn) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := c.start(cancel); err != nil {
+		return err
+	}
+	err := c.run(ctx)
+	if reason := c.reason(); reason != nil {
+		err = reason
+	}
+	c.fail(err) // so that Stats and Terminate know, whatever ended it
+	close(c.done)
+	return err
+}
+
+// Ready is closed once streams are carried: the handshake is done and the first
+// NOP was acknowledged. It stays open when the session ends before.
+func (c *Conn) Ready() <-chan struct{} { return c.ready }
+
+// AgentVersion is "" before the handshake.
+func (c *Conn) AgentVersion() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agentVersion
+}
+
+// start notes how to end what Run does.
+func (c *Conn) start(cancel func()) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started {
+		return errors.New("datachannel: Run was called before")
+	}
+	c.started, c.cancel = true, cancel
+	if c.err != nil {
+		cancel()
+	}
+	return nil
+}
+
+// run goes from transport to transport. What it returns counts only when the
+// Conn has no reason of its own.
+func (c *Conn) run(ctx context.Context) error {
+	var handshake *time.Timer
+	pause := time.Duration(0)
+	for fruitless := 0; fruitless < maxFruitless; {
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		t, err := c.cfg.Connect(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+		if handshake == nil {
+			handshake = time.AfterFunc(c.cfg.HandshakeTimeout, c.handshakeExpired)
+			defer handshake.Stop()
+		}
+		c.attach(time.Now())
+		c.carry(ctx, t)
+		heard, loss := c.detach()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		c.log.Warn("data channel lost, resuming", "error", loss)
+		if heard {
+			fruitless, pause = 0, 0
+		} else {
+			fruitless++
+			pause = min(max(2*pause, firstPause), longestPause)
+		}
+	}
+	return ErrPeerSilent
+}
+
+// carry runs the reader and the writer of one transport until it is lost or ctx
+// ends. Both are gone and t is closed when it returns.
+func (c *Conn) carry(ctx context.Context, t Transport) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-ctx.Done()
+		t.Close() // wakes both
+	})
+	wg.Go(func() {
+		defer cancel()
+		c.read(ctx, t)
+	})
+	c.write(ctx, t)
+	cancel()
+	wg.Wait()
+}
+
+// read takes messages until the transport or the session ends. While too many
+// acknowledges wait to be written it does not read.
+func (c *Conn) read(ctx context.Context, t Transport) {
+	for c.awaitRoom(ctx) {
+		frame, err := t.ReadMessage()
+		if err != nil {
+			c.lost(err)
+			return
+		}
+		if err := c.receive(time.Now(), frame); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// write sends what next has until the transport or the session ends.
+func (c *Conn) write(ctx context.Context, t Transport) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		frame, until, err := c.next(time.Now())
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if frame != nil {
+			if err := t.WriteMessage(frame); err != nil {
+				c.lost(err)
+				return
+			}
+			continue
+		}
+		var alarm <-chan time.Time
+		if !until.IsZero() {
+			timer.Reset(time.Until(until))
+			alarm = timer.C
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.wake:
+		case <-c.cfg.Stream.Ready():
+		case <-alarm:
+		}
+	}
+}
+
+// attach prepares for a new transport: all that is unacknowledged is to be sent
+// again, and something at least, because any input ends a pause of the agent.
+func (c *Conn) attach(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.connected.IsZero() {
+		c.stats.Resumes++
+		c.log.Info("data channel resumed", "unacknowledged", c.window.bytes)
+	}
+	c.attached, c.connected = true, now
+	c.heard, c.loss = false, nil
+	c.paused = time.Time{}
+	c.window.replay()
+	c.reorder.restart(now)
+	if c.phase == StateCarrying && c.window.empty() {
+		c.cfg.Stream.SendNOP()
+	}
+}
+
+// detach says whether the agent spoke on the transport, and why it was lost.
+func (c *Conn) detach() (heard bool, loss error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.attached = false
+	return c.heard, c.loss
+}
+
+// lost notes why the transport ended; the first reason counts, for the second
+// comes of closing it.
+func (c *Conn) lost(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loss == nil {
+		c.loss = err
+	}
+}
+
+// kick makes the writer look again. It never waits.
+func (c *Conn) kick() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// awaitRoom waits until one more acknowledge can be queued. It is false when ctx
+// has ended.
+func (c *Conn) awaitRoom(ctx context.Context) bool {
+	for {
+		c.mu.Lock()
+		full := c.acks.full()
+		c.mu.Unlock()
+		if !full {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.room:
+		}
+	}
+}
+
+// sleep waits for d, or for ctx to end, and then returns its cause.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+	return context.Cause(ctx)
+}

@@ -1,0 +1,172 @@
+package datachannel
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Values of ActionStatus. Anything but success makes the agent end the session.
+const (
+	statusSuccess     = 1
+	statusFailed      = 2
+	statusUnsupported = 3
+)
+
+const (
+	actionSessionType   = "SessionType"
+	sessionTypePort     = "Port"
+	typeLocalForwarding = "LocalPortForwarding"
+
+	defaultClientVersion = "1.2.804.0"  // a real release: it makes agents turn smux keepalive off
+	muxAfterAgent        = "3.0.196.0"  // agents after this one speak smux
+	keepAliveUntilAgent  = "3.1.1511.0" // up to this one they end it after 30 s without a frame
+
+	maxActions = 16 // ours; agents ask for two at most
+)
+
+// Why a handshake is refused, for the agent and for people.
+const (
+	reasonTooOld         = "the agent is too old to carry several connections in one session"
+	reasonNotForwarding  = "the session document does not ask for LocalPortForwarding"
+	reasonUnreadable     = "the handshake request cannot be read"
+	reasonNoSessionType  = "the handshake request names no session type"
+	reasonTooManyActions = "the handshake request asks for too many actions"
+)
+
+// handshakeRequest is the agent's first message. Keys that are missing or new
+// are no error.
+type handshakeRequest struct {
+	AgentVersion           string
+	RequestedClientActions []requestedAction
+}
+
+type requestedAction struct {
+	ActionType       string
+	ActionParameters json.RawMessage
+}
+
+// sessionTypeParameters belong to the SessionType action. Properties is what the
+// document makes of it, an object or nothing.
+type sessionTypeParameters struct {
+	SessionType string
+	Properties  json.RawMessage
+}
+
+type handshakeResponse struct {
+	ClientVersion          string
+	ProcessedClientActions []processedAction
+	Errors                 []string
+}
+
+type processedAction struct {
+	ActionType   string
+	ActionStatus int
+	ActionResult any // never set: no action of a port session has a result
+	Error        string
+}
+
+// answer makes the payload of the HandshakeResponse, one entry for each action
+// in the request's order. The error, a *HandshakeError, says why the session
+// cannot be carried; the payload then tells the agent so and is still to be
+// sent, unless it is nil.
+func (r *handshakeRequest) answer(clientVersion string) ([]byte, error) {
+	response := handshakeResponse{ClientVersion: clientVersion, ProcessedClientActions: []processedAction{}}
+	refuse := ""
+	if len(r.RequestedClientActions) > maxActions {
+		return nil, &HandshakeError{AgentVersion: foreignText(r.AgentVersion), Reason: reasonTooManyActions}
+	}
+	named := false
+	for _, action := range r.RequestedClientActions {
+		done := processedAction{ActionType: action.ActionType, ActionStatus: statusSuccess}
+		if action.ActionType == actionSessionType {
+			named = true
+			if done.Error = r.refuseSession(action.ActionParameters); done.Error != "" {
+				done.ActionStatus = statusFailed
+			}
+		} else {
+			done.ActionStatus = statusUnsupported
+			done.Error = "Unsupported action " + action.ActionType
+		}
+		if done.Error != "" {
+			response.Errors = append(response.Errors, done.Error)
+			refuse = done.Error
+		}
+		response.ProcessedClientActions = append(response.ProcessedClientActions, done)
+	}
+	if refuse == "" && !named {
+		refuse = reasonNoSessionType
+	}
+	payload, err := json.Marshal(response)
+	if err != nil { // cannot be: strings and numbers only
+		return nil, &HandshakeError{AgentVersion: foreignText(r.AgentVersion), Reason: err.Error()}
+	}
+	if refuse != "" {
+		return payload, &HandshakeError{AgentVersion: foreignText(r.AgentVersion), Reason: foreignText(refuse)}
+	}
+	return payload, nil
+}
+
+// refuseSession says why a session with these parameters cannot be carried; ""
+// means that it can.
+func (r *handshakeRequest) refuseSession(parameters json.RawMessage) string {
+	var p sessionTypeParameters
+	if err := json.Unmarshal(parameters, &p); err != nil || p.SessionType == "" {
+		return reasonNoSessionType
+	}
+	if p.SessionType != sessionTypePort {
+		return fmt.Sprintf("session type %s in place of Port", p.SessionType)
+	}
+	// Properties of another shape count as none.
+	var properties struct{ Type any }
+	_ = json.Unmarshal(p.Properties, &properties)
+	if properties.Type != typeLocalForwarding {
+		return reasonNotForwarding
+	}
+	if !versionAfter(r.AgentVersion, muxAfterAgent) {
+		return reasonTooOld
+	}
+	return ""
+}
+
+// wantsKeepAlive: the agent ends the session when no smux frame arrives for 30 s.
+func (r *handshakeRequest) wantsKeepAlive() bool {
+	return !versionAfter(r.AgentVersion, keepAliveUntilAgent)
+}
+
+func parseHandshakeRequest(payload []byte) (handshakeRequest, error) {
+	var r handshakeRequest
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return r, &HandshakeError{Reason: reasonUnreadable}
+	}
+	return r, nil
+}
+
+// versionAfter: version is greater than limit, by the official client's rule:
+// both have the same number of dotted parts and only numbers in them, otherwise
+// no.
+func versionAfter(version, limit string) bool {
+	v, l := strings.Split(version, "."), strings.Split(limit, ".")
+	if len(v) != len(l) {
+		return false
+	}
+	order := 0
+	for i := range v {
+		have, err := strconv.ParseUint(v[i], 10, 32)
+		if err != nil {
+			return false
+		}
+		want, err := strconv.ParseUint(l[i], 10, 32)
+		if err != nil {
+			return false
+		}
+		if order == 0 && have != want {
+			order = 1
+			if have < want {
+				order = -1
+			}
+		}
+	}
+	return order > 0
+}

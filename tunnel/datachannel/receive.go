@@ -1,0 +1,265 @@
+package datachannel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxUnknown bounds what is remembered of messages that we do not know.
+const maxUnknown = 32
+
+// receive takes one message off the transport. An error ends the session; a
+// message that cannot be used is dropped without acknowledge, and the agent
+// sends it again.
+func (c *Conn) receive(now time.Time, frame []byte) error {
+	m, err := Parse(frame)
+	if err != nil {
+		c.drop(err)
+		return nil
+	}
+	switch m.Type {
+	case TypeOutput:
+		return c.receiveOutput(now, m)
+	case TypeAcknowledge:
+		c.receiveAcknowledge(now, m)
+	case TypePausePublication:
+		c.pause(now)
+	case TypeStartPublication:
+		c.resume()
+	case TypeChannelClosed:
+		return c.closed(m)
+	default:
+		c.ignore("message type", foreignText(m.Type))
+	}
+	return nil
+}
+
+// receiveOutput acknowledges a message of the agent as soon as it is in our
+// hands, each copy anew: an agent whose oldest message stays unacknowledged
+// repairs nothing else. Stream bytes are delivered first, the rest is queued in
+// order or held.
+func (c *Conn) receiveOutput(now time.Time, m Message) error {
+	if m.Seq < 0 {
+		c.drop(fmt.Errorf("%w: number %d", ErrMalformed, m.Seq))
+		return nil
+	}
+	what, err := c.sortIn(now, m)
+	if err != nil {
+		return err
+	}
+	if what != inOrder {
+		c.acknowledge(m)
+		return nil
+	}
+	if m.PayloadType == PayloadOutput {
+		if err := c.handle(m); err != nil {
+			return err
+		}
+		c.acknowledge(m)
+	} else {
+		c.acknowledge(m)
+		if err := c.handle(m); err != nil {
+			return err
+		}
+	}
+	for {
+		c.mu.Lock()
+		next, ok := c.reorder.take(now)
+		c.mu.Unlock()
+		if !ok {
+			return nil
+		}
+		if err := c.handle(next); err != nil {
+			return err
+		}
+	}
+}
+
+// sortIn puts m in its place, and gives up when too much is missing.
+func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = true
+	c.paused = time.Time{}
+	what, err := c.reorder.add(now, m)
+	if err != nil {
+		return what, fmt.Errorf("%w: %w", ErrGap, err)
+	}
+	if what == duplicate {
+		c.stats.Duplicates++
+		return what, nil
+	}
+	c.stats.MessagesIn++
+	if m.PayloadType == PayloadOutput {
+		c.stats.BytesIn += int64(len(m.Payload))
+	}
+	if what == early {
+		c.stats.Early++
+	}
+	return what, c.gap(now)
+}
+
+// gap is ErrGap once waiting for missing messages is in vain. c.mu is held.
+func (c *Conn) gap(now time.Time) error {
+	why := c.reorder.hopeless(now, c.window.rto.smoothed, c.cfg.GapPatience, c.cfg.GapTimeout)
+	if why != "" {
+		return fmt.Errorf("%w: %s", ErrGap, why)
+	}
+	return nil
+}
+
+// acknowledge queues the acknowledge of m.
+func (c *Conn) acknowledge(m Message) {
+	c.mu.Lock()
+	c.acks.push(owed{m.ID, m.Seq})
+	c.mu.Unlock()
+	c.kick()
+}
+
+// handle acts on a message whose turn it is. A payload type that we do not know
+// takes its number and nothing else.
+func (c *Conn) handle(m Message) error {
+	switch m.PayloadType {
+	case PayloadOutput:
+		if err := c.cfg.Stream.Deliver(m.Payload); err != nil {
+			return fmt.Errorf("reading what the SSM agent sent: %w", err)
+		}
+	case PayloadFlag:
+		if len(m.Payload) == 4 && binary.BigEndian.Uint32(m.Payload) == flagConnectToPortError {
+			c.cfg.Stream.ConnectFailed()
+		}
+	case PayloadHandshakeRequest:
+		return c.handshakeRequest(m.Payload)
+	case PayloadHandshakeComplete:
+		c.handshakeComplete(m.Payload)
+	default:
+		c.ignore("payload type", fmt.Sprint(uint32(m.PayloadType)))
+	}
+	return nil
+}
+
+// handshakeRequest queues the answer. Later requests are taken for copies.
+func (c *Conn) handshakeRequest(payload []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered {
+		return nil
+	}
+	request, err := parseHandshakeRequest(payload)
+	if err != nil {
+		return err
+	}
+	answer, err := request.answer(c.cfg.ClientVersion)
+	if answer == nil {
+		return err
+	}
+	c.answered, c.refusal = true, err
+	c.agentVersion = foreignText(request.AgentVersion)
+	c.keepAlive = request.wantsKeepAlive()
+	c.outbox = append(c.outbox, control{payloadType: PayloadHandshakeResponse, payload: answer})
+	c.kick()
+	return nil
+}
+
+// handshakeComplete queues the probe: input that reaches the agent in the moment
+// after it sent this may be acknowledged and lost, and in the moments after that
+// is refused without acknowledge. The probe's acknowledge ends both.
+func (c *Conn) handshakeComplete(payload []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != StateHandshake || !c.answered || c.refusal != nil {
+		return
+	}
+	c.phase = StateProbing
+	c.outbox = append(c.outbox, probe())
+	c.kick()
+	if text := customerMessage(payload); text != "" {
+		c.log.Info("message of the SSM agent", "text", text)
+	}
+}
+
+// receiveAcknowledge takes one message out of the window. Numbers that are not
+// there, as after a resend, are no error.
+func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
+	seq, err := parseAcknowledge(m.Payload)
+	if err != nil {
+		c.drop(err)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = true
+	c.paused = time.Time{}
+	c.kick()
+	if !c.window.acknowledge(now, seq) {
+		return
+	}
+	switch seq {
+	case c.probe:
+		c.phase = StateCarrying
+		c.nextNOP = now.Add(keepAliveInterval)
+		close(c.ready)
+		c.log.Info("data channel ready", "agent_version", c.agentVersion)
+	case c.flag:
+		c.confirmed = true
+		c.failLocked(ErrTerminated)
+	}
+}
+
+// pause: the service says that the agent is away. Only new data waits:
+// acknowledges and resends go on.
+func (c *Conn) pause(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused.IsZero() {
+		c.paused = now
+		c.window.pace.halve()
+		c.log.Debug("publication paused")
+	}
+}
+
+func (c *Conn) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = time.Time{}
+	c.kick()
+}
+
+// closed is the end that no resume can undo.
+func (c *Conn) closed(m Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.confirmed = true
+	if c.terminating {
+		return ErrTerminated
+	}
+	return &ChannelClosedError{Output: closedOutput(m.Payload)}
+}
+
+// drop counts a message that is of no use.
+func (c *Conn) drop(err error) {
+	c.mu.Lock()
+	if errors.Is(err, ErrDigest) {
+		c.stats.BadDigests++
+	} else {
+		c.stats.Malformed++
+	}
+	c.mu.Unlock()
+	c.log.Debug("message dropped", "error", foreignText(err.Error()))
+}
+
+// ignore logs what we do not know, each kind once.
+func (c *Conn) ignore(kind, name string) {
+	c.mu.Lock()
+	key := kind + " " + name
+	seen := c.unknown[key] || len(c.unknown) >= maxUnknown
+	if !seen {
+		c.unknown[key] = true
+	}
+	c.mu.Unlock()
+	if !seen {
+		c.log.Debug("unknown message ignored", "kind", kind, "name", name)
+	}
+}

@@ -1,0 +1,162 @@
+package datachannel
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func output(seq int64, size int) Message {
+	return Message{Type: TypeOutput, Seq: seq, PayloadType: PayloadOutput, Payload: make([]byte, size)}
+}
+
+func TestReorderSortsIn(t *testing.T) {
+	type step struct {
+		seq  int64
+		want arrival
+		out  []int64 // numbers handed out, in order
+	}
+	tests := []struct {
+		name  string
+		steps []step
+	}{
+		{"in order", []step{{0, inOrder, []int64{0}}, {1, inOrder, []int64{1}}}},
+		{"early", []step{{2, early, nil}, {1, early, nil}, {0, inOrder, []int64{0, 1, 2}}, {3, inOrder, []int64{3}}}},
+		{"two gaps", []step{{1, early, nil}, {4, early, nil}, {0, inOrder, []int64{0, 1}}, {3, early, nil}, {2, inOrder, []int64{2, 3, 4}}}},
+		{"duplicates", []step{{0, inOrder, []int64{0}}, {0, duplicate, nil}, {3, early, nil}, {3, duplicate, nil}, {0, duplicate, nil}}},
+	}
+	for _, test := range tests {
+		r := newReorder(1 << 20)
+		for i, s := range test.steps {
+			got, err := r.add(epoch, output(s.seq, 10))
+			if got != s.want || err != nil {
+				t.Errorf("%s, step %d: got %v and %v, want %v", test.name, i, got, err, s.want)
+			}
+			var out []int64
+			if got == inOrder {
+				out = append(out, s.seq)
+				for m, ok := r.take(epoch); ok; m, ok = r.take(epoch) {
+					out = append(out, m.Seq)
+				}
+			}
+			if !slices.Equal(out, s.out) {
+				t.Errorf("%s, step %d: handed out %v, want %v", test.name, i, out, s.out)
+			}
+		}
+	}
+}
+
+func TestReorderOfAnyOrder(t *testing.T) {
+	const n = 200
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		r := newReorder(1 << 20)
+		var out []int64
+		for _, i := range random.Perm(2 * n) {
+			m := output(int64(i/2), 10)
+			what, err := r.add(epoch, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if what == inOrder {
+				out = append(out, m.Seq)
+				for m, ok := r.take(epoch); ok; m, ok = r.take(epoch) {
+					out = append(out, m.Seq)
+				}
+			}
+		}
+		if len(out) != n || !slices.IsSorted(out) || r.bytes != 0 || len(r.held) != 0 || r.missing() != 0 {
+			t.Fatalf("%d of %d handed out, %d bytes held, %d missing: %v", len(out), n, r.bytes, r.missing(), out)
+		}
+	}
+}
+
+func TestReorderHasABudget(t *testing.T) {
+	r := newReorder(3 * (1000 + heldOverhead))
+	for seq := int64(1); seq <= 3; seq++ {
+		if _, err := r.add(epoch, output(seq, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.add(epoch, output(4, 0)); !errors.Is(err, errReorderFull) {
+		t.Errorf("got %v, want %v", err, errReorderFull)
+	}
+	if what, err := r.add(epoch, output(2, 1000)); what != duplicate || err != nil {
+		t.Errorf("a duplicate in a full buffer: %v and %v", what, err)
+	}
+	if what, err := r.add(epoch, output(0, 1000)); what != inOrder || err != nil {
+		t.Errorf("the expected one with a full buffer: %v and %v", what, err)
+	}
+}
+
+func TestGapRule(t *testing.T) {
+	const patience, timeout = 15 * time.Second, 10 * time.Second
+	tests := []struct {
+		name      string
+		seqs      []int64
+		roundTrip time.Duration
+		after     time.Duration
+		want      string // a part of the reason; "": wait
+	}{
+		{name: "nothing missing", seqs: []int64{0, 1, 2}, after: time.Hour},
+		{name: "one missing", seqs: []int64{0, 2}, after: timeout - 1},
+		{name: "one missing for too long", seqs: []int64{0, 2, 3}, after: timeout, want: "number 1 is missing for 10s, 2 later messages wait"},
+		{name: "a repair of 15 s", seqs: []int64{159}},
+		{name: "a repair of 16 s", seqs: []int64{160}, want: "160 messages are missing, their repair would take 16s"},
+		{name: "one lost in a stream of thousands", seqs: sequence(1, 5000)},
+		{name: "a slow path", seqs: []int64{79}, roundTrip: 150 * ms},
+		{name: "too much for a slow path", seqs: []int64{80}, roundTrip: 150 * ms, want: "80 messages"},
+		{name: "a very slow path", seqs: []int64{47}, roundTrip: 250 * ms},
+		{name: "too much for a very slow path", seqs: []int64{48}, roundTrip: 250 * ms, want: "48 messages"},
+		{name: "the highest number there is", seqs: []int64{1<<63 - 1}, want: "9223372036854775807 messages"},
+	}
+	for _, test := range tests {
+		r := newReorder(1 << 30)
+		for _, seq := range test.seqs {
+			if _, err := r.add(epoch, output(seq, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := r.hopeless(epoch.Add(test.after), test.roundTrip, patience, timeout)
+		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestGapClock(t *testing.T) {
+	const patience, timeout = 15 * time.Second, 10 * time.Second
+	r := newReorder(1 << 20)
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	if got := r.deadline(timeout); !got.IsZero() {
+		t.Errorf("deadline %v without a gap", got)
+	}
+	r.add(at(0), output(0, 1))
+	r.add(at(100), output(3, 1)) // an idle time is no gap
+	if got := r.deadline(timeout); !got.Equal(at(110)) {
+		t.Errorf("deadline is %v, want %v", got, at(110))
+	}
+	r.add(at(105), output(4, 1))
+	r.add(at(109), output(1, 1)) // the gap moves
+	if got := r.hopeless(at(118), 0, patience, timeout); got != "" {
+		t.Errorf("hopeless although the gap moved 9 s ago: %s", got)
+	}
+	r.restart(at(118))
+	if got := r.hopeless(at(127), 0, patience, timeout); got != "" {
+		t.Errorf("hopeless although the transport is 9 s old: %s", got)
+	}
+	if got := r.hopeless(at(128), 0, patience, timeout); got == "" {
+		t.Error("not hopeless after 10 s without movement")
+	}
+}
+
+func sequence(from, to int64) []int64 {
+	var all []int64
+	for seq := from; seq < to; seq++ {
+		all = append(all, seq)
+	}
+	return all
+}
