@@ -1,0 +1,168 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Names in every cluster.
+const (
+	Database      = "app"
+	AppUser       = "app_user"       // member of rds_iam: logs in with a token
+	PlainUser     = "plain_user"     // not a member: logs in with PlainPassword
+	PlainPassword = "plain-Pa55word" // by SCRAM, over TLS
+)
+
+// Config says what database to imitate. Host and Region are required.
+type Config struct {
+	Host   string         // the endpoint's name, which tokens must be signed for
+	Port   int            // the endpoint's port, not the real one; zero means 5432
+	Region string         // the region tokens must be signed for
+	Keys   map[string]Key // by access key id; no keys: every token is refused
+
+	CA       *CA    // signs the certificate; nil means a new one
+	CertHost string // the name in the certificate; empty means Host
+
+	BinDir    string           // where postgres and initdb are; empty means the newest found
+	ExtraConf string           // lines for the end of postgresql.conf
+	Now       func() time.Time // clock that tokens are checked by; nil means time.Now
+}
+
+// Key is the secret side of an access key. SessionToken is empty for a
+// long-lived key.
+type Key struct {
+	Secret       string
+	SessionToken string
+}
+
+// String keeps secrets out of logs and test failures.
+func (Key) String() string { return "[redacted]" }
+
+// GoString is String, for %#v.
+func (Key) GoString() string { return "[redacted]" }
+
+// Server is a running PostgreSQL. Its methods are safe for concurrent use.
+type Server struct {
+	dir     string // holds everything; removed by Close
+	port    int
+	version string
+	ca      *CA
+	bind    *bindServer
+	master  *postmaster
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start makes a cluster, starts it and waits until it takes connections.
+//
+// ctx bounds the start only. The caller owns the Server and must Close it. A
+// missing PostgreSQL is a *NotInstalledError.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if cfg.Host == "" || cfg.Region == "" {
+		return nil, errors.New("pgserver: Config.Host and Config.Region are required")
+	}
+	if cfg.Port == 0 {
+		cfg.Port = 5432
+	}
+	if cfg.CertHost == "" {
+		cfg.CertHost = cfg.Host
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{ca: cfg.CA}
+	if err := s.start(ctx, cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting PostgreSQL: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context, cfg Config) error {
+	binDir, err := findBinaries(ctx, cfg.BinDir)
+	if err != nil {
+		return err
+	}
+	if s.ca == nil {
+		if s.ca, err = NewCA("pgkeyless test CA"); err != nil {
+			return err
+		}
+	}
+	v := &verifier{
+		endpoint: net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)),
+		region:   cfg.Region,
+		keys:     maps.Clone(cfg.Keys),
+		now:      cfg.Now,
+	}
+	if s.bind, err = startBindServer(v); err != nil {
+		return err
+	}
+	c, err := newCluster(ctx, binDir)
+	if err != nil {
+		return err
+	}
+	s.dir = c.dir
+	if err := c.configure(s.ca, cfg.CertHost, s.bind.port, cfg.ExtraConf); err != nil {
+		return err
+	}
+	if s.master, s.port, err = c.run(ctx); err != nil {
+		return err
+	}
+	return s.createRoles(ctx)
+}
+
+// Address is where the server listens, "127.0.0.1:port".
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// CA is what signed the server's certificate.
+func (s *Server) CA() *CA { return s.ca }
+
+// CAFile is a PEM file with the root of CA, for sslrootcert and the like.
+func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
+
+// LogFile is the server's own log.
+func (s *Server) LogFile() string { return filepath.Join(s.dir, logFile) }
+
+// ServerVersion is what the server says it is, as "15.18 (Debian 15.18-0+deb12u1)".
+func (s *Server) ServerVersion() string { return s.version }
+
+// Logins tells every login by token so far, oldest first. A login is noted
+// before its client hears of it. Users outside rds_iam don't appear.
+func (s *Server) Logins() []Login { return s.bind.logins() }
+
+// AdminURL is for the superuser in database app, through the Unix socket.
+func (s *Server) AdminURL() string { return adminURL(s.dir, s.port, Database) }
+
+// AdminConn opens a connection to AdminURL. The caller closes it.
+func (s *Server) AdminConn(ctx context.Context) (*pgx.Conn, error) {
+	return pgx.Connect(ctx, s.AdminURL())
+}
+
+// Close ends every connection, stops the server and removes its directory.
+// Nothing of the server's runs afterwards. Later calls return the same.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() {
+		var errs []error
+		if s.master != nil {
+			errs = append(errs, s.master.stop())
+		}
+		if s.bind != nil {
+			errs = append(errs, s.bind.close())
+		}
+		if s.dir != "" {
+			errs = append(errs, os.RemoveAll(s.dir))
+		}
+		s.closeErr = errors.Join(errs...)
+	})
+	return s.closeErr
+}
