@@ -1,0 +1,22 @@
+# Sourced by the scripts beside it: the project's directory, and a few words.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+	say "${0##*/}: error: $1"
+	shift
+	local line
+	for line in "$@"; do say "${0##*/}: hint: $line"; done
+	exit 1
+}
+
+need_go() {
+	command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
+	command -v go >/dev/null || die "Go is not installed" "install the Go that go.mod names, from https://go.dev/dl"
+	# In somebody else's checkout git refuses to tell the commit, which go build takes for an error.
+	if ! git -C "$root" rev-parse HEAD >/dev/null 2>&1; then
+		export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
+	fi
+}
