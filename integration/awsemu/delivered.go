@@ -1,0 +1,92 @@
+package awsemu
+
+import "encoding/json"
+
+// delivering notes a message to the client just before it is written: its
+// acknowledgement may be here before Write returns. The time counts from
+// delivered, which is given the result.
+func (w *watch) delivering(connection int, frame []byte) (mark message) {
+	m, err := decode(frame)
+	if err != nil || !m.digestHolds() {
+		return message{} // a fault of ours, nothing to be acknowledged
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch m.kind {
+	case typeOutput:
+		w.paused = false
+		if m.payloadType == payloadHandshakeComplete {
+			w.complete = true
+		}
+		o := w.outputs[m.seq]
+		if o == nil {
+			o = &outputRecord{id: m.id.String()}
+			w.outputs[m.seq] = o
+			if w.e.cfg.OfficialClient {
+				delete(w.outputs, m.seq-keptInputs)
+			}
+		}
+		o.deliveries++
+		o.due = append(o.due, farFuture)
+	case typeAck:
+		w.paused = false
+		var a ackPayload
+		if json.Unmarshal(m.payload, &a) != nil {
+			break
+		}
+		if r := w.inputs[a.AcknowledgedMessageSequenceNumber]; r != nil {
+			if !r.acked {
+				w.unacked -= r.size
+			}
+			r.acked, r.connection, r.at = true, connection, w.e.ticks.now()
+		}
+	case typePause:
+		w.paused, w.pausedBytes = true, 0
+	case typeStart:
+		w.paused = false
+	}
+	return m
+}
+
+// farFuture is the due tick of what is still being written.
+const farFuture = 1 << 62
+
+func (w *watch) delivered(mark message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch mark.kind {
+	case typeClosed:
+		w.overAt = max(1, w.e.ticks.now())
+	case typeOutput:
+		o := w.outputs[mark.seq]
+		if o == nil {
+			return // acknowledged already
+		}
+		for i, at := range o.due {
+			if at == farFuture {
+				o.due[i] = w.e.ticks.now() + ticksAllowed
+			}
+		}
+	}
+}
+
+// overdue reports deliveries that have waited too long for their
+// acknowledgement. The genuine plugin acknowledges a message once at best.
+func (w *watch) overdue() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	now := w.e.ticks.now()
+	for n, o := range w.outputs {
+		late := 0
+		for len(o.due) > 0 && now > o.due[0] {
+			o.due = o.due[1:]
+			late++
+		}
+		if late > 0 && !(w.e.cfg.OfficialClient && o.acks+o.waived > 0) {
+			w.reportf("output %d was delivered and not acknowledged within %v", n, w.e.cfg.AckWithin)
+		}
+	}
+}

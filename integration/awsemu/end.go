@@ -1,0 +1,48 @@
+package awsemu
+
+import (
+	"context"
+	"time"
+)
+
+// closeGrace is how long the client may take to close its websocket after
+// channel_closed before the service does it with code 1000.
+const closeGrace = time.Second
+
+// end ends the session, once: the agent stops, and the client, if there is one,
+// is told with channel_closed. It waits for nothing. False: it had ended before.
+func (s *session) end(ending, output string) bool {
+	s.e.mu.Lock()
+	if !s.live() {
+		s.e.mu.Unlock()
+		return false
+	}
+	s.info.State, s.info.Ended = Terminated, time.Now()
+	s.info.Ending, s.info.Output = ending, output
+	f := s.front
+	s.e.mu.Unlock()
+	s.log.Info("SSM session ended", "ending", ending, "output", output)
+	s.watch.ended(ending)
+	s.cancel()
+	if f != nil {
+		closed := newClosed(s.info.ID, s.info.Target, output, s.e.cfg.FullHeaderClose).encode()
+		s.e.goRun(func() { s.hangUp(f, closed) })
+	}
+	s.e.changed()
+	return true
+}
+
+// hangUp sends the last message after those under way, and drops the websocket
+// of a client that does not take it.
+func (s *session) hangUp(f *front, closed []byte) {
+	ctx, cancel := context.WithTimeout(f.ctx, 2*closeGrace)
+	defer cancel()
+	if s.toClient.put(ctx, parcel{frame: closed, last: true}, 0) == nil {
+		select {
+		case <-f.done:
+			return
+		case <-time.After(4 * closeGrace):
+		}
+	}
+	f.drop()
+}

@@ -1,0 +1,46 @@
+package awsemu
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
+
+// What the agent decides by the ClientVersion of the HandshakeResponse.
+// Source: amazon-ssm-agent, agent/session/plugins/port/port.go and port_mux.go.
+const (
+	muxFrom            = "1.1.70"    // this version and later multiplex
+	keepAliveUpTo      = "1.2.331.0" // later ones do without smux keepalive
+	localForwarding    = "LocalPortForwarding"
+	portSessionType    = "Port"
+	sessionTypeAction  = "SessionType"
+	documentRemoteHost = "AWS-StartPortForwardingSessionToRemoteHost"
+	documentLocal      = "AWS-StartPortForwardingSession"
+)
+
+// compareVersions compares part by part: as numbers where both are, else as
+// text; fewer parts are less.
+func compareVersions(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		x, errX := strconv.Atoi(as[i])
+		y, errY := strconv.Atoi(bs[i])
+		c := cmp.Compare(x, y)
+		if errX != nil || errY != nil {
+			c = cmp.Compare(as[i], bs[i])
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
+}
+
+// usesMux says whether the agent multiplexes for this client.
+func usesMux(clientVersion string) bool { return compareVersions(clientVersion, muxFrom) >= 0 }
+
+// usesKeepAlive says whether the agent's smux keeps alive, and so gives up a
+// client that is silent for 30 to 60 seconds.
+func usesKeepAlive(clientVersion string) bool {
+	return compareVersions(clientVersion, keepAliveUpTo) <= 0
+}

@@ -1,0 +1,154 @@
+package awsemu
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// ticksAllowed are the clock's ticks in AckWithin.
+	ticksAllowed = 10
+	// maxViolations bounds what is remembered.
+	maxViolations = 1000
+	// dateSlack is how far a first copy's date may be from now.
+	dateSlack = 10 * time.Minute
+	// keptInputs bounds how far back a resend is compared with its first copy.
+	keptInputs = 100_000
+)
+
+// clock counts ticks of AckWithin/ticksAllowed. A process that is starved loses
+// ticks, so that a busy machine is not taken for a late client.
+type clock struct{ n atomic.Int64 }
+
+func (c *clock) advance()   { c.n.Add(1) }
+func (c *clock) now() int64 { return c.n.Load() }
+
+// watch holds one session's client to the protocol. It sees every message the
+// client sends, as it arrives and before any fault, and every message the
+// client is sent, after the faults; the agent shows it the mux bytes in order.
+type watch struct {
+	e       *Emulator
+	session string // "" for what belongs to none
+
+	mu         sync.Mutex
+	connection int
+	clientID   string
+	over       bool  // the session has ended
+	overAt     int64 // tick at which channel_closed was delivered; 0: it was not
+	left       bool  // the client went away by itself and has not come back
+
+	next        int64 // one more than the highest input number seen
+	missing     map[int64]bool
+	inputs      map[int64]*inputRecord
+	unacked     int
+	tooMuch     bool // reported
+	paused      bool
+	pausedBytes int  // new bytes since pause_publication
+	complete    bool // HandshakeComplete delivered
+
+	outputs map[int64]*outputRecord
+
+	mux muxCheck
+}
+
+type inputRecord struct {
+	sum        [32]byte
+	size       int
+	acked      bool
+	connection int   // that its acknowledgement was last delivered on
+	at         int64 // tick of that
+}
+
+// outputRecord is a delivered output message that may still be acknowledged.
+type outputRecord struct {
+	id         string
+	deliveries int
+	acks       int
+	waived     int     // deliveries on connections that are gone
+	due        []int64 // ticks of the deliveries on this connection, oldest first
+}
+
+func newWatch(e *Emulator, session string) *watch {
+	return &watch{
+		e: e, session: session, missing: map[int64]bool{},
+		inputs: map[int64]*inputRecord{}, outputs: map[int64]*outputRecord{},
+	}
+}
+
+// reportf notes a violation.
+func (w *watch) reportf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if w.session != "" {
+		text = "session " + w.session + ": " + text
+	}
+	w.e.cfg.Log.Warn("protocol violation", "what", text)
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	if len(w.e.broken) < maxViolations {
+		w.e.broken = append(w.e.broken, text)
+	}
+	w.e.wake()
+}
+
+// strictly reports what the genuine plugin is known to do.
+func (w *watch) strictly(format string, args ...any) {
+	if !w.e.cfg.OfficialClient {
+		w.reportf(format, args...)
+	}
+}
+
+// attached and detached tell of the client's coming and going. What was
+// delivered on a connection that is gone need not be acknowledged.
+func (w *watch) attached(connection int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.connection, w.left = connection, false
+	w.waive()
+}
+
+func (w *watch) detached(connection int, byClient bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.connection == connection {
+		w.left = byClient
+		w.waive()
+	}
+}
+
+func (w *watch) waive() {
+	for _, o := range w.outputs {
+		o.waived, o.due = o.deliveries, nil
+	}
+}
+
+// ended tells that the session is over. The client has to end it before it goes.
+func (w *watch) ended(ending string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	if ending == EndEmulation && w.left {
+		w.strictly("the client left a live session behind")
+	}
+	if ending == EndFlag && len(w.missing) > 0 {
+		w.reportf("%d input numbers were never sent", len(w.missing))
+	}
+}
+
+func (w *watch) resumedAfterEnd() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.overAt != 0 {
+		w.reportf("ResumeSession after channel_closed")
+	}
+}
+
+// muxBytes checks the bytes of the mux, in order.
+func (w *watch) muxBytes(payload []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.mux.check(payload); err != nil {
+		w.reportf("mux: %v", err)
+	}
+}
