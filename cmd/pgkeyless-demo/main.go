@@ -1,0 +1,163 @@
+// Command pgkeyless-demo shows pgkeyless at work without an AWS account: it
+// starts emulated AWS and a real PostgreSQL that verifies IAM tokens, puts the
+// real pgkeyless in front, and prints what to type.
+//
+// With --check it runs one query through the whole path, prints who it was
+// logged in as and how, and exits 0 only if everything was as it should be.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+)
+
+// startLimit is ample for initdb on a slow machine.
+const startLimit = 2 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("pgkeyless-demo", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	check := flags.Bool("check", false, "run one query through the whole path and exit")
+	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
+	port := flags.Int("port", 0, "local `port`; 0 takes a free one")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 1
+	}
+	d := demo{binary: *binary, port: *port, out: stdout}
+	act := d.showAndWait
+	if *check {
+		act = d.check
+	} else {
+		d.echo = stderr
+	}
+	if err := d.run(ctx, act); err != nil {
+		fmt.Fprintln(stderr, "pgkeyless-demo: error:", err)
+		return 1
+	}
+	return 0
+}
+
+// defaultBinary is pgkeyless beside this program.
+func defaultBinary() string {
+	name := "pgkeyless"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
+
+// demo is the three parts and where to print.
+type demo struct {
+	binary string
+	port   int
+	out    io.Writer
+	echo   io.Writer // gets what pgkeyless prints; may be nil
+
+	database *pgserver.Server
+	aws      *awsemu.Emulator
+	proxy    *lab.Proxy
+}
+
+// run starts the parts, acts, and ends them: pgkeyless first, as a user would
+// with Ctrl-C, so that it can end its SSM session.
+func (d *demo) run(ctx context.Context, act func(context.Context) error) (err error) {
+	dir, err := os.MkdirTemp("", "pgkeyless-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	starting, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	fmt.Fprintln(d.out, "starting PostgreSQL, emulated AWS and pgkeyless …")
+	keys := lab.NewCredentials()
+	if d.database, err = lab.StartDatabase(starting, keys, nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.database.Close()) }()
+	if d.aws, err = lab.StartAWS(keys, d.database.Address(), nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.aws.Close()) }()
+	d.proxy, err = lab.StartProxy(starting, lab.Command{
+		Binary: d.binary,
+		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "user="+pgserver.AppUser, "dbname="+pgserver.Database),
+			"--port", fmt.Sprint(d.port), "--unix-socket", dir},
+		Env:  keys.Env(d.aws.URL()),
+		Echo: d.echo,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(act(ctx), d.end())
+}
+
+// end ends pgkeyless and asserts that it left nothing behind.
+func (d *demo) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := d.proxy.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	if _, err := d.proxy.Wait(ctx); err != nil {
+		d.proxy.Kill()
+		return err
+	}
+	ended := func(sessions []awsemu.Session) bool {
+		return !slices.ContainsFunc(sessions, func(s awsemu.Session) bool { return s.Ended.IsZero() })
+	}
+	if err := d.aws.Await(ctx, ended); err != nil {
+		return fmt.Errorf("pgkeyless left an SSM session open: %+v", d.aws.Sessions())
+	}
+	if broken := d.aws.Violations(); len(broken) > 0 {
+		return fmt.Errorf("pgkeyless broke the tunnel's protocol: %q", broken)
+	}
+	return nil
+}
+
+// showAndWait prints what to type and waits for Ctrl-C.
+func (d *demo) showAndWait(ctx context.Context) error {
+	fmt.Fprintf(d.out, `
+The database %s
+(PostgreSQL %s) can be reached through %s only, and takes no password but a fresh IAM token.
+In another terminal:
+
+    psql -h %s -p %s -U %s %s
+
+Ctrl-C ends the demo and removes all of it.
+`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.proxy.Exited():
+		return fmt.Errorf("pgkeyless ended by itself:\n%s", d.proxy.Output())
+	}
+}

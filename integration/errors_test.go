@@ -1,0 +1,206 @@
+package integration
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+)
+
+// TestFailuresExplainThemselves breaks one part of the path at a time and reads
+// what a client sees: SQLSTATE, message, DETAIL and HINT, in psql too.
+func TestFailuresExplainThemselves(t *testing.T) {
+	tests := []struct {
+		name     string
+		setup    setup
+		breakIt  func(t *testing.T, w *world)
+		client   string // conninfo
+		sqlstate string
+		message  string // part of it
+		hint     string // part of it
+	}{
+		{
+			name:     "jump host offline",
+			breakIt:  func(_ *testing.T, w *world) { w.aws.SetOnline(lab.Target, false) },
+			sqlstate: "08001", message: lab.Target, hint: "agent",
+		},
+		{
+			name: "StartSession denied",
+			breakIt: func(_ *testing.T, w *world) {
+				w.aws.FailNext("StartSession", "AccessDeniedException", "User: "+lab.ARN+" is not authorized to perform: ssm:StartSession on resource: arn:aws:ec2:eu-central-1:111122223333:instance/"+lab.Target, -1)
+			},
+			sqlstate: "08001", message: lab.Target, hint: "ssm:StartSession",
+		},
+		{
+			name: "document missing",
+			breakIt: func(_ *testing.T, w *world) {
+				w.aws.FailNext("StartSession", "InvalidDocument", "Document with name AWS-StartPortForwardingSessionToRemoteHost does not exist.", -1)
+			},
+			sqlstate: "08001", message: "document", hint: "region",
+		},
+		{
+			name: "parameters refused",
+			breakIt: func(_ *testing.T, w *world) {
+				w.aws.FailNext("StartSession", "ValidationException", "host is not valid", -1)
+			},
+			sqlstate: "08001", message: lab.Target, hint: "",
+		},
+		{
+			name: "credentials expired",
+			breakIt: func(_ *testing.T, w *world) {
+				w.aws.FailNext("StartSession", "ExpiredTokenException", "The security token included in the request is expired", -1)
+			},
+			sqlstate: "28000", message: "expired", hint: "",
+		},
+		{
+			name:     "data channel denied",
+			breakIt:  func(_ *testing.T, w *world) { w.aws.RefuseUpgrades(-1) },
+			sqlstate: "08001", message: "403", hint: "ssmmessages:OpenDataChannel",
+		},
+		{
+			name:     "no credentials",
+			setup:    setup{env: without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")},
+			sqlstate: "28000", message: "no usable AWS credentials", hint: "AWS_PROFILE",
+		},
+		{
+			name: "SSO login expired",
+			setup: setup{env: func(env []string) []string {
+				dir, err := os.MkdirTemp("", "pgk-sso-")
+				if err != nil {
+					panic(err)
+				}
+				config := filepath.Join(dir, "config")
+				text := "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = developer\nregion = eu-central-1\n" +
+					"[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-central-1\nsso_registration_scopes = sso:account:access\n"
+				if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+					panic(err)
+				}
+				env = without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE")(env)
+				return append(env, "AWS_CONFIG_FILE="+config, "AWS_PROFILE=dev")
+			}},
+			sqlstate: "28000", message: "SSO", hint: "aws sso login --profile dev",
+		},
+		{
+			name: "database refuses the dial",
+			breakIt: func(t *testing.T, w *world) {
+				w.aws.SetHost(lab.Endpoint, closedPort(t))
+			},
+			sqlstate: "08001", message: lab.Endpoint, hint: "security group",
+		},
+		{
+			name:     "database unknown to the jump host",
+			breakIt:  func(_ *testing.T, w *world) { w.aws.SetHost(lab.Endpoint, "") },
+			sqlstate: "08001", message: lab.Host, hint: "",
+		},
+		{
+			name:     "user without rds_iam",
+			client:   "user=plain_user",
+			sqlstate: "28000", message: "plain_user", hint: "rds_iam",
+		},
+		{
+			name:     "unknown database",
+			client:   "dbname=nowhere",
+			sqlstate: "3D000", message: `database "nowhere" does not exist`, hint: "",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := start(t, test.setup)
+			if test.breakIt != nil {
+				test.breakIt(t, w)
+			}
+			got := w.refused(test.client)
+			if got.Code != test.sqlstate {
+				t.Errorf("SQLSTATE %s, want %s", got.Code, test.sqlstate)
+			}
+			if !strings.Contains(got.Message, test.message) {
+				t.Errorf("message %q lacks %q", got.Message, test.message)
+			}
+			if !strings.Contains(got.Hint, test.hint) {
+				t.Errorf("hint %q lacks %q", got.Hint, test.hint)
+			}
+			_, errs, err := psql(t, w.conninfo(test.client), "-c", "select 1")
+			if err == nil {
+				t.Fatal("psql connected")
+			}
+			for what, text := range map[string]string{"message": got.Message, "DETAIL": got.Detail, "HINT": got.Hint} {
+				if !strings.Contains(errs, stable(text)) {
+					t.Errorf("psql does not show the %s %q:\n%s", what, text, errs)
+				}
+			}
+			t.Logf("psql shows:\n%s", errs)
+		})
+	}
+}
+
+// stable is the part of text before a session or request id, which differs from
+// one try to the next.
+func stable(text string) string {
+	for _, sign := range []string{"session", "request"} {
+		text, _, _ = strings.Cut(text, sign)
+	}
+	return text
+}
+
+// TestRecoversWithoutRestart shows that no failure is remembered.
+func TestRecoversWithoutRestart(t *testing.T) {
+	w := start(t, setup{})
+	w.aws.SetOnline(lab.Target, false)
+	w.refused("")
+	w.aws.SetOnline(lab.Target, true)
+	if got := w.query("", whoAmI); got != itsMe {
+		t.Errorf("got %q, want %q", got, itsMe)
+	}
+}
+
+// TestThrottlingIsWaitedOut shows that what passes by itself does not reach the
+// client.
+func TestThrottlingIsWaitedOut(t *testing.T) {
+	w := start(t, setup{})
+	w.aws.FailNext("StartSession", "ThrottlingException", "Rate exceeded", 1)
+	if got := w.query("", whoAmI); got != itsMe {
+		t.Errorf("got %q, want %q", got, itsMe)
+	}
+}
+
+// TestAgentNotReadyForLong holds the agent's port plugin back for half a second,
+// in which it refuses data without acknowledging it.
+func TestAgentNotReadyForLong(t *testing.T) {
+	w := start(t, setup{emulator: func(c *awsemu.Config) { c.PluginDelay = 500e6 }})
+	if got := w.query("", whoAmI); got != itsMe {
+		t.Errorf("got %q, want %q", got, itsMe)
+	}
+}
+
+// without removes variables from an environment.
+func without(names ...string) func([]string) []string {
+	return func(env []string) []string {
+		var kept []string
+		for _, v := range env {
+			name, _, _ := strings.Cut(v, "=")
+			drop := false
+			for _, n := range names {
+				drop = drop || n == name
+			}
+			if !drop {
+				kept = append(kept, v)
+			}
+		}
+		return kept
+	}
+}
+
+// closedPort is an address that nobody listens on.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,56 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+)
+
+// shared is what all tests use and none changes: the binary, the keys, and the
+// database that verifies tokens by them.
+var shared struct {
+	binary   string
+	keys     lab.Credentials
+	database *pgserver.Server
+}
+
+func TestMain(m *testing.M) {
+	code, err := setUpAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func setUpAndRun(m *testing.M) (code int, err error) {
+	if _, err := exec.LookPath("psql"); err != nil {
+		return 0, fmt.Errorf("%w: run scripts/install-deps", err)
+	}
+	dir, err := os.MkdirTemp("", "pgkeyless-it-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	shared.binary = filepath.Join(dir, "pgkeyless")
+	args := append([]string{"build", "-o", shared.binary}, buildFlags...)
+	build := exec.CommandContext(ctx, "go", append(args, "../cmd/pgkeyless")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("building pgkeyless: %w\n%s", err, out)
+	}
+	shared.keys = lab.NewCredentials()
+	if shared.database, err = lab.StartDatabase(ctx, shared.keys, nil); err != nil {
+		return 0, err
+	}
+	defer shared.database.Close()
+	return m.Run(), nil
+}

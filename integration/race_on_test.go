@@ -1,0 +1,6 @@
+//go:build race
+
+package integration
+
+// buildFlags build the binary as the tests were built.
+var buildFlags = []string{"-race"}

@@ -1,0 +1,94 @@
+package integration
+
+import (
+	"context"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+)
+
+func TestSignalEndsAnIdleProxyAndItsSession(t *testing.T) {
+	for sig, want := range map[os.Signal]int{syscall.SIGTERM: 143, os.Interrupt: 130} {
+		w := start(t, setup{})
+		w.query("", "select 1")
+		if n := w.aws.OpenSessions(); n != 1 {
+			t.Fatalf("%d sessions open before %v, want 1", n, sig)
+		}
+		if got := w.stop(sig); got != want {
+			t.Errorf("exit code after %v = %d, want %d", sig, got, want)
+		}
+		w.awaitSessionsEnded()
+		if s := w.aws.Sessions(); s[0].Ending != awsemu.EndFlag {
+			t.Errorf("session ended by %q, want %q", s[0].Ending, awsemu.EndFlag)
+		}
+	}
+}
+
+func TestExitZeroOnSigterm(t *testing.T) {
+	w := start(t, setup{flags: []string{"--exit-zero-on-sigterm"}})
+	if got := w.stop(syscall.SIGTERM); got != 0 {
+		t.Errorf("exit code = %d, want 0", got)
+	}
+}
+
+// TestFirstSignalDrains shows that an open session goes on after the first
+// signal while no new one is let in, and that its end ends the proxy.
+func TestFirstSignalDrains(t *testing.T) {
+	w := start(t, setup{})
+	address := w.proxy.Addresses()[0]
+	conn := w.connect("")
+	if err := w.proxy.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	awaitClosed(t, address)
+	var one int
+	if err := conn.QueryRow(t.Context(), "select 1").Scan(&one); err != nil {
+		t.Errorf("query while draining: %v", err)
+	}
+	conn.Close(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if code, err := w.proxy.Wait(ctx); err != nil || code != 143 {
+		t.Errorf("exit code %d, %v, want 143", code, err)
+	}
+	w.stopped = true
+}
+
+// TestSecondSignalEndsNow cuts the open session and still ends the SSM session.
+func TestSecondSignalEndsNow(t *testing.T) {
+	w := start(t, setup{})
+	address := w.proxy.Addresses()[0]
+	conn := w.connect("")
+	if err := w.proxy.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	awaitClosed(t, address)
+	if got := w.stop(syscall.SIGTERM); got != 143 {
+		t.Errorf("exit code = %d, want 143", got)
+	}
+	if _, err := conn.Exec(t.Context(), "select 1"); err == nil {
+		t.Error("the session went on after the second signal")
+	}
+	w.awaitSessionsEnded()
+}
+
+// awaitClosed dials until nobody listens any more.
+func awaitClosed(t *testing.T, address string) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		// An accepted socket is closed by the listener's end: wait for that.
+		conn.SetReadDeadline(time.Now().Add(time.Second))
+		conn.Read(make([]byte, 1))
+		conn.Close()
+	}
+	t.Fatalf("%s still accepts", address)
+}

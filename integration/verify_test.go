@@ -1,0 +1,77 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+)
+
+// startDatabase starts a database of the test's own.
+func startDatabase(t *testing.T, keys lab.Credentials, tweak func(*pgserver.Config)) *pgserver.Server {
+	t.Helper()
+	db, err := lab.StartDatabase(t.Context(), keys, tweak)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func TestWrongNameInTheCertificate(t *testing.T) {
+	db := startDatabase(t, shared.keys, func(c *pgserver.Config) {
+		c.CertHost = "invoices.c9akciq32abc.eu-central-1.rds.amazonaws.com"
+	})
+	w := start(t, setup{database: db})
+	got := w.refused("")
+	if got.Code != "08001" || !strings.Contains(got.Message+got.Detail, "invoices.") || !strings.Contains(got.Message, lab.Host) || got.Hint == "" {
+		t.Errorf("refused with %+v, want 08001 that names both hosts, with a hint", got)
+	}
+	if n := len(db.Logins()); n != 0 {
+		t.Errorf("%d tokens were sent to a database that was not verified", n)
+	}
+}
+
+func TestWrongCA(t *testing.T) {
+	w := start(t, setup{args: []string{lab.Host + "?via=" + lab.Target}}) // no ca-file: the RDS roots only
+	before := len(shared.database.Logins())
+	got := w.refused("")
+	if got.Code != "08001" || !strings.Contains(got.Message, "certificate") || !strings.Contains(got.Hint, "ca-file") {
+		t.Errorf("refused with %+v, want 08001 about the certificate, with a hint at ca-file", got)
+	}
+	if n := len(shared.database.Logins()) - before; n != 0 {
+		t.Errorf("%d tokens were sent to a database that was not verified", n)
+	}
+}
+
+// TestTokensRefusedByTheDatabase lets tokens fail in the database's own eyes: its
+// text is kept and explained.
+func TestTokensRefusedByTheDatabase(t *testing.T) {
+	tests := []struct {
+		name   string
+		keys   lab.Credentials // what the database knows
+		tweak  func(*pgserver.Config)
+		reason string // in the database's log of logins
+	}{
+		{"expired", shared.keys, func(c *pgserver.Config) {
+			c.Now = func() time.Time { return time.Now().Add(20 * time.Minute) }
+		}, "expired"},
+		{"foreign", lab.NewCredentials(), nil, "key"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			db := startDatabase(t, test.keys, test.tweak)
+			w := start(t, setup{database: db})
+			got := w.refused("")
+			if got.Code != "28000" || !strings.Contains(got.Message, "authentication failed") || got.Detail == "" || got.Hint == "" {
+				t.Errorf("refused with %+v, want 28000 in the database's words with DETAIL and HINT", got)
+			}
+			logins := db.Logins()
+			if len(logins) == 0 || logins[len(logins)-1].OK || !strings.Contains(logins[len(logins)-1].Reason, test.reason) {
+				t.Errorf("logins = %+v, want one refused for %q", logins, test.reason)
+			}
+		})
+	}
+}
