@@ -109,7 +109,7 @@ func protocolViolation(what string) error {
 // overdue is the cause of a login context that reached its deadline.
 type overdue struct {
 	limit time.Duration
-	doing string // the error it came out as
+	doing string // what was going on
 }
 
 func (o overdue) Error() string    { return fmt.Sprintf("login not finished within %v", o.limit) }
@@ -137,6 +137,9 @@ func ended(ctx context.Context, err error) error {
 			return err
 		}
 		late.doing = err.Error()
+		if errors.Is(err, errClientGone) { // it is there, but does not move
+			late.doing = "waiting for the client"
+		}
 		return late
 	}
 	return errShuttingDown

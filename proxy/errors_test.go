@@ -86,6 +86,17 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+// What a database says is bounded in the log, whichever field it says it in.
+func TestRefusalIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	r := &refusal{code: "XX000", message: long, told: long, help: long}
+	for name, got := range map[string]string{"error": r.Error(), "detail": r.Detail(), "hint": r.Hint()} {
+		if len(got) > maxMessage+len("…") {
+			t.Errorf("%s has %d bytes, want %d at most", name, len(got), maxMessage)
+		}
+	}
+}
+
 func TestSeverity(t *testing.T) {
 	tests := []struct {
 		err  error

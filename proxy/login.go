@@ -66,8 +66,8 @@ type refusal struct {
 
 func (r *refusal) Error() string    { return printable(r.message) }
 func (r *refusal) SQLState() string { return r.code }
-func (r *refusal) Detail() string   { return r.told }
-func (r *refusal) Hint() string     { return r.help }
+func (r *refusal) Detail() string   { return printable(r.told) }
+func (r *refusal) Hint() string     { return printable(r.help) }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
 // the client, with every byte read behind it. The token is asked for when the
@@ -243,12 +243,22 @@ func (l *login) advice(code, message string) string {
 	return ""
 }
 
-// grantHint never recommends rds_iam for the master user: it would lock out
-// everybody who knows its password.
+// masterUser is the name that the RDS console proposes for the master user.
+const masterUser = "postgres"
+
+// grantHint is for a database that wants another password than a token. A user
+// that does not exist is answered in the same way as one without rds_iam.
+//
+// It never recommends rds_iam for the master user: it would lock out everybody
+// who knows its password.
 func grantHint(user string) string {
+	if user == masterUser {
+		return `log in as a user that is granted rds_iam; "postgres" is usually the master user, which must not be: ` +
+			`CREATE USER name WITH LOGIN; GRANT rds_iam TO name`
+	}
 	quoted := strings.ReplaceAll(user, `"`, `""`)
-	return fmt.Sprintf(`the user is probably not granted rds_iam: GRANT rds_iam TO "%s" `+
-		`(it can then log in with IAM tokens only; never grant it to the master user)`, quoted)
+	return fmt.Sprintf(`the user is probably not granted rds_iam, or does not exist (names are case-sensitive): `+
+		`GRANT rds_iam TO "%s" (it can then log in with IAM tokens only; never grant it to the master user)`, quoted)
 }
 
 // cannot explains a request that a token does not answer.

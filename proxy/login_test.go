@@ -179,6 +179,22 @@ func TestDatabaseErrorsKeepTheirFields(t *testing.T) {
 	}
 }
 
+func TestGrantHintSparesTheMasterUser(t *testing.T) {
+	for user, want := range map[string]string{
+		"app_user": `GRANT rds_iam TO "app_user"`,
+		`a"b`:      `GRANT rds_iam TO "a""b"`,
+		"App_User": "case-sensitive",
+		"postgres": "log in as a user that is granted rds_iam",
+	} {
+		if got := grantHint(user); !strings.Contains(got, want) {
+			t.Errorf("%s: hint %q, want %q in it", user, got, want)
+		}
+	}
+	if got := grantHint("postgres"); strings.Contains(got, `TO "postgres"`) {
+		t.Errorf("hint %q would lock the master user out", got)
+	}
+}
+
 func TestAuthenticationRequests(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -126,6 +126,25 @@ func TestCancelledServeEndsAtOnce(t *testing.T) {
 	})
 }
 
+// A client that stays after its ErrorResponse holds nobody up.
+func TestCancelledServeDoesNotWaitForFarewells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, nil)
+		c := r.dial()
+		defer c.Close()
+		c.send(startupPacket(2<<16, "user", "u"))
+		if m, err := readMessage(c); err != nil || m[0] != 'E' {
+			t.Fatalf("got %q (%v), want an ErrorResponse", m, err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		r.stop()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 func TestServeAfterShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()

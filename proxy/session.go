@@ -215,7 +215,7 @@ func (s *session) summary(reason string, up, down int64) []slog.Attr {
 }
 
 // close ends the client's connection and lets go of what the session held. The
-// client gets farewell to read its last words, unless ctx has ended.
+// client gets farewell to read its last words, unless ctx has ended or does.
 func (s *session) close(ctx context.Context) {
 	for _, forget := range s.forget {
 		forget()
@@ -224,10 +224,16 @@ func (s *session) close(ctx context.Context) {
 		s.server.leave()
 	}
 	raw := beneath(s.client)
-	if ctx.Err() == nil {
-		halfClose(s.client)
-		raw.SetReadDeadline(time.Now().Add(farewell))
-		io.Copy(io.Discard, io.LimitReader(raw, maxFarewell))
+	defer raw.Close()
+	if ctx.Err() != nil {
+		return
 	}
-	raw.Close()
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(closed); raw.Close() })
+	halfClose(s.client)
+	raw.SetReadDeadline(time.Now().Add(farewell))
+	io.Copy(io.Discard, io.LimitReader(raw, maxFarewell))
+	if !stop() {
+		<-closed
+	}
 }

@@ -60,7 +60,11 @@ func TestClientThatLeavesWhileTheDatabaseThinks(t *testing.T) {
 		c.send(plainStartup)
 		synctest.Wait()
 		c.Close()
+		began := time.Now()
 		r.db.wg.Wait() // the database's conn ends without stop
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the login was given up after %v, want at once", took)
+		}
 		r.stop()
 	})
 }
@@ -118,8 +122,8 @@ func TestSlowClientsMeetTheLoginDeadline(t *testing.T) {
 				c := r.dial()
 				test.talk(c)
 				if test.told {
-					if got := c.failed(); got['C'] != "57P03" || !strings.Contains(got['M'], "1m0s") {
-						t.Errorf("got %q, want 57P03", got)
+					if got := c.failed(); got['C'] != "57P03" || !strings.Contains(got['M'], "1m0s") || got['D'] != "waiting for the client" {
+						t.Errorf("got %q, want 57P03 for waiting for the client", got)
 					}
 				} else {
 					c.expectEnd()

@@ -135,6 +135,24 @@ func TestAConfigWithoutAServerNameIsRefused(t *testing.T) {
 	}
 }
 
+func TestAConfigThatDoesNotVerifyIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *databaseConn) {
+			if p, err := readStartupPacket(c); err == nil {
+				t.Errorf("database got %q", p)
+			}
+		}, func(cfg *Config) {
+			cfg.Routes[0].TLS = func() *tls.Config { return &tls.Config{ServerName: host, InsecureSkipVerify: true} }
+		})
+		c := r.dial()
+		c.send(plainStartup)
+		if got := c.failed(); got['C'] != "08001" || !strings.Contains(got['M'], "not verified") {
+			t.Errorf("got %q, want 08001", got)
+		}
+		r.stop()
+	})
+}
+
 func TestUnknownAuthorityIsRefreshedOnce(t *testing.T) {
 	for _, test := range []struct {
 		name      string
