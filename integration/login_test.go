@@ -116,5 +116,7 @@ func TestSQLIsNotPrinted(t *testing.T) {
 	if _, errs, err := psql(t, w.conninfo(""), "-c", "select "+sqlMarker); err == nil || !strings.Contains(errs, sqlMarker) {
 		t.Errorf("a wrong statement: %v, %q", err, errs)
 	}
-	w.refused("dbname=nowhere options='-c " + sqlMarker + "=1'")
+	if got := w.refused("options='-c work_mem=" + sqlMarker + "'"); got.Code != "22023" || !strings.Contains(got.Message, sqlMarker) {
+		t.Errorf("refused with %+v, want the database's own 22023", got)
+	}
 }

@@ -89,10 +89,36 @@ func TestPrintable(t *testing.T) {
 // What a database says is bounded in the log, whichever field it says it in.
 func TestRefusalIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
-	r := &refusal{code: "XX000", message: long, told: long, help: long}
+	r := &refusal{code: "28000", message: long, told: long, help: long}
 	for name, got := range map[string]string{"error": r.Error(), "detail": r.Detail(), "hint": r.Hint()} {
 		if len(got) > maxMessage+len("…") {
 			t.Errorf("%s has %d bytes, want %d at most", name, len(got), maxMessage)
+		}
+	}
+}
+
+// The database quotes start-up parameters in errors about them: the log does not.
+func TestRefusalKeepsParametersToItself(t *testing.T) {
+	tests := []struct {
+		code, message string
+		want          bool // is the message fit for the log?
+	}{
+		{"22023", `invalid value for parameter "work_mem": "s3cret"`, false},
+		{"42704", `unrecognized configuration parameter "s3cret"`, false},
+		{"XX000", "s3cret", false},
+		{"28000", `PAM authentication failed for user "s3cret"`, true},
+		{"3D000", `database "s3cret" does not exist`, true},
+		{"53300", "s3cret", true},
+	}
+	for _, test := range tests {
+		r := &refusal{code: test.code, message: test.message, told: test.message, help: test.message}
+		for name, got := range map[string]string{"error": r.Error(), "detail": r.Detail(), "hint": r.Hint()} {
+			if strings.Contains(got, "s3cret") != test.want {
+				t.Errorf("%s: %s is %q, want the database's words: %v", test.code, name, got, test.want)
+			}
+		}
+		if r.Error() == "" || r.SQLState() != test.code {
+			t.Errorf("%s: error %q, SQLSTATE %s", test.code, r.Error(), r.SQLState())
 		}
 	}
 }

@@ -64,10 +64,36 @@ type refusal struct {
 	code, message, told, help string
 }
 
-func (r *refusal) Error() string    { return printable(r.message) }
+// Error, Detail and Hint are for the log; the client reads packet. The database
+// may quote start-up parameters, which are not for a log, so its words are
+// repeated only where they are about user, database and host.
+func (r *refusal) Error() string {
+	if !r.quotable() {
+		return "the database ended the login; its words went to the client alone"
+	}
+	return printable(r.message)
+}
+
 func (r *refusal) SQLState() string { return r.code }
-func (r *refusal) Detail() string   { return printable(r.told) }
-func (r *refusal) Hint() string     { return printable(r.help) }
+func (r *refusal) Detail() string   { return r.quote(r.told) }
+func (r *refusal) Hint() string     { return r.quote(r.help) }
+
+func (r *refusal) quote(text string) string {
+	if !r.quotable() {
+		return ""
+	}
+	return printable(text)
+}
+
+// quotable: authentication, an unknown database, no right to connect, no room,
+// shutting down or starting up.
+func (r *refusal) quotable() bool {
+	switch r.code {
+	case "3D000", "42501", "53300", "57P01", "57P02", "57P03", "57P04":
+		return true
+	}
+	return strings.HasPrefix(r.code, "28")
+}
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
 // the client, with every byte read behind it. The token is asked for when the
