@@ -26,9 +26,10 @@ type agent struct {
 	began         time.Time
 	clientVersion string
 	responded     bool
+	complete      bool // HandshakeComplete sent: data goes to the plugin
+	switchDue     bool // complete is set by the next data
 
 	answered chan struct{}              // closed by the HandshakeResponse
-	complete atomic.Bool                // HandshakeComplete sent: data goes to the plugin
 	port     atomic.Pointer[portPlugin] // nil until it is ready
 	stopping atomic.Bool                // the client has sent TerminateSession
 	wg       sync.WaitGroup
@@ -144,7 +145,8 @@ func (a *agent) handle(m message) (then func(), ok bool) {
 	if m.payloadType == payloadHandshakeResponse {
 		return a.handleResponse(m.payload), true
 	}
-	if !a.complete.Load() {
+	if !a.complete {
+		a.complete, a.switchDue = a.switchDue, false
 		return nothing, true // acknowledged, counted and thrown away
 	}
 	p := a.port.Load()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +17,7 @@ import (
 )
 
 // target runs serve for every connection to the address it returns.
-func target(t *testing.T, serve func(net.Conn)) string {
+func target(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,8 +42,9 @@ func target(t *testing.T, serve func(net.Conn)) string {
 func echoing(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
 // exchange sends size random bytes through rw to an echoing target.
-func exchange(t *testing.T, rw io.ReadWriter, size int) {
+func exchange(t *testing.T, rw io.ReadWriteCloser, size int) {
 	t.Helper()
+	defer time.AfterFunc(patience, func() { _ = rw.Close() }).Stop()
 	sent := make([]byte, size)
 	rand.Read(sent)
 	go func() { _, _ = rw.Write(sent) }()
@@ -192,14 +194,13 @@ func TestBasicMode(t *testing.T) {
 	c.version = "1.1.0"
 	c.connect()
 	c.waitFor(typeOutput, payloadHandshakeComplete)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := e.Await(ctx, func(all []Session) bool { return all[0].Dials == 1 && all[0].OpenStreams == 1 }); err != nil {
-		t.Fatal("no dial at the start")
+	c.awaitPort()
+	if got := e.Sessions()[0]; got.Dials != 1 || got.OpenStreams != 1 {
+		t.Errorf("%+v, want one dial at the start", got)
 	}
 	exchange(t, muxEnd{c}, 5000)
 	c.send(payloadFlag, flagPayload(flagDisconnectToPort))
-	if err := e.Await(ctx, func(all []Session) bool { return all[0].OpenStreams == 0 }); err != nil {
+	if err := e.Await(c.ctx, func(all []Session) bool { return all[0].OpenStreams == 0 }); err != nil {
 		t.Fatal("no disconnect")
 	}
 	exchange(t, muxEnd{c}, 5000) // dialled anew
@@ -227,7 +228,7 @@ func TestAgentRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			e := startEmulator(t, tt.cfg)
 			c := newClient(t, e, tt.address)
-			c.mute = tt.status != 1
+			c.mute.Store(tt.status != 1)
 			c.connect()
 			if tt.status > 1 {
 				c.waitFor(typeOutput, payloadHandshakeRequest)
@@ -285,7 +286,7 @@ func TestTimeLimits(t *testing.T) {
 func TestResendUntilAcknowledged(t *testing.T) {
 	e := startEmulator(t, Config{OfficialClient: true})
 	c := newClient(t, e, "127.0.0.1:1")
-	c.mute = true
+	c.mute.Store(true)
 	c.connect()
 	c.wait("three copies", func(got []message, _ error) bool {
 		n := 0
@@ -414,6 +415,29 @@ func TestIntercept(t *testing.T) {
 	wantEnding(t, e, EndFlag)
 	if lost == 0 || doubled == 0 || delayed == 0 {
 		t.Errorf("%d messages lost, %d doubled, %d delayed; want some of each", lost, doubled, delayed)
+	}
+	wantNoViolations(t, e)
+}
+
+// TestBeforeThePluginIsReady: data is thrown away until the agent's switch is
+// set, and refused from then on until the plugin is up.
+func TestBeforeThePluginIsReady(t *testing.T) {
+	e := startEmulator(t, Config{LateSwitch: true, PluginDelay: time.Hour})
+	c := newClient(t, e, "127.0.0.1:1")
+	c.connect()
+	c.waitFor(typeOutput, payloadHandshakeComplete)
+	nop := []byte{1, 3, 0, 0, 0, 0, 0, 0}
+	c.send(payloadData, nop)
+	c.waitAck(1) // and thrown away
+	c.send(payloadData, nop)
+	early := c.message(payloadData, nop) // acknowledged, being too early
+	c.sendRaw(early.encode())
+	c.waitAck(early.seq)
+	if _, acks := c.heard(t); slices.Contains(acks, typeInput+" 2") {
+		t.Errorf("acknowledgements of %q, want none of what was refused", acks)
+	}
+	if got := e.Sessions()[0].BytesIn; got != 0 {
+		t.Errorf("%d bytes taken, want none", got)
 	}
 	wantNoViolations(t, e)
 }

@@ -75,7 +75,7 @@ func TestMisbehaviour(t *testing.T) {
 			c.sendRaw(newAck(m).encode())
 		}, "was not delivered"},
 		{"ack of the wrong id", func(c *client) {
-			c.mute = true
+			c.mute.Store(true)
 			c.send(payloadData, []byte{1, 0, 0, 0, 3, 0, 0, 0}) // refused dial: an output
 			m := c.waitFor(typeOutput, payloadFlag)
 			m.id = newUUID()
@@ -92,7 +92,7 @@ func TestMisbehaviour(t *testing.T) {
 			c.sendRaw(a.encode())
 		}, "acknowledge with payload"},
 		{"no ack", func(c *client) {
-			c.mute = true
+			c.mute.Store(true)
 			c.send(payloadData, []byte{1, 0, 0, 0, 3, 0, 0, 0})
 			c.waitFor(typeOutput, payloadFlag)
 		}, "not acknowledged within"},

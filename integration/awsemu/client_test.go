@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ const (
 
 // startEmulator runs an emulator for the test, without the agent's pace unless
 // it is asked for.
-func startEmulator(t *testing.T, cfg Config) *Emulator {
+func startEmulator(t testing.TB, cfg Config) *Emulator {
 	t.Helper()
 	if cfg.Callers == nil {
 		cfg.Callers = map[string]Caller{testKey: {SecretAccessKey: testSecret, ARN: testARN}}
@@ -77,7 +78,7 @@ func startInput(host, port string) *ssm.StartSessionInput {
 // client is a plain hand-written data-channel client. It answers the handshake
 // and acknowledges what it gets, unless told not to; it never sends again.
 type client struct {
-	t       *testing.T
+	t       testing.TB
 	e       *Emulator
 	ctx     context.Context
 	session string
@@ -85,7 +86,7 @@ type client struct {
 	token   string
 	id      string
 	version string
-	mute    bool // acknowledge nothing, answer nothing
+	mute    atomic.Bool // acknowledge nothing, answer nothing
 
 	mu      sync.Mutex
 	conn    *websocket.Conn
@@ -98,7 +99,7 @@ type client struct {
 	data    *pipe         // payloads of type 1
 }
 
-func newClient(t *testing.T, e *Emulator, address string) *client {
+func newClient(t testing.TB, e *Emulator, address string) *client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -181,7 +182,7 @@ func (c *client) read(conn *websocket.Conn) {
 
 // take notes a message, acknowledges it and acts on what is next.
 func (c *client) take(m message) {
-	if m.kind == typeOutput && !c.mute {
+	if m.kind == typeOutput && !c.mute.Load() {
 		c.sendRaw(newAck(m).encode())
 	}
 	c.mu.Lock()
@@ -199,7 +200,7 @@ func (c *client) take(m message) {
 	c.mu.Unlock()
 	for _, m := range inOrder {
 		switch {
-		case c.mute:
+		case c.mute.Load():
 		case m.payloadType == payloadHandshakeRequest:
 			c.send(payloadHandshakeResponse, c.response(1))
 		case m.payloadType == payloadData:
@@ -301,26 +302,25 @@ func (c *client) kinds() (all []string) {
 	return all
 }
 
-// ready connects and waits until the plugin takes data: a NOP is refused, and so
-// sent again, until it is.
+// ready connects and waits until the plugin takes data.
 func (c *client) ready() {
 	c.t.Helper()
 	c.connect()
 	c.waitFor(typeOutput, payloadHandshakeComplete)
-	nop := c.message(payloadData, []byte{1, 3, 0, 0, 0, 0, 0, 0}).encode()
-	for {
-		c.sendRaw(nop)
-		got := false
-		c.wait("acknowledgement or time", func(all []message, _ error) bool {
-			for _, m := range all {
-				got = got || m.kind == typeAck && strings.Contains(string(m.payload), `Number":1,`)
-			}
-			return true
-		})
-		if got {
-			return
-		}
-		<-time.After(5 * time.Millisecond)
+	c.awaitPort()
+}
+
+// awaitPort waits for the only session's port plugin.
+func (c *client) awaitPort() {
+	c.t.Helper()
+	err := c.e.Await(c.ctx, func([]Session) bool {
+		c.e.mu.Lock()
+		a := c.e.order[0].agent
+		c.e.mu.Unlock()
+		return a != nil && a.port.Load() != nil
+	})
+	if err != nil {
+		c.t.Fatal("the port plugin is not up:", err)
 	}
 }
 

@@ -38,10 +38,14 @@ type Config struct {
 	AgentVersion    string        // default 3.3.1142.0
 	CustomerMessage string        // sent in HandshakeComplete
 	Pace            time.Duration // the agent's sleep after each output message; default 1 ms, as the genuine one
-	LateSwitch      time.Duration // after HandshakeComplete data is acknowledged and thrown away for so long; default none
-	PluginDelay     time.Duration // from then until data is taken, refused before; default 5 ms
+	PluginDelay     time.Duration // from HandshakeComplete until data is taken, refused before; default 5 ms
 	HandshakeLimit  time.Duration // wait for the HandshakeResponse; default 15 s
 	StartDelay      time.Duration // from the client's open message to the agent's first word; default none
+
+	// LateSwitch makes the agent acknowledge the first data after
+	// HandshakeComplete and throw it away, as the genuine one does when data
+	// comes before its own switch is set.
+	LateSwitch bool
 
 	TokenLife   time.Duration // default 60 s
 	IdleTimeout time.Duration // default 20 min without input
@@ -89,7 +93,6 @@ func (c Config) withDefaults() Config {
 	text(&c.Account, "123456789012")
 	text(&c.AgentVersion, "3.3.1142.0")
 	span(&c.Pace, time.Millisecond)
-	span(&c.LateSwitch, 0)
 	span(&c.PluginDelay, 5*time.Millisecond)
 	span(&c.HandshakeLimit, 15*time.Second)
 	span(&c.StartDelay, 0)

@@ -42,6 +42,6 @@
 //
 // The smux library in use takes turns between streams, where the agent's older
 // version lets the stream go first that has sent fewest frames. The addresses
-// of the jump host's own VPC are not on the deny list. There are no idle or
-// hourly closes but those that a test asks for.
+// of the jump host's own VPC are not on the deny list. There are no hourly
+// closes but those that a test asks for.
 package awsemu

@@ -63,18 +63,15 @@ func (a *agent) handleResponse(payload []byte) (then func()) {
 // flipped before sending, unless LateSwitch is set: a real network hides that
 // the genuine agent does it just after, an emulator would not.
 func (a *agent) completeHandshake() {
-	if a.cfg.LateSwitch <= 0 {
-		a.complete.Store(true)
+	if !a.cfg.LateSwitch {
+		a.complete = true
 	}
 	_ = a.sendData(payloadHandshakeComplete, mustJSON(handshakeComplete{
 		HandshakeTimeToComplete: time.Since(a.began),
 		CustomerMessage:         a.cfg.CustomerMessage,
 	}))
+	a.switchDue = !a.complete
 	a.wg.Go(func() {
-		if !sleep(a.ctx, a.cfg.LateSwitch) {
-			return
-		}
-		a.complete.Store(true)
 		if sleep(a.ctx, a.cfg.PluginDelay) {
 			a.startPort()
 		}

@@ -77,7 +77,7 @@ func replay(t *testing.T, recording []record, ending string) {
 	e := startEmulator(t, Config{OfficialClient: true, AgentVersion: "3.3.0.0", PluginDelay: -1})
 	stage := newStage(recording)
 	c := newClient(t, e, target(t, stage.play))
-	c.mute = true
+	c.mute.Store(true)
 	if ending == EndAPI {
 		e.SetDial(func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED })
 	}
@@ -101,7 +101,7 @@ func replay(t *testing.T, recording []record, ending string) {
 			// have been under way.
 			c.awaitSoFar(want, nil)
 			if r.PayloadType == payloadData && r.Seq == 1 {
-				c.awaitPort(e)
+				c.awaitPort() // for which the recording had 150 ms
 			}
 			c.replaySend(t, r)
 		}
@@ -139,7 +139,7 @@ func (c *client) replaySend(t *testing.T, r record) {
 	c.sendRaw(newAck(output).encode())
 }
 
-func ackOf(t *testing.T, payload []byte) string {
+func ackOf(t testing.TB, payload []byte) string {
 	var a ackPayload
 	if err := json.Unmarshal(payload, &a); err != nil {
 		t.Fatal(err)
@@ -148,13 +148,13 @@ func ackOf(t *testing.T, payload []byte) string {
 }
 
 // heard is what has come: the acknowledgements, and the rest without resends.
-func (c *client) heard(t *testing.T) (rest, acks []string) {
+func (c *client) heard(t testing.TB) (rest, acks []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return hear(t, c.got)
 }
 
-func hear(t *testing.T, got []message) (rest, acks []string) {
+func hear(t testing.TB, got []message) (rest, acks []string) {
 	seen := map[int64]bool{}
 	for _, m := range got {
 		switch {
@@ -176,15 +176,6 @@ func (c *client) awaitSoFar(want, acks []string) {
 		rest, gotAcks := hear(c.t, got)
 		return len(rest) >= len(want) && len(gotAcks) >= len(acks)
 	})
-}
-
-// awaitPort waits for the port plugin, for which the recording had 150 ms.
-func (c *client) awaitPort(e *Emulator) {
-	c.t.Helper()
-	err := e.Await(c.ctx, func([]Session) bool { return e.order[0].agent.port.Load() != nil })
-	if err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 // wantOrder checks the order between acknowledgements and the rest: the agent

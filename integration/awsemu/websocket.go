@@ -117,7 +117,9 @@ func (f *front) readOpen() bool {
 		return true
 	}
 	if f.s.e.cfg.SilentRefusal {
-		_, _, _ = f.conn.Read(f.ctx) // until the client leaves
+		for err == nil { // until the client leaves
+			_, _, err = f.conn.Read(f.ctx)
+		}
 		return false
 	}
 	_ = f.conn.Close(tokenRefused, "")
