@@ -212,13 +212,19 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		detail        string // part of it
 	}{
 		{name: "nothing anywhere",
-			message: `no usable AWS credentials from profile "default": none found`, hint: "name a profile", detail: "IMDS"},
+			message: "no usable AWS credentials: none found, and no profile is named", hint: "name a profile",
+			detail: "looked at the environment (AWS_ACCESS_KEY_ID), profile \"default\" of "},
+		{name: "instance metadata turned off", message: "none found", hint: "name a profile",
+			detail: "a container's role; an instance's role was not asked for (AWS_EC2_METADATA_DISABLED)"},
+		{name: "a named profile without keys", profile: "empty",
+			message: `from profile "empty": none found`, hint: "name a profile", detail: `looked at profile "empty" of `},
+		{name: "the default profile, named", profile: "default", message: `from profile "default": none found`, hint: "name a profile"},
 		{name: "AWS_PROFILE without keys", setup: func(t *testing.T, _ string) { t.Setenv("AWS_PROFILE", "empty") },
 			message: `from profile "empty": none found`, hint: "name a profile"},
 		{name: "metadata without role", setup: func(t *testing.T, _ string) {
 			os.Unsetenv("AWS_EC2_METADATA_DISABLED")
 			answer(t, "AWS_EC2_METADATA_SERVICE_ENDPOINT", 404, nil, "")
-		}, message: "none found", hint: "name a profile"},
+		}, message: "none found", hint: "name a profile", detail: "a container's role and an instance's role (EC2 metadata)"},
 		{name: "no such profile", profile: "nobody",
 			message: `from profile "nobody": there is no such profile`, hint: "aws configure list-profiles"},
 		{name: "no such AWS_PROFILE", setup: func(t *testing.T, _ string) { t.Setenv("AWS_PROFILE", "nobody") },
@@ -264,7 +270,7 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		{name: "role from a machine without one", profile: "over-machine", setup: func(t *testing.T, home string) {
 			os.Unsetenv("AWS_EC2_METADATA_DISABLED")
 			answer(t, "AWS_EC2_METADATA_SERVICE_ENDPOINT", 404, nil, "")
-		}, message: "none found", hint: "name a profile"},
+		}, message: "none found", hint: "name a profile", detail: `profile "over-machine" draws on Ec2InstanceMetadata`},
 		{name: "SSO role not given", profile: "sso", setup: func(t *testing.T, home string) {
 			ssoToken(t, home, "company", time.Now().Add(time.Hour), nil)
 			answer(t, "AWS_ENDPOINT_URL_SSO", 403, map[string]string{"x-amzn-ErrorType": "ForbiddenException"}, `{"message":"No access"}`)

@@ -31,6 +31,8 @@ type CredentialsError struct {
 
 	reason reason
 	login  string // the profile to log in with: Profile, or the one it draws from
+	named  bool   // somebody asked for Profile; otherwise it is the SDK's default
+	looked string // where, in words, when nothing was found
 }
 
 // reason is why there are no credentials.
@@ -73,6 +75,9 @@ var reasonTexts = map[reason]string{
 
 func (e *CredentialsError) Error() string {
 	from := "in the environment"
+	if e.reason == reasonNone && e.Profile != "" && !e.named {
+		return "no usable AWS credentials: none found, and no profile is named"
+	}
 	if e.Profile != "" {
 		from = fmt.Sprintf("from profile %q", e.Profile)
 	}
@@ -93,8 +98,12 @@ func (e *CredentialsError) SQLState() string {
 	return "28000"
 }
 
-// Detail is what the SDK said, on one line.
+// Detail is where credentials were looked for when none were found, else what
+// the SDK said, on one line.
 func (e *CredentialsError) Detail() string {
+	if e.looked != "" {
+		return e.looked
+	}
 	if e.reason == reasonOther { // Error has said it
 		return ""
 	}

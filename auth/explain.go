@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,13 +42,41 @@ func newCredentialsError(profile string, shared *config.SharedConfig, r reason, 
 	if r == reasonNoProfile || !environmentKeys(profile) {
 		e.Profile = effectiveProfile(profile)
 	}
-	e.login = e.Profile
+	e.login, e.named = e.Profile, e.Profile != "" && namedProfile(profile) != ""
+	if r == reasonNone && shared != nil {
+		e.looked = lookedAt(profile, e.Profile, shared)
+	}
 	for s := shared; s != nil; s = s.Source {
 		if s.SSOStartURL != "" || s.SSOSessionName != "" || s.LoginSession != "" {
 			e.login = s.Profile
 		}
 	}
 	return e
+}
+
+// lookedAt tells in plain words what the SDK's chain tried before it gave up at
+// instance metadata, whose error is all that it returns. asked is the profile as
+// it was asked for, read the one that counted.
+func lookedAt(asked, read string, shared *config.SharedConfig) string {
+	for s := shared; s != nil; s = s.Source {
+		if s.CredentialSource != "" {
+			return fmt.Sprintf("profile %q draws on %s, which gives none here", s.Profile, s.CredentialSource)
+		}
+	}
+	var places []string
+	if asked == "" {
+		places = append(places, "the environment (AWS_ACCESS_KEY_ID)")
+	}
+	places = append(places,
+		fmt.Sprintf("profile %q of %s and %s (keys, a role, SSO, a login)", read,
+			cmp.Or(os.Getenv("AWS_CONFIG_FILE"), "~/.aws/config"),
+			cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), "~/.aws/credentials")),
+		"a container's role")
+	instance := " and an instance's role (EC2 metadata)"
+	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
+		instance = "; an instance's role was not asked for (AWS_EC2_METADATA_DISABLED)"
+	}
+	return "looked at " + strings.Join(places, ", ") + instance
 }
 
 // reasonOf sorts an SDK error. The SDK has types for some failures and only
@@ -184,12 +213,12 @@ func withoutOutput(err error) error {
 
 // effectiveProfile is the profile that the SDK reads for the given name.
 func effectiveProfile(profile string) string {
-	for _, p := range []string{profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE")} {
-		if p != "" {
-			return p
-		}
-	}
-	return config.DefaultSharedConfigProfile
+	return cmp.Or(namedProfile(profile), config.DefaultSharedConfigProfile)
+}
+
+// namedProfile is the profile that somebody has named, or empty.
+func namedProfile(profile string) string {
+	return cmp.Or(profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
 }
 
 // environmentKeys says whether the SDK takes keys from the environment: they go

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -79,7 +80,7 @@ func NewRoots(cfg RootsConfig) (*Roots, error) {
 	for _, path := range cfg.CAFiles {
 		certs, err := readCAFile(path, time.Now())
 		if err != nil {
-			return nil, &ConfigError{Err: fmt.Errorf("ca-file %s: %w", path, err), Help: caFileHelp}
+			return nil, &ConfigError{Err: fmt.Errorf("ca-file %s: %w", path, err), Help: caFileHelpFor(err)}
 		}
 		r.extra = append(r.extra, certs...)
 	}
@@ -143,6 +144,18 @@ const (
 		"`openssl x509 -inform der -in FILE` converts others"
 	maxCAFile = 8 << 20 // bytes; a system's whole bundle has a quarter of a megabyte
 )
+
+// caFileHelpFor tells a file that is not there, or not ours to read, from one
+// with something else in it.
+func caFileHelpFor(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the path; a relative one starts at the directory in which pgkeyless was started"
+	case errors.Is(err, fs.ErrPermission):
+		return "let the user who runs pgkeyless read the file and enter its directories"
+	}
+	return caFileHelp
+}
 
 func readCAFile(path string, now time.Time) ([]*x509.Certificate, error) {
 	f, err := os.Open(path)

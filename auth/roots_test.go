@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,13 +142,20 @@ func TestCAFileErrorsSayWhatIsWrong(t *testing.T) {
 	} {
 		path := filepath.Join(dir, strings.ReplaceAll(tc.name, " ", "-")+".pem")
 		write(t, path, tc.text)
-		checkCAFile(t, path, tc.want)
+		checkCAFile(t, path, tc.want, "PEM")
 	}
-	checkCAFile(t, filepath.Join(dir, "missing.pem"), "cannot find|no such file")
-	checkCAFile(t, dir, "directory|Incorrect function|handle is invalid")
+	checkCAFile(t, filepath.Join(dir, "missing.pem"), "cannot find|no such file", "check the path")
+	checkCAFile(t, dir, "directory|Incorrect function|handle is invalid", "PEM")
+	if runtime.GOOS != "windows" && os.Geteuid() != 0 { // root may read everything
+		path := filepath.Join(dir, "good.pem")
+		if err := os.Chmod(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		checkCAFile(t, path, "permission denied", "let the user")
+	}
 }
 
-func checkCAFile(t *testing.T, path, want string) {
+func checkCAFile(t *testing.T, path, want, hint string) {
 	t.Helper()
 	_, err := NewRoots(RootsConfig{CAFiles: []string{path}})
 	if want == "" {
@@ -156,8 +165,8 @@ func checkCAFile(t *testing.T, path, want string) {
 		return
 	}
 	config, ok := errors.AsType[*ConfigError](err)
-	if !ok || !strings.Contains(config.Hint(), "PEM") || strings.Count(err.Error(), path) != 1 {
-		t.Errorf("%s: %v; want a *ConfigError that names the file once", path, err)
+	if !ok || !strings.Contains(config.Hint(), hint) || strings.Count(err.Error(), path) != 1 {
+		t.Errorf("%s: %v; want a *ConfigError that names the file once, with hint %q", path, err, hint)
 		return
 	}
 	for w := range strings.SplitSeq(want, "|") {

@@ -34,7 +34,7 @@ type Tokens struct {
 	profile     string
 }
 
-const regionHelp = "set --region (or region=… on the target) to the database's region"
+const regionHelp = "set --region (or region=… on the target, or AWS_REGION) to the database's region"
 
 // regionText is any region's name, with room for shapes to come.
 var regionText = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
@@ -63,7 +63,7 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 		}
 	case t.region == "":
 		return nil, &ConfigError{
-			Err:  fmt.Errorf("no AWS region for %s: its name holds none", t.endpoint.Host),
+			Err:  fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration holds one", t.endpoint.Host),
 			Help: regionHelp,
 		}
 	case !regionText.MatchString(t.region):
