@@ -34,7 +34,7 @@ func Load(in Input) (Config, error) {
 	for _, t := range cfg.Targets {
 		if t.Via == "" {
 			return Config{}, problem("target %q: no jump host given", t.Name).hinted(
-				"add --via i-… with an instance that SSM manages near the database, or --via none if this machine reaches the database itself")
+				"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does")
 		}
 	}
 	if err := assignPorts(cfg.Targets); err != nil {
@@ -177,10 +177,10 @@ func collide(a, b Target) error {
 		return nil
 	case a.Address == b.Address || isWildcard(a.Address) || isWildcard(b.Address):
 		return problem("targets %q and %q both want port %d", a.Name, b.Name, b.Port).hinted(
-			"give one of them another port, for example '%s?port=%d'", b.Name, b.Port%65535+1)
+			"set another port in the query string of one of them: '%s?port=%d&…'", b.Name, b.Port%65535+1)
 	case a.UnixSocket == b.UnixSocket && a.UnixSocket != SocketNone:
 		return problem("targets %q and %q both want the Unix socket .s.PGSQL.%s in one directory", a.Name, b.Name, strconv.Itoa(b.Port)).hinted(
-			"give one of them a directory of its own or none: '%s?unix-socket=none'", b.Name)
+			"set another directory or none in the query string of one of them: '%s?unix-socket=none&…'", b.Name)
 	}
 	return nil
 }

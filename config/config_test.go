@@ -79,7 +79,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		err, hint string // parts of what people read
 	}{
 		{"no target", Input{}, "no target given", "pgkeyless mydb."},
-		{"no jump host", Input{Targets: []string{orders}}, `"` + orders + `": no jump host given`, "--via none"},
+		{"no jump host", Input{Targets: []string{orders}}, `"` + orders + `": no jump host given`, "--dial HOST:PORT"},
 		{"unknown option", Input{Targets: []string{orders + "?usr=x"}}, `unknown option "usr"`, "did you mean user?"},
 		{"foreign name", Input{Targets: []string{orders + "?database=x"}}, `unknown option "database"`, "did you mean dbname?"},
 		{"far from any option", Input{Targets: []string{orders + "?colour=x"}}, `unknown option "colour"`, "the options are via, dial, user"},
@@ -103,7 +103,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"address with port", Input{Targets: []string{orders}, Flags: flags("via", jump, "address", "127.0.0.1:1")}, "--address:", "--port"},
 		{"socket file", Input{Targets: []string{orders}, Flags: flags("via", jump, "unix-socket", "/tmp/.s.PGSQL.5432")}, "--unix-socket:", "psql -h DIR"},
 		{"region", Input{Targets: []string{orders}, Flags: flags("via", jump, "region", "Frankfurt")}, "--region:", "eu-central-1"},
-		{"boolean", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_QUIET=yes"}}, `PGKEYLESS_QUIET: "yes" is neither true nor false`, "quiet:"},
+		{"boolean", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_QUIET=yes"}}, `PGKEYLESS_QUIET: "yes" is neither true nor false`, "write true or false"},
 		{"duration", Input{Targets: []string{orders}, Flags: flags("via", jump, "max-sigterm-delay", "30")}, `--max-sigterm-delay: "30" is not a duration`, "30s"},
 		{"delays crossed", Input{Targets: []string{orders}, Flags: flags("via", jump, "min-sigterm-delay", "2m")}, "shorter than min-sigterm-delay", "--max-sigterm-delay"},
 		{"quiet and debug", Input{Targets: []string{orders}, Flags: flags("via", jump, "quiet", "true", "debug-logs", "true")}, "exclude each other", "leave out"},

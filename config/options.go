@@ -24,7 +24,8 @@ type Options struct {
 	// UnixSocket is the directory for the Unix socket. Empty means the per-user
 	// runtime directory, SocketNone no socket at all.
 	UnixSocket string
-	// Region is the database's AWS region; empty means the endpoint's own.
+	// Region is the AWS region of the database and the jump host; empty means the
+	// endpoint's own, or the SDK's when the endpoint's name holds none.
 	Region string
 	// Profile is a profile of the shared AWS configuration; empty leaves the
 	// choice to the SDK.
@@ -88,8 +89,8 @@ func All() []Option {
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
 		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
 		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one", Default: "5432", target: setPort},
-		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, or none", Default: "a per-user runtime directory", target: setSocket},
-		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database", Default: "from the endpoint", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
+		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", target: setSocket},
+		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
 		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile of the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
 		{Name: "ca-file", Value: "FILE", Usage: "PEM file of further CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
 

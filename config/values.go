@@ -33,7 +33,7 @@ func flagged(field func(*Run) *bool) func(*Run, string) error {
 	return func(r *Run, v string) error {
 		b, err := strconv.ParseBool(v)
 		if err != nil {
-			return problem("%q is neither true nor false", v)
+			return problem("%q is neither true nor false", v).hinted("write true or false, or 1 or 0")
 		}
 		*field(r) = b
 		return nil
