@@ -67,21 +67,24 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"foreign flag", []string{orders, "--database=x"}, "unknown flag --database", "did you mean --dbname?"},
 		{"unknown flag before a command", []string{"--nope", "serve", orders}, "unknown flag --nope", "`pgkeyless --help` lists the flags"},
 		{"unknown letter", []string{orders, "-z"}, "unknown flag -z", "`pgkeyless --help`"},
-		{"flag of another command", []string{"token", orders, "--port", "1"}, "unknown flag --port", "`pgkeyless token --help`"},
+		{"flag of another command", []string{"token", orders, "--quiet"}, "unknown flag --quiet", "`pgkeyless token --help`"},
 		{"flag without value", []string{orders, "--via"}, "flag --via needs a value", "jump host"},
 		{"letter without value", []string{orders, "-p"}, "flag -p needs a value", "port to listen on"},
 		{"flag twice", []string{orders, "--user=a", "--user=b"}, "--user is given twice", "leave out one"},
 		{"flag twice by alias", []string{orders, "--profile=a", "--aws-profile=b"}, "--profile is given twice", "leave out one"},
 		{"wrong type", []string{orders, "-p", "pg"}, `--port: "pg" is not a port number`, "give a number"},
-		{"switch with a word", []string{orders, "--quiet=perhaps"}, `--quiet: "perhaps" is neither true nor false`, "quiet:"},
+		{"switch with a word", []string{orders, "--quiet=perhaps"}, `--quiet: "perhaps" is neither true nor false`, "write true or false"},
 		{"unknown option", []string{orders + "?prot=1"}, `target "` + orders + `": unknown option "prot"`, "did you mean port?"},
 		{"mistyped command", []string{"tokn", orders}, `unknown command "tokn"`, "did you mean `pgkeyless token`?"},
 		{"word", []string{"orders"}, `target "orders" is not the host name`, "a target is"},
 		{"target like a command", []string{"serve", "token"}, `target "token" is not the host name`, "a target is"},
 		{"target like a command after dashes", []string{"--", "token"}, `target "token" is not the host name`, "a target is"},
 		{"no jump host", []string{orders}, `target "` + orders + `": no jump host given`, "add --via"},
-		{"no region", []string{"db.example.com", "--via", jump}, "no AWS region for db.example.com", "set --region"},
-		{"no such ca-file", []string{orders, "--via", jump, "--ca-file", filepath.Join(dir, "none.pem")}, "ca-file " + filepath.Join(dir, "none.pem"), "ca-file"},
+		{"no region", []string{"db.example.com", "--via", jump}, "no AWS region for db.example.com", "set --region (or region=… on the target, or AWS_REGION)"},
+		{"another region than the name's", []string{orders, "--via", jump, "--region", "us-east-1"},
+			`target "` + orders + `" is in eu-central-1 by its name, and in us-east-1 by the option region`, "leave the region out"},
+		{"another region for a token", []string{"token", orders + "?region=us-east-1", "--user", "u"}, `target "` + orders + `" is in eu-central-1`, "leave the region out"},
+		{"no such ca-file", []string{orders, "--via", jump, "--ca-file", filepath.Join(dir, "none.pem")}, "ca-file " + filepath.Join(dir, "none.pem"), "check the path"},
 		{"ca-file without certificates", []string{orders, "--via", jump, "--ca-file", notPEM}, "ca-file " + notPEM, "ca-file"},
 		{"no such profile", []string{orders, "--via", jump, "--profile", "nope"}, `no usable AWS credentials from profile "nope"`, "`aws configure"},
 		{"foreign address", []string{orders, "--via", jump, "-a", "192.0.2.1", "-p", "0"}, "192.0.2.1 is not an address of this machine", "choose another with --address"},
@@ -115,8 +118,19 @@ func TestStructuredErrorIsOneRecord(t *testing.T) {
 	}
 }
 
+// The flag counts wherever it stands, also behind one that cannot be parsed.
+func TestStructuredErrorOfTheFlagsThemselves(t *testing.T) {
+	isolate(t)
+	for _, args := range [][]string{{orders, "--nope", "--structured-logs"}, {orders, "--port", "x", "-l"}, {"token", orders, "--nope", "-l"}} {
+		code, _, stderr := pgkeyless(t, args...)
+		if record := decode(t, stderr); code != 1 || record["severity"] != "ERROR" || record["message"] == "" || record["hint"] == "" {
+			t.Errorf("%q: code %d, record %v", args, code, record)
+		}
+	}
+}
+
 func TestVersion(t *testing.T) {
-	for _, args := range [][]string{{"version"}, {"--version"}, {"-v"}} {
+	for _, args := range [][]string{{"version"}, {"--version"}, {"-v"}, {"version", "--structured-logs"}} {
 		code, stdout, stderr := pgkeyless(t, args...)
 		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "pgkeyless ") || strings.Count(stdout, "\n") != 1 {
 			t.Errorf("%v: code %d, stdout %q, stderr %q", args, code, stdout, stderr)
@@ -161,5 +175,51 @@ func TestTokenAloneOnStdout(t *testing.T) {
 	}
 	if code, stdout, _ = pgkeyless(t, "token", "db.example.com:6543", "--aws-region", "eu-west-2", "--user", "u"); code != 0 || !strings.HasPrefix(stdout, "db.example.com:6543?") || !strings.Contains(stdout, "eu-west-2%2Frds-db") {
 		t.Errorf("code %d, stdout %q; want a token for region eu-west-2", code, stdout)
+	}
+}
+
+// Where the endpoint's name holds no region, the SDK's own counts.
+func TestRegionOfTheAWSConfiguration(t *testing.T) {
+	for _, tt := range []struct {
+		name, variable, profile string // the region of each
+		args                    []string
+		want                    string
+	}{
+		{name: "variable", variable: "eu-central-1", want: "eu-central-1"},
+		{name: "profile", profile: "eu-west-3", want: "eu-west-3"},
+		{name: "option first", variable: "eu-central-1", args: []string{"--region", "us-east-1"}, want: "us-east-1"},
+	} {
+		dir := isolate(t)
+		if tt.variable != "" {
+			t.Setenv("AWS_REGION", tt.variable)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "config"), []byte("[default]\nregion = "+tt.profile+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := pgkeyless(t, append([]string{"token", "db.example.com", "--user", "u"}, tt.args...)...)
+		if code != 0 || !strings.Contains(stdout, tt.want+"%2Frds-db") {
+			t.Errorf("%s: code %d, stderr %q, token %q; want one for %s", tt.name, code, stderr, stdout, tt.want)
+		}
+	}
+	// The endpoint's own goes before it, without a complaint.
+	t.Setenv("AWS_REGION", "us-east-1")
+	if code, stdout, stderr := pgkeyless(t, "token", orders, "--user", "u"); code != 0 || !strings.Contains(stdout, "eu-central-1%2Frds-db") {
+		t.Errorf("code %d, stderr %q, token %q; want one for eu-central-1", code, stderr, stdout)
+	}
+}
+
+func TestTokenTakesTheCommandLineOfServe(t *testing.T) {
+	isolate(t)
+	code, stdout, stderr := pgkeyless(t, "token", orders, "--user", "u", "--via", "none", "--dbname", "app", "--ca-file", "none.pem",
+		"-a", "127.0.0.1", "-p", "1", "-u", "/nonexistent/dir")
+	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, orders+":5432?") {
+		t.Errorf("code %d, stdout %q, stderr %q; want a token", code, stdout, stderr)
+	}
+	if code, stdout, stderr = pgkeyless(t, "token", orders, "--user", "u", "--dial", "localhost:1053"); code != 0 || !strings.HasPrefix(stdout, orders+":5432?") {
+		t.Errorf("with dial: code %d, stdout %q, stderr %q; want a token for the endpoint", code, stdout, stderr)
+	}
+	_, help, _ := pgkeyless(t, "token", "--help")
+	if !strings.Contains(help, "required") || strings.Contains(help, "--unix-socket") {
+		t.Errorf("help does not say what counts:\n%s", help)
 	}
 }

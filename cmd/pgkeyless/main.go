@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -60,7 +62,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetArgs(append([]string{}, args...)) // never nil, which would mean os.Args
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	return a.explain(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if _, unparsed := errors.AsType[*usageError](err); unparsed && (slices.Contains(args, "--structured-logs") || slices.Contains(args, "-l")) {
+		a.flags["structured-logs"] = "true" // it may stand behind the flag that could not be parsed
+	}
+	return a.explain(err)
 }
 
 // root is the command tree. The root itself serves, so that a bare list of

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -13,17 +14,25 @@ func (a *app) tokenCommand() *cobra.Command {
 		Short: "Print an IAM token for one login",
 		Long: `Print an IAM token, a password that logs NAME in to the database for the next 15
 minutes. Nothing else is printed on stdout. The token is signed here, without a
-call to the database; only a login proves it.`,
+call to the database; only a login proves it.
+
+Options of serve for one target are accepted, so that its command line can be
+used again; those that only say how to connect or listen have no effect.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.token,
 	}
 	a.addFlags(cmd, func(o config.Option) bool {
-		switch o.Name {
-		case "user", "region", "profile", "structured-logs":
-			return true
+		return o.PerTarget() || o.Name == "structured-logs"
+	})
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		switch f.Name {
+		case "user":
+			f.Usage = "database user that the token is for; required"
+		case "region", "profile", "structured-logs":
+		default:
+			f.Hidden = true // accepted without effect
 		}
-		return false
 	})
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/spf13/cobra"
 )
 
@@ -12,7 +13,7 @@ import (
 var version string
 
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:               "version",
 		Short:             "Print the version",
 		Args:              noArgs,
@@ -22,6 +23,8 @@ func (a *app) versionCommand() *cobra.Command {
 			return err
 		},
 	}
+	a.addFlags(cmd, func(o config.Option) bool { return o.Name == "structured-logs" })
+	return cmd
 }
 
 // versionText is one line: the version, and from which commit and by which Go

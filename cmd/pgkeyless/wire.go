@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -102,6 +103,9 @@ func (w *wiring) rootsFor(t config.Target, l login) (*auth.Roots, error) {
 }
 
 func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
+	if t.Dial != "" {
+		return &ownTunnel{endpoint: l.endpoint.Address()}, nil
+	}
 	if t.Via == config.ViaNone {
 		return &tunnel.Direct{}, nil
 	}
@@ -139,10 +143,17 @@ func newLogin(ctx context.Context, profiles *auth.Profiles, t config.Target) (lo
 	if err != nil {
 		return login{}, err
 	}
+	if t.Region != "" && endpoint.Region != "" && t.Region != endpoint.Region {
+		return login{}, &usageError{fmt.Sprintf("target %q is in %s by its name, and in %s by the option region", t.Name, endpoint.Region, t.Region),
+			fmt.Sprintf("leave the region out, the name has it; for another target alone give it there: 'HOST?region=%s'", t.Region)}
+	}
 	endpoint = endpoint.InRegion(t.Region)
 	cfg, err := profiles.Config(ctx, t.Profile, endpoint.Region)
 	if err != nil {
 		return login{}, err
+	}
+	if endpoint.Region == "" {
+		endpoint = endpoint.InRegion(cfg.Region) // AWS_REGION, or the profile's
 	}
 	tokens, err := auth.NewTokens(auth.TokensConfig{Endpoint: endpoint, Credentials: cfg.Credentials, Profile: t.Profile})
 	if err != nil {

@@ -4,17 +4,19 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
-	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
 func target(endpoint string, change func(*config.Options)) config.Target {
@@ -67,7 +69,7 @@ func TestRouteKeepsEndpointAndDialApart(t *testing.T) {
 	r := wireRoute(t, w, target("Orders.c9akciq32abc.eu-central-1.rds.amazonaws.com:6543", func(o *config.Options) {
 		o.Via, o.Dial, o.User, o.Database = config.ViaNone, "localhost:1053", "u", "d"
 	}))
-	if _, direct := r.Dialer.(*tunnel.Direct); !direct || r.Address != "localhost:1053" || r.User != "u" || r.Database != "d" {
+	if _, own := r.Dialer.(*ownTunnel); !own || r.Address != "localhost:1053" || r.User != "u" || r.Database != "d" {
 		t.Errorf("got %+v, want a direct dial of localhost:1053 as u to d", r)
 	}
 	if got := r.TLS().ServerName; got != orders {
@@ -156,5 +158,30 @@ func TestWebsocketUsesTheCABundleAndProxyOfTheSDK(t *testing.T) {
 	if transport.Proxy == nil || transport.TLSClientConfig.MinVersion < tls.VersionTLS12 || client.Timeout != 0 {
 		t.Errorf("proxy set %v, TLS from %x, timeout %v; want proxies honoured, TLS 1.2 and no timeout",
 			transport.Proxy != nil, transport.TLSClientConfig.MinVersion, client.Timeout)
+	}
+}
+
+func TestOwnTunnelDownIsToldAsSuch(t *testing.T) {
+	isolate(t)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := closed.Addr().String()
+	closed.Close()
+	r := wireRoute(t, newWiring(slog.New(slog.DiscardHandler)), target(orders, func(o *config.Options) { o.Via, o.Dial = config.ViaNone, address }))
+	_, err = r.Dialer.DialContext(t.Context(), "tcp", r.Address)
+	var told interface {
+		error
+		SQLState() string
+		Detail() string
+		Hint() string
+	}
+	if !errors.As(err, &told) {
+		t.Fatalf("error %v does not explain itself", err)
+	}
+	if !strings.Contains(told.Error(), "cannot connect to "+address) || told.SQLState() != "08001" ||
+		told.Detail() != "dialled "+address+" (option dial) in place of "+orders+":5432" || told.Hint() != "is your own tunnel at "+address+" up?" {
+		t.Errorf("got %q, %s, detail %q, hint %q", told, told.SQLState(), told.Detail(), told.Hint())
 	}
 }

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/pgkeyless/pgkeyless/tunnel"
+)
+
+// ownTunnel dials the address of a tunnel that is the user's own, which the
+// option dial names in place of endpoint. Failures say so.
+type ownTunnel struct {
+	tunnel.Direct
+	endpoint string // "host:port"
+}
+
+// DialContext is tunnel.Direct's.
+func (o *ownTunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := o.Direct.DialContext(ctx, network, address)
+	if e, ok := errors.AsType[*tunnel.Error](err); ok {
+		return nil, &ownTunnelError{e, address, o.endpoint}
+	}
+	return c, err
+}
+
+// ownTunnelError is err with the words for a tunnel of the user's own.
+type ownTunnelError struct {
+	err               *tunnel.Error
+	address, endpoint string
+}
+
+func (e *ownTunnelError) Error() string    { return e.err.Error() }
+func (e *ownTunnelError) Unwrap() error    { return e.err }
+func (e *ownTunnelError) SQLState() string { return e.err.SQLState() }
+
+func (e *ownTunnelError) Detail() string {
+	return fmt.Sprintf("dialled %s (option dial) in place of %s", e.address, e.endpoint)
+}
+
+func (e *ownTunnelError) Hint() string {
+	return fmt.Sprintf("is your own tunnel at %s up?", e.address)
+}
