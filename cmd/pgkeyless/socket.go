@@ -41,8 +41,9 @@ func defaultSocketDir() (string, error) {
 }
 
 // listenUnix opens the socket that psql -h dir -p port looks for, for this user
-// alone. It makes dir if need be. A socket that a dead process has left there
-// is removed, one that is answered never.
+// alone. It makes dir if need be, but not the directory around it, which is more
+// likely mistyped. A socket that a dead process has left there is removed, one
+// that is answered never.
 func listenUnix(dir string, port int) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
 		return nil, &usageError{"Unix sockets are not supported on Windows", "leave --unix-socket out"}
@@ -55,8 +56,8 @@ func listenUnix(dir string, port int) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, &usageError{fmt.Sprintf("the path of the Unix socket, %s, is longer than %d bytes", path, maxSocketPath), "choose a shorter directory with --unix-socket, or none"}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, &usageError{fmt.Sprintf("directory for the Unix socket: %v", err), socketHint}
+	if err := makeSocketDir(dir); err != nil {
+		return nil, err
 	}
 	if err := removeStale(path); err != nil {
 		return nil, err
@@ -70,6 +71,23 @@ func listenUnix(dir string, port int) (net.Listener, error) {
 		return nil, &usageError{fmt.Sprintf("Unix socket: %v", err), socketHint}
 	}
 	return l, nil
+}
+
+func makeSocketDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+			return nil
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return &usageError{fmt.Sprintf("directory for the Unix socket: there is no %s to make %s in", filepath.Dir(dir), filepath.Base(dir)),
+			"make it first, or " + socketHint}
+	}
+	return &usageError{fmt.Sprintf("directory for the Unix socket: %v", err), socketHint}
 }
 
 // removeStale removes the socket at path when nobody listens on it. Only a

@@ -23,7 +23,7 @@ func needsSockets(t *testing.T) {
 
 func TestSocketIsPrivate(t *testing.T) {
 	needsSockets(t)
-	dir := filepath.Join(isolate(t), "a", "b")
+	dir := filepath.Join(isolate(t), "a")
 	l, err := listenUnix(dir, 5432)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +44,18 @@ func TestSocketIsPrivate(t *testing.T) {
 	l.Close()
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("after Close the socket is still there (%v)", err)
+	}
+}
+
+func TestSocketDirAloneIsMade(t *testing.T) {
+	needsSockets(t)
+	parent := filepath.Join(isolate(t), "a")
+	_, err := listenUnix(filepath.Join(parent, "b"), 5432)
+	if err == nil || err.Error() != "directory for the Unix socket: there is no "+parent+" to make b in" {
+		t.Errorf("got %v, want the missing directory named", err)
+	}
+	if _, err := os.Lstat(parent); !os.IsNotExist(err) {
+		t.Errorf("%s has been made (%v)", parent, err)
 	}
 }
 
