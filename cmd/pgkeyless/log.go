@@ -48,7 +48,7 @@ func rename(names map[string]string) func([]string, slog.Attr) slog.Attr {
 }
 
 // lineHandler writes records for people: time, level, message, then the
-// attributes as key=value.
+// attributes as key=value, unless they are empty strings.
 //
 //	2026-11-23 06:45:01 info session ended session=3 route=orders…
 type lineHandler struct {
@@ -66,8 +66,18 @@ func newLineHandler(w io.Writer, level slog.Level) *lineHandler {
 	out := &lineOutput{w: w}
 	return &lineHandler{out: out, attrs: slog.NewTextHandler(&out.line, &slog.HandlerOptions{
 		Level:       level,
-		ReplaceAttr: rename(map[string]string{slog.LevelKey: "", slog.MessageKey: "", slog.TimeKey: ""}),
+		ReplaceAttr: withoutEmpty(rename(map[string]string{slog.LevelKey: "", slog.MessageKey: "", slog.TimeKey: ""})),
 	})}
+}
+
+// withoutEmpty drops empty strings, which tell people nothing.
+func withoutEmpty(replace func([]string, slog.Attr) slog.Attr) func([]string, slog.Attr) slog.Attr {
+	return func(groups []string, attr slog.Attr) slog.Attr {
+		if attr.Value.Kind() == slog.KindString && attr.Value.String() == "" {
+			return slog.Attr{}
+		}
+		return replace(groups, attr)
+	}
 }
 
 func (h *lineHandler) Enabled(ctx context.Context, level slog.Level) bool {

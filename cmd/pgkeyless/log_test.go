@@ -29,9 +29,9 @@ func decode(t *testing.T, line string) map[string]string {
 
 func TestLogLinesForPeople(t *testing.T) {
 	var out bytes.Buffer
-	log := newLog(&out, config.Run{}).With("session", 3)
+	log := newLog(&out, config.Run{}).With("session", 3, "detail", "")
 	log.Debug("unseen")
-	log.Info("session ended", "user", "app user", "took", 1500*time.Millisecond)
+	log.Info("session ended", "user", "app user", "hint", "", "took", 1500*time.Millisecond)
 	log.WithGroup("g").Warn("two\nlines", "error", errors.New("a\nb"))
 	want := regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info session ended session=3 user="app user" took=1.5s
 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d warn two; lines session=3 g.error="a\\nb"
