@@ -57,7 +57,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	warn(log, cfg)
+	warn(log, cfg, routes)
 	announce(ctx, a.stderr, log, cfg.Run, routes)
 	return live(ctx, srv, signals, cfg.Run, log)
 }
@@ -112,15 +112,15 @@ func closeListeners(routes []proxy.Route) {
 	}
 }
 
-// warn tells what works and may surprise.
-func warn(log *slog.Logger, cfg config.Config) {
+// warn tells what works and may surprise. routes are cfg's targets, listening.
+func warn(log *slog.Logger, cfg config.Config, routes []proxy.Route) {
 	for _, w := range staleEnvironment(cfg.Targets) {
 		log.Warn(w)
 	}
-	for _, t := range cfg.Targets {
+	for i, t := range cfg.Targets {
 		if !isLoopback(t.Address) {
 			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",
-				"address", net.JoinHostPort(t.Address, fmt.Sprint(t.Port)), "route", t.Name)
+				"address", routes[i].Listen[0].Addr().String(), "route", t.Name) // the first is TCP's
 		}
 	}
 }
