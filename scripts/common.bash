@@ -1,4 +1,5 @@
-# Sourced by the scripts beside it: the project's directory, and a few words.
+# Sourced by the scripts beside it: the project's directory, a few words, and the
+# answer to --help: the script's own header.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -20,3 +21,17 @@ need_go() {
 		export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 	fi
 }
+
+# nothing_more ARGUMENT...: there must be none.
+nothing_more() {
+	(($# == 0)) || die "unexpected argument $1" "scripts/${0##*/} --help says what it takes"
+}
+
+for argument; do
+	case $argument in -h | --help)
+		sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+		exit 0
+		;;
+	esac
+done
+unset argument
