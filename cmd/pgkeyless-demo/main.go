@@ -47,6 +47,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 1
 	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "pgkeyless-demo: error: unexpected argument %q\npgkeyless-demo: hint: it takes flags only; --help lists them\n", flags.Arg(0))
+		return 1
+	}
 	d := demo{binary: *binary, port: *port, out: stdout}
 	act := d.showAndWait
 	if *check {
@@ -109,7 +113,7 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	defer func() { err = errors.Join(err, d.aws.Close()) }()
 	d.proxy, err = lab.StartProxy(starting, lab.Command{
 		Binary: d.binary,
-		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "user="+pgserver.AppUser, "dbname="+pgserver.Database),
+		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),
 			"--port", fmt.Sprint(d.port), "--unix-socket", dir},
 		Env:  keys.Env(d.aws.URL()),
 		Echo: d.echo,
@@ -120,16 +124,27 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	return errors.Join(act(ctx), d.end())
 }
 
-// end ends pgkeyless and asserts that it left nothing behind.
+// interrupted is pgkeyless's exit code after os.Interrupt.
+const interrupted = 130
+
+// end ends pgkeyless and asserts that it left nothing behind. One that has
+// ended in another way had no chance to.
 func (d *demo) end() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := d.proxy.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	if _, err := d.proxy.Wait(ctx); err != nil {
+	code, err := d.proxy.Wait(ctx)
+	if err != nil {
 		d.proxy.Kill()
 		return err
+	}
+	switch {
+	case code < 0:
+		return errors.New("pgkeyless was killed, and could not end its SSM session")
+	case code != interrupted:
+		return fmt.Errorf("pgkeyless ended by itself, with code %d", code)
 	}
 	ended := func(sessions []awsemu.Session) bool {
 		return !slices.ContainsFunc(sessions, func(s awsemu.Session) bool { return s.Ended.IsZero() })
@@ -146,18 +161,19 @@ func (d *demo) end() error {
 // showAndWait prints what to type and waits for Ctrl-C.
 func (d *demo) showAndWait(ctx context.Context) error {
 	fmt.Fprintf(d.out, `
-The database %s
-(PostgreSQL %s) can be reached through %s only, and takes no password but a fresh IAM token.
+pgkeyless reaches %s,
+in truth PostgreSQL %s on this machine, through the emulated jump host %s,
+and logs in with a fresh IAM token.
 In another terminal:
 
-    psql -h %s -p %s -U %s %s
+    psql -h %[4]s -p %[5]s -U %[6]s %[7]s
+    psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: shows how a refusal explains itself
 
 Ctrl-C ends the demo and removes all of it.
-`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database)
+`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser)
 	select {
 	case <-ctx.Done():
-		return nil
-	case <-d.proxy.Exited():
-		return fmt.Errorf("pgkeyless ended by itself:\n%s", d.proxy.Output())
+	case <-d.proxy.Exited(): // end tells how
 	}
+	return nil
 }

@@ -44,8 +44,9 @@ type Proxy struct {
 
 // StartProxy starts the binary and waits until it says that it is ready.
 //
-// When it ends first, or ctx does, the error carries what it printed. The
-// caller owns the Proxy and must Kill it or Wait for it.
+// When it ends first, or ctx does, the error carries what it printed, unless
+// Echo has had that already. The caller owns the Proxy and must Kill it or Wait
+// for it.
 func StartProxy(ctx context.Context, c Command) (*Proxy, error) {
 	p := &Proxy{ready: make(chan struct{}), exited: make(chan struct{}), more: make(chan struct{})}
 	p.cmd = exec.Command(c.Binary, c.Args...)
@@ -69,11 +70,19 @@ func StartProxy(ctx context.Context, c Command) (*Proxy, error) {
 	case <-p.ready:
 		return p, nil
 	case <-p.exited:
-		return nil, fmt.Errorf("pgkeyless ended with code %d before it was ready:\n%s", p.code, p.Output())
+		return nil, fmt.Errorf("pgkeyless ended with code %d before it was ready%s", p.code, p.printed(c))
 	case <-ctx.Done():
 		p.Kill()
-		return nil, fmt.Errorf("pgkeyless was not ready in time: %w\n%s", ctx.Err(), p.Output())
+		return nil, fmt.Errorf("pgkeyless was not ready in time: %w%s", ctx.Err(), p.printed(c))
 	}
+}
+
+// printed is the output for the end of an error, empty when it has been echoed.
+func (p *Proxy) printed(c Command) string {
+	if c.Echo != nil {
+		return ""
+	}
+	return ":\n" + p.Output()
 }
 
 func (p *Proxy) read(stderr io.Reader, echo io.Writer) {
