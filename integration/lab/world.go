@@ -44,13 +44,12 @@ func NewCredentials() Credentials {
 func (Credentials) String() string { return "[redacted]" }
 
 // Env is what a program needs to use c against the endpoint at url, and
-// nothing else of AWS.
+// nothing else of AWS: no region either, which Host has in its name.
 func (c Credentials) Env(url string) []string {
 	return []string{
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
 		"AWS_SESSION_TOKEN=" + c.SessionToken,
-		"AWS_REGION=" + Region,
 		"AWS_ENDPOINT_URL=" + url,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/nonexistent/config",
