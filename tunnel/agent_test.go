@@ -192,6 +192,9 @@ type fakeAgent struct {
 	conn     *websocket.Conn
 	queue    chan []byte // to conn; a peer reads while it writes
 	deaf     bool        // takes messages and answers none
+	stuck    bool        // its first dial does not come back
+	refusing bool        // its dials fail
+	nops     []time.Time // of smux
 	ended    bool
 	flagged  bool             // ended by flag 2
 	unacked  map[int64][]byte // output by number
@@ -304,6 +307,13 @@ func (a *fakeAgent) wasFlagged() bool {
 	return a.flagged
 }
 
+// set changes the agent's behaviour.
+func (a *fakeAgent) set(change func(*fakeAgent)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(a)
+}
+
 func (a *fakeAgent) setDeaf() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -412,19 +422,24 @@ func (a *fakeAgent) frame(b []byte) {
 		a.aws.t.Errorf("smux version %d", b[0])
 	}
 	fin := append([]byte{1, 1, 0, 0}, b[4:8]...)
+	if a.stuck && b[1] != 3 {
+		return
+	}
+	refusing := a.aws.noTarget || a.refusing
 	switch b[1] {
 	case 0:
-		if a.aws.noTarget {
+		if refusing {
 			a.send(10, []byte{0, 0, 0, 3})
 			a.send(1, fin)
 		}
 	case 1:
 		a.send(1, fin)
 	case 2:
-		if !a.aws.noTarget {
+		if !refusing {
 			a.send(1, b)
 		}
 	case 3:
+		a.nops = append(a.nops, time.Now())
 	default:
 		a.aws.t.Errorf("smux command %d", b[1])
 	}

@@ -7,19 +7,23 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
 // startTimeout bounds one start with all its retries: StartSession, websocket
 // and two handshakes of at most handshakeTimeout.
 const startTimeout = 60 * time.Second
+
+// defaultSessions carry about 3.5 MB/s down together.
+const defaultSessions = 4
+
+// errNoSession: sessions end as soon as they are there.
+var errNoSession = errors.New("sessions end as soon as they have started")
 
 // Config is what New needs. API, Credentials, Region and Target are required.
 type Config struct {
@@ -41,40 +45,40 @@ type Config struct {
 	// http.DefaultTransport, which obeys HTTPS_PROXY and NO_PROXY.
 	HTTPClient *http.Client
 
+	// Sessions is how many SSM sessions one address may have in parallel, those
+	// not counted that only wait for their streams to end. Each carries about 0.9
+	// MB/s down, and its streams disturb each other. Default 4.
+	Sessions int
+
+	// NoKeepAlive lets sessions fall to the account's idle timeout although
+	// streams are open, and keeps no spare one.
+	NoKeepAlive bool
+
+	// MaxAge is when a session takes no new streams any more: another one
+	// resolves the address anew. Default: never.
+	MaxAge time.Duration
+
 	MaxPayload int          // bytes of stream data in one message; default 1024
 	Log        *slog.Logger // default: discarded
 }
 
-// Dialer opens streams to addresses behind one jump host. Each address has an
-// SSM session of its own, started by the first dial and shared by all; a
-// session that has ended is replaced by the next dial.
+// Dialer opens streams to addresses behind one jump host. Each address has SSM
+// sessions of its own, Config.Sessions at most: the first dial starts one, then
+// others are started and let go as they are needed. A session that has ended is
+// replaced.
 //
 // It is safe for concurrent use. Close ends it.
 type Dialer struct {
 	cfg        Config
+	policy     policy
 	websockets *websocketDialer
-	running    sync.WaitGroup // every start and every session
+	running    sync.WaitGroup // every start, every session, and tend
+	done       chan struct{}  // closed by Close
 
-	mu     sync.Mutex
-	closed bool
-	groups map[string]*group     // by address
-	alive  map[*session]struct{} // all that have not ended, retired ones included
-}
-
-// group is the sessions of one address: those that take new streams, and the
-// start under way, if any. So far it holds one session; which one is next, and
-// when to start another, is decided in pick and session alone.
-type group struct {
-	sessions []*session
-	starting *start
-}
-
-// start is one attempt to start a session, waited for by any number of dials.
-type start struct {
-	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed when session and err are set
-	session *session
-	err     error
+	mu      sync.Mutex
+	closed  bool
+	tending bool
+	groups  map[string]*group // by address
 }
 
 // New checks cfg and starts nothing.
@@ -88,6 +92,12 @@ func New(cfg Config) (*Dialer, error) {
 		return nil, errors.New("tunnel: no region of the jump host")
 	case cfg.Target == "":
 		return nil, errors.New("tunnel: no jump host")
+	}
+	if cfg.Sessions < 0 || cfg.MaxAge < 0 {
+		return nil, errors.New("tunnel: negative number of sessions, or age")
+	}
+	if cfg.Sessions == 0 {
+		cfg.Sessions = defaultSessions
 	}
 	override, err := hostOf(cfg.EndpointOverride)
 	if err != nil {
@@ -108,42 +118,45 @@ func New(cfg Config) (*Dialer, error) {
 	cfg.Log = cfg.Log.With("jump_host", cfg.Target)
 	return &Dialer{
 		cfg:        cfg,
+		policy:     policy{most: cfg.Sessions, maxAge: cfg.MaxAge, keepAlive: !cfg.NoKeepAlive},
 		websockets: newWebsocketDialer(cfg.HTTPClient, cfg.Credentials, cfg.Region, override),
+		done:       make(chan struct{}),
 		groups:     make(map[string]*group),
-		alive:      make(map[*session]struct{}),
 	}, nil
 }
 
 // DialContext opens a stream to address ("host:port", resolved by the jump
-// host) on the session for it. Without one it starts one, which takes seconds;
-// callers that come meanwhile wait for the same start. When ctx ends, the
-// caller stops waiting, the start goes on for the others. A failed start is
-// reported to those that waited and not remembered.
+// host) on the session that suits best. Only when none can serve the caller
+// waits for a start, which takes seconds; a start is shared by those that come
+// when there is no room for more sessions. When ctx ends, the caller stops
+// waiting, the start goes on. A failed start is reported to those that waited
+// and not remembered.
 //
 // Whether the jump host can connect to address shows at the stream's first
 // Read. Errors of DialContext, and those of the stream that come of the tunnel,
 // are *Error. network is tcp, tcp4 or tcp6; the choice is the jump host's.
+//
+// The conn has a method Retire(reason string): the database behind it is not
+// the one that it should be, so no new stream is to share its fate.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	p, err := d.place(network, address)
 	if err != nil {
 		return nil, err
 	}
 	const tries = 3 // a session may end between start and OpenStream, but not time and again
+	var failed error
 	for try := 1; ; try++ {
-		s, err := d.session(ctx, p)
-		if err != nil {
-			return nil, err
+		c, w, err := d.open(ctx, p, failed)
+		if c != nil || err != nil {
+			return c, err
 		}
-		st, err := s.mux.OpenStream()
-		switch {
-		case err == nil:
-			return &stream{Stream: st, place: p}, nil
-		case errors.Is(err, mux.ErrTooMany):
-			return nil, p.tooManyWaiting(err)
-		case try == tries:
-			return nil, p.sessionError(err)
+		failed = w.wait(ctx)
+		if ctx.Err() != nil && failed != nil {
+			return nil, failed
 		}
-		d.retire(s)
+		if failed == nil && try == tries {
+			failed = p.sessionError(errNoSession)
+		}
 	}
 }
 
@@ -178,99 +191,6 @@ func (d *Dialer) place(network, address string) (place, error) {
 	return p, nil
 }
 
-// session returns a session for p.address, started if need be.
-func (d *Dialer) session(ctx context.Context, p place) (*session, error) {
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		return nil, p.closedError()
-	}
-	g := d.groups[p.address]
-	if g == nil {
-		g = &group{}
-		d.groups[p.address] = g
-	}
-	if s := g.pick(); s != nil {
-		d.mu.Unlock()
-		return s, nil
-	}
-	if g.starting == nil {
-		startCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-		st := &start{cancel: cancel, done: make(chan struct{})}
-		g.starting = st
-		d.running.Go(func() { d.start(startCtx, g, st, p) })
-	}
-	st := g.starting
-	d.mu.Unlock()
-
-	select {
-	case <-st.done:
-		return st.session, st.err
-	case <-ctx.Done():
-		return nil, p.stillStarting(context.Cause(ctx))
-	}
-}
-
-// pick chooses the session for the next stream, nil when there is none.
-func (g *group) pick() *session {
-	if len(g.sessions) == 0 {
-		return nil
-	}
-	return g.sessions[0]
-}
-
-// start runs one start and hands its result to those that wait for st.
-func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
-	defer st.cancel(nil)
-	timed, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	s, err := d.startSession(timed, p)
-
-	d.mu.Lock()
-	g.starting = nil
-	closed := d.closed
-	if err == nil {
-		d.alive[s] = struct{}{}
-		if !closed {
-			g.sessions = append(g.sessions, s)
-			st.session = s
-		}
-	}
-	d.mu.Unlock()
-	if err == nil {
-		d.running.Go(func() { d.forgetEnded(s) })
-	}
-	switch {
-	case err == nil && closed: // too late for Close to see it
-		if err := s.terminate(ctx); err != nil {
-			d.cfg.Log.Warn("ssm session may stay open until its idle timeout", "ssm_session", s.id, "error", err)
-		}
-		st.err = p.closedError()
-	case errors.Is(context.Cause(ctx), ErrClosed):
-		st.err = p.closedError()
-	default:
-		st.err = err
-	}
-	close(st.done)
-}
-
-// forgetEnded waits for the end of s.
-func (d *Dialer) forgetEnded(s *session) {
-	<-s.done
-	d.retire(s)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.alive, s)
-}
-
-// retire takes s out of the choice for new streams; its own go on.
-func (d *Dialer) retire(s *session) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	g := d.groups[s.place.address]
-	g.sessions = slices.DeleteFunc(g.sessions, func(x *session) bool { return x == s })
-}
-
 // Close terminates every session, one being started included, and returns once
 // nothing is left running. Streams end with an error that wraps ErrClosed, and
 // so do dials from now on.
@@ -281,23 +201,23 @@ func (d *Dialer) retire(s *session) {
 // ends them after its idle timeout.
 func (d *Dialer) Close(ctx context.Context) error {
 	d.mu.Lock()
-	d.closed = true
+	if !d.closed {
+		d.closed = true
+		close(d.done)
+	}
+	var sessions []*session
 	for _, g := range d.groups {
-		if g.starting != nil {
-			g.starting.cancel(ErrClosed)
+		sessions = append(sessions, g.sessions...)
+		for _, st := range g.starts {
+			st.cancel(ErrClosed)
 		}
 	}
-	var (
-		ending sync.WaitGroup
-		errs   = make([]error, len(d.alive))
-		i      int
-	)
-	for s := range d.alive {
-		slot := &errs[i]
-		i++
-		ending.Go(func() { *slot = s.terminate(ctx) })
-	}
 	d.mu.Unlock()
+	errs := make([]error, len(sessions))
+	var ending sync.WaitGroup
+	for i, s := range sessions {
+		ending.Go(func() { errs[i] = s.terminate(ctx, "") })
+	}
 	ending.Wait()
 	d.running.Wait()
 	return errors.Join(errs...)

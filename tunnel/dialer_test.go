@@ -108,7 +108,7 @@ func TestConcurrentDialsShareOneSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
 		f.onStart = func(context.Context, int) error { time.Sleep(time.Second); return nil }
-		d := newTestDialer(t, f, nil)
+		d := newTestDialer(t, f, oneSession)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -188,7 +188,7 @@ func TestCallerMayLeaveWhileOthersWait(t *testing.T) {
 				return ctx.Err()
 			}
 		}
-		d := newTestDialer(t, f, nil)
+		d := newTestDialer(t, f, oneSession)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -467,7 +467,7 @@ func TestCloseTellsOfASessionItCouldNotEnd(t *testing.T) {
 func TestTooManyWaitingStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		d := newTestDialer(t, f, nil)
+		d := newTestDialer(t, f, oneSession)
 		dial(t, d)
 		f.agent(1).setDeaf()
 		var err error
@@ -480,7 +480,7 @@ func TestTooManyWaitingStreams(t *testing.T) {
 }
 
 func TestStreamErrorsKeepTheirMeaning(t *testing.T) {
-	s := &stream{place: testPlace}
+	s := &stream{place: testPlace} // words only
 	for _, plain := range []error{io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, mux.ErrPeerClosed} {
 		if got := s.word(plain); got != plain {
 			t.Errorf("%v became %v", plain, got)

@@ -1,9 +1,9 @@
 // Package tunnel opens streams to a private database through AWS Systems
 // Manager port-forwarding sessions that it starts, resumes and ends itself.
 //
-//	Dialer ── group (one per address) ── session ─┬─ mux.Mux           streams, net.Conns
-//	                                              ├─ datachannel.Conn  messages, acknowledges
-//	                                              └─ line              next websocket, on loss
+//	Dialer ── group (one per address) ─┬─ session ─┬─ mux.Mux           streams, net.Conns
+//	          policy: which, how many  ├─ session  ├─ datachannel.Conn  messages, acknowledges
+//	                                   └─ …        └─ line              next websocket, on loss
 //	StartSession ─► websocket, signed ─► open message ─► handshake ─► streams
 //	                     ▲                                    │
 //	                     └── token ◄── ResumeSession ◄── websocket lost
@@ -13,27 +13,48 @@
 // The first dial to an address starts a session: StartSession, then the
 // websocket at exactly the URL that was returned, the open message with the SSM
 // token, and the agent's handshake. An agent that says nothing for 15 s gets a
-// second session. All streams to the address share the session.
+// second session.
 //
 // A lost websocket (the service closes each after about an hour) is replaced
 // beneath the running streams: ResumeSession, websocket, resend, for up to 15
 // minutes. Only channel_closed, an empty token, an unknown session or a refusal
 // that will not change end a session; no close code does. Its streams then fail
-// with the reason, and the next dial starts another.
+// with the reason, and the next dial finds another.
+//
+// A websocket that does not answer a ping in time counts as lost. It is pinged
+// when it has fallen silent after traffic, every 24 s without, and at once when
+// the machine has slept.
 //
 // Close ends a session by flag to the agent; if that is not confirmed, and
 // whenever a session is given up, TerminateSession tells the service.
 //
+// # The pool
+//
+// The streams of a session share 0.9 MB/s down, the agent's serial dials and the
+// fate of its session. So an address has up to Config.Sessions of them. A new
+// stream goes to the one with least recent traffic, then fewest streams; when all
+// are busy another is started, but no stream waits for it that an existing
+// session can serve. A session that cannot serve, as far as one can see (out of
+// reach, the agent silent, a stream waiting for its first byte for 3 s), is used
+// last. Beside used sessions a spare one is kept; a session without streams ends
+// after 5 minutes. What a NOP can do against the account's idle timeout is done
+// while a stream is open. All decisions are policy's, pure functions in pool.go.
+//
+// The jump host resolves an address once per session, at its start. When a dial
+// was refused or got no answer, or the proxy says by Retire that the database is
+// not the right one any more (after a fail-over), all sessions of the address
+// retire: they carry their streams on, take no new ones, and end when empty. When
+// that happens time and again it is done ever more seldom, and not at all while
+// too many are held that way.
+//
 // # Who owns what
 //
-// The Dialer waits for every start and every session; session.run is the one
+// The Dialer waits for every start and every session, and for tend, which looks
+// after them every second as long as there are any; session.run is the one
 // goroutine of a session and drives datachannel.Conn.Run, which owns its reader
 // and writer; a socket owns its pings. What the jump host says, and whatever else
 // comes from outside, is bounded and stripped before people see it. SSM tokens
 // have their own type and are never logged, nor are stream URLs.
 //
 // Errors are *Error, with SQLState, Detail and Hint for the database client.
-//
-// There is no resolver here: the jump host resolves the address once per
-// session, so a session keeps dialling the addresses it found at its start.
 package tunnel

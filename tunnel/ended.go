@@ -120,6 +120,18 @@ func (p place) closedByPeer(op, state string, closed *datachannel.ChannelClosedE
 	return e
 }
 
+// letGo words the end of a session that the pool ended. It has no streams, so
+// this is for the log.
+func (p place) letGo(why string) *Error {
+	return &Error{
+		msg:    why,
+		state:  stateLost,
+		detail: p.String(),
+		hint:   reconnect,
+		err:    datachannel.ErrTerminated,
+	}
+}
+
 func (p place) closedError() *Error {
 	return &Error{
 		msg:    "tunnel through " + p.target + " closed",

@@ -37,8 +37,11 @@ const (
 
 	// settled is how long a websocket must have lived to count as working. One
 	// that dies sooner prolongs the outage, so that a service that accepts and
-	// drops is not hammered.
-	settled = 5 * time.Second
+	// drops is not hammered. For one in full use less is enough: whatever the agent
+	// sends while nobody is there may be lost, and takes it long to repair.
+	settled         = 5 * time.Second
+	settledInUse    = time.Second
+	messagesOfInUse = 100
 )
 
 // errSessionOver: the service has ended the session and cannot resume it.
@@ -114,6 +117,7 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 	}
 	if l.outage.since.IsZero() || l.last.worked() {
 		l.outage = outage{since: time.Now()}
+		l.tell()
 	}
 	for {
 		if err := sleep(ctx, l.outage.next); err != nil {
@@ -139,9 +143,20 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 	}
 }
 
+// tell logs the beginning of an outage. What the service does every hour is no
+// reason to worry.
+func (l *line) tell() {
+	if err, recycled := l.last.loss(); recycled {
+		l.log.Info("ssm websocket closed by the service, resuming the session")
+	} else {
+		l.log.Warn("ssm websocket lost, resuming the session", "error", withoutURL(err))
+	}
+}
+
 // worked reports whether the socket brought messages and lasted.
 func (s *socket) worked() bool {
-	return s.messages.Load() > 0 && time.Since(s.opened) >= settled
+	messages, lived := s.messages.Load(), time.Since(s.opened)
+	return messages > 0 && lived >= settled || messages >= messagesOfInUse && lived >= settledInUse
 }
 
 // warn logs the first trouble of its kind in an outage.

@@ -30,6 +30,9 @@ func (k *switchedKeys) Retrieve(context.Context) (aws.Credentials, error) {
 	return testKeys, nil
 }
 
+// oneSession keeps spare sessions out of a test's counts.
+func oneSession(c *Config) { c.Sessions = 1 }
+
 func TestCutSocketIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -57,7 +60,7 @@ func TestCutSocketIsResumed(t *testing.T) {
 func TestHourlyCloseIsResumedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		d := newTestDialer(t, f, nil)
+		d := newTestDialer(t, f, oneSession)
 		c := dial(t, d)
 		for hour := range 3 {
 			time.Sleep(time.Hour)
@@ -69,6 +72,25 @@ func TestHourlyCloseIsResumedAtOnce(t *testing.T) {
 			}
 		}
 		wantCalls(t, f, 1, 3, 0)
+	})
+}
+
+func TestSocketInFullUseIsReplacedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeAWS(t)
+		d := newTestDialer(t, f, oneSession)
+		c := dial(t, d)
+		for cut := range 10 {
+			echo(t, c, 2*messagesOfInUse*1024)
+			time.Sleep(settledInUse)
+			f.net.cut()
+			start := time.Now()
+			echo(t, c, 100)
+			if took := time.Since(start); took > 50*time.Millisecond {
+				t.Errorf("cut %d: resumed after %v, want at once", cut, took)
+			}
+		}
+		wantCalls(t, f, 1, 10, 0)
 	})
 }
 
@@ -112,7 +134,7 @@ func TestResumeIsTriedThroughTrouble(t *testing.T) {
 			}
 			return 0
 		}
-		d := newTestDialer(t, f, nil)
+		d := newTestDialer(t, f, oneSession)
 		c := dial(t, d)
 		f.net.cut()
 		start := time.Now()
@@ -131,7 +153,7 @@ func TestResumeWaitsForCredentials(t *testing.T) {
 		var keys switchedKeys
 		f := newFakeAWS(t)
 		d := newTestDialer(t, f, func(c *Config) {
-			c.Log, c.Credentials, c.Profile = newLog(&log), &keys, "dev"
+			c.Log, c.Credentials, c.Profile, c.Sessions = newLog(&log), &keys, "dev", 1
 		})
 		c := dial(t, d)
 		keys.missing.Store(true)
@@ -229,7 +251,7 @@ func TestServiceThatDropsSocketsIsNotHammered(t *testing.T) {
 			}
 			return true
 		}
-		d := newTestDialer(t, f, nil)
+		d := newTestDialer(t, f, oneSession)
 		c := dial(t, d)
 		f.net.cut()
 		start := time.Now()

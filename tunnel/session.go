@@ -45,9 +45,20 @@ type session struct {
 	mux     *mux.Mux
 	channel *datachannel.Conn
 
-	stop   context.CancelFunc // ends run hard
-	ending atomic.Bool        // terminate has been called
-	done   chan struct{}      // closed when run has returned
+	stop    context.CancelFunc     // ends run hard
+	ending  atomic.Bool            // terminate has been called
+	why     atomic.Pointer[string] // it was; nil: because the tunnel closes
+	reached atomic.Bool            // a stream got something from the database
+	done    chan struct{}          // closed when run has returned
+	gone    chan struct{}          // closed when the first terminate has returned
+
+	// The pool's; Dialer.mu guards them.
+	retired string    // why it takes no new streams; "": it does
+	leaving bool      // it is being terminated
+	inUse   bool      // it had streams when last looked at,
+	since   time.Time // and has had them, or none, since then
+	nudged  time.Time // its last NOP
+
 	// To be read after done.
 	cause error  // why it ended, as the data channel says
 	err   *Error // the same in words
@@ -138,13 +149,17 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 // newSession makes the parts of the session that out speaks of. If that is
 // not possible the session is terminated.
 func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, error) {
+	now := time.Now()
 	s := &session{
 		id:      aws.ToString(out.SessionId),
 		place:   p,
 		api:     d.cfg.API,
-		started: time.Now(),
-		mux:     mux.New(mux.Config{}),
+		started: now,
+		since:   now,
+		nudged:  now,
+		mux:     mux.New(mux.Config{MaxWaiting: maxWaiting}),
 		done:    make(chan struct{}),
+		gone:    make(chan struct{}),
 	}
 	s.log = d.cfg.Log.With("ssm_session", s.id, "address", p.address)
 	l := &line{
@@ -200,6 +215,9 @@ func isOver(cause error) bool {
 
 // word puts the data channel's end into words.
 func (s *session) word(err error) *Error {
+	if why := s.why.Load(); why != nil {
+		return s.place.letGo(*why)
+	}
 	if s.ending.Load() || errors.Is(err, context.Canceled) || errors.Is(err, datachannel.ErrTerminated) {
 		return s.place.closedError()
 	}
@@ -224,17 +242,51 @@ func (s *session) leave() error {
 
 // terminate ends the session: by the agent, whose answer is waited for as long
 // as flagTimeout and ctx allow, else by the API. It returns when run has. The
-// error says that the session may still be open at the service.
-func (s *session) terminate(ctx context.Context) error {
-	s.ending.Store(true)
+// error says that the session may still be open at the service. why is said in
+// the log; "" means that the tunnel closes. Only the first call ends the session,
+// the others wait for it.
+func (s *session) terminate(ctx context.Context, why string) error {
+	if !s.ending.CompareAndSwap(false, true) {
+		<-s.gone
+		return s.left
+	}
+	defer close(s.gone)
+	if why != "" {
+		s.why.Store(&why)
+	}
 	ctx, cancel := context.WithTimeout(ctx, flagTimeout)
 	defer cancel()
 	unconfirmed := s.channel.Terminate(ctx)
 	<-s.done
 	if unconfirmed != nil && errors.Is(s.cause, datachannel.ErrTerminated) {
-		return s.leave()
+		s.left = s.leave()
 	}
 	return s.left
+}
+
+// view is what the session looks like. Dialer.mu is held.
+func (s *session) view(now time.Time) view {
+	m, c := s.mux.Stats(), s.channel.Stats()
+	s.notice(now, m.Streams > 0)
+	return view{
+		age:        now.Sub(s.started),
+		retired:    s.retired != "",
+		streams:    m.Streams,
+		known:      m.Known,
+		waiting:    m.Waiting,
+		unanswered: m.LongestWait,
+		silent:     c.Silent,
+		recent:     c.Recent,
+		since:      now.Sub(s.since),
+		nudged:     now.Sub(s.nudged),
+	}
+}
+
+// notice notes whether there are streams. Dialer.mu is held.
+func (s *session) notice(now time.Time, inUse bool) {
+	if inUse != s.inUse {
+		s.inUse, s.since = inUse, now
+	}
 }
 
 // linger is a context that ends grace after ctx does, or when the returned

@@ -2,15 +2,19 @@ package tunnel
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
-// stream is a mux stream whose errors know where it leads. Everything else is
-// mux.Stream's.
+// stream is a mux stream whose errors know where it leads, and whose fate tells
+// the pool about its session. Everything else is mux.Stream's.
 type stream struct {
 	*mux.Stream
-	place place
+	place    place
+	session  *session
+	dialer   *Dialer
+	answered atomic.Bool // by the database
 }
 
 // Read is mux.Stream's. Beside io.EOF, net.ErrClosed and
@@ -18,8 +22,12 @@ type stream struct {
 // to the address, or the session has ended.
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
+	if n > 0 && !s.answered.Load() {
+		s.answered.Store(true)
+		s.session.reached.Store(true)
+	}
 	if err != nil {
-		err = s.word(err)
+		err = s.failed(err)
 	}
 	return n, err
 }
@@ -29,9 +37,43 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) Write(p []byte) (int, error) {
 	n, err := s.Stream.Write(p)
 	if err != nil {
-		err = s.word(err)
+		err = s.failed(err)
 	}
 	return n, err
+}
+
+// Close is mux.Stream's. Closing a stream that waited in vain for its first byte
+// tells the pool that the jump host is stuck dialling.
+func (s *stream) Close() error {
+	if s.Waiting() >= blockedAnswer && s.session.channel.Stats().Silent < silentAfter {
+		s.dialer.suspect(s.session, "the jump host got no answer from the database")
+	}
+	return s.Stream.Close()
+}
+
+// Retire says that the database behind this stream is not, or no longer, the
+// one to connect to: it is shutting down, has become read-only, or does not
+// answer. New streams to the address get a new session, for which the jump host
+// resolves the name anew; those that are open go on. A stream that never reached
+// the database says so in vain where a new session would find the same address.
+// reason is for the log.
+func (s *stream) Retire(reason string) {
+	reason = clean(reason)
+	if !s.answered.Load() {
+		s.dialer.suspect(s.session, reason)
+		return
+	}
+	s.dialer.mu.Lock()
+	defer s.dialer.mu.Unlock()
+	s.dialer.stale(s.session, reason)
+}
+
+// failed words an error, and tells the pool of it.
+func (s *stream) failed(err error) error {
+	if errors.Is(err, mux.ErrConnect) {
+		s.dialer.suspect(s.session, "the jump host could not connect to the database")
+	}
+	return s.word(err)
 }
 
 func (s *stream) word(err error) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -30,13 +31,6 @@ const (
 	// usualMessage is room for a full data message (120 + 1024 bytes), so that
 	// reading one takes one allocation.
 	usualMessage = 1280
-
-	// pingEvery is below the 30 to 60 s after which proxies and NATs forget an
-	// idle connection.
-	pingEvery = 25 * time.Second
-
-	// deadAfter is how long after a ping a socket may stay without a sign of life.
-	deadAfter = 15 * time.Second
 )
 
 // emptyPayloadHash is the SHA-256 of nothing, the body of an upgrade.
@@ -59,6 +53,7 @@ type websocketDialer struct {
 	signer      *v4.Signer
 	region      string
 	override    string // host name of the SSM endpoint override, "" for none
+	wall        func() time.Time
 }
 
 // newWebsocketDialer takes only the Transport of c: a redirect would carry the
@@ -66,7 +61,14 @@ type websocketDialer struct {
 func newWebsocketDialer(c *http.Client, credentials aws.CredentialsProvider, region, override string) *websocketDialer {
 	client := &http.Client{Transport: c.Transport}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &websocketDialer{client: client, credentials: credentials, signer: v4.NewSigner(), region: region, override: override}
+	return &websocketDialer{
+		client:      client,
+		credentials: credentials,
+		signer:      v4.NewSigner(),
+		region:      region,
+		override:    override,
+		wall:        time.Now,
+	}
 }
 
 // dial upgrades to the websocket at streamURL, signs the request unless the URL
@@ -91,7 +93,7 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 			return nil, err
 		}
 	}
-	s := newSocket()
+	s := &socket{wall: d.wall}
 	opts.OnPongReceived = func(context.Context, []byte) { s.arrivals.Add(1) }
 	conn, resp, err := websocket.Dial(ctx, streamURL, opts)
 	if err != nil {
@@ -175,16 +177,19 @@ func newUUID() string {
 // It owns a goroutine that pings, since start; Close waits for it.
 type socket struct {
 	conn     *websocket.Conn
+	wall     func() time.Time // the wall clock
 	opened   time.Time
 	arrivals atomic.Int64 // messages and pongs
-	messages atomic.Int64
-	silent   atomic.Bool // given up for want of a pong
+	messages atomic.Int64 // that arrived
+	written  atomic.Int64 // messages
+	silent   atomic.Bool  // given up for want of a pong
+
+	readErr  error // the reader's end
+	writeErr error // the writer's end
 
 	stop    context.CancelFunc
 	pinging sync.WaitGroup
 }
-
-func newSocket() *socket { return &socket{} }
 
 func (s *socket) start(conn *websocket.Conn) {
 	ctx, stop := context.WithCancel(context.Background())
@@ -196,9 +201,20 @@ func (s *socket) start(conn *websocket.Conn) {
 // caller's own. It waits until there is one, the peer is gone or silent after a
 // ping, or Close.
 func (s *socket) ReadMessage() ([]byte, error) {
+	p, err := s.readMessage()
+	if err != nil {
+		if s.silent.Load() {
+			err = errSilent
+		}
+		s.readErr = err
+	}
+	return p, err
+}
+
+func (s *socket) readMessage() ([]byte, error) {
 	_, r, err := s.conn.Reader(context.Background())
 	if err != nil {
-		return nil, s.cause(err)
+		return nil, err
 	}
 	p := make([]byte, 0, usualMessage)
 	for {
@@ -210,7 +226,7 @@ func (s *socket) ReadMessage() ([]byte, error) {
 			return p, nil
 		}
 		if err != nil {
-			return nil, s.cause(err)
+			return nil, err
 		}
 		if len(p) == cap(p) {
 			p = append(p, 0)[:len(p)]
@@ -218,17 +234,28 @@ func (s *socket) ReadMessage() ([]byte, error) {
 	}
 }
 
-func (s *socket) cause(err error) error {
-	if s.silent.Load() {
-		return errSilent
+// WriteMessage sends p as one binary message. It waits until the kernel has
+// taken it, or Close.
+func (s *socket) WriteMessage(p []byte) error {
+	s.written.Add(1)
+	err := s.conn.Write(context.Background(), websocket.MessageBinary, p)
+	if err != nil {
+		s.writeErr = err
 	}
 	return err
 }
 
-// WriteMessage sends p as one binary message. It waits until the kernel has
-// taken it, or Close.
-func (s *socket) WriteMessage(p []byte) error {
-	return s.conn.Write(context.Background(), websocket.MessageBinary, p)
+// loss is why the socket ended, and whether the service closed it in all form,
+// as it does every hour. To be called when both sides have ended.
+func (s *socket) loss() (err error, recycled bool) {
+	switch websocket.CloseStatus(s.readErr) {
+	case websocket.StatusNormalClosure, websocket.StatusGoingAway:
+		return s.readErr, true
+	}
+	if s.writeErr != nil && (s.readErr == nil || errors.Is(s.readErr, net.ErrClosed)) {
+		return s.writeErr, false // which ended the reader
+	}
+	return s.readErr, false
 }
 
 // Close drops the connection without a closing handshake, so that the service
@@ -241,11 +268,12 @@ func (s *socket) Close() error {
 }
 
 // ping keeps the connection alive at proxies and NATs, and drops it when
-// nothing at all has arrived for deadAfter since a ping. ReadMessage must be
-// running for pongs to be seen.
+// nothing at all arrives in time after a ping; pulse says when. ReadMessage must
+// be running for pongs to be seen.
 func (s *socket) ping(ctx context.Context) {
-	ticker := time.NewTicker(pingEvery)
+	ticker := time.NewTicker(pulseEvery)
 	defer ticker.Stop()
+	pulse := newPulse(time.Now(), s.wall())
 	for {
 		select {
 		case <-ctx.Done():
@@ -253,7 +281,12 @@ func (s *socket) ping(ctx context.Context) {
 		case <-ticker.C:
 		}
 		before := s.arrivals.Load()
-		if s.pong(ctx) || ctx.Err() != nil || s.arrivals.Load() != before {
+		within := pulse.look(time.Now(), s.wall(), before, s.messages.Load()+s.written.Load())
+		if within == 0 {
+			continue
+		}
+		if s.pong(ctx, within) || ctx.Err() != nil || s.arrivals.Load() != before {
+			pulse.rest(time.Now(), s.wall())
 			continue
 		}
 		s.silent.Store(true)
@@ -262,11 +295,11 @@ func (s *socket) ping(ctx context.Context) {
 	}
 }
 
-// pong sends a ping and reports whether its pong came within deadAfter. Also
-// when the ping could not be written, for the line being busy, the time is
-// waited out: something may arrive meanwhile.
-func (s *socket) pong(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, deadAfter)
+// pong sends a ping and reports whether its pong came in time. Also when the
+// ping could not be written, for the line being busy, the time is waited out:
+// something may arrive meanwhile.
+func (s *socket) pong(ctx context.Context, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if s.conn.Ping(ctx) == nil {
 		return true

@@ -399,7 +399,7 @@ func TestDataCountsAsSignOfLife(t *testing.T) {
 			defer c.CloseNow()
 			go drain(c)
 			for range 30 {
-				time.Sleep(10 * time.Second)
+				time.Sleep(7 * time.Second)
 				if c.Write(r.Context(), websocket.MessageBinary, []byte("data")) != nil {
 					return
 				}

@@ -1,5 +1,7 @@
 package datachannel
 
+import "time"
+
 // owed is one message of the agent to acknowledge.
 type owed struct {
 	id  UUID
@@ -10,12 +12,27 @@ type owed struct {
 // of what an agent sends.
 const maxOwed = 4096
 
+// maxWritten acknowledges are remembered after they were written: a second of
+// what an agent sends.
+const maxWritten = 1024
+
 // acks is the queue of acknowledges to write, oldest first. What waits survives
-// the transport; what a lost transport took along the agent asks for by sending
-// its message again. Not safe for concurrent use.
+// the transport. Not safe for concurrent use.
+//
+// The agent asks for a lost acknowledge by sending its message again, but only
+// its oldest message, ten times a second at most: a hundred lost acknowledges
+// keep it from repairing anything else for ten seconds. So those written lately
+// are kept, to be repeated together.
 type acks struct {
 	waiting []owed
 	head    int // of waiting; what stands before it is written
+	written []writtenAck
+	next    int // of written, a ring once it is full
+}
+
+type writtenAck struct {
+	owed
+	at time.Time
 }
 
 func (a *acks) len() int   { return len(a.waiting) - a.head }
@@ -30,7 +47,7 @@ func (a *acks) push(o owed) {
 }
 
 // pop takes the oldest, to be written now.
-func (a *acks) pop() (owed, bool) {
+func (a *acks) pop(now time.Time) (owed, bool) {
 	if a.len() == 0 {
 		return owed{}, false
 	}
@@ -38,5 +55,32 @@ func (a *acks) pop() (owed, bool) {
 	if a.head++; a.head == len(a.waiting) {
 		a.waiting, a.head = a.waiting[:0], 0
 	}
+	if len(a.written) < maxWritten {
+		a.written = append(a.written, writtenAck{o, now})
+	} else {
+		a.written[a.next] = writtenAck{o, now}
+		a.next = (a.next + 1) % maxWritten
+	}
 	return o, true
+}
+
+// repeat queues again what was written between since and until for messages
+// from number first on, oldest first, as far as there is room. A message that
+// came often is acknowledged once more, not as often again.
+func (a *acks) repeat(first int64, since, until time.Time) {
+	repeated := make(map[int64]bool)
+	for i := range a.written {
+		w := &a.written[(a.next+i)%len(a.written)]
+		if w.seq < first || w.at.Before(since) || w.at.After(until) {
+			continue
+		}
+		if a.full() {
+			return
+		}
+		w.at = time.Time{} // it comes back when it is written again
+		if !repeated[w.seq] {
+			repeated[w.seq] = true
+			a.push(w.owed)
+		}
+	}
 }

@@ -15,6 +15,10 @@ const (
 	firstPause   = 200 * time.Millisecond
 	longestPause = 5 * time.Second
 	maxFruitless = 20 // about 80 s
+
+	// repeatSince is how old an acknowledge may be to be repeated on a new
+	// transport. The old one may have been dead for so long.
+	repeatSince = 30 * time.Second
 )
 
 // Conn is the client side of one data channel. Its methods are safe for
@@ -34,8 +38,11 @@ type Conn struct {
 	phase     State  // handshake, probing or carrying
 	attached  bool   // there is a transport
 	connected time.Time
-	loss      error // why the transport was lost
-	heard     bool  // the agent spoke on this transport
+	detached  time.Time // from the latest transport
+	loss      error     // why the transport was lost
+	heard     bool      // the agent spoke on this transport
+	spoke     time.Time // when it spoke last
+	replaced  int64     // the message whose silence cost a transport, or -1
 
 	agentVersion string
 	answered     bool  // the HandshakeRequest
@@ -56,6 +63,7 @@ type Conn struct {
 	paused  time.Time // pause_publication came then; zero: not paused
 	unknown map[string]bool
 	stats   Stats // counters only
+	traffic meter
 }
 
 // New checks cfg and starts nothing.
@@ -65,18 +73,19 @@ func New(cfg Config) (*Conn, error) {
 		return nil, err
 	}
 	return &Conn{
-		cfg:     cfg,
-		log:     cfg.Log,
-		ready:   make(chan struct{}),
-		done:    make(chan struct{}),
-		wake:    make(chan struct{}, 1),
-		room:    make(chan struct{}, 1),
-		phase:   StateHandshake,
-		probe:   -1,
-		flag:    -1,
-		window:  window{pace: newPace(cfg.MaxWindow)},
-		reorder: newReorder(cfg.MaxReorder),
-		unknown: make(map[string]bool),
+		cfg:      cfg,
+		log:      cfg.Log,
+		ready:    make(chan struct{}),
+		done:     make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		room:     make(chan struct{}, 1),
+		phase:    StateHandshake,
+		probe:    -1,
+		flag:     -1,
+		replaced: -1,
+		window:   window{pace: newPace(cfg.MaxWindow)},
+		reorder:  newReorder(cfg.MaxReorder),
+		unknown:  make(map[string]bool),
 	}, nil
 }
 
@@ -150,11 +159,11 @@ func (c *Conn) run(ctx context.Context) error {
 		}
 		c.attach(time.Now())
 		c.carry(ctx, t)
-		heard, loss := c.detach()
+		heard, loss := c.detach(time.Now())
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		c.log.Warn("data channel lost, resuming", "error", loss)
+		c.log.Debug("data channel lost its transport", "error", loss)
 		if heard {
 			fruitless, pause = 0, 0
 		} else {
@@ -205,6 +214,10 @@ func (c *Conn) write(ctx context.Context, t Transport) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		frame, until, err := c.next(time.Now())
+		if errors.Is(err, errDeaf) {
+			c.lost(err)
+			return
+		}
 		if err != nil {
 			c.fail(err)
 			return
@@ -237,23 +250,24 @@ func (c *Conn) attach(now time.Time) {
 	defer c.mu.Unlock()
 	if !c.connected.IsZero() {
 		c.stats.Resumes++
-		c.log.Info("data channel resumed", "unacknowledged", c.window.bytes)
+		c.log.Debug("data channel has a new transport", "unacknowledged", c.window.bytes)
 	}
 	c.attached, c.connected = true, now
 	c.heard, c.loss = false, nil
 	c.paused = time.Time{}
 	c.window.replay()
 	c.reorder.restart(now)
+	c.acks.repeat(0, now.Add(-repeatSince), now)
 	if c.phase == StateCarrying && c.window.empty() {
 		c.cfg.Stream.SendNOP()
 	}
 }
 
 // detach says whether the agent spoke on the transport, and why it was lost.
-func (c *Conn) detach() (heard bool, loss error) {
+func (c *Conn) detach(now time.Time) (heard bool, loss error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.attached = false
+	c.attached, c.detached = false, now
 	return c.heard, c.loss
 }
 

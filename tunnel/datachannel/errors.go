@@ -55,3 +55,7 @@ func (e *HandshakeError) Error() string {
 	}
 	return fmt.Sprintf("SSM handshake with agent %s: %s", e.AgentVersion, e.Reason)
 }
+
+// errDeaf: the transport brings the agent's messages and takes none of ours to
+// it. It is why that transport is lost, not why the session ends.
+var errDeaf = errors.New("what is sent does not arrive")

@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// repeatAfter is how long ago an acknowledge must have been written to be taken
+// for lost when its message, or an older one, comes again: the agent's longest
+// resend time.
+const repeatAfter = time.Second
+
 // maxUnknown bounds what is remembered of messages that we do not know.
 const maxUnknown = 32
 
@@ -81,22 +86,28 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard = true
+	c.heard, c.spoke = true, now
 	c.paused = time.Time{}
+	whole := c.reorder.missing() == 0
 	what, err := c.reorder.add(now, m)
 	if err != nil {
 		return what, fmt.Errorf("%w: %w", ErrGap, err)
 	}
 	if what == duplicate {
 		c.stats.Duplicates++
+		c.acks.repeat(m.Seq+1, time.Time{}, now.Add(-repeatAfter))
 		return what, nil
 	}
 	c.stats.MessagesIn++
 	if m.PayloadType == PayloadOutput {
 		c.stats.BytesIn += int64(len(m.Payload))
+		c.traffic.add(now, len(m.Payload))
 	}
 	if what == early {
 		c.stats.Early++
+		if whole {
+			c.stats.Gaps++
+		}
 	}
 	return what, c.gap(now)
 }
@@ -190,7 +201,7 @@ func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard = true
+	c.heard, c.spoke = true, now
 	c.paused = time.Time{}
 	c.kick()
 	if !c.window.acknowledge(now, seq) {
@@ -201,7 +212,7 @@ func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
 		c.phase = StateCarrying
 		c.nextNOP = now.Add(keepAliveInterval)
 		close(c.ready)
-		c.log.Info("data channel ready", "agent_version", c.agentVersion)
+		c.log.Debug("data channel ready", "agent_version", c.agentVersion)
 	case c.flag:
 		c.confirmed = true
 		c.failLocked(ErrTerminated)

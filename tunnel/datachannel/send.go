@@ -13,6 +13,15 @@ const (
 	// wait for three.
 	keepAliveInterval = 10 * time.Second
 
+	// deafAfter without an acknowledge of the oldest message, while the agent goes
+	// on speaking, means that the transport carries one way only. The session
+	// would be given up at 30 s.
+	deafAfter = 8 * time.Second
+
+	// deafSpeech: an agent that spoke within this time goes on speaking. Its
+	// silence is for PeerTimeout, and for the transport to notice.
+	deafSpeech = 4 * time.Second
+
 	// pauseProbe: when paused with nothing under way, one message goes out after
 	// this time all the same, for the word that ends a pause may be lost.
 	pauseProbe = time.Second
@@ -49,6 +58,10 @@ func (c *Conn) next(now time.Time) (frame []byte, until time.Time, err error) {
 	if err := c.hopeless(now); err != nil {
 		return nil, time.Time{}, err
 	}
+	if at := c.deafAt(); !at.IsZero() && !now.Before(at) && now.Sub(c.spoke) < deafSpeech {
+		c.replaced = c.window.slots[0].seq
+		return nil, time.Time{}, errDeaf
+	}
 	if c.ackRun < maxAckRun {
 		if frame := c.nextAck(now); frame != nil {
 			c.ackRun++
@@ -83,9 +96,19 @@ func (c *Conn) hopeless(now time.Time) error {
 	return nil
 }
 
+// deafAt is when the transport has taken what the agent does not answer for so
+// long that another is to be tried, once for a message: zero for never. c.mu is
+// held.
+func (c *Conn) deafAt() time.Time {
+	if c.phase != StateCarrying || c.window.empty() || c.window.slots[0].seq == c.replaced {
+		return time.Time{}
+	}
+	return c.window.since(c.connected, time.Time{}).Add(deafAfter)
+}
+
 func (c *Conn) nextAck(now time.Time) []byte {
 	full := c.acks.full()
-	o, ok := c.acks.pop()
+	o, ok := c.acks.pop(now)
 	if !ok {
 		return nil
 	}
@@ -144,6 +167,7 @@ func (c *Conn) nextData(now time.Time) []byte {
 	}
 	s.frame = s.frame[:headerSize+n]
 	c.stats.BytesOut += int64(n)
+	c.traffic.add(now, n)
 	return c.send(now, s, PayloadOutput)
 }
 
@@ -169,6 +193,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 	for _, at := range [...]time.Time{
 		c.window.nextDue(),
 		c.window.deadline(c.connected, c.cfg.PeerTimeout),
+		c.deafAt(),
 		c.reorder.deadline(c.cfg.GapTimeout),
 		c.pauseEnd(),
 		c.keepAliveAt(),

@@ -45,6 +45,7 @@ type Stats struct {
 	Resends    int64 // messages written again
 	Duplicates int64 // messages of the agent that were here already
 	Early      int64 // messages of the agent that came before their turn
+	Gaps       int64 // times that one of them was missing behind such
 	BadDigests int64 // messages dropped because their digest was wrong
 	Malformed  int64 // messages dropped because they could not be read
 
@@ -53,6 +54,11 @@ type Stats struct {
 	Window         int           // bytes that may be under way, now
 	Unacknowledged int           // bytes under way, now
 	Resumes        int64         // transports after the first
+	Recent         int64         // stream bytes both ways in the last two seconds
+
+	// Silent is how long the agent has been owing an answer, or out of reach:
+	// the age of the oldest message under way, or the time without a transport.
+	Silent time.Duration
 }
 
 // Stats is a snapshot.
@@ -66,6 +72,9 @@ func (c *Conn) Stats() Stats {
 	s.RoundTrip = c.window.rto.smoothed
 	s.Window = c.window.pace.limit
 	s.Unacknowledged = c.window.bytes
+	now := time.Now()
+	s.Recent = c.traffic.recent(now)
+	s.Silent = c.silent(now)
 	return s
 }
 
@@ -81,4 +90,15 @@ func (c *Conn) stateLocked() State {
 	default:
 		return StateResuming
 	}
+}
+
+// silent is Stats.Silent. c.mu is held.
+func (c *Conn) silent(now time.Time) time.Duration {
+	switch {
+	case !c.attached && !c.detached.IsZero():
+		return now.Sub(c.detached)
+	case !c.attached:
+		return 0 // the first is still to come
+	}
+	return now.Sub(c.window.since(c.connected, now))
 }

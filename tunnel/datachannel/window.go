@@ -172,11 +172,19 @@ func (w *window) deadline(connected time.Time, timeout time.Duration) time.Time 
 	if w.empty() || w.slots[0].tries < minTries {
 		return time.Time{}
 	}
-	since := w.slots[0].first
-	if since.Before(connected) {
-		since = connected
+	return w.since(connected, time.Time{}).Add(timeout)
+}
+
+// since is when the oldest message was first sent on a transport that is there
+// since connected; otherwise, with nothing under way, is the answer then.
+func (w *window) since(connected, otherwise time.Time) time.Time {
+	if w.empty() {
+		return otherwise
 	}
-	return since.Add(timeout)
+	if since := w.slots[0].first; since.After(connected) {
+		return since
+	}
+	return connected
 }
 
 // replay makes every message due at once, in order: the transport is a new one.

@@ -1,5 +1,7 @@
 package mux
 
+import "time"
+
 // minFill is the smallest p for which Fill makes progress on stream data. It
 // also keeps frames from being cut into crumbs: room for less is left unused
 // rather than filled with the beginning of a larger piece.
@@ -96,6 +98,9 @@ func (s *Stream) fill(room []byte) int {
 		n += header{command: cmdPSH, length: size, stream: s.id}.put(room[n:])
 		n += s.out.read(room[n : n+size])
 		s.m.sent += int64(size)
+		if s.asked.IsZero() {
+			s.asked = time.Now()
+		}
 	}
 	// Waking writers for every frame would cost a switch per KiB.
 	if s.out.len() <= s.m.cfg.MaxSendBuffer/2 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 )
 
 // Config sets the bounds of a Mux. Zero and negative values mean the default.
@@ -123,13 +124,26 @@ func (m *Mux) fail(reason error) {
 type Stats struct {
 	Streams  int   // open ones: not yet closed by their owner
 	Waiting  int   // without any byte or FIN since their SYN, closed ones included
+	Known    int   // whose id is in use: open, or closed and not yet ended by the agent
 	Sent     int64 // stream bytes handed to the carrier, headers not counted
 	Received int64 // stream bytes from the carrier, those of closed streams included
+
+	// LongestWait is how long the first data of a stream has been away without
+	// any answer, at most. The agent dials one stream at a time: a long wait tells
+	// that all later streams wait as well.
+	LongestWait time.Duration
 }
 
 // Stats returns the current numbers.
 func (m *Mux) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Stats{Streams: m.open, Waiting: m.waiting, Sent: m.sent, Received: m.received}
+	stats := Stats{Streams: m.open, Waiting: m.waiting, Known: len(m.streams), Sent: m.sent, Received: m.received}
+	if m.waiting > 0 {
+		now := time.Now()
+		for _, s := range m.streams {
+			stats.LongestWait = max(stats.LongestWait, s.wait(now))
+		}
+	}
+	return stats
 }

@@ -25,7 +25,8 @@ type Stream struct {
 	in, out  buffer
 	writing  bool // a Write is under way
 
-	syn     bool // SYN not sent yet
+	syn     bool      // SYN not sent yet
+	asked   time.Time // when the first data was sent
 	fin     finState
 	waiting bool  // neither data nor FIN has come
 	peerFin bool  // the agent's FIN has come
@@ -221,6 +222,22 @@ func (s *Stream) setDeadlines(t time.Time, read, write bool) error {
 		s.writeBy.set(t, &s.writable)
 	}
 	return nil
+}
+
+// Waiting returns how long the stream's first data has been away without any
+// answer; 0 when there was one, or no data, or the stream has failed.
+func (s *Stream) Waiting() time.Duration {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	return s.wait(time.Now())
+}
+
+// wait is Waiting with m.mu held.
+func (s *Stream) wait(now time.Time) time.Duration {
+	if !s.waiting || s.asked.IsZero() || s.err != nil {
+		return 0
+	}
+	return now.Sub(s.asked)
 }
 
 // Addr names a stream. Of the TCP connection at the agent neither address is

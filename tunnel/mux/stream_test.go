@@ -304,18 +304,62 @@ func TestFailIsFinal(t *testing.T) {
 }
 
 func TestStatsCountStreamsAndBytes(t *testing.T) {
+	synctest.Test(t, statsCountStreamsAndBytes)
+}
+
+func statsCountStreamsAndBytes(t *testing.T) {
 	m := New(Config{})
 	a, b := mustOpen(t, m), mustOpen(t, m)
 	mustWrite(t, a, "12345")
-	if got, want := m.Stats(), (Stats{Streams: 2, Waiting: 2}); got != want {
+	if got, want := m.Stats(), (Stats{Streams: 2, Waiting: 2, Known: 2}); got != want {
 		t.Errorf("before Fill: %+v, want %+v", got, want)
 	}
 	drain(t, m, 64)
 	mustDeliver(t, m, wireFrame{psh, a.id, "123"})
 	b.Close()
-	if got, want := m.Stats(), (Stats{Streams: 1, Waiting: 1, Sent: 5, Received: 3}); got != want {
+	if got, want := m.Stats(), (Stats{Streams: 1, Waiting: 1, Known: 2, Sent: 5, Received: 3}); got != want {
 		t.Errorf("after both ways: %+v, want %+v", got, want)
 	}
+}
+
+func TestWaitingIsFromFirstDataToFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Config{})
+		check := func(when string, longest time.Duration, streams map[*Stream]time.Duration) {
+			t.Helper()
+			if got := m.Stats().LongestWait; got != longest {
+				t.Errorf("%s: longest wait %v, want %v", when, got, longest)
+			}
+			for s, want := range streams {
+				if got := s.Waiting(); got != want {
+					t.Errorf("%s: stream %d waits for %v, want %v", when, s.id, got, want)
+				}
+			}
+		}
+		a := mustOpen(t, m)
+		drain(t, m, 64) // the SYN alone
+		time.Sleep(time.Second)
+		check("no data sent", 0, map[*Stream]time.Duration{a: 0})
+		mustWrite(t, a, "x")
+		drain(t, m, 64)
+		time.Sleep(time.Second)
+		b := mustOpen(t, m)
+		mustWrite(t, b, "x")
+		drain(t, m, 64)
+		time.Sleep(time.Second)
+		check("both sent", 2*time.Second, map[*Stream]time.Duration{a: 2 * time.Second, b: time.Second})
+		a.Close()
+		drain(t, m, 64)
+		check("one closed, not ended by the agent", 2*time.Second, nil)
+		mustDeliver(t, m, wireFrame{fin, a.id, ""}, wireFrame{psh, b.id, "x"})
+		check("both answered", 0, map[*Stream]time.Duration{a: 0, b: 0})
+		c := mustOpen(t, m)
+		mustWrite(t, c, "x")
+		drain(t, m, 64)
+		time.Sleep(time.Second)
+		m.Fail(nil)
+		check("failed", 0, map[*Stream]time.Duration{c: 0})
+	})
 }
 
 // Everything at once from many goroutines: the race detector and the bubble's

@@ -1,0 +1,86 @@
+package datachannel
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Many acknowledges are lost, then a message: the agent, which resends its oldest
+// message only, gets to that message in time.
+func TestManyLostAcknowledgesDoNotHideALostMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var l *link
+		r.setup = func(latest *link) { l = latest }
+		r.run()
+		r.awaitReady()
+		setFaults(l.up, func(frame []byte) fault { return fault{lose: bytes.Contains(frame, []byte("acknowledge"))} })
+		for range 300 {
+			r.agent.outputStream([]byte("lost acknowledge"))
+		}
+		time.Sleep(100 * ms)
+		setFaults(l.up, nil)
+		setFaults(l.down, func(frame []byte) fault { return fault{lose: true} })
+		r.agent.outputStream([]byte("lost message"))
+		setFaults(l.down, nil)
+		r.agent.outputStream([]byte("last message"))
+		want := 300*len("lost acknowledge") + 2*len("lost message")
+		time.Sleep(8 * time.Second) // 30 s at ten a second
+		if got := r.stream.receivedBytes(); got != want {
+			t.Errorf("%d bytes delivered within 8 s, want %d; stats are %+v", got, want, r.conn.Stats())
+		}
+		r.stop()
+	})
+}
+
+// A transport that brings messages and takes none is replaced before the session
+// is given up.
+func TestTransportThatCarriesOneWayIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var l *link
+		r.setup = func(latest *link) { l = latest }
+		r.run()
+		r.awaitReady()
+		setFaults(l.up, func([]byte) fault { return fault{lose: true} })
+		r.stream.write([]byte("question"))
+		for range 20 {
+			r.agent.outputStream([]byte("news"))
+			time.Sleep(time.Second)
+		}
+		if data, _ := r.agent.streamData(); !bytes.Equal(data, []byte("question")) {
+			t.Errorf("agent has %q, want the question", data)
+		}
+		if s := r.conn.Stats(); s.Resumes != 1 {
+			t.Errorf("%d resumes, want 1", s.Resumes)
+		}
+		r.stop()
+	})
+}
+
+// A silent agent is no reason for another transport.
+func TestSilentAgentKeepsItsTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var l *link
+		r.setup = func(latest *link) { l = latest }
+		r.run()
+		r.awaitReady()
+		setFaults(l.up, func([]byte) fault { return fault{lose: true} })
+		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+		r.stream.write([]byte("question"))
+		time.Sleep(20 * time.Second)
+		if s := r.conn.Stats(); s.Resumes != 0 {
+			t.Errorf("%d resumes, want none", s.Resumes)
+		}
+		r.stop()
+	})
+}
+
+func setFaults(p *pipe, f func([]byte) fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = f
+}

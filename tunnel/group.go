@@ -1,0 +1,222 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/tunnel/mux"
+)
+
+const (
+	// patience is how long a dial goes on waiting for its own session once
+	// another has come up: streams that begin together shall not stay together.
+	patience = time.Second
+
+	// unaskedPause is the time after a failed start in which none is tried that
+	// nobody waits for. A session that ends of itself sooner than that was no
+	// better than a failed start: a spare one would be replaced for ever.
+	unaskedPause = time.Minute
+)
+
+// group is the sessions of one address. Dialer.mu guards it.
+type group struct {
+	sessions []*session    // all that have not ended, retired ones included
+	starts   []*start      // under way
+	grown    chan struct{} // closed and replaced when a session comes up
+	failed   time.Time     // when a start failed last, or its session did not live
+	warned   bool          // of a failed start that nobody waited for
+	staled   time.Time     // when all sessions were retired at once
+	calm     time.Duration // from then until that may happen again
+}
+
+// start is one attempt to start a session.
+type start struct {
+	began  time.Time
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when err is set
+	err    error
+	dials  int // that wait for it; guarded by Dialer.mu
+}
+
+// waiter is a dial that waits for a start.
+type waiter struct {
+	d     *Dialer
+	place place
+	start *start
+	grown <-chan struct{}
+}
+
+// group returns the group of an address. d.mu is held.
+func (d *Dialer) group(address string) *group {
+	g := d.groups[address]
+	if g == nil {
+		g = &group{grown: make(chan struct{})}
+		d.groups[address] = g
+	}
+	return g
+}
+
+// open opens a stream on the session that suits best, or says which start is to
+// be waited for. failed is the error of the start that was waited for before, if
+// any: it is returned when there is nothing but to wait once more, unless a
+// hampered session may still serve.
+func (d *Dialer) open(ctx context.Context, p place, failed error) (net.Conn, *waiter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, nil, p.closedError()
+	}
+	g := d.group(p.address)
+	for {
+		now := time.Now()
+		sessions, views := g.choice(now)
+		use, more := d.policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
+		if use < 0 && failed != nil {
+			if use = inReach(views); use < 0 {
+				return nil, nil, failed
+			}
+			more = false
+		}
+		if use < 0 {
+			if more {
+				d.begin(context.WithoutCancel(ctx), g, p)
+			}
+			st := slices.MinFunc(g.starts, func(a, b *start) int { return a.dials - b.dials })
+			st.dials++
+			return nil, &waiter{d: d, place: p, start: st, grown: g.grown}, nil
+		}
+		s := sessions[use]
+		st, err := s.mux.OpenStream()
+		switch {
+		case err == nil:
+			if more {
+				d.begin(context.Background(), g, p)
+			}
+			s.notice(now, true)
+			return &stream{Stream: st, place: p, session: s, dialer: d}, nil, nil
+		case errors.Is(err, mux.ErrTooMany):
+			return nil, nil, p.tooManyWaiting(err)
+		}
+		d.retire(s, "it takes no more streams") // it has ended, or its ids are used up
+	}
+}
+
+// choice is the sessions for new streams, and what they look like.
+func (g *group) choice(now time.Time) ([]*session, []view) {
+	var sessions []*session
+	var views []view
+	for _, s := range g.sessions {
+		if s.retired == "" {
+			sessions, views = append(sessions, s), append(views, s.view(now))
+		}
+	}
+	return sessions, views
+}
+
+// dials is how many wait for a start.
+func (g *group) dials() int {
+	n := 0
+	for _, st := range g.starts {
+		n += st.dials
+	}
+	return n
+}
+
+// unasked says whether a start that nobody waits for may be tried.
+func (g *group) unasked(now time.Time) bool {
+	return g.failed.IsZero() || now.Sub(g.failed) >= unaskedPause
+}
+
+// wait waits for the start to end, and returns its error. It also ends, with
+// nil, some time after another session has come up, and with ctx.
+func (w *waiter) wait(ctx context.Context) error {
+	defer func() {
+		w.d.mu.Lock()
+		defer w.d.mu.Unlock()
+		w.start.dials--
+	}()
+	var enough <-chan time.Time
+	grown := w.grown
+	for {
+		select {
+		case <-w.start.done:
+			return w.start.err
+		case <-grown:
+			grown = nil
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			enough = timer.C
+		case <-enough:
+			return nil
+		case <-ctx.Done():
+			return w.place.stillStarting(context.Cause(ctx))
+		}
+	}
+}
+
+// begin begins the start of one more session. d.mu is held.
+func (d *Dialer) begin(ctx context.Context, g *group, p place) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	st := &start{began: time.Now(), cancel: cancel, done: make(chan struct{})}
+	g.starts = append(g.starts, st)
+	d.running.Go(func() { d.start(ctx, g, st, p) })
+	if !d.tending {
+		d.tending = true
+		d.running.Go(d.tend)
+	}
+}
+
+// start runs one start and hands its result to those that wait for st.
+func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
+	defer st.cancel(nil)
+	timed, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	s, err := d.startSession(timed, p)
+
+	d.mu.Lock()
+	g.starts = slices.DeleteFunc(g.starts, func(x *start) bool { return x == st })
+	closed := d.closed
+	switch {
+	case err != nil:
+		g.failed = time.Now()
+		if st.dials == 0 && !g.warned && !closed {
+			g.warned = true
+			d.cfg.Log.Warn("no further ssm session", "address", p.address, "error", err)
+		}
+	case !closed:
+		g.sessions = append(g.sessions, s)
+		g.warned = false
+		close(g.grown)
+		g.grown = make(chan struct{})
+	}
+	d.mu.Unlock()
+	switch {
+	case err == nil && closed: // too late for Close to see it
+		if err := s.terminate(ctx, ""); err != nil {
+			s.log.Warn("ssm session may stay open until its idle timeout", "error", err)
+		}
+		st.err = p.closedError()
+	case errors.Is(context.Cause(ctx), ErrClosed):
+		st.err = p.closedError()
+	default:
+		st.err = err
+	}
+	if err == nil {
+		d.running.Go(func() { d.forgetEnded(g, s) })
+	}
+	close(st.done)
+}
+
+// forgetEnded waits for the end of s, and forgets it.
+func (d *Dialer) forgetEnded(g *group, s *session) {
+	<-s.done
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !s.ending.Load() && time.Since(s.started) < unaskedPause {
+		g.failed = time.Now()
+	}
+	g.sessions = slices.DeleteFunc(g.sessions, func(x *session) bool { return x == s })
+}
