@@ -28,27 +28,29 @@ const (
 type bundle struct {
 	certs    []*x509.Certificate // fetched in this process or read from the cache
 	nextTry  time.Time           // no fetch before
+	failed   *RefreshError       // the last fetch, when it failed
 	fetching chan struct{}       // closed when the fetch under way ends; nil when none is
 }
 
 // Refresh is asked after a handshake with e failed with cause. When an unknown
 // authority is to blame and e's kind trusts the RDS roots, it fetches the bundle
 // of e's region from AWS's trust store, and trusts its roots for that region
-// from then on. It reports whether the chain that was refused would now be
-// accepted, so that dialling again makes sense.
+// from then on. nil says that the chain that was refused would now be accepted,
+// so that dialling again makes sense; *RefreshError that the bundle could not be
+// had; any other error that there is none that could help.
 //
 // At most one request per region is under way; other callers wait for it, until
 // ctx ends. A failed request is not repeated for a minute.
-func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) bool {
+func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) error {
 	chain := refusedChain(cause)
 	if len(chain) == 0 || !fetchable(e) {
-		return false
+		return errNoRefresh
 	}
 	for {
 		r.mu.Lock()
 		if verifies(chain, r.poolLocked(e)) { // somebody else's fetch has brought it
 			r.mu.Unlock()
-			return true
+			return nil
 		}
 		b := r.bundleLocked(e.Region)
 		if under := b.fetching; under != nil {
@@ -57,12 +59,16 @@ func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) bool {
 			case <-under:
 				continue
 			case <-ctx.Done():
-				return false
+				return context.Cause(ctx)
 			}
 		}
 		if r.http == nil || time.Now().Before(b.nextTry) {
+			failed := b.failed
 			r.mu.Unlock()
-			return false
+			if failed != nil {
+				return failed
+			}
+			return errNoRefresh
 		}
 		done := make(chan struct{})
 		b.fetching = done
@@ -73,21 +79,48 @@ func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) bool {
 		r.mu.Lock()
 		switch {
 		case err == nil:
-			b.certs, b.nextTry = certs, time.Now().Add(fetchAgain)
+			b.certs, b.nextTry, b.failed = certs, time.Now().Add(fetchAgain), nil
 			clear(r.pools)
 		case ctx.Err() == nil: // a caller that left says nothing of the trust store
 			b.nextTry = time.Now().Add(fetchAfterFail)
+			b.failed = &RefreshError{Region: e.Region, Host: trustStore(e.Region), Err: err}
 		}
 		b.fetching = nil
 		close(done)
 		r.mu.Unlock()
 		if err != nil {
 			r.log.Warn("RDS roots not fetched", "region", e.Region, "error", err)
-			return false
+			return &RefreshError{Region: e.Region, Host: trustStore(e.Region), Err: err}
 		}
 		r.log.Info("RDS roots fetched", "region", e.Region, "roots", len(certs))
 		r.store(e.Region, certs)
 	}
+}
+
+// errNoRefresh: the certificate is not one that a region's bundle could vouch
+// for, or the bundle is here and does not.
+var errNoRefresh = errors.New("no further roots to trust")
+
+// RefreshError says that a region's roots were not to be had.
+type RefreshError struct {
+	Region, Host string
+	Err          error
+}
+
+func (e *RefreshError) Error() string {
+	return fmt.Sprintf("fetching the roots of %s from %s: %v", e.Region, e.Host, e.Err)
+}
+
+func (e *RefreshError) Unwrap() error { return e.Err }
+
+// Detail says what was tried.
+func (e *RefreshError) Detail() string {
+	return fmt.Sprintf("the roots of %s are not embedded, and could not be fetched from %s", e.Region, e.Host)
+}
+
+// Hint says what to do next.
+func (e *RefreshError) Hint() string {
+	return fmt.Sprintf("let pgkeyless reach %s (it asks again after a minute), or give the CA certificates of %s with ca-file", e.Host, e.Region)
 }
 
 // refusedChain returns the certificates of a handshake that failed for want of

@@ -74,7 +74,7 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 	database := serving(sub.leaf(t, newRegionHost, sub))
 	e := endpoint(t, newRegionHost)
 	cause := handshake(t, roots.TLSConfig(e), database)
-	if !roots.Refresh(t.Context(), e, cause) {
+	if roots.Refresh(t.Context(), e, cause) != nil {
 		t.Fatalf("not refreshed after %v", cause)
 	}
 	if err := handshake(t, roots.TLSConfig(e), database); err != nil {
@@ -131,7 +131,7 @@ func TestTrustStoreMustProveItself(t *testing.T) {
 	}}
 	defer transport.CloseIdleConnections()
 	roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: transport}}, nil, nil)
-	if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost)) {
+	if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost)) == nil {
 		t.Error("roots from a server that the system's roots do not vouch for")
 	}
 }
@@ -158,7 +158,7 @@ func TestTrustStoreOfEachPartition(t *testing.T) {
 			got = r.URL.String()
 			return respond(200, pems(t, region.cert)), nil
 		})}}, nil, nil)
-		if !roots.Refresh(t.Context(), endpoint(t, tc.host), refused(t, region, tc.host)) || got != tc.url {
+		if roots.Refresh(t.Context(), endpoint(t, tc.host), refused(t, region, tc.host)) != nil || got != tc.url {
 			t.Errorf("%s: fetched %q, want %q", tc.host, got, tc.url)
 		}
 	}
@@ -190,11 +190,11 @@ func TestNothingIsFetchedWithoutNeed(t *testing.T) {
 			t.Errorf("%s: fetched %s", tc.name, r.URL)
 			return respond(200, pems(t, region.cert)), nil
 		})}}, nil, nil)
-		if roots.Refresh(t.Context(), tc.e, tc.cause) {
+		if roots.Refresh(t.Context(), tc.e, tc.cause) == nil {
 			t.Errorf("%s: refreshed", tc.name)
 		}
 	}
-	if trusting(t, RootsConfig{}, nil, nil).Refresh(t.Context(), e, unknown) {
+	if trusting(t, RootsConfig{}, nil, nil).Refresh(t.Context(), e, unknown) == nil {
 		t.Error("refreshed without an HTTP client")
 	}
 }
@@ -233,15 +233,21 @@ func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
 					return tc.response, nil
 				})}}, nil, nil)
 				e, cause := endpoint(t, newRegionHost), refused(t, region, newRegionHost)
-				if roots.Refresh(t.Context(), e, cause) {
-					t.Fatal("refreshed")
+				explained := func() bool {
+					var failed *RefreshError
+					return errors.As(roots.Refresh(t.Context(), e, cause), &failed) &&
+						strings.Contains(failed.Hint(), trustStore(e.Region)) && strings.Contains(failed.Detail(), e.Region)
+				}
+				// A bundle that came and did not help is no failure to explain.
+				if want := tc.wait == fetchAfterFail; explained() != want {
+					t.Fatalf("refreshed, or explained %v, want %v", !want, want)
 				}
 				time.Sleep(tc.wait - time.Second)
-				if roots.Refresh(t.Context(), e, cause) || requests != 1 {
-					t.Errorf("%d requests within %v, want 1", requests, tc.wait)
+				if want := tc.wait == fetchAfterFail; explained() != want || requests != 1 {
+					t.Errorf("%d requests within %v, want 1, and explained: %v", requests, tc.wait, want)
 				}
 				time.Sleep(time.Second)
-				if !roots.Refresh(t.Context(), e, cause) || requests != 2 {
+				if roots.Refresh(t.Context(), e, cause) != nil || requests != 2 {
 					t.Errorf("%d requests after %v, want 2 and success", requests, tc.wait)
 				}
 			})
@@ -262,7 +268,7 @@ func TestManyRefusedLoginsFetchOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if !roots.Refresh(t.Context(), e, cause) {
+				if roots.Refresh(t.Context(), e, cause) != nil {
 					t.Error("not refreshed")
 				}
 				roots.TLSConfig(e)
@@ -270,7 +276,7 @@ func TestManyRefusedLoginsFetchOnce(t *testing.T) {
 		}
 		wg.Wait()
 		// And one that failed before, but asks only now.
-		if !roots.Refresh(t.Context(), e, cause) || requests.Load() != 1 {
+		if roots.Refresh(t.Context(), e, cause) != nil || requests.Load() != 1 {
 			t.Errorf("%d requests, want 1", requests.Load())
 		}
 	})
@@ -295,13 +301,13 @@ func TestClientThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 		defer end()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if roots.Refresh(leaving, e, cause) {
+			if roots.Refresh(leaving, e, cause) == nil {
 				t.Error("refreshed for the client that left")
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			if roots.Refresh(impatient, e, cause) {
+			if roots.Refresh(impatient, e, cause) == nil {
 				t.Error("refreshed for the impatient client")
 			}
 		})
@@ -311,7 +317,7 @@ func TestClientThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 		})
 		wg.Go(func() {
 			time.Sleep(time.Second / 2)
-			if !roots.Refresh(t.Context(), e, cause) {
+			if roots.Refresh(t.Context(), e, cause) != nil {
 				t.Error("not refreshed for the one that stayed")
 			}
 		})
@@ -329,7 +335,7 @@ func TestFetchEnds(t *testing.T) {
 			return nil, r.Context().Err()
 		})}}, nil, nil)
 		began := time.Now()
-		if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, newCA(t, "region"), newRegionHost)) {
+		if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, newCA(t, "region"), newRegionHost)) == nil {
 			t.Error("refreshed")
 		}
 		if took := time.Since(began); took != fetchTimeout {
@@ -373,7 +379,7 @@ func TestBadCacheIsIgnored(t *testing.T) {
 		if tc.trust {
 			continue
 		}
-		if !roots.Refresh(t.Context(), e, cause) {
+		if roots.Refresh(t.Context(), e, cause) != nil {
 			t.Errorf("%s: not fetched again", tc.name)
 		}
 		if text, err := os.ReadFile(path); err != nil || string(text) != pems(t, region.cert) {
@@ -389,7 +395,7 @@ func TestUnwritableCacheDoesNotHarm(t *testing.T) {
 	roots := trusting(t, RootsConfig{CacheDir: notADir, HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
 		return respond(200, pems(t, region.cert)), nil
 	})}}, nil, nil)
-	if !roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost)) {
+	if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost)) != nil {
 		t.Error("not refreshed")
 	}
 }

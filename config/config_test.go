@@ -23,7 +23,7 @@ func flags(pairs ...string) map[string]string {
 }
 
 func TestMostParticularSourceWins(t *testing.T) {
-	base := Options{Via: jump, Address: "127.0.0.1", Port: 5432}
+	base := Options{Via: jump, Address: "127.0.0.1", Port: 5432, Sessions: 4, KeepAlive: "connected", SSLNegotiation: "postgres"}
 	with := func(change func(*Options)) Options {
 		o := base
 		change(&o)
@@ -38,14 +38,17 @@ func TestMostParticularSourceWins(t *testing.T) {
 		{"environment", Input{Targets: []string{orders}, Environ: []string{"PGKEYLESS_VIA=" + jump, "PGKEYLESS_USER=e", "PGKEYLESS_CA_FILE=e.pem"}},
 			with(func(o *Options) { o.User = "e"; o.CAFile = "e.pem" })},
 		{"empty variable is unset", Input{Targets: []string{orders}, Flags: flags("via", jump), Environ: []string{"PGKEYLESS_USER="}}, base},
+		{"the pool by flag and variable", Input{Targets: []string{orders}, Flags: flags("via", jump, "sessions", "1"), Environ: []string{"PGKEYLESS_SESSIONS=9", "PGKEYLESS_KEEP_ALIVE=off", "PGKEYLESS_SSLNEGOTIATION=direct"}},
+			with(func(o *Options) { o.Sessions = 1; o.KeepAlive = "off"; o.SSLNegotiation = "direct" })},
 		{"flag over environment", Input{Targets: []string{orders}, Flags: flags("via", jump, "user", "f"), Environ: []string{"PGKEYLESS_USER=e"}},
 			with(func(o *Options) { o.User = "f" })},
 		{"query over flag", Input{Targets: []string{orders + "?user=q"}, Flags: flags("via", jump, "user", "f"), Environ: []string{"PGKEYLESS_USER=e"}},
 			with(func(o *Options) { o.User = "q" })},
 		{"query port over flag", Input{Targets: []string{orders + "?port=7000"}, Flags: flags("via", jump, "port", "6000")},
 			with(func(o *Options) { o.Port = 7000 })},
-		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem"}},
-			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem"}},
+		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&keep-alive=off&sslnegotiation=direct"}},
+			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem",
+				Sessions: 64, SessionAge: 12 * time.Hour, KeepAlive: "off", SSLNegotiation: "direct"}},
 		{"aliases in the query", Input{Targets: []string{orders + "?aws-profile=dev&aws-region=eu-central-1&local-port=6000"}, Flags: flags("via", jump)},
 			with(func(o *Options) { o.Profile = "dev"; o.Region = "eu-central-1"; o.Port = 6000 })},
 		{"dial implies no jump host", Input{Targets: []string{orders}, Flags: flags("dial", "localhost:1053")},
@@ -102,6 +105,12 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"dial without port", Input{Targets: []string{orders}, Flags: flags("dial", "localhost")}, `--dial: "localhost" is not HOST:PORT`, "localhost:15432"},
 		{"address with port", Input{Targets: []string{orders}, Flags: flags("via", jump, "address", "127.0.0.1:1")}, "--address:", "--port"},
 		{"socket file", Input{Targets: []string{orders}, Flags: flags("via", jump, "unix-socket", "/tmp/.s.PGSQL.5432")}, "--unix-socket:", "psql -h DIR"},
+		{"no sessions", Input{Targets: []string{orders + "?sessions=0"}, Flags: via}, `option sessions: "0" is not a number of sessions`, "1 to 64"},
+		{"too many sessions", Input{Targets: []string{orders}, Flags: flags("via", jump, "sessions", "65")}, "--sessions:", "1 to 64"},
+		{"session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "12")}, `--session-age: "12" is not a duration`, "12h"},
+		{"short session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "1s")}, "too short", "a minute"},
+		{"keep-alive", Input{Targets: []string{orders}, Flags: flags("via", jump, "keep-alive", "yes")}, `--keep-alive: "yes" is none of connected, off`, "idle timeout"},
+		{"sslnegotiation", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_SSLNEGOTIATION=tls"}}, `PGKEYLESS_SSLNEGOTIATION: "tls" is none of postgres, direct`, "PostgreSQL 17"},
 		{"region", Input{Targets: []string{orders}, Flags: flags("via", jump, "region", "Frankfurt")}, "--region:", "eu-central-1"},
 		{"boolean", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_QUIET=yes"}}, `PGKEYLESS_QUIET: "yes" is neither true nor false`, "write true or false"},
 		{"duration", Input{Targets: []string{orders}, Flags: flags("via", jump, "max-sigterm-delay", "30")}, `--max-sigterm-delay: "30" is not a duration`, "30s"},

@@ -32,6 +32,16 @@ type Options struct {
 	Profile string
 	// CAFile is a PEM file of further trusted CA certificates, or empty.
 	CAFile string
+	// Sessions is how many SSM sessions the target may have in parallel.
+	Sessions int
+	// SessionAge is the age after which an SSM session takes no new connections;
+	// 0: any age will do.
+	SessionAge time.Duration
+	// KeepAlive is KeepAliveConnected or KeepAliveOff.
+	KeepAlive string
+	// SSLNegotiation is how TLS with the database begins: SSLPostgres or
+	// SSLDirect.
+	SSLNegotiation string
 }
 
 const (
@@ -39,7 +49,31 @@ const (
 	ViaNone = "none"
 	// SocketNone says that no Unix socket is wanted.
 	SocketNone = "none"
+
+	// KeepAliveConnected keeps SSM sessions from the account's idle timeout while
+	// a client is connected, KeepAliveOff never.
+	KeepAliveConnected = "connected"
+	KeepAliveOff       = "off"
+
+	// SSLPostgres begins TLS with an SSLRequest, SSLDirect at once, which
+	// PostgreSQL 17 and later understand. The values are libpq's.
+	SSLPostgres = "postgres"
+	SSLDirect   = "direct"
+
+	// maxSessions is more than one machine can make use of: 55 MB/s down.
+	maxSessions = 64
 )
+
+// defaults are the options of a target about which nothing is said.
+func defaults() Options {
+	return Options{
+		Address:        "127.0.0.1",
+		Port:           5432,
+		Sessions:       4,
+		KeepAlive:      KeepAliveConnected,
+		SSLNegotiation: SSLPostgres,
+	}
+}
 
 // Run holds the settings of the whole process.
 type Run struct {
@@ -93,6 +127,10 @@ func All() []Option {
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
 		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile of the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
 		{Name: "ca-file", Value: "FILE", Usage: "PEM file of further CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
+		{Name: "sessions", Value: "N", Usage: "most SSM sessions in parallel; each carries about 0.9 MB/s down", Default: "4", target: setSessions},
+		{Name: "session-age", Value: "DURATION", Usage: "no new connections on SSM sessions older than this; a new one resolves the endpoint anew", Default: "any age", target: setSessionAge},
+		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
+		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database begins: postgres, or direct for PostgreSQL 17 and later, one round trip sooner", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},
 		{Name: "debug-logs", Usage: "log more", run: flagged(func(r *Run) *bool { return &r.DebugLogs })},

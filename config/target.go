@@ -37,7 +37,7 @@ func parseTarget(arg string, layers ...layer) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	t := Target{Endpoint: endpoint, Name: name, Options: Options{Address: "127.0.0.1", Port: 5432}}
+	t := Target{Endpoint: endpoint, Name: name, Options: defaults()}
 	own := layer{values, func(option string) string { return "target " + strconv.Quote(name) + ": option " + option }}
 	_, t.portGiven = values["port"]
 	layers = append([]layer{own}, layers...)

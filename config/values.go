@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,37 @@ func delay(field func(*Run) *time.Duration) func(*Run, string) error {
 		*field(r) = d
 		return nil
 	}
+}
+
+// oneOf makes a check for words of a list.
+func oneOf(words ...string) func(string) error {
+	return func(v string) error {
+		if slices.Contains(words, v) {
+			return nil
+		}
+		return problem("%q is none of %s", v, strings.Join(words, ", "))
+	}
+}
+
+func setSessions(o *Options, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > maxSessions {
+		return problem("%q is not a number of sessions", v).hinted("give a number from 1 to %d", maxSessions)
+	}
+	o.Sessions = n
+	return nil
+}
+
+func setSessionAge(o *Options, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return problem("%q is not a duration", v).hinted("write it with a unit, for example 12h; 0s means any age")
+	}
+	if d > 0 && d < time.Minute {
+		return problem("%v is too short for an SSM session", d).hinted("starting one takes seconds; give a minute at least")
+	}
+	o.SessionAge = d
+	return nil
 }
 
 func setPort(o *Options, v string) error {

@@ -13,7 +13,7 @@
 //	  │                    ├─ login.go  StartupMessage ──────────▶│
 //	  │  NegotiateProtocolVersion ◀───────────────────────────────┤
 //	  │                    │◀── AuthenticationCleartextPassword ──┤
-//	  │                    ├── PasswordMessage ──────────────────▶│
+//	  │                    ├── PasswordMessage (or early) ───────▶│
 //	  │◀───────── AuthenticationOk … ReadyForQuery, unchanged ────┤
 //	  │◀──────────────────▶│ relay.go    bytes, unread   ◀───────▶│
 //
@@ -24,6 +24,32 @@
 // Beside the steps: watch.go learns that a client left while its login goes on,
 // message.go reads the database's messages without decoding them, and
 // certificate.go makes what clients are shown.
+//
+// # Round trips
+//
+// A login waits for the database four times: for the answer to SSLRequest, for
+// its half of the handshake, for its request for a password, and for
+// AuthenticationOk. Two of them can be saved.
+//
+// Once a user was asked for a clear-text password and let in (guess.go), the
+// user's next login sends StartupMessage and PasswordMessage together, right
+// behind the TLS Finished: the certificate has been verified by then. PostgreSQL
+// reads the password when it comes to ask for it. Until it has asked, the client
+// is sent nothing, so a database that wants something else, or objects, is
+// dialled again and logged in to without the guess, and the user is forgotten.
+//
+// With Route.DirectTLS the connection begins with the handshake. Without it the
+// client hello has to wait for the answer to SSLRequest: PostgreSQL refuses
+// bytes that come ahead of that.
+//
+// # Other ways to the database
+//
+// A Dialer may have several ways to one address, such as the sessions of a
+// tunnel, of which one may lead to where the database was before a fail-over. It
+// then returns conns that can be retired (see Dialer). The proxy retires a conn
+// whose dial was refused or gave no first byte in time (firstbyte.go), and dials
+// once more; and one over which the database says, at login or in the relay,
+// that it ends or has become a reader (failover.go). The session on it goes on.
 //
 // # Cancel
 //
@@ -46,7 +72,8 @@
 // bounded and checked. The database is trusted once its certificate is
 // verified, for the name in Route.TLS and never for the address dialled: only
 // then does it get a StartupMessage, and only a request for a clear-text
-// password is answered with the token. What comes before TLS, on either side,
+// password is answered with the token, or expected after the user's last login
+// had one. What comes before TLS, on either side,
 // is read byte-exactly, so nothing that was sent in clear is ever taken for
 // something sent inside TLS.
 //

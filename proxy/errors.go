@@ -147,12 +147,15 @@ func ended(ctx context.Context, err error) error {
 
 // known reports whether err has an SQLSTATE from outside this package's own
 // wrapping: from the Dialer, the TokenSource or the database.
-func known(err error) bool {
+func known(err error) bool { return foreignState(err) != "" }
+
+// foreignState is that SQLSTATE, or "".
+func foreignState(err error) string {
 	var own *failure
 	for errors.As(err, &own) {
 		err = own.err
 	}
-	return sqlState(err) != ""
+	return sqlState(err)
 }
 
 // response makes the ErrorResponse for err, with detail where err has none.

@@ -156,6 +156,7 @@ func (a *authority) clientConfig() *tls.Config {
 type database struct {
 	t       testing.TB
 	tls     *tls.Config
+	direct  bool // TLS is what it wants first
 	session func(c *databaseConn)
 	wg      sync.WaitGroup
 
@@ -182,12 +183,14 @@ func (d *database) DialContext(ctx context.Context, network, address string) (ne
 
 func (d *database) serve(c net.Conn) {
 	defer c.Close()
-	request, err := readStartupPacket(c)
-	if err != nil || !bytes.Equal(request, sslRequest) {
-		d.t.Errorf("database got %x (%v), want an SSLRequest first", request, err)
-		return
+	if !d.direct {
+		request, err := readStartupPacket(c)
+		if err != nil || !bytes.Equal(request, sslRequest) {
+			d.t.Errorf("database got %x (%v), want an SSLRequest first", request, err)
+			return
+		}
+		c.Write([]byte{'S'})
 	}
-	c.Write([]byte{'S'})
 	secure := tls.Server(c, d.tls)
 	if err := secure.Handshake(); err != nil {
 		return // what the proxy made of it is what tests look at

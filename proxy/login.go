@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -50,6 +51,8 @@ type login struct {
 	in     messages      // reads from server
 	user   string        // database user
 	route  *Route
+	early  bool // send the token unasked
+	asked  bool // the database has asked for a clear-text password
 	// key is told the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
@@ -96,28 +99,61 @@ func (r *refusal) quotable() bool {
 }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
-// the client, with every byte read behind it. The token is asked for when the
-// database wants it.
+// the client, with every byte read behind it. The token is made when the
+// database wants it, or before anything is sent if it goes early.
 //
 // Before AuthenticationOk the client gets NegotiateProtocolVersion only, since
 // drivers do not expect anything else there: notices follow AuthenticationOk.
-// From AuthenticationOk on it gets every byte as it came.
+// From AuthenticationOk on it gets every byte as it came. While an early token
+// has not been asked for it gets nothing, and what goes wrong is a wrongGuess
+// unless the guess cannot be to blame.
 func (l *login) run(ctx context.Context, m startupMessage) error {
-	if _, err := l.server.Write(m.encode()); err != nil {
-		return l.lost(err)
+	packet := m.encode()
+	if l.early {
+		password, err := l.password(ctx)
+		if err != nil {
+			return err
+		}
+		packet = append(packet, password...)
+		clear(password)
+	}
+	_, err := l.server.Write(packet)
+	clear(packet)
+	if err != nil {
+		return l.judge(l.lost(err))
 	}
 	first, err := l.authenticate(ctx)
-	if err != nil {
+	if err = l.judge(err); err != nil {
 		return err
 	}
 	return l.forward(first)
 }
 
+// judge notes for the next login how authentication ended, and says of err
+// whether the guess may be to blame: PostgreSQL reads the token when it is to
+// ask for it, and until then it waits in the socket, but other servers may
+// object at once.
+func (l *login) judge(err error) error {
+	if err == nil || !l.asked {
+		l.route.guesses.note(l.user, l.asked)
+	}
+	if err == nil || !l.early || l.asked {
+		return err
+	}
+	var said *refusal
+	if errors.As(err, &said) && (strings.HasPrefix(said.code, "53") || strings.HasPrefix(said.code, "57")) {
+		return err // no room, or no service: nothing about this login
+	}
+	return &wrongGuess{err}
+}
+
+// errUnwanted is an early token that would lie where a query is expected.
+var errUnwanted error = &failure{state: stateRejected, what: "no password is wanted"}
+
 // authenticate goes on until AuthenticationOk, and returns what the client is
 // to be sent first.
 func (l *login) authenticate(ctx context.Context) ([]byte, error) {
-	var notices []byte
-	var answered bool
+	var notices, held []byte
 	for range maxAuthMessages {
 		msg, err := l.in.next(maxAuthBody)
 		if err != nil {
@@ -126,23 +162,29 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 		body := msg[headLen:]
 		switch msg[0] {
 		case 'v': // NegotiateProtocolVersion
+			if l.early && !l.asked {
+				held = append(held, msg...)
+				continue
+			}
 			if err := l.send(msg); err != nil {
 				return nil, err
 			}
 		case 'N': // NoticeResponse
 			notices = append(notices, msg...)
 		case 'E': // ErrorResponse
-			return nil, l.refused(body)
+			return nil, l.refused(ctx, body)
 		case 'R': // authentication request
 			if len(body) < 4 {
 				return nil, l.unexpected(msg)
 			}
 			switch request := binary.BigEndian.Uint32(body); {
+			case request == authOK && l.early && !l.asked:
+				return nil, errUnwanted
 			case request == authOK:
 				return slices.Concat(msg, notices), nil
-			case request == authClearText && !answered:
-				answered = true
-				if err := l.password(ctx); err != nil {
+			case request == authClearText && !l.asked:
+				l.asked = true
+				if err := l.answer(ctx, held); err != nil {
 					return nil, err
 				}
 			case request == authClearText:
@@ -157,23 +199,15 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 	return nil, &failure{state: stateRejected, what: l.route.Name + " does not finish authentication"}
 }
 
-// password answers a request for a clear-text password with a fresh token.
-func (l *login) password(ctx context.Context) error {
-	secret, err := l.route.Tokens.Token(ctx, l.user)
-	if err != nil {
-		return &failure{
-			state:  stateInvalidLogin,
-			what:   fmt.Sprintf("making a login token for user %q", l.user),
-			detail: "for a login at " + l.route.Name,
-			err:    err,
-		}
+// answer answers a request for a clear-text password, unless that was done
+// early: then the client gets what was held back.
+func (l *login) answer(ctx context.Context, held []byte) error {
+	if l.early {
+		return l.send(held)
 	}
-	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
-		return &failure{state: stateInternal, what: "the login token is empty or malformed"}
-	}
-	packet, err := (&pgproto3.PasswordMessage{Password: secret}).Encode(nil)
+	packet, err := l.password(ctx)
 	if err != nil {
-		return &failure{state: stateInternal, what: "the login token is too long"}
+		return err
 	}
 	_, err = l.server.Write(packet)
 	clear(packet)
@@ -181,6 +215,27 @@ func (l *login) password(ctx context.Context) error {
 		return l.lost(err)
 	}
 	return nil
+}
+
+// password makes the PasswordMessage with a fresh token.
+func (l *login) password(ctx context.Context) ([]byte, error) {
+	secret, err := l.route.Tokens.Token(ctx, l.user)
+	if err != nil {
+		return nil, &failure{
+			state:  stateInvalidLogin,
+			what:   fmt.Sprintf("making a login token for user %q", l.user),
+			detail: "for a login at " + l.route.Name,
+			err:    err,
+		}
+	}
+	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
+		return nil, &failure{state: stateInternal, what: "the login token is empty or malformed"}
+	}
+	packet, err := (&pgproto3.PasswordMessage{Password: secret}).Encode(nil)
+	if err != nil {
+		return nil, &failure{state: stateInternal, what: "the login token is too long"}
+	}
+	return packet, nil
 }
 
 // forward passes messages on, beginning with out, until ReadyForQuery has been
@@ -232,7 +287,7 @@ func (l *login) send(p []byte) error {
 // refused makes a refusal from an ErrorResponse's body. When authentication
 // failed and the database gave no DETAIL or HINT, they are added behind its own
 // fields.
-func (l *login) refused(body []byte) error {
+func (l *login) refused(ctx context.Context, body []byte) error {
 	fields := errorFields(body)
 	r := &refusal{code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
 	if len(body) == 0 || body[len(body)-1] != 0 || len(r.code) != 5 {
@@ -241,7 +296,7 @@ func (l *login) refused(body []byte) error {
 	extra := body[: len(body)-1 : len(body)-1]
 	if help := l.advice(r.code, r.message); help != "" {
 		if r.told == "" {
-			r.told = fmt.Sprintf("tried to log in to %s as user %q with an IAM token", l.route.Name, l.user)
+			r.told = fmt.Sprintf("tried to log in to %s as user %q with an IAM token%s", l.route.Name, l.user, l.identity(ctx))
 			extra = append(append(append(extra, 'D'), printable(r.told)...), 0)
 		}
 		if r.help == "" {
@@ -253,6 +308,24 @@ func (l *login) refused(body []byte) error {
 	r.packet = append(r.packet, 0)
 	binary.BigEndian.PutUint32(r.packet[1:], uint32(len(r.packet)-1))
 	return r
+}
+
+// identityTimeout is what a client that is refused anyway waits to read whose
+// token it was.
+const identityTimeout = 3 * time.Second
+
+// identity is whose token was refused, as the end of a sentence, or "".
+func (l *login) identity(ctx context.Context) string {
+	if l.route.Identity == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, identityTimeout)
+	defer cancel()
+	who := l.route.Identity(ctx)
+	if who == "" {
+		return ""
+	}
+	return " of " + who
 }
 
 // advice is the likeliest cause of a failed authentication, or "" for other

@@ -179,6 +179,48 @@ func TestDatabaseErrorsKeepTheirFields(t *testing.T) {
 	}
 }
 
+// Who the token belonged to is asked once it was refused, and no longer waited for
+// than identityTimeout.
+func TestRefusedTokenNamesTheIdentity(t *testing.T) {
+	const arn = "arn:aws:sts::111122223333:assumed-role/developer/ada"
+	tests := []struct {
+		name     string
+		identity func(context.Context) string
+		want     string
+		takes    time.Duration
+	}{
+		{"known", func(context.Context) string { return arn }, "with an IAM token of " + arn, 0},
+		{"unknown", func(context.Context) string { return "" }, "with an IAM token", 0},
+		{"slow", func(ctx context.Context) string { <-ctx.Done(); return "" }, "with an IAM token", identityTimeout},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(authRequest(3))
+					readMessage(c)
+					c.send(errorPacket("SFATAL", "C28000", `MPAM authentication failed for user "app_user"`))
+				}, func(cfg *Config) {
+					cfg.Routes[0].Identity = func(ctx context.Context) string { asked++; return test.identity(ctx) }
+				})
+				begin := time.Now()
+				c := r.dial()
+				c.send(plainStartup)
+				got := c.failed()['D']
+				if took := time.Since(begin); took < test.takes || took > test.takes+farewell {
+					t.Errorf("the refusal took %v, want %v and a farewell", took, test.takes)
+				}
+				r.stop()
+				if !strings.HasSuffix(got, test.want) || asked != 1 {
+					t.Errorf("DETAIL %q after %d questions, want it to end in %q after one", got, asked, test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestGrantHintSparesTheMasterUser(t *testing.T) {
 	for user, want := range map[string]string{
 		"app_user": `GRANT rds_iam TO "app_user"`,
@@ -416,15 +458,21 @@ type halves struct {
 
 func FuzzLogin(f *testing.F) {
 	ok := authRequest(0)
-	f.Add(join(authRequest(3), ok, keyData(1, []byte("abcd")), readyForQuery, []byte("more")), 1)
-	f.Add(join(message('v', []byte("\x00\x00\x00\x00\x00\x00\x00\x00")...), authRequest(3), ok, readyForQuery), 7)
-	f.Add(join(message('N', 0), authRequest(10, []byte("SCRAM-SHA-256\x00\x00")...)), 1000)
-	f.Add(errorPacket("SFATAL", "C28000", "MPAM authentication failed"), 3)
-	f.Add(errorPacket("SFATAL", "C28P01", "Mno", "Hh"), 3)
-	f.Add(join(ok, errorPacket("SFATAL", "C3D000", "Mno")), 2)
-	f.Add([]byte{'R', 0xff, 0xff, 0xff, 0xff}, 1)
-	f.Add(join(ok, message('K'), message('K', 0, 0, 0), readyForQuery), 5)
-	f.Fuzz(func(t *testing.T, said []byte, chunk int) {
+	f.Add(join(authRequest(3), ok, keyData(1, []byte("abcd")), readyForQuery, []byte("more")), 1, false)
+	f.Add(join(authRequest(3), ok, readyForQuery), 2, true)
+	f.Add(join(message('v', 0, 0, 0, 0, 0, 0, 0, 0), message('N', 0), authRequest(3), message('v'), ok, readyForQuery), 9, true)
+	f.Add(join(message('v'), ok, readyForQuery), 9, true)
+	f.Add(errorPacket("SFATAL", "C08P01", "Mwhat password?"), 9, true)
+	f.Add(errorPacket("SFATAL", "C57P03", "Mstarting up"), 9, true)
+	f.Add(join(authRequest(3), errorPacket("SFATAL", "C28P01", "Mno")), 9, true)
+	f.Add(join(message('v', []byte("\x00\x00\x00\x00\x00\x00\x00\x00")...), authRequest(3), ok, readyForQuery), 7, false)
+	f.Add(join(message('N', 0), authRequest(10, []byte("SCRAM-SHA-256\x00\x00")...)), 1000, true)
+	f.Add(errorPacket("SFATAL", "C28000", "MPAM authentication failed"), 3, false)
+	f.Add(errorPacket("SFATAL", "C28P01", "Mno", "Hh"), 3, false)
+	f.Add(join(ok, errorPacket("SFATAL", "C3D000", "Mno")), 2, false)
+	f.Add([]byte{'R', 0xff, 0xff, 0xff, 0xff}, 1, true)
+	f.Add(join(ok, message('K'), message('K', 0, 0, 0), readyForQuery), 5, false)
+	f.Fuzz(func(t *testing.T, said []byte, chunk int, early bool) {
 		chunk = max(1, min(chunk, 1<<16))
 		var toClient, toServer bytes.Buffer
 		in := &chunkReader{said, chunk}
@@ -433,7 +481,8 @@ func FuzzLogin(f *testing.F) {
 			server: halves{in, &toServer},
 			in:     messages{r: in},
 			user:   "app_user",
-			route:  &Route{Name: host, Tokens: &fakeTokens{token: secretToken}},
+			route:  &Route{Name: host, Tokens: &fakeTokens{token: secretToken}, guesses: new(guesses)},
+			early:  early,
 			key: func(_ uint32, secret []byte) {
 				if len(secret) < 4 || len(secret) > 256 {
 					t.Errorf("noted a key of %d bytes", len(secret))
@@ -446,6 +495,14 @@ func FuzzLogin(f *testing.F) {
 		}
 		if n := bytes.Count(toServer.Bytes(), []byte(secretToken)); n > 1 {
 			t.Errorf("the token was sent %d times", n)
+		} else if early && n == 0 {
+			t.Error("the token was not sent early")
+		}
+		if errors.As(err, new(*wrongGuess)) && (!early || toClient.Len() > 0) {
+			t.Errorf("early %v: not to be repeated after %q to the client", early, toClient.Bytes())
+		}
+		if clear := asked(said); l.route.guesses.clearText("app_user") && !clear {
+			t.Errorf("early next time, though the database said %q", said)
 		}
 		if err == nil {
 			if want := expected(said[:len(said)-len(in.left)]); !bytes.Equal(toClient.Bytes(), want) {
@@ -482,6 +539,18 @@ func expected(said []byte) (out []byte) {
 			return append(append(append(out, m...), held...), said...)
 		}
 	}
+}
+
+// asked reports whether the first request for authentication is for clear text.
+func asked(said []byte) bool {
+	for len(said) >= 9 {
+		if said[0] == 'R' {
+			return binary.BigEndian.Uint32(said[5:9]) == 3
+		}
+		n := 1 + uint64(binary.BigEndian.Uint32(said[1:5]))
+		said = said[min(n, uint64(len(said))):]
+	}
+	return false
 }
 
 // chunkReader gives size bytes a read.

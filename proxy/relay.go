@@ -109,7 +109,11 @@ func (r *relay) upload(early []byte) {
 
 // download carries the database's bytes, and its end.
 func (r *relay) download() {
-	reading, err := r.copy(r.client, r.server, nil, &r.down)
+	client := r.client
+	if _, ok := r.server.raw.(retirer); ok {
+		client = &toClient{Conn: r.client, retire: r.server.retire}
+	}
+	reading, err := r.copy(client, r.server, nil, &r.down)
 	switch {
 	case !reading:
 		r.end(reasonClientLost, err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Dialer opens a byte stream to address ("host:port"). *net.Dialer is one.
@@ -15,13 +16,23 @@ import (
 // It is called from many goroutines at once and must give up when ctx ends.
 // When an error has a method SQLState, Detail or Hint, the client gets to see
 // what it says.
+//
+// A conn may have a method Retire(reason string), which says that the way it
+// came seems not to lead to the right database any more, and that the next dial
+// should take another. Only then is a dial tried a second time: when the first
+// gave no byte in Config.FirstByteTimeout, or an error with SQLSTATE 08001
+// instead. Retire must not block, and may be called while the conn is in use or
+// after it was closed.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// retirer is a conn with that method.
+type retirer interface{ Retire(reason string) }
+
 // TokenSource makes the password for one login as user. It is asked once per
-// login, from many goroutines at once, and the answer is never stored or
-// logged.
+// login (twice when the first token was sent unasked and in vain), from many
+// goroutines at once, and the answer is never stored or logged.
 type TokenSource interface {
 	Token(ctx context.Context, user string) (string, error)
 }
@@ -42,9 +53,17 @@ type Route struct {
 	// certificate for the database's own name, which must be set as ServerName.
 	TLS func() *tls.Config
 	// RefreshTLS, when not nil, is asked once per login after the database's
-	// certificate came from an unknown authority. True means that TLS now
-	// returns something else and the database is worth another dial.
-	RefreshTLS func(ctx context.Context, cause error) bool
+	// certificate came from an unknown authority. nil means that TLS now returns
+	// something else and the database is worth another dial. What the Detail and
+	// Hint of an error say goes before what the proxy knows to say.
+	RefreshTLS func(ctx context.Context, cause error) error
+	// DirectTLS begins with the handshake, which saves the round trip of an
+	// SSLRequest. It takes PostgreSQL 17, which must agree by ALPN.
+	DirectTLS bool
+	// Identity, when not nil, says on whose behalf Tokens makes tokens. It is
+	// asked only once the database has refused one, under identityTimeout, and
+	// an empty answer is left out.
+	Identity func(ctx context.Context) string
 	// User, when not empty, replaces the client's user in every login; all its
 	// other parameters are kept. A database that the client does not name is
 	// then, by PostgreSQL's rule, this user's.
@@ -52,6 +71,10 @@ type Route struct {
 	// Database is used when the client names none; empty leaves that to
 	// PostgreSQL, which takes the user's name.
 	Database string
+
+	// Set by New; without it, no login sends a token unasked or is in haste.
+	guesses   *guesses
+	firstByte time.Duration
 }
 
 // check says what a Route lacks.

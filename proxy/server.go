@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,8 +15,9 @@ import (
 )
 
 const (
-	defaultLoginTimeout = 60 * time.Second
-	defaultLinger       = 5 * time.Second
+	defaultLoginTimeout     = 60 * time.Second
+	defaultFirstByteTimeout = 10 * time.Second
+	defaultLinger           = 5 * time.Second
 )
 
 // Accept errors such as "too many open files" pass: accepting goes on after a
@@ -34,6 +36,12 @@ type Config struct {
 	// LoginTimeout bounds everything between accept and ReadyForQuery. Zero
 	// means 60 s: a paused Aurora Serverless needs 15 s and more to wake.
 	LoginTimeout time.Duration
+	// FirstByteTimeout is how long a dialled conn that can be retired (see
+	// Dialer) may take for the database's first byte, before it is given up for
+	// a second one. That one, and a conn that cannot be retired, may take as
+	// long as the login may: the database may be one that wakes up. Zero means
+	// 10 s, which is many round trips and less than people wait.
+	FirstByteTimeout time.Duration
 	// Linger is how long one side may stay silent after the other has closed,
 	// before its connection is closed too. Zero means 5 s.
 	Linger time.Duration
@@ -75,7 +83,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	if cfg.LoginTimeout < 0 || cfg.Linger < 0 || cfg.MaxConnections < 0 {
+	if cfg.LoginTimeout < 0 || cfg.FirstByteTimeout < 0 || cfg.Linger < 0 || cfg.MaxConnections < 0 {
 		return nil, errors.New("proxy: a negative limit")
 	}
 	offered, err := clientTLS(time.Now())
@@ -101,6 +109,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.linger == 0 {
 		s.linger = defaultLinger
+	}
+	for i := range s.routes {
+		s.routes[i].guesses = new(guesses)
+		s.routes[i].firstByte = cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout)
 	}
 	return s, nil
 }

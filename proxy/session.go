@@ -103,8 +103,21 @@ func (s *session) offered() *tls.Config {
 }
 
 // logIn connects to the database and goes on until ReadyForQuery has been sent.
-// A key that the client is told is noted before the client can use it.
+// Where the user's last login suggests it, the token is sent unasked; if that
+// was a wrong guess, all is repeated without it.
 func (s *session) logIn(ctx context.Context) (*upstream, error) {
+	up, err := s.attempt(ctx, s.route.guesses.clearText(s.wants.value("user")))
+	var wrong *wrongGuess
+	if errors.As(err, &wrong) && ctx.Err() == nil {
+		s.log.Debug("login repeated without an early token", "error", err)
+		up, err = s.attempt(ctx, false)
+	}
+	return up, err
+}
+
+// attempt is one login on a connection of its own. A key that the client is
+// told is noted before the client can use it.
+func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	up, err := s.route.open(ctx, s.route.Address)
 	if err != nil {
 		return nil, err
@@ -116,11 +129,16 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 		in:     messages{r: up},
 		user:   s.wants.value("user"),
 		route:  s.route,
+		early:  early,
 		key: func(pid uint32, secret []byte) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
 	}
 	if err := l.run(ctx, s.wants); err != nil {
+		var said *refusal
+		if errors.As(err, &said) && said.code == stateShuttingDown {
+			up.retire(failOverReason(said.code))
+		}
 		up.raw.Close()
 		return nil, err
 	}

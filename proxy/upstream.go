@@ -30,18 +30,51 @@ type upstream struct {
 	address string
 }
 
-// open connects to the database at address: dial, SSLRequest, handshake. When
-// the certificate came from an unknown authority and RefreshTLS finds new ones,
-// it does so a second time. ctx bounds all of it.
-func (r *Route) open(ctx context.Context, address string) (*upstream, error) {
-	up, err := r.connect(ctx, address)
-	if r.RefreshTLS != nil && errors.As(err, new(x509.UnknownAuthorityError)) && r.RefreshTLS(ctx, err) {
-		up, err = r.connect(ctx, address)
+// retire says that the way up came is not to be taken again, where there are
+// others. It is safe for concurrent use.
+func (up *upstream) retire(reason string) {
+	if way, ok := up.raw.(retirer); ok {
+		way.Retire(reason)
 	}
-	return up, err
 }
 
-func (r *Route) connect(ctx context.Context, address string) (*upstream, error) {
+// unanswered is a dialled conn that gave an error, or nothing in time, instead
+// of a first byte. It has been retired: another dial may do better.
+type unanswered struct{ error }
+
+func (u *unanswered) Unwrap() error { return u.error }
+
+// open connects to the database at address: dial, SSLRequest unless DirectTLS,
+// handshake. It does so a second time, with nothing retired and no haste any
+// more, when the conn was unanswered: a second failure says more about the
+// database than about the way to it. And once more when the certificate came
+// from an unknown authority and RefreshTLS finds new ones. ctx bounds all of it.
+func (r *Route) open(ctx context.Context, address string) (*upstream, error) {
+	up, err := r.connect(ctx, address, r.firstByte)
+	if errors.As(err, new(*unanswered)) {
+		up, err = r.connect(ctx, address, 0)
+	}
+	if r.RefreshTLS == nil || !errors.As(err, new(x509.UnknownAuthorityError)) {
+		return up, err
+	}
+	if why := r.RefreshTLS(ctx, err); why != nil {
+		return nil, &stillUntrusted{err, why}
+	}
+	return r.connect(ctx, address, 0)
+}
+
+// stillUntrusted is the failure of a handshake in its own words, with the Detail
+// and Hint of why nothing could be done about it, when that has any.
+type stillUntrusted struct {
+	error
+	why error
+}
+
+func (s *stillUntrusted) Unwrap() []error { return []error{s.why, s.error} }
+
+// connect dials once. A patience other than zero is how long a conn that can be
+// retired has for its first byte; without one it is unanswered.
+func (r *Route) connect(ctx context.Context, address string, patience time.Duration) (*upstream, error) {
 	cfg := r.TLS()
 	if cfg == nil || cfg.ServerName == "" {
 		return nil, &failure{state: stateInternal, what: "no server name to verify the database's certificate for"}
@@ -56,9 +89,7 @@ func (r *Route) connect(ctx context.Context, address string) (*upstream, error) 
 			err:    err,
 		}
 	}
-	release := interrupt(ctx, raw)
-	conn, err := r.secure(ctx, raw, cfg)
-	release()
+	conn, err := r.converse(ctx, raw, cfg, patience)
 	if err != nil {
 		raw.Close()
 		return nil, err
@@ -70,49 +101,96 @@ func (r *Route) connect(ctx context.Context, address string) (*upstream, error) 
 	return up, nil
 }
 
-// secure asks for TLS and shakes hands. Of the answer exactly one byte is read:
-// more would be clear text taken for the database's words (CVE-2021-23222).
+// converse secures raw, and retires it when it is unanswered.
+func (r *Route) converse(ctx context.Context, raw net.Conn, cfg *tls.Config, patience time.Duration) (*tls.Conn, error) {
+	defer interrupt(ctx, raw)()
+	way, ok := raw.(retirer)
+	if !ok || patience == 0 {
+		return r.secure(ctx, raw, cfg)
+	}
+	wait := awaitFirstByte(raw, patience)
+	conn, err := r.secure(ctx, wait, cfg)
+	late, came := wait.giveUp()
+	switch {
+	case err == nil || came && !late:
+		return conn, err
+	case late:
+		way.Retire(fmt.Sprintf("no byte from the database within %v", patience))
+	case foreignState(err) == stateCannotConnect:
+		way.Retire("connection to the database refused")
+	default: // it closed, say, for reasons of its own
+		return nil, err
+	}
+	return nil, &unanswered{err}
+}
+
+// secure shakes hands on raw, after an SSLRequest unless DirectTLS. The client
+// hello must not be sent along with that: PostgreSQL takes what it has read
+// ahead for an attack.
 //
 // Source: PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-SSL.
 func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
-	request := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, codeSSL)
-	if _, err := raw.Write(request); err != nil {
-		return nil, r.lost("asking for TLS", err)
-	}
-	var answer [1]byte
-	if _, err := io.ReadFull(raw, answer[:]); err != nil {
-		return nil, r.lost("asking for TLS", err)
-	}
-	switch answer[0] {
-	case 'S':
-	case 'N':
-		return nil, &failure{
-			state: stateCannotConnect,
-			what:  r.Name + " refuses TLS",
-			hint:  "check that this is the database's own port; passwords are sent over verified TLS only",
-		}
-	case 'E':
-		return nil, &failure{
-			state:  stateCannotConnect,
-			what:   r.Name + " answered the request for TLS with an error",
-			detail: "unverified text: " + readRefusal(raw),
-			hint:   "the server may be out of resources; see its log, then try again",
-		}
-	default:
-		return nil, &failure{
-			state: stateRejected,
-			what:  fmt.Sprintf("%s does not speak the PostgreSQL protocol: answered the request for TLS with byte %#02x", r.Name, answer[0]),
-			hint:  "check host and port",
-		}
+	if r.DirectTLS {
+		cfg = cfg.Clone()
+		cfg.NextProtos = []string{alpnProtocol}
+	} else if err := r.askForTLS(raw); err != nil {
+		return nil, err
 	}
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, r.untrusted(cfg.ServerName, err)
 	}
-	if len(conn.ConnectionState().VerifiedChains) == 0 {
+	state := conn.ConnectionState()
+	if len(state.VerifiedChains) == 0 {
 		return nil, &failure{state: stateCannotConnect, what: "certificate of " + r.Name + " was not verified"}
 	}
+	if r.DirectTLS && state.NegotiatedProtocol != alpnProtocol {
+		return nil, &failure{
+			state: stateCannotConnect,
+			what:  r.Name + " does not speak PostgreSQL right inside TLS: it names no ALPN protocol",
+			hint:  directHint,
+		}
+	}
 	return conn, nil
+}
+
+// directHint is for servers that do not understand a connection that begins
+// with TLS: those before PostgreSQL 17 close it.
+const directHint = "sslnegotiation=direct takes PostgreSQL 17 or later: use sslnegotiation=postgres"
+
+// askForTLS sends an SSLRequest. Of the answer exactly one byte is read: more
+// would be clear text taken for the database's words (CVE-2021-23222).
+func (r *Route) askForTLS(raw net.Conn) error {
+	request := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, codeSSL)
+	if _, err := raw.Write(request); err != nil {
+		return r.lost("asking for TLS", err)
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(raw, answer[:]); err != nil {
+		return r.lost("asking for TLS", err)
+	}
+	switch answer[0] {
+	case 'S':
+		return nil
+	case 'N':
+		return &failure{
+			state: stateCannotConnect,
+			what:  r.Name + " refuses TLS",
+			hint:  "check that this is the database's own port; passwords are sent over verified TLS only",
+		}
+	case 'E':
+		return &failure{
+			state:  stateCannotConnect,
+			what:   r.Name + " answered the request for TLS with an error",
+			detail: "unverified text: " + readRefusal(raw),
+			hint:   "the server may be out of resources; see its log, then try again",
+		}
+	}
+	return &failure{
+		state: stateRejected,
+		what:  fmt.Sprintf("%s does not speak the PostgreSQL protocol: answered the request for TLS with byte %#02x", r.Name, answer[0]),
+		hint:  "check host and port",
+	}
 }
 
 // lost explains an error on the way to the database before TLS.
@@ -153,6 +231,9 @@ func (r *Route) untrusted(name string, err error) error {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		f.what = "certificate of " + r.Name + " is expired or not valid yet"
 		f.hint = "check this machine's clock; otherwise the database's certificate must be rotated"
+	case r.DirectTLS && !errors.As(err, new(*tls.CertificateVerificationError)):
+		f.detail = ""
+		f.hint = directHint
 	case errors.As(err, new(*net.OpError)), errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
 		f.detail = ""
 		f.hint = "the connection ended during the handshake: check that host and port are the database's"

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -181,14 +183,21 @@ func TestUnknownAuthorityIsRefreshedOnce(t *testing.T) {
 						}
 						return stale.clientConfig()
 					}
-					route.RefreshTLS = func(context.Context, error) bool { asked++; return test.refreshed }
+					route.RefreshTLS = func(context.Context, error) error {
+						asked++
+						if test.refreshed {
+							return nil
+						}
+						return &statedError{"no roots", "08001", "the roots could not be fetched", "let the proxy reach them"}
+					}
 				})
 				c := r.dial()
 				c.send(plainStartup)
 				if test.helps {
 					c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
-				} else if got := c.failed(); got['C'] != "08001" || !strings.Contains(got['M'], "not trusted") {
-					t.Errorf("got %q, want 08001", got)
+				} else if got := c.failed(); got['C'] != "08001" || !strings.Contains(got['M'], "not trusted") ||
+					(got['H'] == "let the proxy reach them") == test.refreshed {
+					t.Errorf("got %q, want 08001, and RefreshTLS's hint when it failed", got)
 				}
 				c.Close()
 				r.stop()
@@ -232,5 +241,117 @@ func TestDialErrorsReachTheClient(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A database that speaks direct TLS demands ALPN, and it gets what it demands.
+func TestDirectTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var offered []string
+		r := newRig(t, func(c *databaseConn) {
+			if got := c.ConnectionState().NegotiatedProtocol; got != "postgresql" {
+				t.Errorf("negotiated %q", got)
+			}
+			c.logIn()
+			c.untilTerminate()
+		}, func(cfg *Config) {
+			route := &cfg.Routes[0]
+			route.DirectTLS = true
+			shared := route.TLS() // a Route may hand out the same one again
+			route.TLS = func() *tls.Config { return shared }
+		})
+		r.db.direct = true
+		r.db.tls.NextProtos = []string{"postgresql"}
+		r.db.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			offered = hello.SupportedProtos
+			return nil, nil
+		}
+		r.established().Close()
+		r.stop()
+		if !slices.Equal(offered, []string{"postgresql"}) {
+			t.Errorf("offered %q", offered)
+		}
+		if shared := r.server.routes[0].TLS(); shared.NextProtos != nil {
+			t.Errorf("the Route's own configuration was changed: %q", shared.NextProtos)
+		}
+	})
+}
+
+func TestDirectTLSWithServersThatDoNotSpeakIt(t *testing.T) {
+	handshake := func(c net.Conn, cfg *tls.Config) {
+		secure := tls.Server(newEager(c), cfg)
+		if secure.Handshake() == nil {
+			if p, err := readStartupPacket(secure); err == nil {
+				t.Errorf("server got %q", p)
+			}
+		}
+		secure.Close()
+	}
+	tests := []struct {
+		name   string
+		answer func(c net.Conn, ca *authority)
+		hinted bool
+	}{
+		// PostgreSQL 16 takes the hello for a packet of impossible length.
+		{"closes", func(c net.Conn, _ *authority) { io.ReadFull(c, make([]byte, 4)) }, true},
+		{"answers in clear", func(c net.Conn, _ *authority) {
+			go io.Copy(io.Discard, c)
+			c.Write(errorPacket("SFATAL", "C08P01", "Minvalid length of startup packet"))
+		}, true},
+		{"without ALPN", func(c net.Conn, ca *authority) { handshake(c, ca.serverConfig(t, host, time.Hour)) }, true},
+		{"with another ALPN", func(c net.Conn, ca *authority) {
+			cfg := ca.serverConfig(t, host, time.Hour)
+			cfg.NextProtos = []string{"h2"}
+			handshake(c, cfg)
+		}, true},
+		{"with another name", func(c net.Conn, ca *authority) {
+			handshake(c, ca.serverConfig(t, "other.example.com", time.Hour))
+		}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var wg sync.WaitGroup
+				ca := newAuthority(t, "test CA")
+				r := newRig(t, nil, func(cfg *Config) {
+					route := &cfg.Routes[0]
+					route.DirectTLS, route.TLS = true, ca.clientConfig
+					route.Dialer = dialFunc(func(context.Context, string, string) (net.Conn, error) {
+						near, far := net.Pipe()
+						wg.Go(func() {
+							defer far.Close()
+							test.answer(far, ca)
+						})
+						return near, nil
+					})
+				})
+				c := r.dial()
+				c.send(plainStartup)
+				got := c.failed()
+				r.stop()
+				wg.Wait()
+				if hinted := strings.Contains(got['H'], "sslnegotiation=postgres"); got['C'] != "08001" || hinted != test.hinted {
+					t.Errorf("got %q, want 08001, sslnegotiation in the hint: %v", got, test.hinted)
+				}
+				if len(r.tokens.users) != 0 {
+					t.Error("a token was made")
+				}
+			})
+		})
+	}
+}
+
+// What is wrong with a certificate is not mended by an SSLRequest.
+func TestDirectTLSHintIsNotForCertificates(t *testing.T) {
+	r := &Route{Name: host, DirectTLS: true}
+	for err, want := range map[error]bool{
+		&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.IncompatibleUsage}}: false,
+		&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}:                                 false,
+		tls.AlertError(120): true, // no_application_protocol
+		io.ErrUnexpectedEOF: true,
+	} {
+		if got := hint(r.untrusted(host, err)); strings.Contains(got, "sslnegotiation") != want {
+			t.Errorf("%v: hint %q, want sslnegotiation in it: %v", err, got, want)
+		}
 	}
 }

@@ -36,7 +36,7 @@ func TestReadmeNamesEveryOption(t *testing.T) {
 // in the source that prints it.
 func TestTroubleshootingQuotesRealMessages(t *testing.T) {
 	var source strings.Builder
-	for _, dir := range []string{"auth", "config", "proxy", "tunnel"} {
+	for _, dir := range []string{"auth", "cmd/pgkeyless", "config", "proxy", "tunnel"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
 				source.WriteString(read(t, path))

@@ -17,21 +17,23 @@ const module = "github.com/pgkeyless/pgkeyless"
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"config":                {},
-	"auth":                  {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"auth/genroots":         {},
-	"proxy":                 {"github.com/jackc/pgx/v5/pgproto3"},
-	"tunnel":                {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
-	"tunnel/datachannel":    {},
-	"tunnel/mux":            {},
-	"cmd/pgkeyless":         {module + "/config", module + "/auth", module + "/proxy", module + "/tunnel", "github.com/aws/aws-sdk-go-v2/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd/pgkeyless-demo":    {module + "/integration/..."},
-	"integration":           {module + "/integration/..."},
-	"integration/awsemu":    {"github.com/xtaci/smux", "github.com/coder/websocket"},
-	"integration/lab":       {module + "/integration/awsemu", module + "/integration/pgserver"},
-	"integration/pluginrun": {"github.com/aws/aws-sdk-go-v2/..."},
-	"scripts/testreport":    {},
-	"integration/pgserver":  {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"config":                  {},
+	"auth":                    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"auth/genroots":           {},
+	"proxy":                   {"github.com/jackc/pgx/v5/pgproto3"},
+	"tunnel":                  {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
+	"tunnel/datachannel":      {},
+	"tunnel/mux":              {},
+	"cmd/pgkeyless":           {module + "/config", module + "/auth", module + "/proxy", module + "/tunnel", "github.com/aws/aws-sdk-go-v2/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd/pgkeyless-demo":      {module + "/integration/..."},
+	"integration":             {module + "/integration/..."},
+	"integration/awsemu":      {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"integration/lab":         {module + "/integration/awsemu", module + "/integration/pgserver"},
+	"integration/pluginrun":   {"github.com/aws/aws-sdk-go-v2/..."},
+	"integration/tunnelbench": {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
+	"integration/soak":        {module + "/integration/...", "github.com/jackc/pgx/v5/..."},
+	"scripts/testreport":      {},
+	"integration/pgserver":    {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
 }
 
 // emulators must not share code with what they check, in their tests neither.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -31,7 +32,16 @@ type wiring struct {
 
 type (
 	rootsKey  struct{ profile, caFile string }
-	tunnelKey struct{ profile, region, via string }
+	tunnelKey struct {
+		profile, region, via string
+		pool                 pool
+	}
+	// pool is the options that a Dialer holds to for all its addresses.
+	pool struct {
+		sessions  int
+		age       time.Duration
+		keepAlive bool
+	}
 )
 
 func newWiring(log *slog.Logger) *wiring {
@@ -77,11 +87,16 @@ func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error
 		Dialer:  dialer,
 		Tokens:  l.tokens,
 		TLS:     func() *tls.Config { return roots.TLSConfig(l.endpoint) },
-		RefreshTLS: func(ctx context.Context, cause error) bool {
+		RefreshTLS: func(ctx context.Context, cause error) error {
 			return roots.Refresh(ctx, l.endpoint, cause)
 		},
-		User:     t.User,
-		Database: t.Database,
+		Identity: func(ctx context.Context) string {
+			arn, _ := auth.Identity(ctx, l.aws) // "" with an error: the login's own failure is what counts
+			return arn
+		},
+		User:      t.User,
+		Database:  t.Database,
+		DirectTLS: t.SSLNegotiation == config.SSLDirect,
 	}, nil
 }
 
@@ -109,7 +124,7 @@ func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
 	if t.Via == config.ViaNone {
 		return &tunnel.Direct{}, nil
 	}
-	key := tunnelKey{t.Profile, l.endpoint.Region, t.Via}
+	key := tunnelKey{t.Profile, l.endpoint.Region, t.Via, poolOf(t)}
 	if d, ok := w.tunnels[key]; ok {
 		return d, nil
 	}
@@ -119,6 +134,10 @@ func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
 	}
 	w.tunnels[key] = d
 	return d, nil
+}
+
+func poolOf(t config.Target) pool {
+	return pool{sessions: t.Sessions, age: t.SessionAge, keepAlive: t.KeepAlive != config.KeepAliveOff}
 }
 
 // httpClient has the CA bundle and the proxy settings that the SDK's own calls
@@ -166,6 +185,7 @@ func newLogin(ctx context.Context, profiles *auth.Profiles, t config.Target) (lo
 // database's region.
 func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 	client := ssm.NewFromConfig(l.aws)
+	p := poolOf(t)
 	return tunnel.Config{
 		API:         client,
 		Credentials: l.aws.Credentials,
@@ -176,6 +196,9 @@ func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
 		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
 		HTTPClient:       httpClient(l.aws),
+		Sessions:         p.sessions,
+		MaxAge:           p.age,
+		NoKeepAlive:      !p.keepAlive,
 		Log:              log,
 	}
 }

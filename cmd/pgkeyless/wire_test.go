@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
@@ -52,6 +53,8 @@ func TestTargetsShareWhatTheyCan(t *testing.T) {
 		{"another jump host", target(billing, func(o *config.Options) { o.Via = "i-01234567" }), false},
 		{"another region", target("a.b1.us-east-1.rds.amazonaws.com", nil), false},
 		{"another profile", target(billing, func(o *config.Options) { o.Profile = "dev" }), false},
+		{"another number of sessions", target(billing, func(o *config.Options) { o.Sessions = 2 }), false},
+		{"no keep-alive", target(billing, func(o *config.Options) { o.KeepAlive = config.KeepAliveOff }), false},
 		{"a database in reach", target(billing, func(o *config.Options) { o.Via = config.ViaNone }), false},
 	} {
 		if got := wireRoute(t, w, tt.target); (got.Dialer == first.Dialer) != tt.shared {
@@ -68,15 +71,16 @@ func TestRouteKeepsEndpointAndDialApart(t *testing.T) {
 	w := newWiring(slog.New(slog.DiscardHandler))
 	r := wireRoute(t, w, target("Orders.c9akciq32abc.eu-central-1.rds.amazonaws.com:6543", func(o *config.Options) {
 		o.Via, o.Dial, o.User, o.Database = config.ViaNone, "localhost:1053", "u", "d"
+		o.SSLNegotiation = config.SSLDirect
 	}))
-	if _, own := r.Dialer.(*ownTunnel); !own || r.Address != "localhost:1053" || r.User != "u" || r.Database != "d" {
-		t.Errorf("got %+v, want a direct dial of localhost:1053 as u to d", r)
+	if _, own := r.Dialer.(*ownTunnel); !own || r.Address != "localhost:1053" || r.User != "u" || r.Database != "d" || !r.DirectTLS {
+		t.Errorf("got %+v, want a direct dial of localhost:1053 as u to d, TLS at once", r)
 	}
 	if got := r.TLS().ServerName; got != orders {
 		t.Errorf("certificate checked for %q, want %q", got, orders)
 	}
-	if r := wireRoute(t, w, target(orders, nil)); r.Address != orders+":5432" {
-		t.Errorf("address %q, want the endpoint with its port", r.Address)
+	if r := wireRoute(t, w, target(orders, nil)); r.Address != orders+":5432" || r.DirectTLS {
+		t.Errorf("address %q, direct TLS %v; want the endpoint with its port, and an SSLRequest", r.Address, r.DirectTLS)
 	}
 }
 
@@ -125,9 +129,15 @@ func TestEndpointOverrideIsTheSDKs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := l.tunnelConfig(target(orders, nil), slog.New(slog.DiscardHandler))
+			withPool := target(orders, func(o *config.Options) {
+				o.Sessions, o.SessionAge, o.KeepAlive = 7, time.Hour, config.KeepAliveOff
+			})
+			cfg := l.tunnelConfig(withPool, slog.New(slog.DiscardHandler))
 			if cfg.EndpointOverride != tt.want || cfg.Region != "eu-central-1" || cfg.Target != jump {
 				t.Errorf("override %q, region %q, target %q; want %q in eu-central-1", cfg.EndpointOverride, cfg.Region, cfg.Target, tt.want)
+			}
+			if cfg.Sessions != 7 || cfg.MaxAge != time.Hour || !cfg.NoKeepAlive {
+				t.Errorf("%d sessions up to %v, keep-alive off: %v; want what the target says", cfg.Sessions, cfg.MaxAge, cfg.NoKeepAlive)
 			}
 		})
 	}
