@@ -12,12 +12,18 @@ import (
 // shakes hands, and then runs the port plugin. Its order of things is the
 // genuine agent's.
 type agent struct {
-	s    *session
-	cfg  *Config
-	ctx  context.Context // ends with the session
-	in   *incoming
-	out  *outgoing
-	gate gate
+	s      *session
+	cfg    *Config
+	ctx    context.Context // ends with the session
+	cancel context.CancelFunc
+	done   chan struct{} // closed when run has ended
+	in     *incoming
+	out    *outgoing
+	gate   gate // the pause flag
+
+	// Faults.
+	frozen  gate // neither reads nor sends
+	offline gate // has no websocket: reads nothing, and what it sends is lost
 
 	sendMu sync.Mutex // orders sends
 	seq    int64      // next output number
@@ -44,8 +50,9 @@ type portPlugin struct {
 
 // newAgent makes an agent that run starts.
 func newAgent(ctx context.Context, s *session) *agent {
+	ctx, cancel := context.WithCancel(ctx)
 	return &agent{
-		s: s, cfg: &s.e.cfg, ctx: ctx,
+		s: s, cfg: &s.e.cfg, ctx: ctx, cancel: cancel, done: make(chan struct{}),
 		in: &incoming{}, out: newOutgoing(),
 		answered: make(chan struct{}),
 	}
@@ -53,7 +60,9 @@ func newAgent(ctx context.Context, s *session) *agent {
 
 // run lives as long as ctx.
 func (a *agent) run() {
+	defer close(a.done)
 	defer a.wg.Wait()
+	defer a.cancel()
 	if !sleep(a.ctx, a.cfg.StartDelay) {
 		return
 	}
@@ -71,7 +80,13 @@ func (a *agent) read() {
 		if err != nil {
 			return
 		}
+		if a.frozen.pass(a.ctx) != nil || a.offline.pass(a.ctx) != nil {
+			return
+		}
 		m, err := decode(p.frame)
+		if err == nil && a.cfg.CheckDigests && !m.digestHolds() {
+			err = errDigest
+		}
 		if err != nil {
 			a.s.log.Debug("agent drops a message", "error", err)
 			continue
@@ -156,6 +171,9 @@ func (a *agent) handle(m message) (then func(), ok bool) {
 	switch m.payloadType {
 	case payloadData:
 		a.s.bytesIn.Add(int64(len(m.payload)))
+		if !m.digestHolds() {
+			a.s.watch.corrupted()
+		}
 		if err := p.write(m.payload); err != nil {
 			return nil, false
 		}
@@ -184,7 +202,18 @@ func (a *agent) ready(p portPlugin) {
 
 // acknowledge sends an acknowledgement; a lost one is the client's to provoke.
 func (a *agent) acknowledge(m message) {
-	_ = a.s.send(a.ctx, newAck(m).encode())
+	_ = a.send(newAck(m).encode())
+}
+
+// send gives a frame to the service. Without a websocket it is lost.
+func (a *agent) send(frame []byte) error {
+	if err := a.frozen.pass(a.ctx); err != nil {
+		return err
+	}
+	if a.offline.isShut() {
+		return a.ctx.Err()
+	}
+	return a.s.send(a.ctx, frame)
 }
 
 // sendData sends one data message; it waits while the way to the client is full.
@@ -205,7 +234,7 @@ func (a *agent) sendData(payloadType uint32, payload []byte) error {
 	if a.gate.isShut() {
 		return a.ctx.Err()
 	}
-	return a.s.send(a.ctx, frame)
+	return a.send(frame)
 }
 
 // resend repeats the oldest unacknowledged message, and no other, each tick.
@@ -217,11 +246,11 @@ func (a *agent) resend() {
 		case <-a.ctx.Done():
 			return
 		case now := <-tick.C:
-			if a.gate.isShut() {
+			if a.gate.isShut() || a.offline.isShut() {
 				continue
 			}
 			if frame, ok := a.out.due(now); ok {
-				if a.s.send(a.ctx, frame) != nil {
+				if a.send(frame) != nil {
 					return
 				}
 			}
@@ -261,7 +290,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// gate is the agent's pause flag.
+// gate is a flag of the agent's that holds things up, such as a pause.
 type gate struct {
 	mu   sync.Mutex
 	wait chan struct{} // nil while open; closed when it opens

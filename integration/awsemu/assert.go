@@ -49,7 +49,7 @@ func (w *watch) opened(text []byte, open openMessage) {
 func (w *watch) fromClient(connection int, frame []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.overAt != 0 && w.e.ticks.now() > w.overAt+ticksAllowed/2 {
+	if w.overAt != 0 && w.e.ticks.now() > w.overAt+w.allowed()-ticksAllowed/2 {
 		w.reportf("a message after channel_closed")
 	}
 	m, err := decode(frame)
@@ -58,6 +58,12 @@ func (w *watch) fromClient(connection int, frame []byte) {
 		return
 	}
 	w.form(m, frame)
+	switch m.kind {
+	case typeInput, typeAck:
+		if w.restarted {
+			return
+		}
+	}
 	switch m.kind {
 	case typeInput:
 		w.input(m, frame)
@@ -110,7 +116,7 @@ func (w *watch) input(m message, frame []byte) {
 		if r.sum != sum {
 			w.reportf("input %d was sent again, but not the same bytes", m.seq)
 		}
-		if r.acked && r.connection == w.connection && w.e.ticks.now() > r.at+ticksAllowed {
+		if r.acked && r.connection == w.connection && w.e.ticks.now() > r.at+w.allowed() && !w.dark() {
 			w.strictly("input %d was sent again long after its acknowledgement", m.seq)
 		}
 		return
@@ -170,6 +176,8 @@ func (w *watch) ack(m message) {
 	n := a.AcknowledgedMessageSequenceNumber
 	o := w.outputs[n]
 	switch {
+	case (o == nil || o.acks >= o.deliveries) && n >= 0 && n < w.reackable:
+		return
 	case o == nil || o.acks >= o.deliveries:
 		w.reportf("acknowledge for output %d, which was not delivered or has been acknowledged", n)
 		return
@@ -177,8 +185,8 @@ func (w *watch) ack(m message) {
 		w.reportf("acknowledge for output %d names the wrong message id", n)
 	}
 	o.acks++
-	if len(o.due) > 0 {
-		o.due = o.due[1:]
+	if len(o.since) > 0 {
+		o.since = o.since[1:]
 	}
 	if o.acks == o.deliveries && !w.e.cfg.OfficialClient {
 		delete(w.outputs, n)

@@ -35,7 +35,8 @@ type Config struct {
 	// online. A nil map: every well-formed target is.
 	Targets map[string]bool
 
-	AgentVersion    string        // default 3.3.1142.0
+	AgentVersion    string        // default 3.3.1142.0; older ones do what they did
+	MuxTimeout      time.Duration // of smux keepalive, where it is on: silence for so long ends the mux; default 30 s
 	CustomerMessage string        // sent in HandshakeComplete
 	Pace            time.Duration // the agent's sleep after each output message; default 1 ms, as the genuine one
 	PluginDelay     time.Duration // from HandshakeComplete until data is taken, refused before; default 5 ms
@@ -57,6 +58,7 @@ type Config struct {
 	PauseAfter      time.Duration // from the client's leaving to pause_publication for the agent; default at once
 	NeverPause      bool          // no pause_publication for the agent
 	NoReack         bool          // do not acknowledge old input again, as agents before 3.2.1041.0
+	CheckDigests    bool          // the agent drops input with a wrong digest; the genuine one does not look
 	IgnorePings     bool          // answer no websocket ping
 	SilentRefusal   bool          // a wrong token is met with silence in place of close code 1008
 	FullHeaderClose bool          // channel_closed with a 116-byte header in place of the service's 112
@@ -93,6 +95,7 @@ func (c Config) withDefaults() Config {
 	text(&c.Account, "123456789012")
 	text(&c.AgentVersion, "3.3.1142.0")
 	span(&c.Pace, time.Millisecond)
+	span(&c.MuxTimeout, 30*time.Second)
 	span(&c.PluginDelay, 5*time.Millisecond)
 	span(&c.HandshakeLimit, 15*time.Second)
 	span(&c.StartDelay, 0)
@@ -100,6 +103,9 @@ func (c Config) withDefaults() Config {
 	span(&c.IdleTimeout, 20*time.Minute)
 	span(&c.MaxDuration, 0)
 	span(&c.AckWithin, time.Second)
+	if compareVersions(c.AgentVersion, agentReacksFrom) < 0 {
+		c.NoReack = true
+	}
 	if c.MaxPayload == 0 {
 		c.MaxPayload = maxChunk
 	}

@@ -18,6 +18,11 @@ func (w *watch) delivering(connection int, frame []byte) (mark message) {
 		if m.payloadType == payloadHandshakeComplete {
 			w.complete = true
 		}
+		if m.seq < w.nextOutput {
+			// The agent has not heard of acknowledgements: any since may be lost.
+			w.reackable = w.nextOutput
+		}
+		w.nextOutput = max(w.nextOutput, m.seq+1)
 		o := w.outputs[m.seq]
 		if o == nil {
 			o = &outputRecord{id: m.id.String()}
@@ -27,7 +32,7 @@ func (w *watch) delivering(connection int, frame []byte) (mark message) {
 			}
 		}
 		o.deliveries++
-		o.due = append(o.due, farFuture)
+		o.since = append(o.since, farFuture)
 	case typeAck:
 		w.paused = false
 		var a ackPayload
@@ -48,7 +53,7 @@ func (w *watch) delivering(connection int, frame []byte) (mark message) {
 	return m
 }
 
-// farFuture is the due tick of what is still being written.
+// farFuture is the tick of what is still being written.
 const farFuture = 1 << 62
 
 func (w *watch) delivered(mark message) {
@@ -62,9 +67,9 @@ func (w *watch) delivered(mark message) {
 		if o == nil {
 			return // acknowledged already
 		}
-		for i, at := range o.due {
+		for i, at := range o.since {
 			if at == farFuture {
-				o.due[i] = w.e.ticks.now() + ticksAllowed
+				o.since[i] = w.e.ticks.now()
 			}
 		}
 	}
@@ -75,14 +80,14 @@ func (w *watch) delivered(mark message) {
 func (w *watch) overdue() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
+	if w.over || w.dark() {
 		return
 	}
-	now := w.e.ticks.now()
+	latest := w.e.ticks.now() - w.allowed()
 	for n, o := range w.outputs {
 		late := 0
-		for len(o.due) > 0 && now > o.due[0] {
-			o.due = o.due[1:]
+		for len(o.since) > 0 && latest > o.since[0] {
+			o.since = o.since[1:]
 			late++
 		}
 		if late > 0 && !(w.e.cfg.OfficialClient && o.acks+o.waived > 0) {

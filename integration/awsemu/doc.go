@@ -19,6 +19,24 @@
 // it, resends only its oldest one, accepts and dials in one serial loop, sends
 // at most 1 KiB each millisecond.
 //
+// # Faults
+//
+// Each can be set while sessions run:
+//
+//	API      FailNext, SlowNext, EndOnResume, SetOnline
+//	connect  RefuseUpgrades, FailConnect; Config.StartDelay and the handshake's
+//	socket   CutWebsockets, CloseWebsockets, CutMidMessage, BlackHole; SetNetwork (round trip, jitter, rate, outage)
+//	message  SetIntercept with Lose, Duplicate, Reorder, Delay, Corrupt, …, and for the handshake
+//	         NoHandshake, TwoHandshakes, UnknownAction, KMSEncryption, OtherSession, NoProperties
+//	agent    FreezeAgents, CutAgents, RestartAgents, SendPayload; Config.PluginDelay
+//	target   SetHost; SetDial with RefuseDials, HangDials, Targets
+//	pause    Publish
+//	end      TerminateSession, CloseChannel; Config.IdleTimeout and MaxDuration
+//
+// Below HTTP every connection is a wire: two flows of bytes that the Network
+// delays, slows down, holds up or swallows. While it does nothing, nor ever did,
+// calls pass straight on to the socket.
+//
 // Emulator.Close ends all sessions and waits for every goroutine but those of
 // the smux library, which end by themselves.
 //
@@ -27,7 +45,8 @@
 // The watch holds clients to the protocol at all times: open message and token;
 // form, date, id and digest of every message; contiguous numbers and
 // byte-identical resends; nothing before HandshakeComplete; one acknowledgement
-// for every delivery and for nothing else, in time; payload size and well-formed
+// for every delivery, in time, and for nothing else (after a resume or a message
+// sent again, what was delivered before may be acknowledged once more); payload size and well-formed
 // mux frames; window and pause; no session left behind. What it finds is in
 // Violations. Not held there: that a lone 0x0A survives, which only a comparison
 // of the transferred bytes can show, and the client's log output.

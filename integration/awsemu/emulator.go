@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ const maxChunk = 1024
 type Emulator struct {
 	cfg    Config
 	listen net.Listener
+	net    *network
 	server *http.Server
 	ctx    context.Context // ends in Close
 	cancel context.CancelFunc
@@ -34,14 +36,19 @@ type Emulator struct {
 	requests map[string]bool
 	broken   []string // the violations
 
+	dropping atomic.Bool // Config.DropWhileAbsent, as of now
+
 	// Faults.
-	hosts     map[string]string
-	targets   map[string]bool // nil: every well-formed one
-	offline   map[string]bool
-	failures  map[string]*failure
-	refusals  countdown
-	dial      Dial
-	intercept Intercept
+	hosts      map[string]string
+	targets    map[string]bool // nil: every well-formed one
+	offline    map[string]bool
+	failures   map[string]*failure
+	refusals   countdown
+	connects   map[ConnectStep]*countdown
+	slow       map[string]*slowness
+	resumeless countdown
+	dial       Dial
+	intercept  Intercept
 }
 
 // Start listens on a free port of 127.0.0.1 and serves until Close.
@@ -54,18 +61,19 @@ func Start(cfg Config) (*Emulator, error) {
 		return nil, fmt.Errorf("listening for emulated AWS: %w", err)
 	}
 	e := &Emulator{
-		cfg: cfg.withDefaults(), listen: ln,
+		cfg: cfg.withDefaults(), listen: ln, net: &network{wires: map[*wire]bool{}},
 		sessions: map[string]*session{}, requests: map[string]bool{}, change: make(chan struct{}),
 		targets: maps.Clone(cfg.Targets), offline: map[string]bool{}, failures: map[string]*failure{},
-		hosts: map[string]string{},
+		hosts: map[string]string{}, connects: map[ConnectStep]*countdown{}, slow: map[string]*slowness{},
 	}
+	e.dropping.Store(cfg.DropWhileAbsent)
 	for host, address := range cfg.Hosts {
 		e.hosts[strings.ToLower(host)] = address
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.watch = newWatch(e, "")
-	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 10 * time.Second}
-	e.goRun(func() { _ = e.server.Serve(ln) })
+	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 10 * time.Second, ConnContext: withWire}
+	e.goRun(func() { _ = e.server.Serve(networkListener{ln, e.net}) })
 	e.goRun(e.tick)
 	return e, nil
 }
@@ -90,6 +98,7 @@ func (e *Emulator) Close() error {
 	}
 	e.cancel()
 	err := e.server.Close()
+	e.net.close()
 	e.wg.Wait()
 	return err
 }

@@ -11,7 +11,10 @@ const closeGrace = time.Second
 
 // end ends the session, once: the agent stops, and the client, if there is one,
 // is told with channel_closed. It waits for nothing. False: it had ended before.
-func (s *session) end(ending, output string) bool {
+func (s *session) end(ending, output string) bool { return s.endWith(ending, output, nil) }
+
+// endWith is end with a payload of its own for channel_closed, unless nil.
+func (s *session) endWith(ending, output string, payload []byte) bool {
 	s.e.mu.Lock()
 	if !s.live() {
 		s.e.mu.Unlock()
@@ -25,8 +28,11 @@ func (s *session) end(ending, output string) bool {
 	s.watch.ended(ending)
 	s.cancel()
 	if f != nil {
-		closed := newClosed(s.info.ID, s.info.Target, output, s.e.cfg.FullHeaderClose).encode()
-		s.e.goRun(func() { s.hangUp(f, closed) })
+		closed := newClosed(s.info.ID, s.info.Target, output, s.e.cfg.FullHeaderClose)
+		if payload != nil {
+			closed.payload = payload
+		}
+		s.e.goRun(func() { s.hangUp(f, closed.encode()) })
 	}
 	s.e.changed()
 	return true

@@ -47,6 +47,9 @@ const (
 // errFrame is the cause of every refusal of decode.
 var errFrame = errors.New("malformed message")
 
+// errDigest is why a strict agent drops a message.
+var errDigest = errors.New("wrong digest")
+
 // uuid is in text order; on the wire its halves are swapped.
 type uuid [16]byte
 

@@ -116,11 +116,11 @@ func TestNegativeVectors(t *testing.T) {
 
 func TestVersionGates(t *testing.T) {
 	for _, g := range loadVectors(t).Gate {
-		mux := usesMux(g.ClientVersion)
+		mux := usesMux("3.3.1142.0", g.ClientVersion)
 		if mux != g.AgentUsesMux {
 			t.Errorf("usesMux(%q) = %v", g.ClientVersion, mux)
 		}
-		if off := mux && !usesKeepAlive(g.ClientVersion); off != g.AgentDisablesSmuxKeepalive {
+		if off := mux && !usesKeepAlive("3.3.1142.0", g.ClientVersion); off != g.AgentDisablesSmuxKeepalive {
 			t.Errorf("keepalive off for %q = %v", g.ClientVersion, off)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 // startMux runs the multiplexed port plugin: an smux server behind a pipe.
 func (a *agent) startMux(address string) {
 	cfg := smux.DefaultConfig() // version 1, 4 MiB for all streams together
-	cfg.KeepAliveDisabled = !usesKeepAlive(a.clientVersion)
+	cfg.KeepAliveDisabled = !usesKeepAlive(a.cfg.AgentVersion, a.clientVersion)
+	cfg.KeepAliveInterval, cfg.KeepAliveTimeout = a.cfg.MuxTimeout/3, a.cfg.MuxTimeout
 	in, out := newPipe(), newPipe()
 	mux, err := smux.Server(duplex{in: in, out: out}, cfg)
 	if err != nil {

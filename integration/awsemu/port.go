@@ -25,7 +25,7 @@ func (a *agent) startPort() {
 		a.fail(err.Error())
 		return
 	}
-	if usesMux(a.clientVersion) && a.s.properties.Type == localForwarding {
+	if usesMux(a.cfg.AgentVersion, a.clientVersion) && a.s.properties.Type == localForwarding {
 		a.startMux(address)
 	} else {
 		a.startBasic(address)

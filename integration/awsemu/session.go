@@ -102,7 +102,7 @@ func (s *session) attach(f *front) bool {
 	}
 	a := s.agent
 	s.e.mu.Unlock()
-	s.watch.attached(f.number)
+	s.watch.attached(f.number, f.wire)
 	if old != nil {
 		old.drop()
 	}
@@ -128,7 +128,7 @@ func (s *session) detach(f *front, byClient bool) {
 	if s.live() {
 		s.info.State = Disconnected
 	}
-	if s.e.cfg.DropWhileAbsent {
+	if s.e.dropping.Load() {
 		s.toClient.clear()
 	}
 	s.e.mu.Unlock()
@@ -167,7 +167,7 @@ func (s *session) forward(ctx context.Context, way Direction, gate *sync.Mutex, 
 	defer gate.Unlock()
 	s.e.mu.Lock()
 	intercept := s.e.intercept
-	lost := way == ToClient && s.front == nil && s.e.cfg.DropWhileAbsent
+	lost := way == ToClient && s.front == nil && s.e.dropping.Load()
 	s.e.mu.Unlock()
 	if lost {
 		return ctx.Err()

@@ -44,6 +44,7 @@ func (e *Emulator) callSSM(r *http.Request, operation string, body []byte) (any,
 	if err != nil {
 		return nil, err
 	}
+	e.dawdle(r.Context(), operation)
 	if err := e.injected(operation); err != nil {
 		return nil, err
 	}
@@ -128,6 +129,11 @@ func (e *Emulator) resumeSession(in ssmInput) (any, *apiError) {
 	if s == nil {
 		e.mu.Unlock()
 		return nil, failed("DoesNotExistException", "Session "+in.SessionId+" does not exist.")
+	}
+	if s.live() && e.resumeless.take() {
+		e.mu.Unlock()
+		s.end(EndOperator, "")
+		e.mu.Lock()
 	}
 	answer := sessionAnswer{SessionId: in.SessionId}
 	live := s.live()

@@ -34,6 +34,7 @@ type watch struct {
 
 	mu         sync.Mutex
 	connection int
+	wire       *wire // of that connection
 	clientID   string
 	over       bool  // the session has ended
 	overAt     int64 // tick at which channel_closed was delivered; 0: it was not
@@ -48,9 +49,13 @@ type watch struct {
 	pausedBytes int  // new bytes since pause_publication
 	complete    bool // HandshakeComplete delivered
 
-	outputs map[int64]*outputRecord
+	outputs    map[int64]*outputRecord
+	nextOutput int64 // one more than the highest output number delivered
+	reackable  int64 // below it an acknowledgement may come once more
 
 	mux muxCheck
+
+	restarted bool // the agent was: numbers mean nothing any more
 }
 
 type inputRecord struct {
@@ -67,7 +72,7 @@ type outputRecord struct {
 	deliveries int
 	acks       int
 	waived     int     // deliveries on connections that are gone
-	due        []int64 // ticks of the deliveries on this connection, oldest first
+	since      []int64 // ticks of the deliveries on this connection, oldest first
 }
 
 func newWatch(e *Emulator, session string) *watch {
@@ -101,10 +106,11 @@ func (w *watch) strictly(format string, args ...any) {
 
 // attached and detached tell of the client's coming and going. What was
 // delivered on a connection that is gone need not be acknowledged.
-func (w *watch) attached(connection int) {
+func (w *watch) attached(connection int, beneath *wire) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.connection, w.left = connection, false
+	w.connection, w.wire, w.left = connection, beneath, false
+	w.reackable = w.nextOutput
 	w.waive()
 }
 
@@ -117,10 +123,37 @@ func (w *watch) detached(connection int, byClient bool) {
 	}
 }
 
+// allowed are the ticks in which an answer has to come, of which the network
+// takes its part.
+func (w *watch) allowed() int64 {
+	tick := w.e.cfg.AckWithin / ticksAllowed
+	return ticksAllowed + int64((w.e.net.slack()+tick-1)/tick)
+}
+
+// dark says whether the connection loses bytes, so that nothing can be told of
+// who got what.
+func (w *watch) dark() bool { return w.wire != nil && w.wire.dark() }
+
 func (w *watch) waive() {
 	for _, o := range w.outputs {
-		o.waived, o.due = o.deliveries, nil
+		o.waived, o.since = o.deliveries, nil
 	}
+}
+
+// corrupted tells that the bytes of the mux are not the client's any more.
+func (w *watch) corrupted() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mux.broken = true
+}
+
+// agentRestarts tells that the session goes on with an agent that knows nothing
+// of it.
+func (w *watch) agentRestarts() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restarted, w.mux.broken = true, true
+	clear(w.outputs)
 }
 
 // ended tells that the session is over. The client has to end it before it goes.

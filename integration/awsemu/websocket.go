@@ -23,6 +23,7 @@ const (
 type front struct {
 	s      *session
 	conn   *websocket.Conn
+	wire   *wire // beneath conn
 	open   openMessage
 	number int             // of this session's connections, from 1
 	ctx    context.Context // ends with the connection
@@ -40,6 +41,12 @@ func (e *Emulator) serveChannel(w http.ResponseWriter, r *http.Request) {
 	refuse := e.refusals.take()
 	e.mu.Unlock()
 	switch {
+	case e.fails(UpgradeHangs):
+		select {
+		case <-r.Context().Done():
+		case <-e.ctx.Done():
+		}
+		return
 	case refuse:
 		http.Error(w, "Forbidden", http.StatusForbidden)
 		return
@@ -64,7 +71,7 @@ func (e *Emulator) serveChannel(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(readLimit)
-	f := &front{s: s, conn: conn, done: make(chan struct{})}
+	f := &front{s: s, conn: conn, wire: r.Context().Value(wireKey{}).(*wire), done: make(chan struct{})}
 	f.ctx, f.cancel = context.WithCancel(e.ctx)
 	both, cancel := context.WithCancel(f.ctx)
 	defer cancel()
@@ -78,7 +85,7 @@ func (f *front) serve() {
 	defer close(f.done)
 	defer func() { _ = f.conn.CloseNow() }()
 	defer f.cancel()
-	if !f.readOpen() {
+	if f.s.e.fails(ClosesBeforeOpen) || !f.readOpen() || f.s.e.fails(ClosesAfterOpen) {
 		return
 	}
 	if !f.s.attach(f) {
@@ -113,7 +120,7 @@ func (f *front) readOpen() bool {
 		f.s.watch.reportf("the open message is not JSON")
 	}
 	f.s.watch.opened(text, f.open)
-	if f.takeToken() {
+	if f.takeToken() && !f.s.e.fails(RefusesToken) {
 		return true
 	}
 	if f.s.e.cfg.SilentRefusal {
@@ -176,7 +183,10 @@ func (f *front) write() {
 		if p.text {
 			kind = websocket.MessageText
 		}
-		mark := f.s.watch.delivering(f.number, p.frame)
+		var mark message
+		if !f.wire.dark() {
+			mark = f.s.watch.delivering(f.number, p.frame)
+		}
 		if err := f.conn.Write(f.ctx, kind, p.frame); err != nil {
 			f.cancel()
 			return
