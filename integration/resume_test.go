@@ -18,7 +18,7 @@ func TestWebsocketCutDuringATransfer(t *testing.T) {
 	} {
 		for _, drop := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: ", output kept", true: ", output dropped"}[drop], func(t *testing.T) {
-				w := start(t, setup{emulator: func(c *awsemu.Config) {
+				w := start(t, setup{options: []string{"sessions=1"}, emulator: func(c *awsemu.Config) {
 					c.DropWhileAbsent, c.Pace = drop, time.Millisecond
 				}})
 				conn := w.connect("")
@@ -48,7 +48,7 @@ func TestSessionThatEndedIsReplaced(t *testing.T) {
 	if got := w.query("", whoAmI); got != itsMe {
 		t.Errorf("got %q, want %q", got, itsMe)
 	}
-	if n := len(w.aws.Sessions()); n != 2 {
-		t.Errorf("%d sessions, want 2", n)
+	if n := len(w.aws.Sessions()); n < 2 {
+		t.Errorf("%d sessions, want a new one", n)
 	}
 }

@@ -115,8 +115,8 @@ func TestFiftyClientsAtOnce(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	if n := len(w.aws.Sessions()); n != 1 {
-		t.Errorf("fifty clients used %d SSM sessions, want 1", n)
+	if n := len(w.aws.Sessions()); n > 4 {
+		t.Errorf("fifty clients used %d SSM sessions, want 4 at most", n)
 	}
 }
 

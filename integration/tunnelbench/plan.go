@@ -1,0 +1,60 @@
+package main
+
+import "time"
+
+// plan says how long and how much.
+type plan struct {
+	rounds   int
+	window   time.Duration // of a download, once all connections flow
+	stagger  time.Duration // from one connection's first bytes to the next; a spare session takes about two seconds
+	upload   int           // bytes; the plugin, at an even pace, gets a sixteenth
+	asking   time.Duration // of select 1 beside bulk
+	connects int           // per round and round trip
+	idle     []int         // connections at which memory is read, rising
+	settle   time.Duration // before it is
+	recover  int           // bytes down, with a cut in a quarter; up twice as many
+	patience time.Duration // for the plugin, after a cut
+}
+
+var (
+	full = plan{
+		rounds: 3, window: 4 * time.Second, stagger: 2500 * time.Millisecond, upload: 64 << 20, asking: 5 * time.Second,
+		connects: 7, idle: []int{1, 200, 1000}, settle: 5 * time.Second, recover: 4 << 20, patience: 20 * time.Second,
+	}
+	brief = plan{
+		rounds: 1, window: 500 * time.Millisecond, stagger: 300 * time.Millisecond, upload: 8 << 20, asking: 500 * time.Millisecond,
+		connects: 2, idle: []int{1, 10, 50}, settle: 200 * time.Millisecond, recover: 1 << 20, patience: 2 * time.Second,
+	}
+)
+
+// trips are the added round trips, in milliseconds, at which connecting is timed.
+var trips = []int{0, 20, 80}
+
+// cell is one measurement, taken with a fresh process.
+type cell struct {
+	name     string
+	trip     int // added round trip in milliseconds, one of trips
+	sessions int // pgkeyless's option; 0 leaves the default
+	once     bool
+	take     func(*bench, *side) error
+}
+
+// cells are all measurements in the order they are taken.
+func cells() []cell {
+	all := []cell{
+		{name: "upload", take: (*bench).upload},
+		{name: "download1", take: download(1, false)},
+		{name: "download4", sessions: 4, take: download(4, false)},
+		{name: "download8", sessions: 8, take: download(8, false)},
+		{name: "download4_at_once", sessions: 4, take: download(4, true)},
+		{name: "select_under_bulk", take: (*bench).selectUnderBulk},
+		{name: "select_before_bulk", take: (*bench).selectBeforeBulk},
+		{name: "recover", trip: cutTrip, take: (*bench).recoverDown},
+		{name: "recover_up", trip: cutTrip, take: (*bench).recoverUp},
+		{name: "idle", once: true, take: (*bench).idle},
+	}
+	for _, trip := range trips {
+		all = append(all, cell{name: connectKey(trip), trip: trip, take: connectTimes(trip)})
+	}
+	return all
+}
