@@ -30,6 +30,9 @@ type acks struct {
 	next    int // of written, a ring once it is full
 }
 
+// forgotten is the number of a written acknowledge that is not to be repeated.
+const forgotten = -1
+
 type writtenAck struct {
 	owed
 	at time.Time
@@ -77,10 +80,10 @@ func (a *acks) repeat(first int64, since, until time.Time) {
 		if a.full() {
 			return
 		}
-		w.at = time.Time{} // it comes back when it is written again
 		if !repeated[w.seq] {
 			repeated[w.seq] = true
 			a.push(w.owed)
 		}
+		w.seq = forgotten // it comes back when it is written again
 	}
 }

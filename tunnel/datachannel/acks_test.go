@@ -78,7 +78,7 @@ func TestAcksAreRepeated(t *testing.T) {
 	if got := drain(); len(got) != written-76-10-10 || got[0] != 86 || !slices.IsSorted(got) {
 		t.Errorf("repeated %d from %d, want %d from 86, in order", len(got), got[0], written-76-10-10)
 	}
-	a.repeat(0, start, start.Add(time.Minute))
+	a.repeat(0, time.Time{}, start.Add(time.Minute))
 	if got := drain(); len(got) != 0 {
 		t.Errorf("repeated %v a second time", got)
 	}
