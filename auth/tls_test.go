@@ -115,3 +115,20 @@ func TestTLSConfigNeverFallsBack(t *testing.T) {
 		}
 	}
 }
+
+// PostgreSQL's own default must not cost a second hello.
+func TestNoSecondHelloForPostgreSQL(t *testing.T) {
+	rds := newCA(t, "rds")
+	roots := trusting(t, RootsConfig{}, []authority{rds}, nil)
+	const host = "o.c1.us-east-1.rds.amazonaws.com"
+	server := serving(rds.leaf(t, host))
+	server.CurvePreferences = []tls.CurveID{tls.CurveP256}
+	again := true
+	server.VerifyConnection = func(state tls.ConnectionState) error {
+		again = state.HelloRetryRequest
+		return nil
+	}
+	if err := handshake(t, roots.TLSConfig(endpoint(t, host)), server); err != nil || again {
+		t.Errorf("handshake: %v, with a HelloRetryRequest: %v", err, again)
+	}
+}
