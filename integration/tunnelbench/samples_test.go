@@ -151,7 +151,7 @@ func TestTableShowsEveryNumber(t *testing.T) {
 }
 
 func TestDigits(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.126: "0.13", 1000: "1000", 413.4: "413", 31.27: "31.3", 3.8: "3.80"} {
+	for v, want := range map[float64]string{0: "0", 0.126: "0.13", 1000: "1000", 413.4: "413", 31.27: "31.3", 3.8: "3.80", 0.003012: "0.0030"} {
 		if got := digits(v); got != want {
 			t.Errorf("digits(%v) = %q, want %q", v, got, want)
 		}

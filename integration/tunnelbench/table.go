@@ -79,7 +79,7 @@ func memoryRows(n numbers) []row {
 
 const missing = "–"
 
-// digits is v with three significant ones, or all before the point.
+// digits is v with about three significant ones, or all before the point.
 func digits(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v):
@@ -88,6 +88,8 @@ func digits(v float64) string {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case a >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
+	case a < 0.1:
+		return strconv.FormatFloat(v, 'f', 4, 64)
 	default:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
