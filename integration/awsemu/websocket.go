@@ -184,7 +184,7 @@ func (f *front) write() {
 			kind = websocket.MessageText
 		}
 		var mark message
-		if !f.wire.dark() {
+		if !f.wire.darkDown() { // what does not arrive need not be acknowledged
 			mark = f.s.watch.delivering(f.number, p.frame)
 		}
 		if err := f.conn.Write(f.ctx, kind, p.frame); err != nil {

@@ -295,7 +295,10 @@ func (w *wire) cuts(way Direction) bool {
 	return w.cut[way]
 }
 
-// dark says whether bytes of this connection are being lost.
+// darkDown says whether bytes to the client are being lost.
+func (w *wire) darkDown() bool { return w.n.now().BlackHoleDown || w.down.isLost() }
+
+// dark says whether bytes of this connection are being lost, either way.
 func (w *wire) dark() bool {
 	n := w.n.now()
 	return n.BlackHoleUp || n.BlackHoleDown || w.up.isLost() || w.down.isLost()
