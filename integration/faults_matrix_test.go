@@ -278,7 +278,7 @@ func (w *world) awaitEnded() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), errorLimit)
 	defer cancel()
-	if err := w.aws.Await(ctx, allEnded); err != nil {
+	if err := w.aws.Await(ctx, awsemu.AllEnded); err != nil {
 		w.t.Errorf("sessions live on: %+v", w.aws.Sessions())
 	}
 }

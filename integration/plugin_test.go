@@ -86,7 +86,7 @@ func TestGenuinePluginCarriesPsql(t *testing.T) {
 	}
 	ended, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
-	if err := aws.Await(ended, allEnded); err != nil {
+	if err := aws.Await(ended, awsemu.AllEnded); err != nil {
 		t.Errorf("the plugin left its session open: %+v", aws.Sessions())
 	}
 	if broken := aws.Violations(); len(broken) > 0 {

@@ -139,13 +139,9 @@ func (w *world) awaitSessionsEnded() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
-	if err := w.aws.Await(ctx, allEnded); err != nil {
+	if err := w.aws.Await(ctx, awsemu.AllEnded); err != nil {
 		w.t.Errorf("SSM session(s) left open: %+v", w.aws.Sessions())
 	}
-}
-
-func allEnded(sessions []awsemu.Session) bool {
-	return !slices.ContainsFunc(sessions, func(s awsemu.Session) bool { return s.Ended.IsZero() })
 }
 
 // checkOutput looks for a data race and for anything secret.

@@ -16,7 +16,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 
@@ -146,10 +145,7 @@ func (d *demo) end() error {
 	case code != interrupted:
 		return fmt.Errorf("pgkeyless ended by itself, with code %d", code)
 	}
-	ended := func(sessions []awsemu.Session) bool {
-		return !slices.ContainsFunc(sessions, func(s awsemu.Session) bool { return s.Ended.IsZero() })
-	}
-	if err := d.aws.Await(ctx, ended); err != nil {
+	if err := d.aws.Await(ctx, awsemu.AllEnded); err != nil {
 		return fmt.Errorf("pgkeyless left an SSM session open: %+v", d.aws.Sessions())
 	}
 	if broken := d.aws.Violations(); len(broken) > 0 {

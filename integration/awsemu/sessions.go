@@ -2,6 +2,7 @@ package awsemu
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -77,6 +78,11 @@ func (e *Emulator) OpenSessions() int {
 		}
 	}
 	return n
+}
+
+// AllEnded is for Await: no session is live.
+func AllEnded(sessions []Session) bool {
+	return !slices.ContainsFunc(sessions, func(s Session) bool { return s.Ended.IsZero() })
 }
 
 // Await waits until ok holds for the Sessions, which it is asked about at once

@@ -216,9 +216,7 @@ func (s *summary) stop(proxy *lab.Proxy, aws *awsemu.Emulator) {
 	}
 	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := aws.Await(ended, func(all []awsemu.Session) bool {
-		return !slices.ContainsFunc(all, func(x awsemu.Session) bool { return x.Ended.IsZero() })
-	}); err != nil {
+	if err := aws.Await(ended, awsemu.AllEnded); err != nil {
 		s.wrong("%d SSM sessions left open", aws.OpenSessions())
 	}
 	for _, v := range aws.Violations() {
