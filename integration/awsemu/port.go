@@ -5,7 +5,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 )
 
 // denied are the addresses that the agent never forwards to: metadata, DNS and
@@ -101,7 +100,7 @@ func (a *agent) pump(read func([]byte) (int, error)) error {
 			return err
 		}
 		if a.cfg.Pace > 0 {
-			time.Sleep(a.cfg.Pace)
+			kernelSleep(a.cfg.Pace)
 		}
 	}
 }
