@@ -19,7 +19,9 @@
 //
 // Everything up to ReadyForQuery happens under the login deadline, and what
 // fails there reaches the client as an ErrorResponse with SQLSTATE, DETAIL and
-// HINT. The relay has no deadline: an idle client is normal.
+// HINT. The relay has no deadline: an idle client is normal. Between sockets it
+// runs on the few goroutines of package eventloop, and on two of its own where
+// one side is no socket, such as a tunnel's stream.
 //
 // Beside the steps: watch.go learns that a client left while its login goes on,
 // message.go reads the database's messages without decoding them, and

@@ -9,11 +9,18 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
-// bufferSize is one TLS record's plaintext: a read from the database gives no
-// more at once, and a write to it costs one record.
-const bufferSize = 16 << 10
+const (
+	// bufferSize is one TLS record's plaintext: a read from the database gives no
+	// more at once, and a write to it costs one record.
+	bufferSize = 16 << 10
+	// restSize is how much a way holds that waits: questions and short answers
+	// fit, and what is longer takes a buffer from the pool for as long as it comes.
+	restSize = 2 << 10
+)
 
 // Reasons for a session's end, as logged.
 const (
@@ -31,9 +38,11 @@ type relay struct {
 	client  net.Conn
 	server  *upstream
 	linger  time.Duration
+	loops   *eventloop.Group
 	buffers *sync.Pool // of *[bufferSize]byte
 
-	up, down int64 // bytes delivered, for reading after run
+	up, down int64            // bytes delivered, for reading after run
+	looped   eventloop.Result // how the loop ended, if there was one
 	ending   atomic.Bool
 	said     atomic.Bool // the client has sent Terminate
 	once     sync.Once
@@ -44,18 +53,23 @@ type relay struct {
 // terminateMessage is what clients end a session with.
 var terminateMessage = []byte{'X', 0, 0, 0, 4}
 
-// toServer notes a Terminate on its way, so that the log can tell a database
-// that closed by itself from one that was asked to. It is a guess by the last
-// bytes of a write, and good enough for a log.
+// notice looks for a Terminate in what the client says, so that the log can tell
+// a database that closed by itself from one that was asked to. It is a guess by
+// the last bytes of a write, and good enough for a log.
+func (r *relay) notice(p []byte) {
+	if bytes.HasSuffix(p, terminateMessage) {
+		r.said.Store(true)
+	}
+}
+
+// toServer notices what is written.
 type toServer struct {
 	*upstream
-	said *atomic.Bool
+	notice func([]byte)
 }
 
 func (w toServer) Write(p []byte) (int, error) {
-	if bytes.HasSuffix(p, terminateMessage) {
-		w.said.Store(true)
-	}
+	w.notice(p)
 	return w.upstream.Write(p)
 }
 
@@ -63,9 +77,16 @@ func (w toServer) Write(p []byte) (int, error) {
 // already. run owns its goroutines: none outlives the call. Cancelling ctx
 // closes both conns, which wakes blocked reads and writes.
 //
+// Sockets are relayed by an event loop until one way ends; what comes after that,
+// and all of it where there is no loop, is for two goroutines.
+//
 // When one way ends, the other goes on for as long as it moves: linger without
 // a byte ends it. A database that closes gets its last words to the client.
 func (r *relay) run(ctx context.Context, early []byte) {
+	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.notice); ok {
+		r.looped, early = looped, nil
+		r.up, r.down = looped.Up, looped.Down
+	}
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
@@ -94,7 +115,7 @@ func (r *relay) end(reason string, err error) {
 // close_notify and not a FIN of the stream beneath: through a tunnel that would
 // close both directions and lose the database's answer.
 func (r *relay) upload(early []byte) {
-	reading, err := r.copy(toServer{r.server, &r.said}, r.client, early, &r.up)
+	reading, err := r.copy(toServer{r.server, r.notice}, r.client, early, &r.up, eventloop.Up)
 	switch {
 	case !reading:
 		r.end(reasonDatabaseLost, err)
@@ -113,7 +134,7 @@ func (r *relay) download() {
 	if _, ok := r.server.raw.(retirer); ok {
 		client = &toClient{Conn: r.client, retire: r.server.retire}
 	}
-	reading, err := r.copy(client, r.server, nil, &r.down)
+	reading, err := r.copy(client, r.server, nil, &r.down, eventloop.Down)
 	switch {
 	case !reading:
 		r.end(reasonClientLost, err)
@@ -137,10 +158,20 @@ func (r *relay) hurry(a, b net.Conn) {
 }
 
 // copy writes to dst what src sends, after first, until either fails; io.EOF is
-// a clean end. reading says which one it was.
-func (r *relay) copy(dst, src net.Conn, first []byte, count *int64) (reading bool, err error) {
-	buf := r.buffers.Get().(*[bufferSize]byte)
-	defer r.buffers.Put(buf)
+// a clean end. reading says which one it was. It goes on where a loop stopped.
+func (r *relay) copy(dst, src net.Conn, first []byte, count *int64, way eventloop.Way) (reading bool, err error) {
+	if r.looped.Ended == way && !r.looped.Reading {
+		return false, r.looped.Err
+	}
+	if err := r.flush(dst, src); err != nil {
+		return false, err
+	}
+	if r.looped.Ended == way {
+		return true, r.looped.Err
+	}
+	rest := make([]byte, restSize)
+	var large *[bufferSize]byte // nil while src sends little
+	defer func() { r.giveBack(large) }()
 	for p := first; ; {
 		if len(p) > 0 {
 			n, err := dst.Write(p)
@@ -149,14 +180,43 @@ func (r *relay) copy(dst, src net.Conn, first []byte, count *int64) (reading boo
 				return false, err
 			}
 		}
+		buf := rest
+		switch full := len(p) > 0 && len(p) == cap(p); {
+		case full && large == nil:
+			large = r.buffers.Get().(*[bufferSize]byte)
+			buf = large[:]
+		case full:
+			buf = large[:]
+		case large != nil: // the next read may wait for long
+			r.giveBack(large)
+			large = nil
+		}
 		if r.ending.Load() {
 			r.hurry(src, dst)
 		}
-		n, err := src.Read(buf[:])
+		n, err := src.Read(buf)
 		if p = buf[:n]; n == 0 && err != nil {
 			return true, err
 		}
 	}
+}
+
+func (r *relay) giveBack(large *[bufferSize]byte) {
+	if large != nil {
+		r.buffers.Put(large)
+	}
+}
+
+// flush writes what a loop had to leave for dst.
+func (r *relay) flush(dst, src net.Conn) error {
+	held, ok := beneath(dst).(interface{ Flush() error })
+	if !ok {
+		return nil
+	}
+	if r.ending.Load() || r.looped.Ended != 0 {
+		r.hurry(src, dst)
+	}
+	return held.Flush()
 }
 
 // halfClose says that nothing more will be sent on c: close_notify where there

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
 const (
@@ -61,7 +63,8 @@ type Server struct {
 
 	tls      *tls.Config // offered to clients
 	cancels  *cancels
-	buffers  sync.Pool
+	loops    eventloop.Group // that relay sockets
+	buffers  sync.Pool       // for relays without one
 	lastID   atomic.Uint64
 	sessions atomic.Int64
 	done     chan struct{} // closed when Serve returns
@@ -147,6 +150,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	accepting.Wait()
 	sessions.Wait()
+	s.loops.Close()
 	if err := context.Cause(ctx); !errors.Is(err, errShuttingDown) {
 		return err
 	}
@@ -231,7 +235,7 @@ func (s *Server) newSession(route *Route, c net.Conn) *session {
 		server: s,
 		route:  route,
 		log:    s.log.With("session", s.lastID.Add(1), "route", route.Name),
-		client: c,
+		client: eventloop.Wrap(c),
 		began:  time.Now(),
 	}
 }

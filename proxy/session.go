@@ -148,7 +148,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
-	r := &relay{client: s.client, server: up, linger: s.server.linger, buffers: &s.server.buffers}
+	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers}
 	r.run(ctx, early)
 	up.Close()
 	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)

@@ -11,6 +11,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
 // maxRefusal bounds what is read of an error sent instead of an answer to
@@ -89,16 +91,16 @@ func (r *Route) connect(ctx context.Context, address string, patience time.Durat
 			err:    err,
 		}
 	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		address = tcp.RemoteAddr().String()
+	}
+	raw = eventloop.Wrap(raw)
 	conn, err := r.converse(ctx, raw, cfg, patience)
 	if err != nil {
 		raw.Close()
 		return nil, err
 	}
-	up := &upstream{Conn: conn, raw: raw, address: address}
-	if tcp, ok := raw.(*net.TCPConn); ok {
-		up.address = tcp.RemoteAddr().String()
-	}
-	return up, nil
+	return &upstream{Conn: conn, raw: raw, address: address}, nil
 }
 
 // converse secures raw, and retires it when it is unanswered.

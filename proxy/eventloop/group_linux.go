@@ -1,0 +1,96 @@
+package eventloop
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+)
+
+// Group relays on as many loops as it takes. Its methods are safe for concurrent
+// use. The zero value is ready; it starts a loop when it first needs one.
+type Group struct {
+	mu    sync.Mutex
+	loops []*loop
+}
+
+// maxLoops leaves the other processors to clients and databases of this machine,
+// which cannot answer faster than they run.
+func maxLoops() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+
+// Close ends the loops and waits for them. Every Relay must have returned.
+func (g *Group) Close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.loops {
+		l.close()
+	}
+	g.loops = nil
+}
+
+// Relay carries bytes between client and database until one of them ends, fails,
+// or ctx ends; early goes to the database first. Both must have come from Wrap, or
+// be TLS over what came from it; otherwise ok is false and nothing has happened.
+// It is also false when the system has no more to give.
+//
+// seen is called with what the client sends, before it is sent, and must not keep
+// it.
+//
+// Meanwhile nobody else may touch the conns. Afterwards they are as before, but
+// for deadlines, which are gone, and one of them may hold bytes to send: a Write
+// sends them first, and so does its method Flush() error.
+func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []byte, seen func([]byte)) (r Result, ok bool) {
+	p := &pair{early: early, done: make(chan struct{})}
+	p.client = end{pair: p, peer: &p.database, seen: seen}
+	p.database = end{pair: p, peer: &p.client}
+	p.client.sock, p.client.secure = split(client)
+	p.database.sock, p.database.secure = split(database)
+	if p.client.sock == nil || p.database.sock == nil {
+		return r, false
+	}
+	l := g.loop()
+	if l == nil {
+		return r, false
+	}
+	defer l.pairs.Add(-1)
+	if p.client.sock.take() != nil {
+		return r, false
+	}
+	defer p.client.sock.giveBack()
+	if p.database.sock.take() != nil {
+		return r, false
+	}
+	defer p.database.sock.giveBack()
+
+	l.add(p)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		l.remove(p)
+		<-p.done
+	}
+	return p.result, true
+}
+
+// loop chooses the loop with the fewest pairs, or a new one while there may be
+// more. nil means that none could be started.
+func (g *Group) loop() *loop {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var least *loop
+	for _, l := range g.loops {
+		if least == nil || l.pairs.Load() < least.pairs.Load() {
+			least = l
+		}
+	}
+	if least == nil || least.pairs.Load() > 0 && len(g.loops) < maxLoops() {
+		if l, err := newLoop(); err == nil {
+			g.loops = append(g.loops, l)
+			least = l
+		}
+	}
+	if least != nil {
+		least.pairs.Add(1)
+	}
+	return least
+}
