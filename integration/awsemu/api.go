@@ -2,7 +2,6 @@ package awsemu
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"io"
 	"net/http"
 	"strings"
@@ -32,14 +31,20 @@ func failed(code, message string) *apiError {
 	return &apiError{code, message, status}
 }
 
-// serveAPI serves the SSM API (AWS JSON 1.1) and the STS API (query protocol).
+// serveAPI serves the API of SSM (AWS JSON 1.1), those of STS and IAM (Query) and
+// that of CloudWatch (rpc-v2-cbor).
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
+	e.date(w)
 	w.Header().Set("X-Amzn-RequestId", newUUID().String())
+	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, cloudWatchPath) {
+		e.serveCloudWatch(w, r, body)
+		return
+	}
 	operation, isSSM := strings.CutPrefix(r.Header.Get("X-Amz-Target"), ssmTargetPrefix)
 	if r.Method != http.MethodPost || r.URL.Path != "/" {
 		http.NotFound(w, r)
@@ -51,9 +56,19 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, answer, apiErr)
 		return
 	}
-	answer, apiErr := e.callSTS(r, body)
-	e.cfg.Log.Debug("STS call", "error", codeOf(apiErr))
-	writeXML(w, answer, apiErr)
+	service, namespace, operations := "sts", stsNamespace, e.stsOperations()
+	if signedService(r) == "iam" {
+		service, namespace, operations = "iam", iamNamespace, e.iamOperations()
+	}
+	answer, apiErr := e.callQuery(r, body, service, operations)
+	e.cfg.Log.Debug(service+" call", "error", codeOf(apiErr))
+	writeXML(w, answer, apiErr, namespace)
+}
+
+// signedService is the service that a request is signed for, "" for none.
+func signedService(r *http.Request) string {
+	auth, _ := parseAuthorization(r.Header.Get("Authorization"))
+	return auth.service
 }
 
 func codeOf(err *apiError) string {
@@ -70,13 +85,4 @@ func writeJSON(w http.ResponseWriter, answer any, err *apiError) {
 		answer = map[string]string{"__type": err.code, "message": err.message}
 	}
 	_ = json.NewEncoder(w).Encode(answer)
-}
-
-func writeXML(w http.ResponseWriter, answer any, err *apiError) {
-	w.Header().Set("Content-Type", "text/xml")
-	if err != nil {
-		w.WriteHeader(err.status)
-		answer = stsError{Namespace: stsNamespace, Type: "Sender", Code: err.code, Message: err.message}
-	}
-	_ = xml.NewEncoder(w).Encode(answer)
 }

@@ -11,6 +11,7 @@ type Caller struct {
 	SessionToken    string // empty for a long-term key
 	ARN             string // what GetCallerIdentity answers; its last part names the SSM sessions
 	UserID          string // empty: made from the access key
+	RoleARN         string // of the role that ARN says is assumed; empty: the one without a path
 	Expired         bool   // answered with ExpiredTokenException, however well signed
 }
 

@@ -1,11 +1,12 @@
 // Package awsemu emulates the part of AWS that an SSM tunnel needs: STS
 // GetCallerIdentity, the SSM session API, the Session Manager websocket, and
 // behind it the service's relay and an agent with real multiplexing and real
-// dialling. It is written from the protocol notes and a recording of the genuine
-// peers, and shares no code with the tunnel it tests, so that a shared mistake
-// cannot hide.
+// dialling; and what a diagnosis asks: IAM's policy simulation and CloudWatch's
+// metrics of IAM logins. It is written from the protocol notes and a recording of
+// the genuine peers, and shares no code with the tunnel it tests, so that a shared
+// mistake cannot hide.
 //
-//	            ┌ serveAPI ── verify (SigV4) ── ssm, sts ──► session
+//	            ┌ serveAPI ── verify (SigV4) ── ssm, sts, … ► session
 //	HTTP ─ serve┤                                              │ owns
 //	            └ front (one websocket) ─┬─ toAgent  lane ─► agent ─► port plugin ─► smux ─► dial
 //	                  │                  └─ toClient lane ◄──┘   outgoing, incoming
@@ -23,7 +24,7 @@
 //
 // Each can be set while sessions run:
 //
-//	API      FailNext, SlowNext, EndOnResume, SetOnline
+//	API      FailNext, SlowNext, EndOnResume, SetOnline, SetClock, SetSimulation, SetMetric
 //	connect  RefuseUpgrades, FailConnect; Config.StartDelay and the handshake's
 //	socket   CutWebsockets, CloseWebsockets, CutMidMessage, BlackHole; SetNetwork (round trip, jitter, rate, outage)
 //	message  SetIntercept with Lose, Duplicate, Reorder, Delay, Corrupt, …, and for the handshake

@@ -36,7 +36,8 @@ type Emulator struct {
 	requests map[string]bool
 	broken   []string // the violations
 
-	dropping atomic.Bool // Config.DropWhileAbsent, as of now
+	dropping atomic.Bool  // Config.DropWhileAbsent, as of now
+	ahead    atomic.Int64 // AWS's clock before this machine's, a time.Duration
 
 	// Faults.
 	hosts      map[string]string
@@ -49,6 +50,8 @@ type Emulator struct {
 	resumeless countdown
 	dial       Dial
 	intercept  Intercept
+	simulation Simulation
+	metrics    map[metricKey]float64
 }
 
 // Start listens on a free port of 127.0.0.1 and serves until Close.
