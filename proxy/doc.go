@@ -68,6 +68,15 @@
 // and lets the others go on until they end or its context does. Cancelling the
 // context of Serve ends everything at once.
 //
+// # Odd and hostile clients
+//
+// Whoever connects costs a bounded amount before a login begins: a packet has at
+// most 10,000 bytes, the wait is bounded by the login deadline, and of the
+// connections that have not said what they want the oldest is closed when there
+// are too many (lobby.go). A cancel request with a key that no client was told
+// makes no connection. Browsers are told what the port speaks (http.go).
+// Snapshot counts how connections ended.
+//
 // # What is trusted
 //
 // The client is trusted to be who may connect to the listener; what it sends is

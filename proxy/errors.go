@@ -97,8 +97,18 @@ func hint(err error) string {
 	return ""
 }
 
+// errCrowded is a connection that made room in the lobby.
+var errCrowded error = &silent{error: &failure{
+	state: stateTooManyConnections,
+	what:  fmt.Sprintf("closed to make room: %d other connections had not sent a StartupMessage either", maxLobby),
+	hint:  "find out what opens connections without using them",
+}}
+
 // silent is an error after which nothing may be sent to the client.
-type silent struct{ error }
+type silent struct {
+	error
+	handshake bool // of TLS: nothing can be sent
+}
 
 func (s *silent) Unwrap() error { return s.error }
 
@@ -130,7 +140,7 @@ func ended(ctx context.Context, err error) error {
 	switch {
 	case cause == nil, errors.As(err, &said):
 		return err
-	case errors.Is(cause, errClientGone):
+	case errors.Is(cause, errClientGone), errors.Is(cause, errCrowded):
 		return cause
 	case errors.As(cause, &late):
 		if known(err) {

@@ -26,7 +26,7 @@ func TestSQLStateOfErrors(t *testing.T) {
 		{&statedError{state: "not a code"}, "XX000"},
 		{&failure{state: "08001", err: &statedError{state: "28000"}}, "28000"},
 		{fmt.Errorf("wrapped: %w", &failure{state: "08004"}), "08004"},
-		{&silent{&failure{state: "08P01"}}, "08P01"},
+		{&silent{error: &failure{state: "08P01"}}, "08P01"},
 		{errShuttingDown, "57P01"},
 	}
 	for _, test := range tests {

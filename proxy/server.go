@@ -63,6 +63,8 @@ type Server struct {
 
 	tls      *tls.Config // offered to clients
 	cancels  *cancels
+	lobby    lobby
+	tally    tally
 	loops    eventloop.Group // that relay sockets
 	buffers  sync.Pool       // for relays without one
 	lastID   atomic.Uint64
@@ -231,6 +233,7 @@ func (s *Server) newSession(route *Route, c net.Conn) *session {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(keepAlive)
 	}
+	s.tally.accepted()
 	return &session{
 		server: s,
 		route:  route,

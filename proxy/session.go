@@ -40,15 +40,21 @@ type session struct {
 	named  bool           // wants is there, and logged
 	counts bool           // among the Server's sessions
 	forget []func()       // takes out the cancel keys that were noted
+
+	leaveLobby func()
+	loggedIn   bool
 }
 
 // run serves the client until it is done with. starting ends when sessions that
 // are not logged in must go, ctx when all must.
 func (s *session) run(ctx, starting context.Context) {
-	defer s.close(ctx)
-	limit := s.server.loginTimeout
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
 	login, gone := context.WithCancelCause(starting)
 	defer gone(nil)
+	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
+	defer s.close(ctx)
+	limit := s.server.loginTimeout
 	login, stop := context.WithTimeoutCause(login, limit, overdue{limit: limit})
 	defer stop()
 
@@ -87,6 +93,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		return nil, nil, err
 	}
 	s.counts = true
+	s.leaveLobby()
 
 	watch := watchClient(s.client, gone)
 	up, err = s.logIn(ctx)
@@ -149,7 +156,10 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers}
+	s.loggedIn = true
+	s.server.tally.loggedIn()
 	r.run(ctx, early)
+	s.server.tally.carried(r.up, r.down)
 	up.Close()
 	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)
 	if r.err != nil {
@@ -165,10 +175,12 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 // told nothing, whatever happens; one that left goes on being served.
 func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
+	s.server.tally.cancel(key != nil)
 	if key == nil {
 		s.log.Debug("cancel request with an unknown key")
 		return
 	}
+	s.leaveLobby()
 	if err := s.server.cancels.forward(ctx, key, request); err != nil {
 		s.log.Warn("cancel request not delivered", "error", ended(ctx, err))
 		return
@@ -179,9 +191,10 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 // refuse tells the client, and the log, why there is no login. err is what went
 // wrong and why its cause, which is what people get to see.
 func (s *session) refuse(err, why error) {
+	s.server.tally.refused(s.named, err, why)
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
-	if !left && !errors.As(err, &quiet) {
+	if !left && !errors.As(err, &quiet) && !errors.As(why, &quiet) {
 		s.say(why)
 	}
 	told := []slog.Attr{slog.Any("error", why)}
@@ -209,9 +222,12 @@ func (s *session) record(level slog.Level, msg string, attrs []slog.Attr) {
 func (s *session) say(why error) {
 	var packet []byte
 	var said *refusal
-	if errors.As(why, &said) {
+	switch {
+	case errors.As(why, &said):
 		packet = said.packet
-	} else {
+	case errors.Is(why, errHTTP):
+		packet = httpAnswer
+	default:
 		fallback := ""
 		if s.named {
 			fallback = fmt.Sprintf("login at %s as user %q", s.route.Name, s.wants.value("user"))
@@ -242,7 +258,11 @@ func (s *session) close(ctx context.Context) {
 		s.server.leave()
 	}
 	raw := beneath(s.client)
-	defer raw.Close()
+	defer func() {
+		raw.Close()
+		s.leaveLobby()
+		s.server.tally.closed(s.loggedIn)
+	}()
 	if ctx.Err() != nil {
 		return
 	}

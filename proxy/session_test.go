@@ -250,7 +250,7 @@ func TestClientErrorsAreNotTheOperators(t *testing.T) {
 		sent  []byte
 		state string
 	}{
-		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), "08P01"},
+		{"SSH", []byte("SSH-2.0-OpenSSH_9.2\r\n"), "08P01"},
 		{"protocol 2.0", startupPacket(2<<16, "user", "u"), "0A000"},
 		{"no user", startupPacket(3<<16, "database", "app"), "28000"},
 	}

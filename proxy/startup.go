@@ -102,7 +102,7 @@ func greet(c net.Conn, cfg *tls.Config) (net.Conn, any, error) {
 		case code == codeCancel:
 			cancel := new(pgproto3.CancelRequest)
 			if err := cancel.Decode(body); err != nil {
-				return c, nil, &silent{protocolViolation("invalid CancelRequest")}
+				return c, nil, &silent{error: protocolViolation("invalid CancelRequest")}
 			}
 			return c, cancel, nil
 		case code == codeSSL && len(body) == 4 && !tlsDone && !sslAsked:
@@ -156,6 +156,9 @@ func readPacket(r io.Reader, first byte) (code uint32, body []byte, err error) {
 	if _, err := io.ReadFull(r, head[1:4]); err != nil {
 		return 0, nil, clientGone(err)
 	}
+	if isHTTP(head[:4]) {
+		return 0, nil, errHTTP
+	}
 	length := binary.BigEndian.Uint32(head[:4])
 	if length < 8 || length > maxStartup+4 {
 		return 0, nil, &failure{
@@ -184,9 +187,9 @@ func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	secure := tls.Server(c, cfg)
 	switch err := secure.Handshake(); {
 	case errors.Is(err, io.EOF):
-		return nil, &silent{clientGone(err)}
+		return nil, &silent{error: clientGone(err)}
 	case err != nil:
-		return nil, &silent{&failure{
+		return nil, &silent{handshake: true, error: &failure{
 			state: stateProtocolViolation,
 			what:  "TLS handshake with the client",
 			hint:  "a client cannot verify the certificate made in memory: let it connect with sslmode=require or prefer",
@@ -201,14 +204,14 @@ func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 // this one.
 func acceptDirect(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	if cfg == nil {
-		return nil, &silent{protocolViolation("direct TLS on a Unix socket")}
+		return nil, &silent{error: protocolViolation("direct TLS on a Unix socket"), handshake: true}
 	}
 	secure, err := acceptTLS(c, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if secure.ConnectionState().NegotiatedProtocol != alpnProtocol {
-		return nil, &silent{protocolViolation("direct TLS without ALPN")}
+		return nil, &silent{error: protocolViolation("direct TLS without ALPN"), handshake: true}
 	}
 	return secure, nil
 }

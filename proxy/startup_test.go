@@ -132,7 +132,7 @@ func TestGreetRefuses(t *testing.T) {
 	}{
 		{"protocol 2.0", startupPacket(2 << 16), "0A000", "2.0", false},
 		{"protocol 4.0", startupPacket(4<<16, "user", "u"), "0A000", "4.0", false},
-		{"HTTP", []byte("GET "), "08P01", "length", false},
+		{"HTTP", []byte("GET "), "08P01", "HTTP", false},
 		{"a length that would take memory", length(1 << 31), "08P01", "length", false},
 		{"one byte too long", length(10005), "08P01", "length", false},
 		{"too short for a code", length(7), "08P01", "length", false},
