@@ -58,6 +58,10 @@ type Config struct {
 	// resolves the address anew. Default: never.
 	MaxAge time.Duration
 
+	// Trace, when not nil, is told of each Stage of each start. It is called by
+	// several goroutines and must not block.
+	Trace func(Progress)
+
 	MaxPayload int          // bytes of stream data in one message; default 1024
 	Log        *slog.Logger // default: discarded
 }

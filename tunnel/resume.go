@@ -60,7 +60,8 @@ type line struct {
 	url      string   // StreamUrl, as returned
 	token    ssmToken // of the next connection, used once
 	clientID string
-	last     *socket // nil before the first
+	opened   func()  // is called when the first is open
+	last     *socket // nil before that
 	outage   outage
 }
 
@@ -92,6 +93,7 @@ func (l *line) socket(ctx context.Context) (*socket, error) {
 	if err != nil {
 		return nil, l.place.dialError(l.place.starting(), err)
 	}
+	l.opened()
 	return s, nil
 }
 

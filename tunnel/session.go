@@ -48,6 +48,7 @@ type session struct {
 	stop    context.CancelFunc     // ends run hard
 	ending  atomic.Bool            // terminate has been called
 	why     atomic.Pointer[string] // it was; nil: because the tunnel closes
+	opened  atomic.Bool            // its first websocket was
 	reached atomic.Bool            // a stream got something from the database
 	done    chan struct{}          // closed when run has returned
 	gone    chan struct{}          // closed when the first terminate has returned
@@ -87,8 +88,10 @@ func (p place) starting() string { return "starting SSM session on " + p.target 
 func (d *Dialer) tryStart(ctx context.Context, p place) (*session, error) {
 	out, err := d.callStartSession(ctx, p)
 	if err != nil {
+		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
 		return nil, err
 	}
+	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Session: aws.ToString(out.SessionId)})
 	s, err := d.newSession(p, out)
 	if err != nil {
 		return nil, err
@@ -99,8 +102,14 @@ func (d *Dialer) tryStart(ctx context.Context, p place) (*session, error) {
 	select {
 	case <-s.channel.Ready():
 		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
+		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
 		return s, nil
 	case <-s.done:
+		stage := StageWebsocket
+		if s.opened.Load() {
+			stage = StageHandshake
+		}
+		d.trace(Progress{Stage: stage, JumpHost: p.target, Session: s.id, Err: s.err})
 		return nil, s.err
 	case <-ctx.Done():
 		s.stop()
@@ -171,6 +180,10 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		url:        aws.ToString(out.StreamUrl),
 		token:      ssmToken(aws.ToString(out.TokenValue)),
 		clientID:   newUUID(),
+		opened: func() {
+			s.opened.Store(true)
+			d.trace(Progress{Stage: StageWebsocket, JumpHost: p.target, Session: s.id})
+		},
 	}
 	var err error
 	s.channel, err = datachannel.New(datachannel.Config{

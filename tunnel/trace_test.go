@@ -1,0 +1,63 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/smithy-go"
+)
+
+func TestTraceTellsEachStageAndWhereAStartFailed(t *testing.T) {
+	type step struct {
+		stage  Stage
+		failed bool
+	}
+	tests := []struct {
+		name  string
+		fault func(*fakeAWS)
+		want  []step
+	}{
+		{"good", func(*fakeAWS) {}, []step{{StageSession, false}, {StageWebsocket, false}, {StageHandshake, false}}},
+		{"no session", func(f *fakeAWS) {
+			f.onStart = func(context.Context, int) error { return &smithy.GenericAPIError{Code: "TargetNotConnected"} }
+		},
+			[]step{{StageSession, true}}},
+		{"no websocket", func(f *fakeAWS) { f.refuse = func(int) int { return 403 } },
+			[]step{{StageSession, false}, {StageWebsocket, true}}},
+		{"no handshake, then another session", func(f *fakeAWS) { f.mute = func(n int) bool { return n == 1 } },
+			[]step{{StageSession, false}, {StageWebsocket, false}, {StageHandshake, true},
+				{StageSession, false}, {StageWebsocket, false}, {StageHandshake, false}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeAWS(t)
+				test.fault(f)
+				var got []step
+				d := newTestDialer(t, f, func(cfg *Config) {
+					cfg.Sessions = 1
+					cfg.Trace = func(p Progress) {
+						got = append(got, step{p.Stage, p.Err != nil})
+						if p.JumpHost != "i-0abc" || (p.Session == "") != (p.Stage == StageSession && p.Err != nil) ||
+							(p.Agent != "") != (p.Stage == StageHandshake && p.Err == nil) {
+							t.Errorf("progress %+v", p)
+						}
+					}
+				})
+				c, err := d.DialContext(t.Context(), "tcp", dbAddress)
+				if err == nil {
+					c.Close()
+				}
+				if failed := test.want[len(test.want)-1].failed; failed != (err != nil) || failed && !errors.As(err, new(*Error)) {
+					t.Errorf("dial: %v", err)
+				}
+				if !slices.Equal(got, test.want) {
+					t.Errorf("told %v, want %v", got, test.want)
+				}
+			})
+		})
+	}
+}
