@@ -68,15 +68,9 @@ func (in Input) load() (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	args := in.Targets
-	if len(args) == 0 {
-		if args, err = environmentTargets(in.Environ); err != nil {
-			return Config{}, err
-		}
-	}
-	if len(args) == 0 {
-		return Config{}, problem("no target given").hinted(
-			"name the endpoint of a database: pgkeyless mydb.abc123.eu-central-1.rds.amazonaws.com --via i-…")
+	args, err := in.targets(layers)
+	if err != nil {
+		return Config{}, err
 	}
 	cfg := Config{Run: run}
 	for _, arg := range args {
@@ -87,6 +81,24 @@ func (in Input) load() (Config, error) {
 		cfg.Targets = append(cfg.Targets, t)
 	}
 	return cfg, nil
+}
+
+// targets are the positional arguments and those that flags name; without any,
+// those of the environment.
+func (in Input) targets(layers []layer) ([]string, error) {
+	flags, environment := layers[0], layers[1]
+	if args := append(slices.Clone(in.Targets), flags.targets()...); len(args) > 0 {
+		return args, nil
+	}
+	args, err := environmentTargets(in.Environ)
+	if err != nil {
+		return nil, err
+	}
+	if args = append(args, environment.targets()...); len(args) > 0 {
+		return args, nil
+	}
+	return nil, problem("no target given").hinted(
+		"name a database: pgkeyless orders-prod --via i-…, or by its endpoint: pgkeyless mydb.abc123.eu-central-1.rds.amazonaws.com --via i-…")
 }
 
 // layers reads flags and environment, the more particular first, and from them
@@ -114,7 +126,7 @@ func (in Input) layers() ([]layer, Run, error) {
 func (r *Run) overlay(l layer) error {
 	for _, opt := range All() {
 		v, ok := l.values[opt.Name]
-		if !ok || opt.PerTarget() {
+		if !ok || opt.run == nil {
 			continue
 		}
 		if err := opt.placed(opt.run(r, v), l.source(opt.Name)); err != nil {

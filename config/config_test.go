@@ -23,7 +23,7 @@ func flags(pairs ...string) map[string]string {
 }
 
 func TestMostParticularSourceWins(t *testing.T) {
-	base := Options{Via: jump, Address: "127.0.0.1", Port: 5432, Sessions: 4, KeepAlive: "connected", SSLNegotiation: "postgres"}
+	base := Options{Via: jump, Address: "127.0.0.1", Port: 5432, Sessions: 4, KeepAlive: "connected", SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
 	with := func(change func(*Options)) Options {
 		o := base
 		change(&o)
@@ -48,7 +48,7 @@ func TestMostParticularSourceWins(t *testing.T) {
 			with(func(o *Options) { o.Port = 7000 })},
 		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&keep-alive=off&sslnegotiation=direct"}},
 			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem",
-				Sessions: 64, SessionAge: 12 * time.Hour, KeepAlive: "off", SSLNegotiation: "direct"}},
+				Sessions: 64, SessionAge: 12 * time.Hour, KeepAlive: "off", SSLNegotiation: "direct", ClusterEndpoint: "writer"}},
 		{"aliases in the query", Input{Targets: []string{orders + "?aws-profile=dev&aws-region=eu-central-1&local-port=6000"}, Flags: flags("via", jump)},
 			with(func(o *Options) { o.Profile = "dev"; o.Region = "eu-central-1"; o.Port = 6000 })},
 		{"dial implies no jump host", Input{Targets: []string{orders}, Flags: flags("dial", "localhost:1053")},
@@ -116,12 +116,18 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"duration", Input{Targets: []string{orders}, Flags: flags("via", jump, "max-sigterm-delay", "30")}, `--max-sigterm-delay: "30" is not a duration`, "30s"},
 		{"delays crossed", Input{Targets: []string{orders}, Flags: flags("via", jump, "min-sigterm-delay", "2m")}, "shorter than min-sigterm-delay", "--max-sigterm-delay"},
 		{"quiet and debug", Input{Targets: []string{orders}, Flags: flags("via", jump, "quiet", "true", "debug-logs", "true")}, "exclude each other", "leave out"},
-		{"bare word", Input{Targets: []string{"orders"}, Flags: via}, `target "orders" is not the host name`, "HOST[:PORT]"},
+		{"no identifier", Input{Targets: []string{"orders_prod"}, Flags: via}, `target "orders_prod" is neither an identifier nor the host name`, "HOST[:PORT]"},
+		{"identifier with port", Input{Targets: []string{"orders-prod:5433"}, Flags: via}, "a port belongs to an endpoint", "'orders-prod?port=N'"},
+		{"ARN of something else", Input{Targets: []string{"arn:aws:ec2:eu-central-1:111122223333:instance/i-0abc"}, Flags: via}, "is not the ARN of an RDS database", "db-proxy"},
+		{"ARN without region", Input{Targets: []string{"arn:aws:rds::111122223333:db:orders"}, Flags: via}, "is not the ARN", "REGION"},
+		{"endpoint of a host", Input{Targets: []string{orders + "?endpoint=reader"}, Flags: via}, "a host name is one endpoint already", "identifier or ARN"},
+		{"endpoint with a dot", Input{Targets: []string{"orders?endpoint=a.b"}, Flags: via}, `"a.b" names no endpoint`, "reader"},
+		{"target in a query string", Input{Targets: []string{"orders?rds-cluster=b"}, Flags: via}, "rds-cluster names a target of its own", "leave it out"},
 		{"endpoint port", Input{Targets: []string{orders + ":pg"}, Flags: via}, `"pg" is not a port number`, "HOST[:PORT]"},
 		{"port zero", Input{Targets: []string{orders + ":0"}, Flags: via}, `"0" is not a port number`, "HOST[:PORT]"},
 		{"URL", Input{Targets: []string{"postgresql://u:hunter2@" + orders + "/app"}, Flags: via}, "a target is not a URL", "HOST[:PORT]"},
 		{"user and password", Input{Targets: []string{"u:hunter2@" + orders}, Flags: via}, "a user does not belong here", "--user"},
-		{"nothing before query", Input{Targets: []string{"?user=x"}, Flags: via}, "without a host name", "HOST[:PORT]"},
+		{"nothing before query", Input{Targets: []string{"?user=x"}, Flags: via}, "without a name", "HOST[:PORT]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -276,6 +282,7 @@ func FuzzParseTarget(f *testing.F) {
 	for _, s := range []string{
 		orders, orders + ":5433?via=" + jump + "&user=a%20b", "?", "a.b?&&=", "a.b?user=%", "a.b:99999", "[::1]:1?port=0", "u:p@a.b",
 		"a.b?dial=x:1&via=none", "a.b?via=i-01234567&dial=x:1", "x://y", "a..b", "a.b.?unix-socket=off&port=00",
+		"orders-prod?endpoint=reader", "arn:aws:rds:eu-central-1:111122223333:cluster:orders", "arn:aws:rds::111122223333:global-cluster:g", "a-:1",
 	} {
 		f.Add(s)
 	}
@@ -288,15 +295,18 @@ func FuzzParseTarget(f *testing.F) {
 			}
 			return
 		}
+		if (target.Endpoint == "") == (target.Ref == "") {
+			t.Fatalf("parseTarget(%q) = %+v, want an endpoint or a reference", arg, target)
+		}
 		if target.Port < 0 || target.Port > 65535 || !isHost(target.Name) || !isHost(target.Address) {
 			t.Fatalf("parseTarget(%q) = %+v", arg, target)
 		}
 		if target.Dial != "" && target.Via != ViaNone {
 			t.Fatalf("parseTarget(%q) has both ways: %+v", arg, target)
 		}
-		again, err := parseTarget(target.Endpoint)
+		again, err := parseTarget(target.Arg())
 		if err != nil || again.Name != target.Name {
-			t.Fatalf("parseTarget(%q) = %+v, %v; want name %q", target.Endpoint, again, err, target.Name)
+			t.Fatalf("parseTarget(%q) = %+v, %v; want name %q", target.Arg(), again, err, target.Name)
 		}
 	})
 }

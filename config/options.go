@@ -42,6 +42,9 @@ type Options struct {
 	// SSLNegotiation is how TLS with the database begins: SSLPostgres or
 	// SSLDirect.
 	SSLNegotiation string
+	// ClusterEndpoint says which endpoint of a cluster is meant: EndpointWriter,
+	// EndpointReader, or the identifier of an instance or custom endpoint.
+	ClusterEndpoint string
 }
 
 const (
@@ -60,6 +63,11 @@ const (
 	SSLPostgres = "postgres"
 	SSLDirect   = "direct"
 
+	// EndpointWriter and EndpointReader are the endpoints that a cluster has by
+	// itself.
+	EndpointWriter = "writer"
+	EndpointReader = "reader"
+
 	// maxSessions is more than one machine can make use of: 55 MB/s down.
 	maxSessions = 64
 )
@@ -67,11 +75,12 @@ const (
 // defaults are the options of a target about which nothing is said.
 func defaults() Options {
 	return Options{
-		Address:        "127.0.0.1",
-		Port:           5432,
-		Sessions:       4,
-		KeepAlive:      KeepAliveConnected,
-		SSLNegotiation: SSLPostgres,
+		Address:         "127.0.0.1",
+		Port:            5432,
+		Sessions:        4,
+		KeepAlive:       KeepAliveConnected,
+		SSLNegotiation:  SSLPostgres,
+		ClusterEndpoint: EndpointWriter,
 	}
 }
 
@@ -102,6 +111,10 @@ type Option struct {
 	run    func(*Run, string) error     // set for settings of the process
 }
 
+// NamesTarget says whether the option's value is a target, as a positional
+// argument is.
+func (o Option) NamesTarget() bool { return o.target == nil && o.run == nil }
+
 // PerTarget says whether the option may differ between targets, and so may
 // stand in a query string.
 func (o Option) PerTarget() bool { return o.target != nil }
@@ -131,6 +144,10 @@ func All() []Option {
 		{Name: "session-age", Value: "DURATION", Usage: "no new connections on SSM sessions older than this; a new one resolves the endpoint anew", Default: "any age", target: setSessionAge},
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
 		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database begins: postgres, or direct for PostgreSQL 17 and later, one round trip sooner", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
+		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint of it", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
+
+		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},
+		{Name: "rds-cluster", Value: "ID", Usage: "a target: an Aurora cluster by its identifier"},
 
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},
 		{Name: "debug-logs", Usage: "log more", run: flagged(func(r *Run) *bool { return &r.DebugLogs })},

@@ -1,20 +1,29 @@
 package config
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Target is one database and how to reach it.
+// Target is one database and how to reach it. Of Endpoint and Ref one is set.
 type Target struct {
-	Endpoint string // HOST[:PORT] as the user typed it
-	Name     string // its HOST alone, for people to recognise
+	// Endpoint is HOST[:PORT] as the user typed it, or empty.
+	Endpoint string
+	// Ref names the database for AWS to look up: an identifier of an RDS
+	// instance, cluster or proxy, or an ARN. Otherwise it is empty.
+	Ref string
+	// Name is what people call it: the identifier, else the host.
+	Name string
 	Options
 
 	portGiven bool // by the target's own query string
 }
+
+// Arg is what names the target on a command line.
+func (t Target) Arg() string { return cmp.Or(t.Endpoint, t.Ref) }
 
 // layer is one source of settings.
 type layer struct {
@@ -22,29 +31,44 @@ type layer struct {
 	source func(name string) string // how errors name the place of a setting
 }
 
-// parseTarget reads HOST[:PORT][?OPTION=VALUE[&…]]. What the query string leaves
+// targets are those that options of l name.
+func (l layer) targets() []string {
+	var names []string
+	for _, o := range All() {
+		if v, ok := l.values[o.Name]; ok && o.NamesTarget() {
+			names = append(names, v)
+		}
+	}
+	return names
+}
+
+// parseTarget reads NAME[?OPTION=VALUE[&…]]. What the query string leaves
 // open comes from the layers, the most particular one first, then from the
 // defaults. %XX stands for a byte in a value; a plus sign is a plus sign.
 //
 // Neither Via nor a free port is enforced here; Load does that.
 func parseTarget(arg string, layers ...layer) (Target, error) {
-	endpoint, query, _ := strings.Cut(arg, "?")
-	name, err := parseEndpoint(endpoint)
+	named, query, _ := strings.Cut(arg, "?")
+	t, err := parseName(named)
 	if err != nil {
 		return Target{}, err
 	}
-	values, err := parseQuery(name, query)
+	values, err := parseQuery(t.Name, query)
 	if err != nil {
 		return Target{}, err
 	}
-	t := Target{Endpoint: endpoint, Name: name, Options: defaults()}
-	own := layer{values, func(option string) string { return "target " + strconv.Quote(name) + ": option " + option }}
+	t.Options = defaults()
+	own := layer{values, func(option string) string { return "target " + strconv.Quote(t.Name) + ": option " + option }}
 	_, t.portGiven = values["port"]
 	layers = append([]layer{own}, layers...)
 	for _, l := range slices.Backward(layers) {
 		if err := t.Options.overlay(l); err != nil {
 			return Target{}, err
 		}
+	}
+	if _, ok := values["endpoint"]; ok && t.Endpoint != "" {
+		return Target{}, problem("%s: a host name is one endpoint already", own.source("endpoint")).hinted(
+			"leave the option out, or name the cluster by its identifier or ARN")
 	}
 	return t, nil
 }
@@ -75,30 +99,6 @@ func (o *Options) overlay(l layer) error {
 	return nil
 }
 
-// parseEndpoint checks HOST[:PORT] and returns HOST. It does not repeat what
-// may hold a password.
-func parseEndpoint(s string) (host string, err error) {
-	const form = "a target is the endpoint of a database, HOST[:PORT], for example mydb.abc123.eu-central-1.rds.amazonaws.com:5432"
-	if strings.Contains(s, "://") {
-		return "", problem("a target is not a URL").hinted(form)
-	}
-	if at := strings.LastIndexByte(s, '@'); at >= 0 {
-		return "", problem("target …%q: a user does not belong here", s[at:]).hinted(
-			"give the endpoint alone, and the user with --user or '?user=NAME'")
-	}
-	host, port, hasPort := strings.Cut(s, ":")
-	if host == "" {
-		return "", problem("a target without a host name").hinted(form)
-	}
-	if !isHost(host) || !strings.Contains(strings.TrimSuffix(host, "."), ".") {
-		return "", problem("target %q is not the host name of an endpoint", s).hinted(form)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); hasPort && (err != nil || n == 0) {
-		return "", problem("target %q: %q is not a port number", s, port).hinted(form)
-	}
-	return host, nil
-}
-
 // parseQuery splits OPTION=VALUE&… into values by the options' own names.
 func parseQuery(target, query string) (map[string]string, error) {
 	values := map[string]string{}
@@ -115,6 +115,9 @@ func parseQuery(target, query string) (map[string]string, error) {
 			return nil, problem("target %q: option %s is given twice", target, name).hinted("leave out one of them")
 		}
 		v, err := url.PathUnescape(raw)
+		if o, _ := find(name); !hasValue && o.Switch() {
+			v, hasValue = "true", true
+		}
 		if err != nil || !hasValue {
 			return nil, problem("target %q: option %s has no readable value", target, name).hinted(
 				"write %s=VALUE; in it, a percent sign is %%25 and an ampersand %%26", name)
@@ -130,6 +133,8 @@ func queryOption(target, key string) (name string, err error) {
 	switch {
 	case ok && opt.PerTarget():
 		return opt.Name, nil
+	case ok && opt.NamesTarget():
+		return "", problem("target %q: %s names a target of its own", target, opt.Name).hinted("leave it out of the query string")
 	case ok:
 		return "", problem("target %q: option %s is for the whole process", target, opt.Name).hinted("give it as the flag --%s", opt.Name)
 	}

@@ -30,13 +30,13 @@ func text(check func(string) error, field func(*Options) *string) func(*Options,
 	}
 }
 
-func flagged(field func(*Run) *bool) func(*Run, string) error {
-	return func(r *Run, v string) error {
+func flagged[T any](field func(*T) *bool) func(*T, string) error {
+	return func(t *T, v string) error {
 		b, err := strconv.ParseBool(v)
 		if err != nil {
 			return problem("%q is neither true nor false", v).hinted("write true or false, or 1 or 0")
 		}
-		*field(r) = b
+		*field(t) = b
 		return nil
 	}
 }
@@ -81,6 +81,13 @@ func setSessionAge(o *Options, v string) error {
 	}
 	o.SessionAge = d
 	return nil
+}
+
+func checkClusterEndpoint(v string) error {
+	if isIdentifier(v) { // as writer and reader are
+		return nil
+	}
+	return problem("%q names no endpoint of a cluster", v).hinted("write writer, reader, or the identifier of an instance or custom endpoint of the cluster")
 }
 
 func setPort(o *Options, v string) error {

@@ -62,7 +62,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		args      []string
 		err, hint string // beginnings of what follows "error: " and "hint: "
 	}{
-		{"nothing", nil, "no target given", "name the endpoint"},
+		{"nothing", nil, "no target given", "name a database"},
 		{"unknown flag", []string{orders, "--vai", jump}, "unknown flag --vai", "did you mean --via?"},
 		{"foreign flag", []string{orders, "--database=x"}, "unknown flag --database", "did you mean --dbname?"},
 		{"unknown flag before a command", []string{"--nope", "serve", orders}, "unknown flag --nope", "`pgkeyless --help` lists the flags"},
@@ -76,9 +76,10 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"switch with a word", []string{orders, "--quiet=perhaps"}, `--quiet: "perhaps" is neither true nor false`, "write true or false"},
 		{"unknown option", []string{orders + "?prot=1"}, `target "` + orders + `": unknown option "prot"`, "did you mean port?"},
 		{"mistyped command", []string{"tokn", orders}, `unknown command "tokn"`, "did you mean `pgkeyless token`?"},
-		{"word", []string{"orders"}, `target "orders" is not the host name`, "a target is"},
-		{"target like a command", []string{"serve", "token"}, `target "token" is not the host name`, "a target is"},
-		{"target like a command after dashes", []string{"--", "token"}, `target "token" is not the host name`, "a target is"},
+		{"word", []string{"orders_prod"}, `target "orders_prod" is neither an identifier nor the host name`, "a target is"},
+		{"identifier", []string{"orders", "--via", jump}, `target "orders": names are not looked up`, "give the endpoint"},
+		{"target like a command", []string{"serve", "token"}, `target "token": no jump host`, "add --via"},
+		{"target like a command after dashes", []string{"--", "token"}, `target "token": no jump host`, "add --via"},
 		{"no jump host", []string{orders}, `target "` + orders + `": no jump host given`, "add --via"},
 		{"no region", []string{"db.example.com", "--via", jump}, "no AWS region for db.example.com", "set --region (or region=… on the target, or AWS_REGION)"},
 		{"another region than the name's", []string{orders, "--via", jump, "--region", "us-east-1"},
@@ -89,7 +90,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"no such profile", []string{orders, "--via", jump, "--profile", "nope"}, `no usable AWS credentials from profile "nope"`, "`aws configure"},
 		{"foreign address", []string{orders, "--via", jump, "-a", "192.0.2.1", "-p", "0"}, "192.0.2.1 is not an address of this machine", "choose another with --address"},
 		{"token without user", []string{"token", orders}, "no database user given", "a token is for one user"},
-		{"token without target", []string{"token", "--user", "u"}, "no target given", "name the endpoint"},
+		{"token without target", []string{"token", "--user", "u"}, "no target given", "name a database"},
 		{"token for two", []string{"token", orders, billing, "--user", "u"}, "2 targets where one is wanted", "name one"},
 		{"version of something", []string{"version", "x"}, "`pgkeyless version` takes no argument", "see"},
 		{"completion for nothing", []string{"completion"}, "completion wants one shell", "name one of bash"},

@@ -70,7 +70,7 @@ const (
 
 func listenError(t config.Target, err error) error {
 	other := t.Port%65535 + 1
-	choose := fmt.Sprintf("choose another with --port %d, or for this target alone in its query string: '%s?port=%d&…'", other, t.Endpoint, other)
+	choose := fmt.Sprintf("choose another with --port %d, or for this target alone in its query string: '%s?port=%d&…'", other, t.Arg(), other)
 	is := func(errnos ...error) bool {
 		for _, e := range errnos {
 			if errors.Is(err, e) {

@@ -80,9 +80,9 @@ func (a *app) root() *cobra.Command {
 and Aurora databases: through an SSM session it opens itself, over TLS verified
 for the endpoint's name, logged in with an IAM token made for each login.
 
-A TARGET is the endpoint of a database, HOST[:PORT]. Options for one target
-follow as a query string, and go before flags, which go before PGKEYLESS_…
-variables:
+A TARGET is an RDS instance, cluster or proxy by its identifier or ARN, or the
+endpoint of a database, HOST[:PORT]. Options for one target follow as a query
+string, and go before flags, which go before PGKEYLESS_… variables:
 
   pgkeyless orders.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
   pgkeyless 'HOST?via=i-0123456789abcdef0&user=app&port=5433' 'HOST2?via=none'

@@ -158,6 +158,9 @@ type login struct {
 }
 
 func newLogin(ctx context.Context, profiles *auth.Profiles, t config.Target) (login, error) {
+	if t.Ref != "" {
+		return login{}, &usageError{fmt.Sprintf("target %q: names are not looked up in AWS yet", t.Name), "give the endpoint of the database, HOST[:PORT]"}
+	}
 	endpoint, err := auth.ParseEndpoint(t.Endpoint)
 	if err != nil {
 		return login{}, err
