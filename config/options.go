@@ -45,6 +45,11 @@ type Options struct {
 	// ClusterEndpoint says which endpoint of a cluster is meant: EndpointWriter,
 	// EndpointReader, or the identifier of an instance or custom endpoint.
 	ClusterEndpoint string
+	// ReadOnly logs clients in with default_transaction_read_only on.
+	ReadOnly bool
+	// StatementTimeout is set at login, in whole milliseconds; 0 leaves it to the
+	// client and the database.
+	StatementTimeout time.Duration
 }
 
 const (
@@ -145,6 +150,8 @@ func All() []Option {
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
 		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database begins: postgres, or direct for PostgreSQL 17 and later, one round trip sooner", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint of it", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
+		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
+		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Default: "the client's and the database's", target: setStatementTimeout},
 
 		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},
 		{Name: "rds-cluster", Value: "ID", Usage: "a target: an Aurora cluster by its identifier"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -80,6 +81,21 @@ func setSessionAge(o *Options, v string) error {
 		return problem("%v is too short for an SSM session", d).hinted("starting one takes seconds; give a minute at least")
 	}
 	o.SessionAge = d
+	return nil
+}
+
+// maxStatementTimeout is PostgreSQL's own bound, in milliseconds as it counts.
+const maxStatementTimeout = math.MaxInt32 * time.Millisecond
+
+func setStatementTimeout(o *Options, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return problem("%q is not a duration", v).hinted("write it with a unit, for example 30s or 5m; 0s means none")
+	}
+	if d%time.Millisecond != 0 || d > maxStatementTimeout {
+		return problem("%q is no statement_timeout", v).hinted("PostgreSQL counts whole milliseconds, up to %v", maxStatementTimeout)
+	}
+	o.StatementTimeout = d
 	return nil
 }
 

@@ -71,11 +71,18 @@ type Route struct {
 	// Database is used when the client names none; empty leaves that to
 	// PostgreSQL, which takes the user's name.
 	Database string
+	// Settings are run-time parameters that every login begins with, in place of
+	// the client's own of these names. They go before what the client's options
+	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
+	Settings []Setting
 
 	// Set by New; without it, no login sends a token unasked or is in haste.
 	guesses   *guesses
 	firstByte time.Duration
 }
+
+// Setting is a run-time parameter of PostgreSQL.
+type Setting struct{ Name, Value string }
 
 // check says what a Route lacks.
 func (r *Route) check() error {
@@ -91,12 +98,17 @@ func (r *Route) check() error {
 	case strings.ContainsRune(r.User+r.Database, 0):
 		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
 	}
+	for _, set := range r.Settings {
+		if set.Name == "" || strings.ContainsRune(set.Name+set.Value, 0) {
+			return fmt.Errorf("proxy: route %q: a setting without a name, or with a NUL", r.Name)
+		}
+	}
 	return nil
 }
 
 // rewrite is the StartupMessage that the database gets: the client's, with this
-// Route's user and database where they apply. Version, order, duplicates and
-// everything else stay as they are.
+// Route's user, database and settings where they apply. Version, order,
+// duplicates and everything else stay as they are.
 func (r *Route) rewrite(m startupMessage) startupMessage {
 	params := m.params
 	if r.User != "" {
@@ -105,7 +117,21 @@ func (r *Route) rewrite(m startupMessage) startupMessage {
 	if r.Database != "" && m.value("database") == "" {
 		params = with(params, "database", r.Database)
 	}
+	for _, set := range r.Settings {
+		params = replace(params, set)
+	}
 	return startupMessage{version: m.version, params: params}
+}
+
+// replace returns params with set at the end and every other of its name gone:
+// PostgreSQL takes names in any case, options before the parameters, and of one
+// name the last.
+//
+// Source: postgres: src/backend/utils/init/postinit.c, process_startup_options;
+// src/backend/utils/misc/guc.c, guc_name_compare.
+func replace(params []param, set Setting) []param {
+	others := slices.DeleteFunc(slices.Clone(params), func(p param) bool { return strings.EqualFold(p.name, set.Name) })
+	return append(others, param{set.Name, set.Value})
 }
 
 // with returns params with every name set to value, or one added.

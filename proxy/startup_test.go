@@ -320,6 +320,22 @@ func TestRewriteChangesUserAndDatabaseOnly(t *testing.T) {
 	}
 }
 
+// The database takes names in any case and the last of several, so none of the
+// client's own may be left.
+func TestSettingsReplaceTheClientsOwn(t *testing.T) {
+	in := startupMessage{version: 3 << 16, params: []param{
+		{"Statement_Timeout", "1"}, {"user", "a"}, {"options", "-c statement_timeout=2"}, {"statement_timeout", "3"}, {"STATEMENT_TIMEOUT", "4"},
+	}}
+	r := &Route{Settings: []Setting{{"default_transaction_read_only", "on"}, {"statement_timeout", "30000"}}}
+	want := []param{{"user", "a"}, {"options", "-c statement_timeout=2"}, {"default_transaction_read_only", "on"}, {"statement_timeout", "30000"}}
+	if got := r.rewrite(in); !slices.Equal(got.params, want) {
+		t.Errorf("got %v, want %v", got.params, want)
+	}
+	if len(in.params) != 5 || in.params[0].value != "1" {
+		t.Errorf("the client's own parameters became %v", in.params)
+	}
+}
+
 // scriptedConn is a client that has sent everything already and hears nothing.
 type scriptedConn struct {
 	net.Conn

@@ -30,7 +30,7 @@ func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run
 	}
 	for _, r := range routes {
 		for _, l := range r.Listen {
-			say(fmt.Sprintf("Listening on %s for %s", l.Addr(), r.Name), slog.String("address", l.Addr().String()), slog.String("route", r.Name))
+			say(fmt.Sprintf("Listening on %s for %s%s", l.Addr(), r.Name, guardsInWords(r)), slog.String("address", l.Addr().String()), slog.String("route", r.Name))
 		}
 	}
 	say("pgkeyless is ready for new connections")

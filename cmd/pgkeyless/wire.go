@@ -77,6 +77,9 @@ func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error
 	if err != nil {
 		return proxy.Route{}, err
 	}
+	if refused := guardsRefused(t, l.endpoint.Kind); refused != "" {
+		w.log.Warn(refused, "route", t.Name)
+	}
 	address := l.endpoint.Address()
 	if t.Dial != "" {
 		address = t.Dial
@@ -96,6 +99,7 @@ func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error
 		},
 		User:      t.User,
 		Database:  t.Database,
+		Settings:  guards(t.Options),
 		DirectTLS: t.SSLNegotiation == config.SSLDirect,
 	}, nil
 }
