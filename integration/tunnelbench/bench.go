@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
 	"github.com/pgkeyless/pgkeyless/integration/pgserver"
 	"github.com/pgkeyless/pgkeyless/integration/pluginrun"
@@ -33,13 +34,13 @@ type bench struct {
 	log      io.Writer
 	ctx      context.Context // of the cell being taken
 
-	samples  samples
+	samples  benchkit.Samples
 	failures []error // of pgkeyless
 }
 
 // newBench builds the plugin and starts the parts. The caller must close it.
 func newBench(ctx context.Context, p plan, binary string, log io.Writer) (*bench, error) {
-	b := &bench{plan: p, binary: binary, keys: lab.NewCredentials(), log: log, samples: samples{}}
+	b := &bench{plan: p, binary: binary, keys: lab.NewCredentials(), log: log, samples: benchkit.Samples{}}
 	if err := b.start(ctx); err != nil {
 		b.close()
 		return nil, err
@@ -128,8 +129,8 @@ func (b *bench) take(ctx context.Context, round int, c cell, name string) {
 }
 
 // numbers condenses the samples and adds what is known of the run.
-func (b *bench) numbers() numbers {
-	n := b.samples.numbers(b.plan)
+func (b *bench) numbers() benchkit.Numbers {
+	n := condense(b.samples, b.plan)
 	n["rounds"] = float64(b.plan.rounds)
 	n["protocol_violations"] = float64(len(b.aws.Violations()))
 	for _, v := range b.aws.Violations() {

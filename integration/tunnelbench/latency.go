@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
 const (
@@ -20,14 +22,14 @@ func (b *bench) selectUnderBulk(s *side) error {
 		return err
 	}
 	defer d.end()
-	if !pause(b.ctx, b.plan.stagger) {
+	if !benchkit.Pause(b.ctx, b.plan.stagger) {
 		return context.Cause(b.ctx)
 	}
 	c, err := s.connect(b.ctx)
 	if err != nil {
 		return err
 	}
-	defer hangUp(c)
+	defer benchkit.HangUp(c)
 	return b.ask(s, c, "select_under_bulk")
 }
 
@@ -38,7 +40,7 @@ func (b *bench) selectBeforeBulk(s *side) error {
 	if err != nil {
 		return err
 	}
-	defer hangUp(c)
+	defer benchkit.HangUp(c)
 	if err := b.ask(s, c, "select_alone"); err != nil {
 		return err
 	}
@@ -57,8 +59,8 @@ func (b *bench) ask(s *side, c *pgconn.PgConn, what string) error {
 		if _, err := c.Exec(b.ctx, "select 1").ReadAll(); err != nil {
 			return err
 		}
-		b.samples.add(s.name, what, milliseconds(time.Since(asked)))
-		if !pause(b.ctx, thinkTime) {
+		b.samples.Add(s.name, what, benchkit.Milliseconds(time.Since(asked)))
+		if !benchkit.Pause(b.ctx, thinkTime) {
 			return context.Cause(b.ctx)
 		}
 	}
@@ -82,14 +84,12 @@ func connectTimes(trip int) func(*bench, *side) error {
 				return err
 			}
 			if i >= warmUps {
-				b.samples.add(s.name, connectKey(trip), milliseconds(took))
+				b.samples.Add(s.name, connectKey(trip), benchkit.Milliseconds(took))
 			}
-			if !pause(b.ctx, thinkTime) {
+			if !benchkit.Pause(b.ctx, thinkTime) {
 				return context.Cause(b.ctx)
 			}
 		}
 		return nil
 	}
 }
-
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }

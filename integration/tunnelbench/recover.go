@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
 // cutTrip is the round trip in milliseconds of the path that is cut: something
@@ -70,13 +71,13 @@ func (b *bench) cut() {
 // recoverDown cuts the websocket in the middle of a download that is to arrive
 // whole. TLS sees to it that a byte lost or changed ends the transfer.
 func (b *bench) recoverDown(s *side) error {
-	rows := b.plan.recover / rowLength
+	rows := b.plan.recover / benchkit.RowLength
 	gap := newStall(b.plan.recover/4, b.cut)
 	c, err := s.connect(b.ctx)
 	if err != nil {
 		return err
 	}
-	defer hangUp(c)
+	defer benchkit.HangUp(c)
 	err = b.patiently(s, "recover", func(ctx context.Context) error {
 		_, err := c.CopyTo(ctx, gap, downloadSQL(rows))
 		return err
@@ -84,8 +85,8 @@ func (b *bench) recoverDown(s *side) error {
 	if err != nil {
 		return err
 	}
-	if gap.n != rows*rowLength {
-		return fmt.Errorf("%d bytes arrived, want %d", gap.n, rows*rowLength)
+	if gap.n != rows*benchkit.RowLength {
+		return fmt.Errorf("%d bytes arrived, want %d", gap.n, rows*benchkit.RowLength)
 	}
 	return b.addStall(s, "recover", gap)
 }
@@ -110,12 +111,12 @@ func (b *bench) recoverUp(s *side) error {
 	if err != nil {
 		return err
 	}
-	defer hangUp(c)
-	if _, err := c.Exec(b.ctx, createSQL).ReadAll(); err != nil {
+	defer benchkit.HangUp(c)
+	if _, err := c.Exec(b.ctx, benchkit.CreateSinkSQL).ReadAll(); err != nil {
 		return err
 	}
 	err = b.patiently(s, "recover_up", func(ctx context.Context) error {
-		_, err := c.CopyFrom(ctx, newSource(size), uploadSQL)
+		_, err := c.CopyFrom(ctx, benchkit.NewSource(size), benchkit.UploadSQL)
 		return err
 	})
 	if err != nil {
@@ -138,7 +139,7 @@ func (b *bench) patiently(s *side, what string, transfer func(context.Context) e
 	if err != nil {
 		whole = 0
 	}
-	b.samples.add(s.name, what+"_whole", whole)
+	b.samples.Add(s.name, what+"_whole", whole)
 	return err
 }
 
@@ -146,7 +147,7 @@ func (b *bench) addStall(s *side, what string, gap *stall) error {
 	<-gap.over
 	seconds, err := gap.result()
 	if err == nil {
-		b.samples.add(s.name, what, seconds)
+		b.samples.Add(s.name, what, seconds)
 	}
 	return err
 }

@@ -6,71 +6,44 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
-func TestPercentile(t *testing.T) {
-	for _, tt := range []struct {
-		values []float64
-		p      float64
-		want   float64
-	}{
-		{nil, 50, math.NaN()},
-		{[]float64{7}, 99, 7},
-		{[]float64{3, 1, 2}, 50, 2},
-		{[]float64{4, 1, 3, 2}, 50, 2.5},
-		{[]float64{0, 10}, 99, 9.9},
-		{[]float64{5, 1}, 0, 1},
-		{[]float64{5, 1}, 100, 5},
-	} {
-		got := percentile(tt.values, tt.p)
-		if math.Abs(got-tt.want) > 1e-9 || math.IsNaN(got) != math.IsNaN(tt.want) {
-			t.Errorf("percentile(%v, %v) = %v, want %v", tt.values, tt.p, got, tt.want)
-		}
-	}
-}
-
-func TestPercentileLeavesItsInputInOrder(t *testing.T) {
-	v := []float64{3, 1, 2}
-	median(v)
-	if v[0] != 3 || v[1] != 1 || v[2] != 2 {
-		t.Errorf("after median: %v", v)
-	}
-}
-
 // measured is a run whose numbers are easy to see.
-func measured() samples {
-	s := samples{}
+func measured() benchkit.Samples {
+	s := benchkit.Samples{}
 	for side, scale := range map[string]float64{ours: 1, plugin: 2} {
 		for _, what := range transfers {
-			s.add(side, what, 30/scale)
+			s.Add(side, what, 30/scale)
 		}
 		for _, what := range []string{"select_alone", "select_under_bulk", "select_before_bulk"} {
-			s.add(side, what, 1*scale)
-			s.add(side, what, 3*scale)
+			s.Add(side, what, 1*scale)
+			s.Add(side, what, 3*scale)
 		}
-		s.add(side, "connect_0", 5)
-		s.add(side, "connect_20", 10+20*scale)
-		s.add(side, "connect_80", 10+80*scale)
+		s.Add(side, "connect_0", 5)
+		s.Add(side, "connect_20", 10+20*scale)
+		s.Add(side, "connect_80", 10+80*scale)
 		for _, what := range []string{"cpu_up", "cpu_down"} {
-			s.add(side, what+"_seconds", 1*scale)
-			s.add(side, what+"_gb", 0.25)
-			s.add(side, what+"_seconds", 2*scale)
-			s.add(side, what+"_gb", 0.75)
+			s.Add(side, what+"_seconds", 1*scale)
+			s.Add(side, what+"_gb", 0.25)
+			s.Add(side, what+"_seconds", 2*scale)
+			s.Add(side, what+"_gb", 0.75)
 		}
-		s.add(side, "rss_1", 20)
-		s.add(side, "rss_11", 20.5)
-		s.add(side, "idle_connections", 11)
+		s.Add(side, "rss_1", 20)
+		s.Add(side, "rss_11", 20.5)
+		s.Add(side, "idle_connections", 11)
 		for _, what := range []string{"recover", "recover_up"} {
-			s.add(side, what, 0.5)
-			s.add(side, what+"_whole", 1)
-			s.add(side, what+"_whole", 0)
+			s.Add(side, what, 0.5)
+			s.Add(side, what+"_whole", 1)
+			s.Add(side, what+"_whole", 0)
 		}
 	}
 	return s
 }
 
 func TestNumbers(t *testing.T) {
-	n := measured().numbers(plan{idle: []int{1, 11}})
+	n := condense(measured(), plan{idle: []int{1, 11}})
 	for key, want := range map[string]float64{
 		"upload_mb_per_s":                30,
 		"plugin_upload_mb_per_s":         15,
@@ -97,7 +70,7 @@ func TestNumbers(t *testing.T) {
 		"recover_up_seconds":             0.5,
 		"plugin_idle_kib_per_connection": 51.2,
 	} {
-		if got := n.get(key); !(math.Abs(got-want) < 1e-9) {
+		if got := n.Get(key); !(math.Abs(got-want) < 1e-9) {
 			t.Errorf("%s = %v, want %v", key, got, want)
 		}
 	}
@@ -107,7 +80,7 @@ func TestWhatWasNotMeasuredIsLeftOut(t *testing.T) {
 	s := measured()
 	delete(s, plugin+" upload")
 	delete(s, plugin+" recover")
-	n := s.numbers(plan{idle: []int{1, 11}})
+	n := condense(s, plan{idle: []int{1, 11}})
 	for _, key := range []string{"upload_ratio", "plugin_upload_mb_per_s", "plugin_recover_seconds"} {
 		if v, ok := n[key]; ok {
 			t.Errorf("%s = %v, want none", key, v)
@@ -119,13 +92,13 @@ func TestWhatWasNotMeasuredIsLeftOut(t *testing.T) {
 	if text := table(n); !strings.Contains(text, "| upload, one connection, MB/s | 30 | – | – | ≥ 15 × |\n") {
 		t.Errorf("table without a number of the plugin's:\n%s", text)
 	}
-	if n := (samples{}).numbers(full); len(n) != 0 {
+	if n := condense(benchkit.Samples{}, full); len(n) != 0 {
 		t.Errorf("numbers of nothing: %v", n)
 	}
 }
 
 func TestTableShowsEveryNumber(t *testing.T) {
-	n := measured().numbers(plan{idle: []int{1, 11}})
+	n := condense(measured(), plan{idle: []int{1, 11}})
 	shown := map[string]bool{
 		// Said in other words, or of no use beside the ratio of the medians.
 		"select_alone_p99_ms": true, "plugin_select_alone_p99_ms": true,
@@ -150,14 +123,6 @@ func TestTableShowsEveryNumber(t *testing.T) {
 	}
 }
 
-func TestDigits(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.126: "0.13", 1000: "1000", 413.4: "413", 31.27: "31.3", 3.8: "3.80", 0.003012: "0.0030"} {
-		if got := digits(v); got != want {
-			t.Errorf("digits(%v) = %q, want %q", v, got, want)
-		}
-	}
-}
-
 func TestStallIsTheLongestSilenceAfterTheCut(t *testing.T) {
 	cuts := 0
 	s := newStall(100, func() { cuts++ })
@@ -172,27 +137,6 @@ func TestStallIsTheLongestSilenceAfterTheCut(t *testing.T) {
 	}
 	if _, err := newStall(100, nil).result(); err == nil {
 		t.Error("no error without a cut")
-	}
-}
-
-func TestSourceIsWholeRows(t *testing.T) {
-	s := newSource(10*rowLength + 7)
-	var all []byte
-	p := make([]byte, 700)
-	for {
-		n, err := s.Read(p)
-		all = append(all, p[:n]...)
-		if err != nil {
-			break
-		}
-	}
-	if got := strings.Count(string(all), "\n"); got != 10 || len(all) != 10*rowLength {
-		t.Errorf("%d bytes in %d rows, want 10 rows of %d", len(all), got, rowLength)
-	}
-	for row := range strings.Lines(string(all)) {
-		if len(row) != rowLength {
-			t.Errorf("a row of %d bytes", len(row))
-		}
 	}
 }
 

@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
 	"github.com/pgkeyless/pgkeyless/integration/pluginrun"
 )
 
@@ -52,20 +49,13 @@ func (b *bench) startOurs(sessions int) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := clientConfig(p.Addresses()[0], "sslmode=disable")
+	config, err := benchkit.ClientConfig(p.Addresses()[0], "sslmode=disable")
 	if err != nil {
 		p.Kill()
 		return nil, err
 	}
-	return &side{name: ours, pid: childOf(b.binary), config: config, end: func(ctx context.Context) error {
-		err := p.Signal(os.Interrupt)
-		if err == nil {
-			_, err = p.Wait(ctx)
-		}
-		if err != nil {
-			p.Kill()
-		}
-		return err
+	return &side{name: ours, pid: benchkit.ChildOf(b.binary), config: config, end: func(ctx context.Context) error {
+		return benchkit.Stop(ctx, p)
 	}}, nil
 }
 
@@ -84,48 +74,21 @@ func (b *bench) startPlugin() (*side, error) {
 		b.aws.TerminateSession(p.SessionID, "")
 		return nil
 	}
-	config, err := clientConfig(p.Address, "sslmode=verify-full sslrootcert="+b.database.CAFile())
+	config, err := benchkit.ClientConfig(p.Address, "sslmode=verify-full sslrootcert="+b.database.CAFile())
 	if err == nil {
-		config.Password, err = b.token()
+		config.Password, err = benchkit.Token(b.ctx, b.binary, b.dir, b.keys.Env(b.aws.URL()))
 	}
 	if err != nil {
 		_ = kill(b.ctx)
 		return nil, err
 	}
-	return &side{name: plugin, pid: childOf(b.plugin), config: config, end: kill}, nil
-}
-
-// token is a password for the plugin's clients, good for 15 minutes.
-func (b *bench) token() (string, error) {
-	cmd := exec.CommandContext(b.ctx, b.binary, "token", lab.Host+"?user="+pgserver.AppUser)
-	cmd.Env = append(b.keys.Env(b.aws.URL()), "PATH="+os.Getenv("PATH"), "HOME="+b.dir)
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
-	}
-	return strings.TrimSuffix(string(out), "\n"), nil
-}
-
-// clientConfig is for a client that means the database's name and dials address.
-func clientConfig(address, tls string) (*pgconn.Config, error) {
-	config, err := pgconn.ParseConfig(fmt.Sprintf("host=%s user=%s dbname=%s connect_timeout=0 %s", lab.Host, pgserver.AppUser, pgserver.Database, tls))
-	if err != nil {
-		return nil, err
-	}
-	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
-	config.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, address)
-	}
-	return config, nil
+	return &side{name: plugin, pid: benchkit.ChildOf(b.plugin), config: config, end: kill}, nil
 }
 
 // connect returns at the first ReadyForQuery.
 func (s *side) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	return pgconn.ConnectConfig(ctx, s.config)
 }
-
-// hangUp closes without a word, which ends whatever runs.
-func hangUp(c *pgconn.PgConn) { _ = c.Conn().Close() }
 
 // stop ends the process and waits for it.
 func (s *side) stop() error {
@@ -136,6 +99,6 @@ func (s *side) stop() error {
 
 // cpu is the CPU time the process has used; false where it is not known.
 func (s *side) cpu() (time.Duration, bool) {
-	t, err := processCPU(s.pid)
+	t, err := benchkit.ProcessCPU(s.pid)
 	return t, err == nil
 }

@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
 // row is a line of the table: a key for either side, and one for the ratio.
@@ -43,23 +44,21 @@ var rows = []row{
 }
 
 // table is the numbers in Markdown.
-func table(n numbers) string {
+func table(n benchkit.Numbers) string {
 	var b strings.Builder
 	b.WriteString("| what | pgkeyless | plugin | ratio | target |\n|---|---:|---:|---:|---:|\n")
 	for _, r := range slices.Concat(rows, memoryRows(n)) {
 		ratio := ""
 		if r.ratio != "" {
-			if ratio = digits(n.get(r.ratio)); ratio != missing {
-				ratio += " ×"
-			}
+			ratio = benchkit.Ratio(n.Get(r.ratio))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, digits(n.get(r.ours)), digits(n.get(r.plugin)), ratio, r.target)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, benchkit.Digits(n.Get(r.ours)), benchkit.Digits(n.Get(r.plugin)), ratio, r.target)
 	}
 	return b.String()
 }
 
 // memoryRows are one for each number of connections that was measured.
-func memoryRows(n numbers) []row {
+func memoryRows(n benchkit.Numbers) []row {
 	var counts []int
 	for key := range n {
 		if text, ok := strings.CutPrefix(key, "rss_mib_"); ok {
@@ -75,22 +74,4 @@ func memoryRows(n numbers) []row {
 		all = append(all, row{fmt.Sprintf("resident memory, %d idle, MiB", count), key, "plugin_" + key, "", ""})
 	}
 	return append(all, row{"… per idle connection, KiB", "idle_kib_per_connection", "plugin_idle_kib_per_connection", "", "≤ 64"})
-}
-
-const missing = "–"
-
-// digits is v with about three significant ones, or all before the point.
-func digits(v float64) string {
-	switch a := math.Abs(v); {
-	case math.IsNaN(v):
-		return missing
-	case a >= 100 || v == math.Trunc(v):
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	case a >= 10:
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	case a < 0.1:
-		return strconv.FormatFloat(v, 'f', 4, 64)
-	default:
-		return strconv.FormatFloat(v, 'f', 2, 64)
-	}
 }

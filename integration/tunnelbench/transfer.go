@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
-const (
-	rowLength = 1024     // of COPY text, with its line feed
-	flowing   = 16 << 10 // bytes after which a download counts as started
-)
+// flowing is the bytes after which a download counts as started.
+const flowing = 16 << 10
 
 // downloadSQL copies n rows out; the server makes them as they go, and faster
 // than any tunnel. In FROM, generate_series would make them all first.
@@ -24,41 +23,7 @@ func downloadSQL(n int) string {
 	return fmt.Sprintf("copy (select repeat(md5(g::text), 31) || repeat('x', 31) from (select generate_series(1, %d) g) s) to stdout", n)
 }
 
-const (
-	endless   = 1 << 30 // rows
-	createSQL = "create temp table sink(line text)"
-	uploadSQL = "copy sink from stdin where false" // read and parsed, not stored
-)
-
-// source is n bytes of COPY text.
-type source struct {
-	row  [rowLength]byte
-	left int
-	at   int
-}
-
-func newSource(n int) *source {
-	s := &source{left: n - n%rowLength}
-	for i := range s.row {
-		s.row[i] = 'a' + byte(i%23)
-	}
-	s.row[rowLength-1] = '\n'
-	return s
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	if s.left == 0 {
-		return 0, io.EOF
-	}
-	n := 0
-	for n < len(p) && s.left > 0 {
-		m := copy(p[n:], s.row[s.at:])
-		s.at = (s.at + m) % rowLength
-		s.left -= m
-		n += m
-	}
-	return n, nil
-}
+const endless = 1 << 30 // rows
 
 // meter counts the bytes written to it and tells when the first of them flow.
 type meter struct {
@@ -98,7 +63,7 @@ func startBulk(ctx context.Context, s *side) (*bulk, error) {
 	case <-b.flows:
 		return b, nil
 	case err := <-b.done:
-		hangUp(c)
+		benchkit.HangUp(c)
 		return nil, fmt.Errorf("the download ended at its start: %w", err)
 	case <-ctx.Done():
 		b.end()
@@ -107,7 +72,7 @@ func startBulk(ctx context.Context, s *side) (*bulk, error) {
 }
 
 func (b *bulk) end() {
-	hangUp(b.conn)
+	benchkit.HangUp(b.conn)
 	<-b.done
 }
 
@@ -121,16 +86,16 @@ func (b *bench) upload(s *side) error {
 	if err != nil {
 		return err
 	}
-	defer hangUp(c)
-	if _, err := c.Exec(b.ctx, createSQL).ReadAll(); err != nil {
+	defer benchkit.HangUp(c)
+	if _, err := c.Exec(b.ctx, benchkit.CreateSinkSQL).ReadAll(); err != nil {
 		return err
 	}
 	cpu, known := s.cpu()
 	begun := time.Now()
-	if _, err := c.CopyFrom(b.ctx, newSource(size), uploadSQL); err != nil {
+	if _, err := c.CopyFrom(b.ctx, benchkit.NewSource(size), benchkit.UploadSQL); err != nil {
 		return err
 	}
-	b.samples.add(s.name, "upload", float64(size)/1e6/time.Since(begun).Seconds())
+	b.samples.Add(s.name, "upload", float64(size)/1e6/time.Since(begun).Seconds())
 	b.addCPU(s, "cpu_up", cpu, known, int64(size))
 	return nil
 }
@@ -156,7 +121,7 @@ func (b *bench) startBulks(s *side, n int, atOnce bool) (all []*bulk, err error)
 			return all, err
 		}
 		all = append(all, d)
-		if !pause(b.ctx, b.plan.stagger) {
+		if !benchkit.Pause(b.ctx, b.plan.stagger) {
 			return all, context.Cause(b.ctx)
 		}
 	}
@@ -187,11 +152,11 @@ func download(connections int, atOnce bool) func(*bench, *side) error {
 		before := sum()
 		cpu, known := s.cpu()
 		begun := time.Now()
-		if !pause(b.ctx, b.plan.window) {
+		if !benchkit.Pause(b.ctx, b.plan.window) {
 			return context.Cause(b.ctx)
 		}
 		carried := sum() - before
-		b.samples.add(s.name, downloadKey(connections, atOnce), float64(carried)/1e6/time.Since(begun).Seconds())
+		b.samples.Add(s.name, downloadKey(connections, atOnce), float64(carried)/1e6/time.Since(begun).Seconds())
 		b.addCPU(s, "cpu_down", cpu, known, carried)
 		for _, d := range all {
 			select {
@@ -216,17 +181,7 @@ func downloadKey(connections int, atOnce bool) string {
 // addCPU notes what the process has used since, and for how many bytes.
 func (b *bench) addCPU(s *side, what string, since time.Duration, known bool, bytes int64) {
 	if now, ok := s.cpu(); known && ok {
-		b.samples.add(s.name, what+"_seconds", (now - since).Seconds())
-		b.samples.add(s.name, what+"_gb", float64(bytes)/1e9)
-	}
-}
-
-// pause waits; false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
+		b.samples.Add(s.name, what+"_seconds", (now - since).Seconds())
+		b.samples.Add(s.name, what+"_gb", float64(bytes)/1e9)
 	}
 }

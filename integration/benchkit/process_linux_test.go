@@ -1,4 +1,4 @@
-package main
+package benchkit
 
 import (
 	"os"
@@ -8,12 +8,12 @@ import (
 )
 
 func TestProcessIsThisOne(t *testing.T) {
-	before, err := processCPU(os.Getpid())
+	before, err := ProcessCPU(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n, begun := 0, time.Now(); time.Since(begun) < 10*time.Minute; n++ { // until a tick of 10 ms was used
-		now, err := processCPU(os.Getpid())
+		now, err := ProcessCPU(os.Getpid())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -21,7 +21,7 @@ func TestProcessIsThisOne(t *testing.T) {
 			break
 		}
 	}
-	if kib, err := processRSS(os.Getpid()); err != nil || kib < 1024 || kib > 16<<20 {
+	if kib, err := ProcessRSS(os.Getpid()); err != nil || kib < 1024 || kib > 16<<20 {
 		t.Errorf("resident memory %d KiB, %v", kib, err)
 	}
 }
@@ -39,10 +39,10 @@ func TestChildIsFoundByItsBinary(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	if got := childOf(binary); got != cmd.Process.Pid {
-		t.Errorf("childOf(%s) = %d, want %d", binary, got, cmd.Process.Pid)
+	if got := ChildOf(binary); got != cmd.Process.Pid {
+		t.Errorf("ChildOf(%s) = %d, want %d", binary, got, cmd.Process.Pid)
 	}
-	if got := childOf("/nonexistent"); got != 0 {
-		t.Errorf("childOf(nothing) = %d", got)
+	if got := ChildOf("/nonexistent"); got != 0 {
+		t.Errorf("ChildOf(nothing) = %d", got)
 	}
 }

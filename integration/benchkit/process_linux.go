@@ -1,4 +1,4 @@
-package main
+package benchkit
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 // userHZ is the unit of times in /proc, the same on all of Go's Linux ports.
 const userHZ = 100
 
-// childOf finds the child process that runs binary, or 0.
-func childOf(binary string) int {
+// ChildOf finds the child process that runs binary, or 0.
+func ChildOf(binary string) int {
 	if resolved, err := filepath.EvalSymlinks(binary); err == nil {
 		binary = resolved
 	}
@@ -32,8 +32,8 @@ func childOf(binary string) int {
 	return 0
 }
 
-// processCPU is the CPU time of a process, user and system.
-func processCPU(pid int) (time.Duration, error) {
+// ProcessCPU is the CPU time of a process, user and system.
+func ProcessCPU(pid int) (time.Duration, error) {
 	fields, err := statFields(pid)
 	if err != nil {
 		return 0, err
@@ -61,8 +61,8 @@ func statFields(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// processRSS is the resident memory of a process in KiB.
-func processRSS(pid int) (int, error) {
+// ProcessRSS is the resident memory of a process in KiB.
+func ProcessRSS(pid int) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
