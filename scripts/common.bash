@@ -27,6 +27,28 @@ nothing_more() {
 	(($# == 0)) || die "unexpected argument $1" "scripts/${0##*/} --help says what it takes"
 }
 
+# benchmark DEPENDENCIES PROGRAM ARGUMENT...: installs, builds and runs. It does not return.
+benchmark() {
+	local here=$PWD deps=$1 program=$2 args=()
+	shift 2
+	while (($#)); do
+		case $1 in
+		--json)
+			(($# > 1)) || die "--json needs a file"
+			[[ $2 == /* ]] && args+=(--json "$2") || args+=(--json "$here/$2")
+			shift
+			;;
+		*) args+=("$1") ;;
+		esac
+		shift
+	done
+	need_go
+	"$root/scripts/install-deps" "$deps"
+	cd "$root"
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pgkeyless "./integration/$program"
+	exec "bin/$program" --pgkeyless bin/pgkeyless ${args[@]+"${args[@]}"}
+}
+
 for argument; do
 	case $argument in -h | --help)
 		sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"

@@ -165,6 +165,9 @@ func (p *Proxy) listeners(which func(string) bool) []string {
 	return found
 }
 
+// PID is the process's id.
+func (p *Proxy) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends sig to the process.
 func (p *Proxy) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 

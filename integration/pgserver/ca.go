@@ -46,16 +46,16 @@ func NewCA(name string) (*CA, error) {
 // PEM is the root certificate.
 func (ca *CA) PEM() []byte { return certPEM(ca.root) }
 
-// issue makes a server certificate for host, as RDS would: chain is the
-// certificate and its issuer, both are PEM.
-func (ca *CA) issue(host string) (chain, key []byte, err error) {
+// Issue makes a server certificate for host, as RDS would, and for the names in
+// also: chain is the certificate and its issuer, both are PEM.
+func (ca *CA) Issue(host string, also ...string) (chain, key []byte, err error) {
 	private, err := newKey()
 	if err != nil {
 		return nil, nil, err
 	}
 	cert, err := sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: host},
-		DNSNames:    []string{host},
+		DNSNames:    append([]string{host}, also...),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, ca.issuer, private, ca.issuerKey)

@@ -91,8 +91,8 @@ func (c *cluster) prepare(cmd *exec.Cmd) {
 }
 
 // configure writes certificates, postgresql.conf and pg_hba.conf.
-func (c *cluster) configure(ca *CA, certHost string, bindPort int, extraConf string) error {
-	chain, key, err := ca.issue(certHost)
+func (c *cluster) configure(ca *CA, certHosts []string, bindPort int, extraConf string) error {
+	chain, key, err := ca.Issue(certHosts[0], certHosts[1:]...)
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,9 @@ type Config struct {
 	Region string         // the region tokens must be signed for
 	Keys   map[string]Key // by access key id; no keys: every token is refused
 
-	CA       *CA    // signs the certificate; nil means a new one
-	CertHost string // the name in the certificate; empty means Host
+	CA       *CA      // signs the certificate; nil means a new one
+	CertHost string   // the name in the certificate; empty means Host
+	CertAlso []string // further names in it
 
 	BinDir    string           // where postgres and initdb are; empty means the newest found
 	ExtraConf string           // lines for the end of postgresql.conf
@@ -54,6 +55,7 @@ func (Key) GoString() string { return "[redacted]" }
 // Server is a running PostgreSQL. Its methods are safe for concurrent use.
 type Server struct {
 	dir     string // holds everything; removed by Close
+	binDir  string
 	port    int
 	version string
 	ca      *CA
@@ -111,8 +113,8 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	s.dir = c.dir
-	if err := c.configure(s.ca, cfg.CertHost, s.bind.port, cfg.ExtraConf); err != nil {
+	s.dir, s.binDir = c.dir, binDir.dir
+	if err := c.configure(s.ca, append([]string{cfg.CertHost}, cfg.CertAlso...), s.bind.port, cfg.ExtraConf); err != nil {
 		return err
 	}
 	if s.master, s.port, err = c.run(ctx); err != nil {
@@ -135,6 +137,10 @@ func (s *Server) LogFile() string { return filepath.Join(s.dir, logFile) }
 
 // ServerVersion is what the server says it is, as "15.18 (Debian 15.18-0+deb12u1)".
 func (s *Server) ServerVersion() string { return s.version }
+
+// BinDir is where the server's programs are, psql and pgbench among them on most
+// systems.
+func (s *Server) BinDir() string { return s.binDir }
 
 // Logins tells every login by token so far, oldest first. A login is noted
 // before its client hears of it. Users outside rds_iam don't appear.

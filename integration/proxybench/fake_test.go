@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
+	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+)
+
+// A real driver that verifies the certificate gets its answer, again and again.
+func TestFakeIsADatabase(t *testing.T) {
+	ca, err := pgserver.NewCA("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := startFake(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, ca.PEM(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	config, err := benchkit.ClientConfig(f.address(), "sslmode=verify-full sslrootcert="+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Password = "any"
+	var counts []int
+	if err := benchkit.Idle(t.Context(), config, []int{1, 20}, 0, func(n int) { counts = append(counts, n) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(counts) != 2 || counts[1] != 20 {
+		t.Errorf("measured at %v", counts)
+	}
+}
