@@ -1,0 +1,274 @@
+package discover
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+)
+
+// entry is a Database by its default endpoint, and what leads to its others.
+type entry struct {
+	Database
+	reader  string   // the host of a cluster's readers
+	members []string // the identifiers of a cluster's instances
+	meant   string   // the endpoint by whose name it was found
+}
+
+// proxyPort is where a proxy for PostgreSQL listens; RDS does not tell.
+const proxyPort = 5432
+
+// The functions below return none when nothing has the name.
+
+func (f *Finder) instances(ctx context.Context, name string) ([]entry, error) {
+	out, err := f.cfg.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &name})
+	if err != nil {
+		return nil, f.unlessNotFound(name, "rds:DescribeDBInstances", err)
+	}
+	return convert(out.DBInstances, f.instanceEntry), nil
+}
+
+func (f *Finder) clusters(ctx context.Context, name string) ([]entry, error) {
+	return f.clustersIn(ctx, f.cfg.RDS, name)
+}
+
+func (f *Finder) clustersIn(ctx context.Context, api RDS, name string) ([]entry, error) {
+	out, err := api.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &name})
+	if err != nil {
+		return nil, f.unlessNotFound(name, "rds:DescribeDBClusters", err)
+	}
+	return convert(out.DBClusters, f.clusterEntry), nil
+}
+
+func (f *Finder) proxies(ctx context.Context, name string) ([]entry, error) {
+	out, err := f.cfg.RDS.DescribeDBProxies(ctx, &rds.DescribeDBProxiesInput{DBProxyName: &name})
+	if err != nil {
+		return nil, f.unlessNotFound(name, "rds:DescribeDBProxies", err)
+	}
+	return convert(out.DBProxies, f.proxyEntry), nil
+}
+
+// proxyByID looks through all proxies: only the ARN has the id.
+func (f *Finder) proxyByID(ctx context.Context, id string) ([]entry, error) {
+	all, err := f.allProxies(ctx)
+	return slices.DeleteFunc(all, func(e entry) bool { return e.ResourceID != id }), err
+}
+
+// customEndpoints finds a cluster by one of its custom endpoints.
+func (f *Finder) customEndpoints(ctx context.Context, name string) ([]entry, error) {
+	out, err := f.cfg.RDS.DescribeDBClusterEndpoints(ctx, &rds.DescribeDBClusterEndpointsInput{DBClusterEndpointIdentifier: &name})
+	if err != nil {
+		return nil, f.unlessNotFound(name, "rds:DescribeDBClusterEndpoints", err)
+	}
+	var found []entry
+	for _, e := range out.DBClusterEndpoints {
+		of, err := f.clusters(ctx, aws.ToString(e.DBClusterIdentifier))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, meaning(of, name)...)
+	}
+	return found, nil
+}
+
+// proxyEndpoints finds a proxy by one of its own endpoints.
+func (f *Finder) proxyEndpoints(ctx context.Context, name string) ([]entry, error) {
+	return f.proxiesOf(ctx, name, &rds.DescribeDBProxyEndpointsInput{DBProxyEndpointName: &name}, func(types.DBProxyEndpoint) bool { return true })
+}
+
+// proxyEndpointByID looks through all endpoints: only the ARN has the id.
+func (f *Finder) proxyEndpointByID(ctx context.Context, id string) ([]entry, error) {
+	return f.proxiesOf(ctx, id, &rds.DescribeDBProxyEndpointsInput{}, func(e types.DBProxyEndpoint) bool {
+		return strings.HasSuffix(aws.ToString(e.DBProxyEndpointArn), ":"+id)
+	})
+}
+
+func (f *Finder) proxiesOf(ctx context.Context, name string, in *rds.DescribeDBProxyEndpointsInput, wanted func(types.DBProxyEndpoint) bool) ([]entry, error) {
+	var found []entry
+	for pages := rds.NewDescribeDBProxyEndpointsPaginator(f.cfg.RDS, in); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, f.unlessNotFound(name, "rds:DescribeDBProxyEndpoints", err)
+		}
+		for _, e := range out.DBProxyEndpoints {
+			if !wanted(e) {
+				continue
+			}
+			of, err := f.proxies(ctx, aws.ToString(e.DBProxyName))
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, meaning(of, aws.ToString(e.DBProxyEndpointName))...)
+		}
+	}
+	return found, nil
+}
+
+// globals finds a global cluster. Its writer may be in another region, where it
+// is asked for what only that knows.
+func (f *Finder) globals(ctx context.Context, name string) ([]entry, error) {
+	out, err := f.cfg.RDS.DescribeGlobalClusters(ctx, &rds.DescribeGlobalClustersInput{GlobalClusterIdentifier: &name})
+	if err != nil {
+		return nil, f.unlessNotFound(name, "rds:DescribeGlobalClusters", err)
+	}
+	found := convert(out.GlobalClusters, f.globalEntry)
+	for i := range found {
+		found[i] = f.withWriter(ctx, found[i])
+	}
+	return found, nil
+}
+
+// withWriter completes a global cluster by what its writer's region knows. Not
+// to be told leaves it as it is.
+func (f *Finder) withWriter(ctx context.Context, global entry) entry {
+	api := f.cfg.RDS
+	if global.Region != f.cfg.Region {
+		if f.cfg.RDSIn == nil {
+			return global
+		}
+		api = f.cfg.RDSIn(global.Region)
+	}
+	writers, err := f.clustersIn(ctx, api, global.Cluster)
+	if err != nil || len(writers) != 1 {
+		return global
+	}
+	w := writers[0]
+	global.ResourceID, global.IAM, global.MasterUser, global.Port = w.ResourceID, w.IAM, w.MasterUser, w.Port
+	if global.Host == "" {
+		global.Host = w.Host
+	}
+	return global
+}
+
+// unlessNotFound is nil when err says that nothing has the name.
+func (f *Finder) unlessNotFound(name, action string, err error) error {
+	if isNotFound(err) {
+		return nil
+	}
+	return f.worded("looking for database "+clean(name), action, err)
+}
+
+func convert[T any](list []T, one func(T) entry) []entry {
+	var all []entry
+	for _, x := range list {
+		all = append(all, one(x))
+	}
+	return all
+}
+
+// meaning notes which endpoint was asked for.
+func meaning(found []entry, endpoint string) []entry {
+	for i := range found {
+		found[i].meant = endpoint
+	}
+	return found
+}
+
+func (f *Finder) instanceEntry(i types.DBInstance) entry {
+	d := Database{
+		Identifier:    aws.ToString(i.DBInstanceIdentifier),
+		Kind:          Instance,
+		ARN:           aws.ToString(i.DBInstanceArn),
+		ResourceID:    aws.ToString(i.DbiResourceId),
+		Engine:        aws.ToString(i.Engine),
+		EngineVersion: aws.ToString(i.EngineVersion),
+		Status:        aws.ToString(i.DBInstanceStatus),
+		IAM:           aws.ToBool(i.IAMDatabaseAuthenticationEnabled),
+		Cluster:       aws.ToString(i.DBClusterIdentifier),
+		MasterUser:    aws.ToString(i.MasterUsername),
+	}
+	if e := i.Endpoint; e != nil { // none while it is being created
+		d.Host, d.Port = strings.ToLower(aws.ToString(e.Address)), int(aws.ToInt32(e.Port))
+	}
+	if d.Cluster != "" {
+		d.ResourceID = "" // the cluster's counts
+	}
+	return entry{Database: f.placed(d)}
+}
+
+func (f *Finder) clusterEntry(c types.DBCluster) entry {
+	e := entry{
+		Database: f.placed(Database{
+			Identifier:    aws.ToString(c.DBClusterIdentifier),
+			Kind:          Cluster,
+			ARN:           aws.ToString(c.DBClusterArn),
+			ResourceID:    aws.ToString(c.DbClusterResourceId),
+			Engine:        aws.ToString(c.Engine),
+			EngineVersion: aws.ToString(c.EngineVersion),
+			EngineMode:    aws.ToString(c.EngineMode),
+			Status:        aws.ToString(c.Status),
+			Endpoint:      writer,
+			Host:          strings.ToLower(aws.ToString(c.Endpoint)),
+			Port:          int(aws.ToInt32(c.Port)),
+			IAM:           aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
+			MasterUser:    aws.ToString(c.MasterUsername),
+		}),
+		reader: strings.ToLower(aws.ToString(c.ReaderEndpoint)),
+	}
+	for _, m := range c.DBClusterMembers {
+		e.members = append(e.members, aws.ToString(m.DBInstanceIdentifier))
+	}
+	return e
+}
+
+func (f *Finder) proxyEntry(p types.DBProxy) entry {
+	d := Database{
+		Identifier: aws.ToString(p.DBProxyName),
+		Kind:       Proxy,
+		ARN:        aws.ToString(p.DBProxyArn),
+		Engine:     aws.ToString(p.EngineFamily),
+		Status:     string(p.Status),
+		Host:       strings.ToLower(aws.ToString(p.Endpoint)),
+		Port:       proxyPort,
+		IAM:        aws.ToString(p.DefaultAuthScheme) == string(types.DefaultAuthSchemeIamAuth),
+	}
+	for _, a := range p.Auth {
+		d.IAM = d.IAM || a.IAMAuth == types.IAMAuthModeRequired || a.IAMAuth == types.IAMAuthModeEnabled
+	}
+	_, d.ResourceID, _ = cutLast(d.ARN, ":")
+	return entry{Database: f.placed(d)}
+}
+
+func (f *Finder) globalEntry(g types.GlobalCluster) entry {
+	d := Database{
+		Identifier:    aws.ToString(g.GlobalClusterIdentifier),
+		Kind:          Global,
+		ARN:           aws.ToString(g.GlobalClusterArn),
+		Engine:        aws.ToString(g.Engine),
+		EngineVersion: aws.ToString(g.EngineVersion),
+		Status:        aws.ToString(g.Status),
+		Host:          strings.ToLower(aws.ToString(g.Endpoint)),
+		Port:          proxyPort,
+	}
+	d = f.placed(d)
+	for _, m := range g.GlobalClusterMembers {
+		if w, err := arn.Parse(aws.ToString(m.DBClusterArn)); err == nil && aws.ToBool(m.IsWriter) {
+			d.Region, d.Account = w.Region, w.AccountID
+			_, d.Cluster, _ = strings.Cut(w.Resource, ":")
+		}
+	}
+	return entry{Database: d}
+}
+
+// placed sets region and account: those of the ARN, or where was looked.
+func (f *Finder) placed(d Database) Database {
+	d.Region = f.cfg.Region
+	if a, err := arn.Parse(d.ARN); err == nil {
+		d.Account = a.AccountID
+		if a.Region != "" {
+			d.Region = a.Region
+		}
+	}
+	return d
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}

@@ -1,0 +1,194 @@
+package discover
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Kind is what a database is to RDS. The zero value is no kind.
+type Kind int
+
+const (
+	Instance Kind = iota + 1 // a DB instance, in a cluster or not
+	Cluster                  // an Aurora or Multi-AZ DB cluster, by any of its endpoints
+	Proxy                    // an RDS Proxy, by any of its endpoints
+	Global                   // an Aurora global database, by its writer
+)
+
+var kindNames = [...]string{"", "instance", "cluster", "proxy", "global cluster"}
+
+// String is the kind's name for people and in JSON: "instance", "global cluster".
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return "kind " + strconv.Itoa(int(k))
+	}
+	return kindNames[k]
+}
+
+// MarshalText is String.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Database is what RDS knows of one. The zero value of a field says that RDS
+// did not tell, or that there is no such thing for its Kind.
+type Database struct {
+	Identifier string // of the instance, cluster, proxy or global cluster
+	Kind       Kind
+	ARN        string
+	// ResourceID is what an IAM policy for rds-db:connect names: db-…, cluster-…
+	// or prx-…. A member of a cluster has the cluster's. Empty when it could not
+	// be had.
+	ResourceID string
+	Account    string // that owns it
+	Region     string // in which tokens for it are signed
+	Engine     string // "postgres", "aurora-postgresql"; "POSTGRESQL" for a proxy
+	// EngineVersion is like "16.4"; a proxy has none.
+	EngineVersion string
+	// EngineMode is "serverless" for Aurora Serverless v1, which is no serverless
+	// of today.
+	EngineMode string
+	Status     string // "available", "stopped", …
+	// Endpoint says which of several Host is: "writer", "reader", or the
+	// identifier of a custom endpoint, a proxy's endpoint or a member. Empty when
+	// there is only one.
+	Endpoint string
+	Host     string // lower case
+	Port     int
+	IAM      bool   // whether IAM authentication is on
+	Cluster  string // the identifier of the cluster that an instance is in
+	// MasterUser is the user that must not be granted rds_iam.
+	MasterUser string
+}
+
+// Address is "host:port".
+func (d Database) Address() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
+
+// Postgres says whether clients of PostgreSQL can talk to it.
+func (d Database) Postgres() bool {
+	switch strings.ToLower(d.Engine) {
+	case "postgres", "aurora-postgresql", "postgresql":
+		return true
+	}
+	return false
+}
+
+// unusable are the states in which a database takes no connections, with what
+// to do about each.
+//
+// Source: Amazon RDS user guide, accessing-monitoring.html ("Viewing DB instance
+// status") and its page for clusters.
+var unusable = map[string]string{
+	"stopped":                             "",
+	"stopping":                            "wait until it has stopped, then start it",
+	"starting":                            "wait a few minutes, then connect again",
+	"creating":                            "wait until it is available, then connect again",
+	"deleting":                            "it will be gone: name another database",
+	"failed":                              "restore it from a snapshot or a point in time",
+	"incompatible-network":                "its VPC or subnets are gone: see the events in the RDS console",
+	"incompatible-restore":                "restore it to another point in time",
+	"inaccessible-encryption-credentials": "its KMS key cannot be used: enable the key, then restore it from a backup",
+	"inaccessible-encryption-credentials-recoverable": "its KMS key cannot be used: enable the key, then start the database",
+	"insufficient-resource-limits":                    "see the events in the RDS console",
+}
+
+// Trouble says why logins cannot succeed as the database is now, or nil: IAM
+// authentication is off, or it is stopped. Both can be mended while pgkeyless
+// runs.
+func (d Database) Trouble() error {
+	if mend, down := unusable[d.Status]; down {
+		if d.Status == "stopped" {
+			mend = "start it: `" + d.command("start-db", "") + "`"
+		}
+		return &Error{
+			msg:    fmt.Sprintf("%s %q is %s", d.Kind, d.Identifier, d.Status),
+			state:  stateNotReady,
+			detail: d.String(),
+			hint:   mend,
+		}
+	}
+	if asked := d.Kind != Global || d.ResourceID != ""; asked && !d.IAM {
+		return &Error{
+			msg:    fmt.Sprintf("IAM authentication is off for the %s %q", d.Kind, d.Identifier),
+			state:  stateInvalidLogin,
+			detail: d.String(),
+			hint:   d.switchOn(),
+		}
+	}
+	return nil
+}
+
+// switchOn is how IAM authentication is switched on.
+func (d Database) switchOn() string {
+	if d.Kind == Proxy {
+		return fmt.Sprintf("set IAM authentication of the proxy to Required or Enabled: `aws rds modify-db-proxy --db-proxy-name %s --region %s --auth …`, "+
+			"with IAMAuth=REQUIRED for each secret", d.Identifier, d.Region)
+	}
+	return "switch it on: `" + d.command("modify-db", " --enable-iam-database-authentication --apply-immediately") + "`"
+}
+
+// command is an `aws rds` command for the instance, or for its cluster where
+// that decides.
+func (d Database) command(verb, options string) string {
+	kind, identifier := "instance", d.Identifier
+	switch {
+	case d.Kind == Cluster:
+		kind = "cluster"
+	case d.Cluster != "":
+		kind, identifier = "cluster", d.Cluster
+	}
+	return fmt.Sprintf("aws rds %s-%s --db-%s-identifier %s --region %s%s", verb, kind, kind, identifier, d.Region, options)
+}
+
+// unsupported says why pgkeyless cannot do anything with the database, ever, or
+// nil.
+func (d Database) unsupported() error {
+	switch {
+	case !d.Postgres():
+		return &Error{
+			kind:   ErrUnsupported,
+			msg:    fmt.Sprintf("%s %q runs %s, not PostgreSQL", d.Kind, d.Identifier, engineName(d.Engine)),
+			state:  stateUnsupported,
+			detail: d.String(),
+			hint:   "pgkeyless speaks the PostgreSQL protocol only; `pgkeyless list` shows the databases it can reach",
+		}
+	case d.EngineMode == "serverless":
+		return &Error{
+			kind:   ErrUnsupported,
+			msg:    fmt.Sprintf("cluster %q is Aurora Serverless v1, which has no IAM authentication", d.Identifier),
+			state:  stateUnsupported,
+			detail: d.String(),
+			hint:   "move it to Serverless v2 or to provisioned instances (`aws rds modify-db-cluster --engine-mode provisioned`)",
+		}
+	}
+	return nil
+}
+
+// String tells people which database it is.
+func (d Database) String() string {
+	s := fmt.Sprintf("%s %s in %s", d.Kind, d.Identifier, d.Region)
+	if d.Account != "" {
+		s += ", account " + d.Account
+	}
+	if d.Host != "" {
+		s += ", endpoint " + d.Address()
+	}
+	return s
+}
+
+// engineName is an engine's name as people write it.
+func engineName(engine string) string {
+	name, _, _ := strings.Cut(strings.ToLower(engine), "-")
+	for prefix, words := range map[string]string{
+		"mysql": "MySQL", "mariadb": "MariaDB", "oracle": "Oracle", "sqlserver": "SQL Server", "db2": "Db2",
+		"docdb": "DocumentDB", "neptune": "Neptune", "aurora": "Aurora MySQL",
+	} {
+		if name == prefix {
+			return words
+		}
+	}
+	if engine == "" {
+		return "an unknown engine"
+	}
+	return engine
+}

@@ -1,0 +1,22 @@
+// Package discover asks AWS which database and which jump hosts a name stands
+// for.
+//
+//	identifier, ARN ──► Finder.Database ─┐
+//	endpoint's name ──► Finder.ByEndpoint ┴─► Database: endpoint, resource id, engine, IAM on?
+//	tag:…, asg:…, ecs:… ──► Finder.JumpHosts ──► JumpHost: SSM target, online?
+//	              Finder.Databases, Finder.AllJumpHosts: all there are in the region
+//	host name ──► CNAMEs ──► the endpoint that it is another name of
+//
+// A Finder is for one region and one set of credentials. It keeps nothing:
+// every call asks anew, and who asks often keeps the answer. Its errors are
+// *Error, which says whether asking again can help, and what to do.
+//
+// # Which database a bare identifier means
+//
+// Instances, clusters and proxies have name spaces of their own, so an
+// identifier may stand for one of each. All three are asked at once; custom
+// endpoints, proxy endpoints and global clusters only when none of them has the
+// name. Databases of other engines do not count. A cluster goes before its own
+// member of the same name; any other doubt is an error that lists the ARNs, one
+// of which settles it.
+package discover

@@ -1,0 +1,221 @@
+package discover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+)
+
+// The endpoints that every cluster has, as the option endpoint names them.
+const (
+	writer = "writer"
+	reader = "reader"
+)
+
+// pick sets the endpoint that is asked for.
+func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, error) {
+	if endpoint == "" || endpoint == writer {
+		endpoint = e.meant
+	}
+	var err error
+	d := e.Database
+	byDefault := endpoint == "" || endpoint == d.Identifier
+	switch {
+	case d.Kind == Instance && byDefault:
+		d = f.withCluster(ctx, d)
+	case d.Kind == Instance || d.Kind == Global && !byDefault:
+		err = d.oneEndpoint(endpoint)
+	case byDefault:
+	case d.Kind == Cluster && endpoint == reader:
+		d.Endpoint, d.Host = reader, e.reader
+	case d.Kind == Cluster:
+		d, err = f.clusterEndpoint(ctx, e, endpoint)
+	case d.Kind == Proxy:
+		d, err = f.proxyEndpoint(ctx, d, endpoint)
+	}
+	if err != nil {
+		return Database{}, err
+	}
+	if d.Host == "" {
+		if err := d.Trouble(); err != nil { // it is being made, say
+			return Database{}, err
+		}
+		return Database{}, &Error{
+			msg: fmt.Sprintf("%s %q has no endpoint %s", d.Kind, d.Identifier, endpoint), state: stateNotReady,
+			detail: d.String(), hint: "see its state in the RDS console, then connect again",
+		}
+	}
+	return d, nil
+}
+
+// withCluster gives a member of a cluster what the cluster decides, if that may
+// be asked.
+func (f *Finder) withCluster(ctx context.Context, d Database) Database {
+	if d.Cluster == "" {
+		return d
+	}
+	if of, err := f.clusters(ctx, d.Cluster); err == nil && len(of) == 1 {
+		d.ResourceID, d.IAM, d.MasterUser = of[0].ResourceID, of[0].IAM, of[0].MasterUser
+	}
+	return d
+}
+
+// clusterEndpoint finds a member or custom endpoint of a cluster.
+func (f *Finder) clusterEndpoint(ctx context.Context, e entry, endpoint string) (Database, error) {
+	d := e.Database
+	d.Endpoint = endpoint
+	if slices.Contains(e.members, endpoint) {
+		members, err := f.instances(ctx, endpoint)
+		if err != nil {
+			return Database{}, err
+		}
+		if len(members) == 1 {
+			d.Host, d.Port, d.Status = members[0].Host, members[0].Port, members[0].Status
+			return d, nil
+		}
+	}
+	customs, err := f.customsOf(ctx, d.Identifier)
+	if err != nil {
+		return Database{}, err
+	}
+	names := slices.Concat([]string{writer, reader}, e.members)
+	for _, c := range customs {
+		if aws.ToString(c.DBClusterEndpointIdentifier) == endpoint {
+			d.Host = strings.ToLower(aws.ToString(c.Endpoint))
+			return d, nil
+		}
+		names = append(names, aws.ToString(c.DBClusterEndpointIdentifier))
+	}
+	return Database{}, d.noEndpoint(endpoint, names)
+}
+
+// customsOf lists the custom endpoints of a cluster.
+func (f *Finder) customsOf(ctx context.Context, cluster string) ([]types.DBClusterEndpoint, error) {
+	var customs []types.DBClusterEndpoint
+	for pages := rds.NewDescribeDBClusterEndpointsPaginator(f.cfg.RDS, &rds.DescribeDBClusterEndpointsInput{DBClusterIdentifier: &cluster}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, f.worded("looking for the endpoints of cluster "+cluster, "rds:DescribeDBClusterEndpoints", err)
+		}
+		for _, c := range out.DBClusterEndpoints {
+			if aws.ToString(c.EndpointType) == "CUSTOM" {
+				customs = append(customs, c)
+			}
+		}
+	}
+	return customs, nil
+}
+
+// proxyEndpoint finds one of a proxy's own endpoints; reader is the first that
+// is for reading only.
+func (f *Finder) proxyEndpoint(ctx context.Context, d Database, endpoint string) (Database, error) {
+	all, err := f.endpointsOf(ctx, d.Identifier)
+	if err != nil {
+		return Database{}, err
+	}
+	names := []string{writer}
+	for _, p := range all {
+		name := aws.ToString(p.DBProxyEndpointName)
+		if name == endpoint || endpoint == reader && p.TargetRole == types.DBProxyEndpointTargetRoleReadOnly {
+			d.Endpoint, d.Host = endpoint, strings.ToLower(aws.ToString(p.Endpoint))
+			return d, nil
+		}
+		names = append(names, name)
+	}
+	return Database{}, d.noEndpoint(endpoint, names)
+}
+
+// endpointsOf lists the endpoints of a proxy that are not its default one.
+func (f *Finder) endpointsOf(ctx context.Context, proxy string) ([]types.DBProxyEndpoint, error) {
+	var all []types.DBProxyEndpoint
+	for pages := rds.NewDescribeDBProxyEndpointsPaginator(f.cfg.RDS, &rds.DescribeDBProxyEndpointsInput{DBProxyName: &proxy}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, f.worded("looking for the endpoints of proxy "+proxy, "rds:DescribeDBProxyEndpoints", err)
+		}
+		for _, p := range out.DBProxyEndpoints {
+			if !aws.ToBool(p.IsDefault) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all, nil
+}
+
+// noEndpoint says that the endpoint does not exist, and which do.
+func (d Database) noEndpoint(endpoint string, names []string) error {
+	return &Error{
+		kind: ErrNotFound, state: stateUnreachable,
+		msg:    fmt.Sprintf("%s %q has no endpoint %q", d.Kind, d.Identifier, endpoint),
+		detail: d.String(),
+		hint:   "its endpoints are " + strings.Join(names, ", "),
+	}
+}
+
+// oneEndpoint says that there is nothing to choose from.
+func (d Database) oneEndpoint(endpoint string) error {
+	e := &Error{
+		kind: ErrNotFound, state: stateUnreachable,
+		msg:    fmt.Sprintf("%s %q has one endpoint, and %q is none of it", d.Kind, d.Identifier, endpoint),
+		detail: d.String(),
+		hint:   "leave out the option endpoint",
+	}
+	if d.Cluster != "" {
+		e.hint = fmt.Sprintf("name the cluster %s, which has a writer and a reader endpoint", d.Cluster)
+	}
+	return e
+}
+
+// ByEndpoint returns the database whose endpoint is host, a name that AWS gave
+// it. Errors are *Error; ErrNotFound when no database has this endpoint.
+func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	labels := strings.Split(host, ".")
+	if len(labels) < 4 {
+		return Database{}, f.noSuchHost(host)
+	}
+	name, group := labels[0], labels[1]
+	find, endpoint := f.instances, ""
+	switch {
+	case strings.HasPrefix(group, "cluster-custom-"):
+		find = f.customEndpoints
+	case strings.HasPrefix(group, "cluster-ro-"):
+		find, endpoint = f.clusters, reader
+	case strings.HasPrefix(group, "cluster-"):
+		find = f.clusters
+	case strings.HasPrefix(group, "proxy-"):
+		find = f.proxies
+	case group == "endpoint" && strings.HasPrefix(labels[2], "proxy-"):
+		find = f.proxyEndpoints
+	case strings.HasPrefix(group, "global-"):
+		find = f.globals
+	}
+	found, err := find(ctx, name)
+	if err != nil {
+		return Database{}, err
+	}
+	for _, e := range found {
+		d, err := f.pick(ctx, e, endpoint)
+		if err != nil {
+			return Database{}, err
+		}
+		if d.Host == host {
+			return d, nil
+		}
+	}
+	return Database{}, f.noSuchHost(host)
+}
+
+func (f *Finder) noSuchHost(host string) error {
+	return &Error{
+		kind: ErrNotFound, state: stateUnreachable,
+		msg:    fmt.Sprintf("no database in %s has the endpoint %s", f.where(), host),
+		detail: "asked RDS in " + f.where(),
+		hint:   "check the name, and that --profile chooses credentials of the account that owns the database",
+	}
+}

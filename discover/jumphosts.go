@@ -1,0 +1,192 @@
+package discover
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	autoscalingtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// Bounds of DescribeInstanceInformation.
+const (
+	maxResults = 50
+	maxValues  = 50 // ids in one filter
+)
+
+// Several says whether via may stand for more than one jump host, so that AWS
+// must be asked: tag:KEY=VALUE, asg:NAME or ecs:CLUSTER/SERVICE.
+func Several(via string) bool {
+	return strings.HasPrefix(via, "tag:") || strings.HasPrefix(via, "asg:") ||
+		strings.HasPrefix(via, "ecs:") && strings.Contains(via, "/")
+}
+
+// JumpHosts returns the jump hosts that via stands for, those online first:
+// tag:KEY=VALUE (managed nodes with that tag), asg:NAME (instances in service
+// of an Auto Scaling group), ecs:CLUSTER/SERVICE (containers of the service's
+// tasks), i-…, mi-… or ecs:CLUSTER_TASK_RUNTIMEID (that one alone).
+//
+// Errors are *Error; none at all is ErrNotFound. That may pass, so it is not
+// Final.
+func (f *Finder) JumpHosts(ctx context.Context, via string) ([]JumpHost, error) {
+	hosts, err := f.jumpHosts(ctx, via)
+	if err != nil {
+		return nil, err
+	}
+	if len(hosts) == 0 {
+		return nil, f.noJumpHost(via)
+	}
+	slices.SortStableFunc(hosts, func(a, b JumpHost) int {
+		if a.Online != b.Online {
+			if a.Online {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Target, b.Target)
+	})
+	return hosts, nil
+}
+
+func (f *Finder) jumpHosts(ctx context.Context, via string) ([]JumpHost, error) {
+	kind, name, _ := strings.Cut(via, ":")
+	switch kind {
+	case "tag":
+		key, value, _ := strings.Cut(name, "=")
+		return f.nodes(ctx, via, "tag:"+key, value)
+	case "asg":
+		return f.group(ctx, via, name)
+	case "ecs":
+		return f.containers(ctx, via, name)
+	}
+	return f.nodes(ctx, via, "InstanceIds", via)
+}
+
+// AllJumpHosts lists the managed nodes of the region by id. Containers of ECS
+// are not among them. What was listed before an error comes with it.
+func (f *Finder) AllJumpHosts(ctx context.Context) ([]JumpHost, error) {
+	hosts, err := f.nodes(ctx, "", "")
+	slices.SortStableFunc(hosts, func(a, b JumpHost) int { return cmp.Compare(a.Target, b.Target) })
+	return hosts, err
+}
+
+// OnlineTargets are the SSM targets of via that are online, or the error that
+// there is none.
+func (f *Finder) OnlineTargets(ctx context.Context, via string) ([]string, error) {
+	hosts, err := f.JumpHosts(ctx, via)
+	if err != nil {
+		return nil, err
+	}
+	var online, seen []string
+	for _, h := range hosts {
+		if h.Online {
+			online = append(online, h.Target)
+		}
+		seen = append(seen, h.Target+" "+h.Status)
+	}
+	if len(online) == 0 {
+		return nil, &Error{
+			state:  stateUnreachable,
+			msg:    fmt.Sprintf("none of the jump hosts that %s stands for is online", via),
+			detail: "in " + f.where() + ": " + clean(strings.Join(seen, ", ")),
+			hint:   offlineHint(via),
+		}
+	}
+	return online, nil
+}
+
+func offlineHint(via string) string {
+	if cluster, service, ok := strings.Cut(strings.TrimPrefix(via, "ecs:"), "/"); ok && strings.HasPrefix(via, "ecs:") {
+		return fmt.Sprintf("sessions need ECS Exec, and ssmmessages permissions in the task's role: "+
+			"`aws ecs update-service --cluster %s --service %s --enable-execute-command --force-new-deployment`", cluster, service)
+	}
+	return "start one; if it runs, its SSM agent is down, has no instance role, or no route to ssm and ssmmessages"
+}
+
+func (f *Finder) noJumpHost(via string) error {
+	e := &Error{
+		state:  stateUnreachable,
+		msg:    fmt.Sprintf("there is no jump host %s in %s", via, f.where()),
+		detail: "asked Systems Manager for managed nodes in " + f.where(),
+		hint:   "`pgkeyless list` shows the jump hosts there; --region and --profile choose where to look",
+		err:    ErrNotFound,
+	}
+	switch {
+	case strings.HasPrefix(via, "asg:"):
+		e.detail = "asked for the group's instances in service, and whether Systems Manager manages them"
+	case strings.HasPrefix(via, "ecs:"):
+		e.detail = "asked ECS for the running tasks"
+		e.hint = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
+	}
+	return e
+}
+
+// nodes lists the managed nodes that a filter lets through; an empty key lists
+// all.
+func (f *Finder) nodes(ctx context.Context, via, key string, values ...string) ([]JumpHost, error) {
+	in := &ssm.DescribeInstanceInformationInput{MaxResults: aws.Int32(maxResults)}
+	doing := "listing jump hosts"
+	if key != "" {
+		in.Filters = []types.InstanceInformationStringFilter{{Key: &key, Values: values}}
+		doing = "looking for jump host " + via
+	}
+	var hosts []JumpHost
+	for pages := ssm.NewDescribeInstanceInformationPaginator(f.cfg.SSM, in); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return hosts, f.worded(doing, "ssm:DescribeInstanceInformation", err)
+		}
+		for _, i := range out.InstanceInformationList {
+			hosts = append(hosts, f.node(i))
+		}
+	}
+	return hosts, nil
+}
+
+func (f *Finder) node(i types.InstanceInformation) JumpHost {
+	h := JumpHost{
+		Target:   aws.ToString(i.InstanceId),
+		Name:     cmp.Or(aws.ToString(i.Name), aws.ToString(i.ComputerName)),
+		Online:   i.PingStatus == types.PingStatusOnline,
+		Status:   string(i.PingStatus),
+		Agent:    aws.ToString(i.AgentVersion),
+		Platform: strings.TrimSpace(aws.ToString(i.PlatformName) + " " + aws.ToString(i.PlatformVersion)),
+		Region:   f.cfg.Region,
+	}
+	if i.LastPingDateTime != nil {
+		h.LastPing = *i.LastPingDateTime
+	}
+	return h
+}
+
+// group lists the instances in service of an Auto Scaling group that Systems
+// Manager manages.
+func (f *Finder) group(ctx context.Context, via, name string) ([]JumpHost, error) {
+	out, err := f.cfg.AutoScaling.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{name}})
+	if err != nil {
+		return nil, f.worded("looking for jump host "+via, "autoscaling:DescribeAutoScalingGroups", err)
+	}
+	var ids []string
+	for _, g := range out.AutoScalingGroups {
+		for _, i := range g.Instances {
+			if i.LifecycleState == autoscalingtypes.LifecycleStateInService {
+				ids = append(ids, aws.ToString(i.InstanceId))
+			}
+		}
+	}
+	var hosts []JumpHost
+	for some := range slices.Chunk(ids, maxValues) {
+		nodes, err := f.nodes(ctx, via, "InstanceIds", some...)
+		if err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, nodes...)
+	}
+	return hosts, nil
+}

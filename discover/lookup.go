@@ -1,0 +1,176 @@
+package discover
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// Database returns the database that ref, an identifier or ARN, stands for.
+// endpoint chooses one of a cluster's or proxy's: "" or "writer", "reader", or
+// the identifier of a member, a custom endpoint or a proxy's endpoint.
+//
+// Errors are *Error. One that is Final is about the name: there is no such
+// database (ErrNotFound), there are several (ErrAmbiguous), or it is of another
+// engine (ErrUnsupported). Whether the database can be used now is not looked
+// at; its Trouble says.
+func (f *Finder) Database(ctx context.Context, ref, endpoint string) (Database, error) {
+	var found []entry
+	var err error
+	if parsed, arnErr := arn.Parse(ref); arnErr == nil {
+		found, err = f.byARN(ctx, parsed)
+	} else {
+		found, err = f.byName(ctx, ref)
+	}
+	if err != nil {
+		return Database{}, err
+	}
+	chosen, err := choose(ref, found)
+	if err != nil {
+		return Database{}, err
+	}
+	return f.pick(ctx, chosen, endpoint)
+}
+
+// RegionOf is the region that an ARN names, and "" for identifiers and for ARNs
+// of global clusters.
+func RegionOf(ref string) string {
+	parsed, err := arn.Parse(ref)
+	if err != nil {
+		return ""
+	}
+	return parsed.Region
+}
+
+// byName asks for everything that may have the name.
+func (f *Finder) byName(ctx context.Context, name string) ([]entry, error) {
+	look := func(find func(context.Context, string) ([]entry, error)) func(context.Context) ([]entry, error) {
+		return func(ctx context.Context) ([]entry, error) { return find(ctx, name) }
+	}
+	results, errs := sideBySide(ctx, look(f.instances), look(f.clusters), look(f.proxies))
+	if found := slices.Concat(results...); len(found) > 0 {
+		return found, nil
+	}
+	if err := worst(errs); err != nil {
+		return nil, err
+	}
+	results, errs = sideBySide(ctx, look(f.customEndpoints), look(f.proxyEndpoints), look(f.globals))
+	if found := slices.Concat(results...); len(found) > 0 {
+		return found, nil
+	}
+	if err := worst(errs); err != nil && !errors.Is(err, ErrDenied) {
+		return nil, err
+	}
+	return nil, f.notFound(ctx, name, errs)
+}
+
+// worst is the error that says most about why nothing was found: one that may
+// pass goes before a missing permission.
+func worst(errs []error) error {
+	var denied error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrDenied):
+			denied = cmp.Or(denied, err)
+		default:
+			return err
+		}
+	}
+	return denied
+}
+
+// byARN asks for the one thing that an ARN names.
+func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
+	kind, name, _ := strings.Cut(a.Resource, ":")
+	find, ok := map[string]func(context.Context, string) ([]entry, error){
+		"db":                f.instances,
+		"cluster":           f.clusters,
+		"cluster-endpoint":  f.customEndpoints,
+		"db-proxy":          f.proxyByID,
+		"db-proxy-endpoint": f.proxyEndpointByID,
+		"global-cluster":    f.globals,
+	}[kind]
+	if !ok || a.Service != "rds" || name == "" {
+		return nil, &Error{
+			kind: ErrUnsupported, state: stateUnsupported,
+			msg:  fmt.Sprintf("%s is not the ARN of a database", a),
+			hint: "give that of an RDS instance, cluster, cluster endpoint, proxy, proxy endpoint or global cluster: arn:aws:rds:REGION:ACCOUNT:db:NAME",
+		}
+	}
+	found, err := find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(e entry) bool { return e.Account != "" && e.Account != a.AccountID })
+	if len(found) == 0 {
+		e := f.notFound(ctx, a.String(), nil)
+		e.hint = fmt.Sprintf("check the ARN, and that the credentials are for account %s (`aws sts get-caller-identity`)", a.AccountID)
+		return nil, e
+	}
+	return found, nil
+}
+
+// choose takes the one database that found can mean.
+func choose(ref string, found []entry) (entry, error) {
+	fitting := slices.DeleteFunc(slices.Clone(found), func(e entry) bool { return !e.Postgres() })
+	if len(fitting) == 0 {
+		return entry{}, found[0].unsupported()
+	}
+	for _, c := range fitting {
+		if c.Kind == Cluster {
+			fitting = slices.DeleteFunc(fitting, func(e entry) bool { return e.Kind == Instance && e.Cluster == c.Identifier })
+			break
+		}
+	}
+	if len(fitting) > 1 {
+		var arns []string
+		for _, e := range fitting {
+			arns = append(arns, e.ARN)
+		}
+		return entry{}, &Error{
+			kind: ErrAmbiguous, state: stateUnreachable,
+			msg:    fmt.Sprintf("%q is the name of %d databases", ref, len(fitting)),
+			detail: strings.Join(arns, ", "),
+			hint:   "give the ARN of the one that is meant: " + strings.Join(arns, " or "),
+		}
+	}
+	if err := fitting[0].unsupported(); err != nil {
+		return entry{}, err
+	}
+	return fitting[0], nil
+}
+
+// notFound says that nothing has the name, and which names are near.
+func (f *Finder) notFound(ctx context.Context, name string, errs []error) *Error {
+	e := &Error{
+		kind: ErrNotFound, state: stateUnreachable,
+		msg:    fmt.Sprintf("there is no database %q in %s", name, f.where()),
+		detail: "asked for instances, clusters, their endpoints, proxies and global clusters",
+		hint:   "`pgkeyless list` shows those there are; --region and --profile choose where to look",
+	}
+	for _, err := range errs {
+		if errors.Is(err, ErrDenied) {
+			e.detail += "; " + err.Error()
+		}
+	}
+	all, err := f.Databases(ctx)
+	var names []string
+	for _, d := range all {
+		if d.Postgres() {
+			names = append(names, d.Identifier)
+		}
+	}
+	switch near := similar(name, names); {
+	case len(near) > 0:
+		e.hint = fmt.Sprintf("did you mean %s? %s", strings.Join(near, " or "), e.hint)
+	case err == nil && len(names) == 0:
+		e.hint = "no PostgreSQL database is there at all: --region and --profile choose where to look"
+	}
+	return e
+}
