@@ -1,0 +1,164 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// ProbeStage is a part of a connection as Probe tells it.
+type ProbeStage int
+
+// The stages, in their order.
+const (
+	ProbeDial   ProbeStage = iota // the Dialer has given a conn
+	ProbeAnswer                   // the first byte has come over it
+	ProbeTLS                      // the certificate is verified
+	ProbeLogin                    // ReadyForQuery has come
+)
+
+// ProbeStep is the end of a stage. One with an Err is the last.
+type ProbeStep struct {
+	Stage ProbeStage
+	Took  time.Duration // since the stage before
+	Err   error         // with SQLState, Detail and Hint, as a client would be told
+}
+
+// probeTimeout bounds a Probe: a client's own login timeout.
+const probeTimeout = defaultLoginTimeout
+
+// probeName is the application_name of a Probe.
+const probeName = "pgkeyless doctor"
+
+// Probe goes the way of a client that logs in as user to database, with no client:
+// dial, TLS, login. It tells report of each stage as it ends, on one goroutine at
+// a time, and returns the connection, which the caller must Close. r needs no
+// listener; its User and Database apply.
+//
+// It ends with ctx, and with the overdue error of a client after a minute. Unlike
+// a client's its errors hold all that the database says: what it was sent is
+// known not to be private.
+func Probe(ctx context.Context, r Route, user, database string, report func(ProbeStep)) (*ProbeConn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, overdue{limit: probeTimeout})
+	defer cancel()
+	p := &probe{last: time.Now(), report: report}
+	r.Dialer = &probeDialer{r.Dialer, p}
+	r.guesses, r.firstByte = nil, 0
+
+	conn, err := r.probe(ctx, p, user, database)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.As(cause, new(overdue)) {
+			err = cause
+		} else {
+			err = ended(ctx, err)
+		}
+		p.failed(err)
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*ProbeConn, error) {
+	up, err := r.open(ctx, r.Address)
+	if err != nil {
+		return nil, err
+	}
+	p.passed(ProbeTLS)
+	defer interrupt(ctx, up.raw)()
+	var told bytes.Buffer
+	l := &login{
+		client: &told,
+		server: up,
+		in:     messages{r: up},
+		user:   user,
+		route:  r,
+		key:    func(uint32, []byte) {},
+	}
+	m := r.rewrite(startupMessage{version: 3 << 16, params: []param{
+		{"user", user}, {"database", database}, {"application_name", probeName},
+	}})
+	l.user = m.value("user")
+	if err := l.run(ctx, m); err != nil {
+		up.raw.Close()
+		return nil, spelledOut(err)
+	}
+	p.passed(ProbeLogin)
+	return newProbeConn(up, told.Bytes(), l.asked), nil
+}
+
+// spelledOut is a refusal with all its words.
+func spelledOut(err error) error {
+	var said *refusal
+	if !errors.As(err, &said) || said.quotable() {
+		return err
+	}
+	return &failure{state: said.code, what: printable(said.message), detail: printable(said.told), hint: printable(said.help)}
+}
+
+// probe keeps how far a Probe has come.
+type probe struct {
+	mu     sync.Mutex
+	next   ProbeStage
+	last   time.Time
+	report func(ProbeStep)
+}
+
+// passed tells of stage. A second dial's is told no more than once.
+func (p *probe) passed(stage ProbeStage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if stage < p.next {
+		return
+	}
+	p.tell(ProbeStep{Stage: stage})
+	p.next = stage + 1
+}
+
+// failed tells of the stage that has not been passed.
+func (p *probe) failed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell(ProbeStep{Stage: p.next, Err: err})
+}
+
+func (p *probe) tell(s ProbeStep) {
+	now := time.Now()
+	s.Took, p.last = now.Sub(p.last), now
+	if p.report != nil {
+		p.report(s)
+	}
+}
+
+// probeDialer watches what a Dialer does. Its conns cannot be retired: a Probe
+// tries one way only.
+type probeDialer struct {
+	Dialer
+	probe *probe
+}
+
+func (d *probeDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.Dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	d.probe.passed(ProbeDial)
+	return &probedConn{Conn: c, probe: d.probe}, nil
+}
+
+// probedConn tells of its first byte.
+type probedConn struct {
+	net.Conn
+	probe *probe
+	once  sync.Once
+}
+
+func (c *probedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.once.Do(func() { c.probe.passed(ProbeAnswer) })
+	}
+	return n, err
+}
