@@ -53,7 +53,6 @@ type fault struct {
 	during   func(w *world, times int) // a third through the first client's upload (0), and its download (1)
 	want     outcome
 	state    string        // SQLSTATE of a refusal
-	limit    time.Duration // for errors, when not errorLimit; the reason is told
 	idle     time.Duration // between login and transfer
 	size     int           // when not faultSize
 	after    func(w *world) error
@@ -92,16 +91,12 @@ func (f fault) run(t *testing.T) {
 	if f.spoil != nil {
 		w.aws.SetIntercept(awsemu.Counted(&spoilt, f.spoil))
 	}
-	limit := f.limit
-	if limit == 0 {
-		limit = errorLimit
-	}
 	begin := time.Now()
 	switch f.want {
 	case refused, refusedFirst:
 		got := w.refused("connect_timeout=80")
-		if took := time.Since(begin); took > limit {
-			t.Errorf("refused after %v, limit %v", took, limit)
+		if took := time.Since(begin); took > errorLimit {
+			t.Errorf("refused after %v, limit %v", took, errorLimit)
 		}
 		if got.Code != f.state || got.Message == "" || got.Hint == "" {
 			t.Errorf("refused with %s %q, hint %q; want SQLSTATE %s and a hint", got.Code, got.Message, got.Hint, f.state)
@@ -125,7 +120,7 @@ func (f fault) run(t *testing.T) {
 		if want == firstLost {
 			want = map[bool]outcome{true: lost, false: exact}[i == 0]
 		}
-		if err := r.judge(want, struck, limit); err != nil {
+		if err := r.judge(want, struck); err != nil {
 			t.Errorf("client %d: %v", i, err)
 		}
 	}
@@ -198,7 +193,7 @@ func (w *world) transfer(f fault, size int) (results []result, struck time.Time)
 }
 
 // judge compares a result with what was wanted of it.
-func (r result) judge(want outcome, struck time.Time, limit time.Duration) error {
+func (r result) judge(want outcome, struck time.Time) error {
 	switch {
 	case r.err == nil && want == lost:
 		return errors.New("byte-exact, want an error")
@@ -211,8 +206,8 @@ func (r result) judge(want outcome, struck time.Time, limit time.Duration) error
 	if !errors.As(r.err, &pe) && !closed(r.err) {
 		return fmt.Errorf("%w (%T), want a closed connection or an ErrorResponse", r.err, r.err)
 	}
-	if took := r.at.Sub(struck); took > limit {
-		return fmt.Errorf("%w after %v, limit %v", r.err, took, limit)
+	if took := r.at.Sub(struck); took > errorLimit {
+		return fmt.Errorf("%w after %v, limit %v", r.err, took, errorLimit)
 	}
 	return nil
 }

@@ -258,8 +258,7 @@ func (a *fakeAgent) serve(c *websocket.Conn) {
 	switch {
 	case a.ended || a.aws.mute != nil && a.aws.mute(a.number):
 	case a.nextOut == 0:
-		a.send(5, []byte(`{"AgentVersion":"3.3.987.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":`+
-			`{"SessionType":"Port","Properties":{"host":"db","portNumber":"5432","localPortNumber":"0","type":"LocalPortForwarding"}}}]}`))
+		a.request()
 	default:
 		for _, seq := range slices.Sorted(maps.Keys(a.unacked)) {
 			a.write(a.unacked[seq])
@@ -277,6 +276,12 @@ func (a *fakeAgent) serve(c *websocket.Conn) {
 		}
 		a.mu.Unlock()
 	}
+}
+
+// request begins the handshake. a.mu is held.
+func (a *fakeAgent) request() {
+	a.send(5, []byte(`{"AgentVersion":"3.3.987.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":`+
+		`{"SessionType":"Port","Properties":{"host":"db","portNumber":"5432","localPortNumber":"0","type":"LocalPortForwarding"}}}]}`))
 }
 
 // end closes the channel with these words.

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// startTimeout bounds one start with all its retries: StartSession, websocket
-// and two handshakes of at most handshakeTimeout.
+// startTimeout bounds one start with all its retries: credentials, StartSession,
+// websocket and handshake.
 const startTimeout = 60 * time.Second
 
 // defaultSessions carry about 3.5 MB/s down together.

@@ -284,32 +284,6 @@ func TestRefusedUpgradeFailsTheStart(t *testing.T) {
 	})
 }
 
-func TestSilentAgentGetsASecondSession(t *testing.T) {
-	for name, silent := range map[string]int{"second speaks": 1, "none speaks": 2} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFakeAWS(t)
-				f.mute = func(n int) bool { return n <= silent }
-				d := newTestDialer(t, f, nil)
-				start := time.Now()
-				c, err := d.DialContext(t.Context(), "tcp", dbAddress)
-				if silent == 1 {
-					if err != nil {
-						t.Fatal(err)
-					}
-					echo(t, c, 100)
-				} else {
-					wantError(t, err, "08001", "handshake")
-				}
-				if took := time.Since(start); took < time.Duration(silent)*handshakeTimeout || took > time.Duration(silent)*handshakeTimeout+time.Second {
-					t.Errorf("took %v, want %d × %v", took, silent, handshakeTimeout)
-				}
-				wantCalls(t, f, 2, 0, silent)
-			})
-		})
-	}
-}
-
 func TestAgentRefusalFailsTheDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
@@ -445,9 +419,10 @@ func TestStartIsBoundedInTime(t *testing.T) {
 		start := time.Now()
 		_, err := d.DialContext(t.Context(), "tcp", dbAddress)
 		wantError(t, err, "08001", "in time")
-		if took := time.Since(start); took > startTimeout+flagTimeout {
-			t.Errorf("took %v, want at most %v", took, startTimeout+flagTimeout)
+		if took := time.Since(start); took > startCallTimeout+flagTimeout {
+			t.Errorf("took %v, want at most %v", took, startCallTimeout+flagTimeout)
 		}
+		wantCalls(t, f, 1, 0, 0)
 	})
 }
 

@@ -12,8 +12,8 @@
 //
 // The first dial to an address starts a session: StartSession, then the
 // websocket at exactly the URL that was returned, the open message with the SSM
-// token, and the agent's handshake. An agent that says nothing for 15 s gets a
-// second session.
+// token, and the agent's handshake. When that takes 5 s, a second session is
+// started beside it and the faster one used; after 14 s the start has failed.
 //
 // A lost websocket (the service closes each after about an hour) is replaced
 // beneath the running streams: ResumeSession, websocket, resend, for up to 15
@@ -23,7 +23,9 @@
 //
 // A websocket that does not answer a ping in time counts as lost. It is pinged
 // when it has fallen silent after traffic, every 24 s without, and at once when
-// the machine has slept.
+// the machine has slept. An agent that acknowledges nothing for 12 s on a websocket
+// that works is gone, and its session with it; it gets 30 s where its silence can
+// have another reason (datachannel, silence.go).
 //
 // Close ends a session by flag to the agent; if that is not confirmed, and
 // whenever a session is given up, TerminateSession tells the service.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -17,17 +16,9 @@ import (
 )
 
 const (
-	// handshakeTimeout is how long the agent may take until streams are carried.
-	// Sessions started within 2 s of the agent's own start vanish without a word
-	// (measured); a second StartSession then works.
-	handshakeTimeout = 15 * time.Second
-
 	// clientVersion is a release of the official client, told to service and
 	// agent: above 1.2.331.0 the agent leaves smux keepalive off.
 	clientVersion = "1.2.804.0"
-
-	startTries = 4                      // StartSession calls, on top of the SDK's own retries
-	startDelay = 500 * time.Millisecond // before the second call, doubling
 
 	flagTimeout      = 2 * time.Second // for the agent to confirm the end; it drains for up to 2 s
 	terminateTimeout = 5 * time.Second // for the TerminateSession API
@@ -64,95 +55,6 @@ type session struct {
 	cause error  // why it ended, as the data channel says
 	err   *Error // the same in words
 	left  error  // why the service may think it open
-}
-
-// startSession starts a session that carries streams. A session whose agent
-// says nothing is given up and one more started.
-func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
-	s, err := d.tryStart(ctx, p)
-	if errors.Is(err, datachannel.ErrHandshakeTimeout) {
-		d.cfg.Log.Warn("ssm agent did not answer, starting another session", "address", p.address)
-		s, err = d.tryStart(ctx, p)
-	}
-	if err != nil && ctx.Err() != nil {
-		return nil, p.networkError(p.starting(), "jump host "+p.target, context.Cause(ctx))
-	}
-	return s, err
-}
-
-// starting is what errors say is being done.
-func (p place) starting() string { return "starting SSM session on " + p.target }
-
-// tryStart calls StartSession, connects, and waits until streams are carried.
-// On error nothing is left: not here, and as far as can be helped, not at AWS.
-func (d *Dialer) tryStart(ctx context.Context, p place) (*session, error) {
-	out, err := d.callStartSession(ctx, p)
-	if err != nil {
-		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
-		return nil, err
-	}
-	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Session: aws.ToString(out.SessionId)})
-	s, err := d.newSession(p, out)
-	if err != nil {
-		return nil, err
-	}
-	runCtx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	d.running.Go(func() { s.run(runCtx) })
-	select {
-	case <-s.channel.Ready():
-		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
-		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
-		return s, nil
-	case <-s.done:
-		stage := StageWebsocket
-		if s.opened.Load() {
-			stage = StageHandshake
-		}
-		d.trace(Progress{Stage: stage, JumpHost: p.target, Session: s.id, Err: s.err})
-		return nil, s.err
-	case <-ctx.Done():
-		s.stop()
-		<-s.done
-		return nil, context.Cause(ctx)
-	}
-}
-
-// callStartSession calls StartSession until it succeeds, fails for good, or
-// has been tried startTries times.
-//
-// A call under way is given some time beyond ctx: its session, which otherwise
-// nobody knew of, can then be terminated.
-func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessionOutput, error) {
-	host, port, err := net.SplitHostPort(p.address)
-	if err != nil {
-		return nil, err
-	}
-	in := &ssm.StartSessionInput{
-		Target:       aws.String(p.target),
-		DocumentName: aws.String(p.document),
-		Parameters:   documentParameters(p.document, host, port),
-		Reason:       aws.String(d.cfg.Reason),
-	}
-	for try := 1; ; try++ {
-		if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
-			return nil, p.credentialsError(p.starting(), err)
-		}
-		callCtx, done := linger(ctx, flagTimeout)
-		out, err := d.cfg.API.StartSession(callCtx, in)
-		done()
-		if err == nil {
-			return out, nil
-		}
-		if try == startTries || ctx.Err() != nil || faultOf(err) != faultTransient {
-			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
-		}
-		delay := jitter(startDelay << (try - 1))
-		d.cfg.Log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
-		if err := sleep(ctx, delay); err != nil {
-			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
-		}
-	}
 }
 
 // newSession makes the parts of the session that out speaks of. If that is

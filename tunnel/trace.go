@@ -10,7 +10,8 @@ const (
 )
 
 // Progress is the end of one Stage, good or bad. One with an Err is the last of
-// its start.
+// its start. A start that is slow goes through the stages with a second session,
+// too.
 type Progress struct {
 	Stage    Stage
 	JumpHost string

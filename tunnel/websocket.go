@@ -21,8 +21,9 @@ import (
 
 const (
 	// upgradeTimeout bounds DNS, TCP, TLS and the upgrade together. The official
-	// client allows 45 s; a client waiting for its login should hear sooner.
-	upgradeTimeout = 20 * time.Second
+	// client allows 45 s; a client waiting for its login should hear sooner, and a
+	// session waiting to be resumed has better chances with another try.
+	upgradeTimeout = 12 * time.Second
 
 	// readLimit bounds one message. The agent's largest, a HandshakeRequest or
 	// channel_closed, take a few KiB.
@@ -94,7 +95,7 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 		}
 	}
 	s := &socket{wall: d.wall}
-	opts.OnPongReceived = func(context.Context, []byte) { s.arrivals.Add(1) }
+	opts.OnPongReceived = func(context.Context, []byte) { s.arrived() }
 	conn, resp, err := websocket.Dial(ctx, streamURL, opts)
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
@@ -180,6 +181,7 @@ type socket struct {
 	wall     func() time.Time // the wall clock
 	opened   time.Time
 	arrivals atomic.Int64 // messages and pongs
+	heard    atomic.Int64 // when the last of them came, in nanoseconds after opened
 	messages atomic.Int64 // that arrived
 	written  atomic.Int64 // messages
 	silent   atomic.Bool  // given up for want of a pong
@@ -221,7 +223,7 @@ func (s *socket) readMessage() ([]byte, error) {
 		n, err := r.Read(p[len(p):cap(p)])
 		p = p[:len(p)+n]
 		if err == io.EOF {
-			s.arrivals.Add(1)
+			s.arrived()
 			s.messages.Add(1)
 			return p, nil
 		}
@@ -233,6 +235,15 @@ func (s *socket) readMessage() ([]byte, error) {
 		}
 	}
 }
+
+// arrived notes a sign of life.
+func (s *socket) arrived() {
+	s.arrivals.Add(1)
+	s.heard.Store(int64(time.Since(s.opened)))
+}
+
+// Heard is when the last message or pong came, or the socket was opened.
+func (s *socket) Heard() time.Time { return s.opened.Add(time.Duration(s.heard.Load())) }
 
 // WriteMessage sends p as one binary message. It waits until the kernel has
 // taken it, or Close.

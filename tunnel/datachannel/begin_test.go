@@ -223,12 +223,13 @@ func TestNewChecksItsConfig(t *testing.T) {
 	connect := func(context.Context) (Transport, error) { return nil, nil }
 	good := Config{Connect: connect, Stream: newFakeStream()}
 	for name, change := range map[string]func(*Config){
-		"no Connect":       func(cfg *Config) { cfg.Connect = nil },
-		"no Stream":        func(cfg *Config) { cfg.Stream = nil },
-		"small payload":    func(cfg *Config) { cfg.MaxPayload = 63 },
-		"big payload":      func(cfg *Config) { cfg.MaxPayload = 16<<10 + 1 },
-		"small window":     func(cfg *Config) { cfg.MaxWindow = 32<<10 - 1 },
-		"negative timeout": func(cfg *Config) { cfg.PeerTimeout = -1 },
+		"no Connect":        func(cfg *Config) { cfg.Connect = nil },
+		"no Stream":         func(cfg *Config) { cfg.Stream = nil },
+		"small payload":     func(cfg *Config) { cfg.MaxPayload = 63 },
+		"big payload":       func(cfg *Config) { cfg.MaxPayload = 16<<10 + 1 },
+		"small window":      func(cfg *Config) { cfg.MaxWindow = 32<<10 - 1 },
+		"negative timeout":  func(cfg *Config) { cfg.PeerTimeout = -1 },
+		"negative patience": func(cfg *Config) { cfg.StallTimeout = -1 },
 	} {
 		cfg := good
 		change(&cfg)

@@ -74,7 +74,7 @@ func BenchmarkSend(b *testing.B) {
 	b.SetBytes(1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		frame, _, err := c.next(now)
+		frame, _, err := c.next(now, now)
 		if err != nil || frame == nil {
 			b.Fatal("nothing to send", err)
 		}
@@ -106,7 +106,7 @@ func BenchmarkReceive(b *testing.B) {
 		if err := c.receive(now, frame); err != nil {
 			b.Fatal(err)
 		}
-		if ack, _, err := c.next(now); err != nil || ack == nil {
+		if ack, _, err := c.next(now, now); err != nil || ack == nil {
 			b.Fatal("no acknowledge", err)
 		}
 	}

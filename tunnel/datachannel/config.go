@@ -19,6 +19,8 @@ type Transport interface {
 	// WriteMessage sends one message and keeps nothing of it. It may wait until
 	// Close.
 	WriteMessage([]byte) error
+	// Heard is when it last showed a sign of life: a message or a pong.
+	Heard() time.Time
 	// Close ends the transport hard, with no parting words, and wakes both.
 	Close() error
 }
@@ -31,6 +33,7 @@ type Stream interface {
 	Deliver(p []byte) error // takes the next bytes of the agent, in order; an error is fatal
 	ConnectFailed()         // the agent could not reach the target for one of the streams
 	SendNOP()               // queues a frame without meaning
+	Unanswered() int        // bytes that went out to targets which have said nothing since
 }
 
 // Config is what New needs. Connect and Stream are required; every other zero
@@ -48,7 +51,8 @@ type Config struct {
 	MaxReorder    int    // bytes held behind a gap; default 100 MiB
 
 	HandshakeTimeout time.Duration // first transport to HandshakeComplete; default 30 s
-	PeerTimeout      time.Duration // oldest message without acknowledge; default 30 s
+	PeerTimeout      time.Duration // oldest message without acknowledge, from an agent that is silent; default 12 s
+	StallTimeout     time.Duration // the same while the silence may have a harmless reason; default 30 s
 	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 15 s
 	GapTimeout       time.Duration // a gap that does not move at all; default 10 s
 
@@ -72,7 +76,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.MaxWindow = cmp.Or(cfg.MaxWindow, defaultMaxWindow)
 	cfg.MaxReorder = cmp.Or(cfg.MaxReorder, defaultMaxReorder)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 30*time.Second)
-	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 30*time.Second)
+	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 12*time.Second)
+	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
 	cfg.GapPatience = cmp.Or(cfg.GapPatience, 15*time.Second)
 	cfg.GapTimeout = cmp.Or(cfg.GapTimeout, 10*time.Second)
 	if cfg.Log == nil {
@@ -84,7 +89,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxWindow < minWindow {
 		return cfg, fmt.Errorf("datachannel: MaxWindow %d is below %d", cfg.MaxWindow, minWindow)
 	}
-	if cfg.MaxReorder < 0 || cfg.HandshakeTimeout < 0 || cfg.PeerTimeout < 0 || cfg.GapPatience < 0 || cfg.GapTimeout < 0 {
+	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
 		return cfg, errors.New("datachannel: Config has a negative bound")
 	}
 	return cfg, nil

@@ -40,6 +40,7 @@ type Conn struct {
 	connected time.Time
 	detached  time.Time // from the latest transport
 	loss      error     // why the transport was lost
+	alive     time.Time // sign of life of the transport
 	heard     bool      // the agent spoke on this transport
 	spoke     time.Time // when it spoke last
 	replaced  int64     // the message whose silence cost a transport, or -1
@@ -213,7 +214,7 @@ func (c *Conn) write(ctx context.Context, t Transport) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		frame, until, err := c.next(time.Now())
+		frame, until, err := c.next(time.Now(), t.Heard())
 		if errors.Is(err, errDeaf) {
 			c.lost(err)
 			return

@@ -173,23 +173,6 @@ func TestChannelClosedEndsRun(t *testing.T) {
 	}
 }
 
-func TestSilentAgentEndsRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.agent.refuse = func(seq int64, copy int) bool { return seq > 1 }
-		r.run()
-		r.awaitReady()
-		r.stream.write([]byte("anyone there"))
-		start := time.Now()
-		if err := r.ended(time.Minute); !errors.Is(err, ErrPeerSilent) {
-			t.Errorf("Run ended with %v", err)
-		}
-		if got := time.Since(start); got != 30*time.Second {
-			t.Errorf("Run ended after %v, want 30s", got)
-		}
-	})
-}
-
 func TestGapEndsRun(t *testing.T) {
 	tests := []struct {
 		name  string

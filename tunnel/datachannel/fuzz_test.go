@@ -134,7 +134,7 @@ func FuzzConn(f *testing.F) {
 		}
 		drain := func() error {
 			for range 10_000 {
-				frame, _, err := c.next(now)
+				frame, _, err := c.next(now, now)
 				if err != nil || frame == nil {
 					return err
 				}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,8 @@ type link struct {
 	up, down *pipe
 	closed   chan struct{}
 	once     sync.Once
-	blocked  chan struct{} // not nil: WriteMessage waits for it, or for Close
+	blocked  chan struct{}             // not nil: WriteMessage waits for it, or for Close
+	died     atomic.Pointer[time.Time] // nil: it answers every ping
 }
 
 func newLink(a *agent, latency time.Duration) *link {
@@ -61,6 +63,13 @@ func (l *link) WriteMessage(p []byte) error {
 		l.up.send(bytes.Clone(p))
 		return nil
 	}
+}
+
+func (l *link) Heard() time.Time {
+	if died := l.died.Load(); died != nil {
+		return *died
+	}
+	return time.Now()
 }
 
 func (l *link) Close() error {

@@ -71,7 +71,7 @@ func TestSilentAgentKeepsItsTransport(t *testing.T) {
 		setFaults(l.up, func([]byte) fault { return fault{lose: true} })
 		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
 		r.stream.write([]byte("question"))
-		time.Sleep(20 * time.Second)
+		time.Sleep(11 * time.Second)
 		if s := r.conn.Stats(); s.Resumes != 0 {
 			t.Errorf("%d resumes, want none", s.Resumes)
 		}

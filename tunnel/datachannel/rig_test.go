@@ -21,6 +21,7 @@ type fakeStream struct {
 	broken   error
 	ready    chan struct{}
 	perFrame int // data bytes in one Fill at most; 0: as many as fit
+	owed     int // what Unanswered says
 }
 
 func newFakeStream() *fakeStream { return &fakeStream{ready: make(chan struct{}, 1)} }
@@ -83,6 +84,12 @@ func (s *fakeStream) SendNOP() {
 	s.nops++
 	s.mu.Unlock()
 	s.signal()
+}
+
+func (s *fakeStream) Unanswered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owed
 }
 
 func (s *fakeStream) receivedBytes() int {

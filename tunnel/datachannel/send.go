@@ -15,12 +15,8 @@ const (
 
 	// deafAfter without an acknowledge of the oldest message, while the agent goes
 	// on speaking, means that the transport carries one way only. The session
-	// would be given up at 30 s.
+	// would be given up at StallTimeout.
 	deafAfter = 8 * time.Second
-
-	// deafSpeech: an agent that spoke within this time goes on speaking. Its
-	// silence is for PeerTimeout, and for the transport to notice.
-	deafSpeech = 4 * time.Second
 
 	// pauseProbe: when paused with nothing under way, one message goes out after
 	// this time all the same, for the word that ends a pause may be lost.
@@ -49,16 +45,18 @@ func terminateFlag() control {
 
 // next returns the frame to write now: acknowledges first, then what is due
 // again, then new messages. With none it says until when the writer may sleep;
-// zero means until it is woken. An error ends the session.
+// zero means until it is woken. An error ends the session. alive is the
+// transport's last sign of life.
 //
 // The frame is valid until the next call.
-func (c *Conn) next(now time.Time) (frame []byte, until time.Time, err error) {
+func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.alive = alive
 	if err := c.hopeless(now); err != nil {
 		return nil, time.Time{}, err
 	}
-	if at := c.deafAt(); !at.IsZero() && !now.Before(at) && now.Sub(c.spoke) < deafSpeech {
+	if at := c.deafAt(); !at.IsZero() && !now.Before(at) && c.speaks(now) {
 		c.replaced = c.window.slots[0].seq
 		return nil, time.Time{}, errDeaf
 	}
@@ -83,17 +81,6 @@ func (c *Conn) next(now time.Time) (frame []byte, until time.Time, err error) {
 		return frame, time.Time{}, nil
 	}
 	return nil, c.alarm(now), c.refusal
-}
-
-// hopeless: the agent is silent, or its messages are lost for good.
-func (c *Conn) hopeless(now time.Time) error {
-	if err := c.gap(now); err != nil {
-		return err
-	}
-	if at := c.window.deadline(c.connected, c.cfg.PeerTimeout); !at.IsZero() && !now.Before(at) {
-		return ErrPeerSilent
-	}
-	return nil
 }
 
 // deafAt is when the transport has taken what the agent does not answer for so
@@ -192,7 +179,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 	var first time.Time
 	for _, at := range [...]time.Time{
 		c.window.nextDue(),
-		c.window.deadline(c.connected, c.cfg.PeerTimeout),
+		c.silentAt(now),
 		c.deafAt(),
 		c.reorder.deadline(c.cfg.GapTimeout),
 		c.pauseEnd(),

@@ -7,7 +7,7 @@ import "time"
 // 100,000 early messages; a sixth of that is never in the way.
 const maxSpan = 16 << 10
 
-// minTries is less than what 30 s hold: tries at 0, 0.2, 0.6, 1.4, 3, 5, 7 s …
+// minTries is less than what 12 s hold: tries at 0, 0.2, 0.6, 1.4, 3, 5, 7, 9 s …
 const minTries = 8
 
 // maxFree bounds the frames kept for reuse, about 150 KB.

@@ -101,8 +101,10 @@ func (m *Mux) ended(s *Stream) {
 	m.forget(s)
 }
 
-// answered notes the agent's first sign of life for s.
+// answered notes a sign of life for s from the agent.
 func (m *Mux) answered(s *Stream) {
+	m.unanswered -= s.unanswered
+	s.unanswered = 0
 	if s.waiting {
 		s.waiting = false
 		m.waiting--

@@ -294,3 +294,34 @@ func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
 }
+
+func TestUnansweredBytes(t *testing.T) {
+	m := New(Config{})
+	want := func(when string, n int) {
+		t.Helper()
+		if got := m.Unanswered(); got != n {
+			t.Errorf("%s: %d bytes unanswered, want %d", when, got, n)
+		}
+	}
+	a, b := mustOpen(t, m), mustOpen(t, m)
+	mustWrite(t, a, "12345")
+	mustWrite(t, b, "123")
+	want("queued", 0)
+	drain(t, m, 64)
+	want("sent", 8)
+	mustWrite(t, a, "12")
+	drain(t, m, 64)
+	want("more sent", 10)
+	mustDeliver(t, m, wireFrame{psh, 3, "answer"})
+	want("one answered", 3)
+	b.Close()
+	drain(t, m, 64)
+	mustDeliver(t, m, wireFrame{psh, 9, "nobody's"})
+	want("closed, but its bytes may still lie at the agent", 3)
+	mustDeliver(t, m, wireFrame{fin, 5, ""})
+	want("ended", 0)
+	mustWrite(t, a, "1234")
+	drain(t, m, 64)
+	m.Fail(errors.New("over"))
+	want("failed", 0)
+}

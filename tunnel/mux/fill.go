@@ -98,6 +98,8 @@ func (s *Stream) fill(room []byte) int {
 		n += header{command: cmdPSH, length: size, stream: s.id}.put(room[n:])
 		n += s.out.read(room[n : n+size])
 		s.m.sent += int64(size)
+		s.unanswered += size
+		s.m.unanswered += size
 		if s.asked.IsZero() {
 			s.asked = time.Now()
 		}

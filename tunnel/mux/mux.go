@@ -45,6 +45,8 @@ type Mux struct {
 	refusals int // dials that failed and whose FIN has not come yet
 	sent     int64
 	received int64
+
+	unanswered int // of all streams
 }
 
 // New returns a Mux without streams.
@@ -117,7 +119,16 @@ func (m *Mux) fail(reason error) {
 	}
 	clear(m.streams)
 	m.nop = false
-	m.waiting = 0
+	m.waiting, m.unanswered = 0, 0
+}
+
+// Unanswered returns how many bytes have been handed to the carrier for streams
+// that have got nothing back since. The agent takes 4 MiB that its targets do not
+// take, of all streams together; then it takes nothing any more.
+func (m *Mux) Unanswered() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unanswered
 }
 
 // Stats is a snapshot of a Mux.

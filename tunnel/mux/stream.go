@@ -25,13 +25,14 @@ type Stream struct {
 	in, out  buffer
 	writing  bool // a Write is under way
 
-	syn     bool      // SYN not sent yet
-	asked   time.Time // when the first data was sent
-	fin     finState
-	waiting bool  // neither data nor FIN has come
-	peerFin bool  // the agent's FIN has come
-	closed  bool  // by Close
-	err     error // why it failed, if it has
+	syn        bool      // SYN not sent yet
+	asked      time.Time // when the first data was sent
+	unanswered int       // bytes sent since something came
+	fin        finState
+	waiting    bool  // neither data nor FIN has come
+	peerFin    bool  // the agent's FIN has come
+	closed     bool  // by Close
+	err        error // why it failed, if it has
 
 	// Place in Mux.ready.
 	prev, next *Stream

@@ -1,0 +1,196 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+const (
+	startTries = 4                      // StartSession calls, on top of the SDK's own retries
+	startDelay = 500 * time.Millisecond // before the second call, doubling
+
+	// startCallTimeout bounds one StartSession call with the SDK's retries. On a
+	// network that swallows packets people should hear about it; with flagTimeout
+	// they do within 15 s.
+	startCallTimeout = 12 * time.Second
+
+	// handshakeTimeout is how long the agent may take for the handshake. It starts
+	// a process for each session, which takes a second or so.
+	handshakeTimeout = 14 * time.Second
+
+	// doubtAfter: when a session does not carry streams so long after StartSession,
+	// a second one is started beside it. Sessions started within 2 s of the agent's
+	// own start vanish without a word (measured), and a second StartSession then
+	// works.
+	doubtAfter = 5 * time.Second
+)
+
+// startSession starts a session that carries streams.
+func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
+	out, err := d.callStartSession(ctx, p)
+	var s *session
+	if err == nil {
+		s, err = d.firstToCarry(ctx, p, out)
+	} else {
+		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, p.networkError(p.starting(), "jump host "+p.target, context.Cause(ctx))
+	}
+	return s, err
+}
+
+// starting is what errors say is being done.
+func (p place) starting() string { return "starting SSM session on " + p.target }
+
+// started is how a try to start a session came out.
+type started struct {
+	session *session
+	err     error
+	failed  *Progress // of a session that ended
+	second  bool      // the one that was started in doubt
+}
+
+// firstToCarry connects the session that out speaks of. When that takes long,
+// another one is started beside it, and that which carries streams first is
+// taken: the first may have vanished, or the jump host be slow, and one cannot be
+// told from the other. Only the first one's failure is a failure.
+func (d *Dialer) firstToCarry(ctx context.Context, p place, out *ssm.StartSessionOutput) (*session, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	tries, pending := make(chan started, 2), 1
+	d.running.Go(func() {
+		tries <- d.carry(ctx, p, out)
+	})
+	doubt := time.NewTimer(doubtAfter)
+	defer doubt.Stop()
+	for {
+		select {
+		case <-doubt.C:
+			d.cfg.Log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
+			pending++
+			d.running.Go(func() {
+				t := d.startAnother(ctx, p)
+				t.second = true
+				tries <- t
+			})
+		case t := <-tries:
+			pending--
+			if t.second && t.err != nil {
+				d.cfg.Log.Debug("second ssm session not started", "address", p.address, "error", t.err)
+				continue
+			}
+			cancel(errOtherWasFirst)
+			if pending > 0 {
+				d.running.Go(func() { discard(<-tries) })
+			}
+			if t.failed != nil {
+				d.trace(*t.failed)
+			}
+			return t.session, t.err
+		}
+	}
+}
+
+var errOtherWasFirst = errors.New("another session was there first")
+
+func (d *Dialer) startAnother(ctx context.Context, p place) started {
+	out, err := d.callStartSession(ctx, p)
+	if err != nil {
+		return started{err: err}
+	}
+	return d.carry(ctx, p, out)
+}
+
+// discard ends a session that came too late.
+func discard(t started) {
+	if t.err != nil {
+		return
+	}
+	if err := t.session.terminate(context.Background(), errOtherWasFirst.Error()); err != nil {
+		t.session.log.Warn("ssm session may stay open until its idle timeout", "error", err)
+	}
+}
+
+// carry connects the session that out speaks of, and waits until it carries
+// streams. On error nothing is left: not here, and as far as can be helped, not
+// at AWS.
+func (d *Dialer) carry(ctx context.Context, p place, out *ssm.StartSessionOutput) started {
+	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Session: aws.ToString(out.SessionId)})
+	s, err := d.newSession(p, out)
+	if err != nil {
+		return started{err: err}
+	}
+	runCtx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	d.running.Go(func() { s.run(runCtx) })
+	select {
+	case <-s.channel.Ready():
+		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
+		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
+		return started{session: s}
+	case <-s.done:
+		failed := &Progress{Stage: StageWebsocket, JumpHost: p.target, Session: s.id, Err: s.err}
+		if s.opened.Load() {
+			failed.Stage = StageHandshake
+		}
+		return started{err: s.err, failed: failed}
+	case <-ctx.Done():
+		s.stop()
+		<-s.done
+		return started{err: context.Cause(ctx)}
+	}
+}
+
+// callStartSession calls StartSession until it succeeds, fails for good, or
+// has been tried startTries times.
+//
+// A call under way is given some time beyond ctx: its session, which otherwise
+// nobody knew of, can then be terminated.
+func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessionOutput, error) {
+	host, port, err := net.SplitHostPort(p.address)
+	if err != nil {
+		return nil, err
+	}
+	in := &ssm.StartSessionInput{
+		Target:       aws.String(p.target),
+		DocumentName: aws.String(p.document),
+		Parameters:   documentParameters(p.document, host, port),
+		Reason:       aws.String(d.cfg.Reason),
+	}
+	for try := 1; ; try++ {
+		if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
+			return nil, p.credentialsError(p.starting(), err)
+		}
+		out, err := d.callOnce(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		unanswered := errors.Is(err, context.DeadlineExceeded) // once more would take as long
+		if unanswered || try == startTries || ctx.Err() != nil || faultOf(err) != faultTransient {
+			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
+		}
+		delay := jitter(startDelay << (try - 1))
+		d.cfg.Log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
+		if err := sleep(ctx, delay); err != nil {
+			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
+		}
+	}
+}
+
+// callOnce calls StartSession. That time ran out shows in the error.
+func (d *Dialer) callOnce(ctx context.Context, in *ssm.StartSessionInput) (*ssm.StartSessionOutput, error) {
+	timed, cancel := context.WithTimeout(ctx, startCallTimeout)
+	defer cancel()
+	lingering, done := linger(timed, flagTimeout)
+	defer done()
+	out, err := d.cfg.API.StartSession(lingering, in)
+	if err != nil && lingering.Err() != nil {
+		err = context.Cause(lingering)
+	}
+	return out, err
+}

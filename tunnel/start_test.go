@@ -1,0 +1,88 @@
+package tunnel
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// promised is within what people hear when a session cannot be had.
+const promised = 15 * time.Second
+
+func TestSlowStartGetsASecondSession(t *testing.T) {
+	silent := func(n int) func(f *fakeAWS) {
+		return func(f *fakeAWS) { f.mute = func(session int) bool { return session <= n } }
+	}
+	tests := []struct {
+		name       string
+		arrange    func(f *fakeAWS)
+		session    int // that is taken; 0: none
+		after      time.Duration
+		starts     int
+		terminated int
+	}{
+		{"the first vanishes", silent(1), 2, doubtAfter, 2, 1},
+		{"the jump host does", silent(2), 0, handshakeTimeout, 2, 2},
+		{"the first comes late", func(f *fakeAWS) {
+			silent(2)(f)
+			time.AfterFunc(7*time.Second, func() { f.agent(1).set((*fakeAgent).request) })
+		}, 1, 7 * time.Second, 2, 1},
+		{"the second cannot be started", func(f *fakeAWS) {
+			silent(1)(f)
+			f.onStart = func(_ context.Context, n int) error {
+				if n > 1 {
+					return &types.TargetNotConnected{}
+				}
+				return nil
+			}
+			time.AfterFunc(9*time.Second, func() { f.agent(1).set((*fakeAgent).request) })
+		}, 1, 9 * time.Second, 2, 0},
+		{"the first upgrade hangs", func(f *fakeAWS) {
+			f.refuse = func(n int) int {
+				if n == 1 {
+					time.Sleep(time.Minute)
+				}
+				return 0
+			}
+		}, 2, doubtAfter, 2, 1},
+		{"every upgrade hangs", func(f *fakeAWS) {
+			f.refuse = func(int) int { time.Sleep(time.Minute); return 503 }
+		}, 0, upgradeTimeout, 2, 2},
+		{"a slow API call is no doubt", func(f *fakeAWS) {
+			f.onStart = func(context.Context, int) error { time.Sleep(11 * time.Second); return nil }
+		}, 1, 11 * time.Second, 1, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeAWS(t)
+				tt.arrange(f)
+				d := newTestDialer(t, f, oneSession)
+				start := time.Now()
+				c, err := d.DialContext(t.Context(), "tcp", dbAddress)
+				if took := time.Since(start); took < tt.after || took > tt.after+time.Second || took > promised {
+					t.Errorf("took %v, want %v", took, tt.after)
+				}
+				if tt.session == 0 {
+					wantError(t, err, "08001", "starting SSM session on i-0abc")
+				} else if err != nil {
+					t.Fatal(err)
+				} else {
+					echo(t, c, 100)
+					if got := sessionOf(f, c); got != tt.session {
+						t.Errorf("stream on session %d, want %d", got, tt.session)
+					}
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if open := f.open(); len(open) != min(tt.session, 1) {
+					t.Errorf("open sessions %v, want those in use only", open)
+				}
+				wantCalls(t, f, tt.starts, 0, tt.terminated)
+			})
+		})
+	}
+}
