@@ -42,6 +42,9 @@ type Route struct {
 	// Name stands for the database in logs and errors: its host as the user
 	// typed it.
 	Name string
+	// Aliases are further names by which clients of a shared listener may choose
+	// it.
+	Aliases []string
 	// Listen holds listeners that are open already, TCP or Unix. The Server
 	// closes them.
 	Listen []net.Listener

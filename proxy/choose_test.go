@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func shared() directory {
+	return directory{routes: []*Route{
+		{Name: "orders", Aliases: []string{host}},
+		{Name: "billing"},
+		{Name: "db.example.com"},
+	}}
+}
+
+func TestSharedListenerChoosesByName(t *testing.T) {
+	none := ""
+	for _, tt := range []struct {
+		name                string
+		sni, user, database string
+		fallback            string // "" for none
+		want                string
+		wantUser, wantDB    string
+	}{
+		{"user", none, "app@orders", "app", none, "orders", "app", "app"},
+		{"database", none, "app", "shop@billing", none, "billing", "app", "shop"},
+		{"both, as libpq sends them", none, "app@orders", "app@orders", none, "orders", "app", "app"},
+		{"any case", none, "app@ORDERS", "", none, "orders", "app", ""},
+		{"the last @ counts", none, "ada@example.com@orders", "", none, "orders", "ada@example.com", ""},
+		{"another name of it", none, "app@" + host, "", none, "orders", "app", ""},
+		{"a name with dots", none, "app@db.example.com", "", none, "db.example.com", "app", ""},
+		{"only the target", none, "app", "@billing", none, "billing", "app", ""},
+		{"TLS server name", "billing.localhost", "app", "app", none, "billing", "app", "app"},
+		{"TLS server name with a dot and capitals", "Billing.LocalHost.", "app", "", none, "billing", "app", ""},
+		{"TLS server name of the endpoint", host, "app", "", none, "orders", "app", ""},
+		{"TLS server name with dots", "db.example.com.localhost", "app", "", none, "db.example.com", "app", ""},
+		{"TLS server name and user agree", "orders.localhost", "app@orders", "", none, "orders", "app", ""},
+		{"TLS server name and another @", "orders.localhost", "ada@example.com", "", none, "orders", "ada@example.com", ""},
+		{"user, and another @ in the database", none, "app@orders", "a@b", none, "orders", "app", "a@b"},
+		{"nothing, one to fall back on", none, "app", "shop", "billing", "billing", "app", "shop"},
+		{"localhost is no choice", "localhost", "app", "", "billing", "billing", "app", ""},
+		{"another @, one to fall back on", none, "ada@example.com", "", "billing", "billing", "ada@example.com", ""},
+		{"not the one to fall back on", none, "app@orders", "", "billing", "orders", "app", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := shared()
+			if tt.fallback != "" {
+				d.fallback = d.find(tt.fallback)
+			}
+			sent := startupMessage{version: 3 << 16, params: []param{{"user", tt.user}, {"application_name", "x@orders"}}}
+			if tt.database != "" {
+				sent.params = append(sent.params, param{"database", tt.database})
+			}
+			kept := slices.Clone(sent.params)
+			r, m, err := d.choose(tt.sni, sent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Name != tt.want || m.value("user") != tt.wantUser || m.value("database") != tt.wantDB || m.value("application_name") != "x@orders" {
+				t.Errorf("%s with %v; want %s, user %q, database %q and the rest as it was", r.Name, m.params, tt.want, tt.wantUser, tt.wantDB)
+			}
+			if !slices.Equal(sent.params, kept) {
+				t.Errorf("the client's parameters became %v", sent.params)
+			}
+		})
+	}
+}
+
+func TestSharedListenerSaysWhatCanBeChosen(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		sni, user, database string
+		fallback            bool
+		want                string
+	}{
+		{"nothing named", "", "app", "app", false, "leads to several targets"},
+		{"host that names nothing", "localhost", "app", "", false, "leads to several targets"},
+		{"unknown behind the user", "", "app@ordesr", "", false, `no target "ordesr"`},
+		{"unknown behind the database", "", "app", "app@ordesr", false, `no target "ordesr"`},
+		{"nothing behind the @", "", "app@", "", false, "leads to several targets"},
+		{"unknown TLS server name", "ordesr.localhost", "app@orders", "", false, `no target "ordesr"`},
+		{"unknown TLS server name, one to fall back on", "ordesr.localhost", "app", "", true, `no target "ordesr"`},
+		{"user and database differ", "", "app@orders", "app@billing", true, `the user names the target "orders", and the database names "billing"`},
+		{"TLS server name and user differ", "orders.localhost", "app@billing", "", true, `the TLS server name names the target "orders", and the user names "billing"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := shared()
+			if tt.fallback {
+				d.fallback = d.routes[1]
+			}
+			_, _, err := d.choose(tt.sni, startupMessage{params: []param{{"user", tt.user}, {"database", tt.database}}})
+			var f *failure
+			if !errors.As(err, &f) || f.state != stateRejected || !strings.Contains(f.what, tt.want) || f.hint == "" {
+				t.Fatalf("%#v, want 08004, %q and a hint", err, tt.want)
+			}
+			if !strings.Contains(f.what, "names") && f.detail != "the targets are orders, billing, db.example.com" {
+				t.Errorf("detail %q does not list the targets", f.detail)
+			}
+		})
+	}
+}
