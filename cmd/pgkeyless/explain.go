@@ -30,14 +30,21 @@ func (e *stoppedError) code() int {
 	return 1
 }
 
+// coder is an error that is no fault of the run, and needs no words: only the
+// exit code tells of it.
+type coder interface {
+	error
+	code() int
+}
+
 // explain tells err on stderr, one line for what happened and one for what to
 // do next, and returns the exit code.
 func (a *app) explain(err error) int {
 	if err == nil {
 		return 0
 	}
-	if stopped, ok := errors.AsType[*stoppedError](err); ok {
-		return stopped.code()
+	if silent, ok := errors.AsType[coder](err); ok {
+		return silent.code()
 	}
 	message, hint := oneLine(err.Error()), ""
 	if h, ok := errors.AsType[hinter](err); ok {

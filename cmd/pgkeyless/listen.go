@@ -23,13 +23,11 @@ func listen(ctx context.Context, t config.Target) (listeners []net.Listener, noS
 		return nil, nil, err
 	}
 	listeners = []net.Listener{tcp}
-	dir, given := t.UnixSocket, t.UnixSocket != ""
-	if dir == config.SocketNone || !given && runtime.GOOS == "windows" {
+	given := t.UnixSocket != ""
+	if t.UnixSocket == config.SocketNone || !given && runtime.GOOS == "windows" {
 		return listeners, nil, nil
 	}
-	if !given {
-		dir, err = defaultSocketDir()
-	}
+	dir, err := socketDir(t)
 	var unix net.Listener
 	if err == nil {
 		unix, err = listenUnix(dir, tcp.Addr().(*net.TCPAddr).Port)

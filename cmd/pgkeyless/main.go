@@ -102,7 +102,8 @@ ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM.`,
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
-	root.AddCommand(a.serveCommand(), a.tokenCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(),
+		a.tokenCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 

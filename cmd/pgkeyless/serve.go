@@ -46,20 +46,25 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 
 	ctx := cmd.Context()
 	w := newWiring(log)
-	defer func() {
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
-		defer cancel()
-		if closeErr := w.close(ending); closeErr != nil {
-			log.Warn("an SSM session may stay open until its idle timeout", "error", oneLine(closeErr.Error()))
-		}
-	}()
+	defer a.endSessions(ctx, w, log)
 	srv, routes, err := open(ctx, w, cfg, log)
 	if err != nil {
 		return err
 	}
+	registered := a.register(nil, cfg.Targets, routes, log)
+	defer registered.close()
 	warn(log, cfg, routes)
 	announce(ctx, a.stderr, log, cfg.Run, routes)
 	return live(ctx, srv, signals, cfg.Run, log)
+}
+
+// endSessions ends the SSM sessions, also when ctx has ended.
+func (a *app) endSessions(ctx context.Context, w *wiring, log *slog.Logger) {
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
+	defer cancel()
+	if err := w.close(ending); err != nil {
+		log.Warn("an SSM session may stay open until its idle timeout", "error", oneLine(err.Error()))
+	}
 }
 
 // unknownCommand catches a mistyped command, which looks like a target.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/config"
 )
 
 // maxSocketPath is the longest path that every system takes: macOS has room for
@@ -40,6 +42,19 @@ func defaultSocketDir() (string, error) {
 	return dir, nil
 }
 
+// socketDir is the directory of t's Unix socket, which t must want, as an
+// absolute path: psql takes a relative one for a host name.
+func socketDir(t config.Target) (string, error) {
+	if t.UnixSocket == "" {
+		return defaultSocketDir()
+	}
+	dir, err := filepath.Abs(t.UnixSocket)
+	if err != nil {
+		return "", &usageError{fmt.Sprintf("unix-socket %s: %v", t.UnixSocket, err), socketHint}
+	}
+	return dir, nil
+}
+
 // listenUnix opens the socket that psql -h dir -p port looks for, for this user
 // alone. It makes dir if need be, but not the directory around it, which is more
 // likely mistyped. A socket that a dead process has left there is removed, one
@@ -47,10 +62,6 @@ func defaultSocketDir() (string, error) {
 func listenUnix(dir string, port int) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
 		return nil, &usageError{"Unix sockets are not supported on Windows", "leave --unix-socket out"}
-	}
-	dir, err := filepath.Abs(dir) // psql takes a relative -h for a host name
-	if err != nil {
-		return nil, &usageError{fmt.Sprintf("unix-socket %s: %v", dir, err), socketHint}
 	}
 	path := filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(port))
 	if len(path) > maxSocketPath {

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os/exec"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) execCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "exec TARGET -- COMMAND [ARG...]",
+		Short: "Run a program with PGHOST and DATABASE_URL set for a target",
+		Long: `Run COMMAND with PGHOST, PGPORT, PGUSER and PGDATABASE (where the target says
+who and which) and DATABASE_URL set, so that it reaches TARGET on a port of this
+machine that is open until it ends. If a pgkeyless of yours serves the target
+already, that is used.
+
+  pgkeyless exec orders --user app_user --dbname shop -- ./manage.py migrate
+
+The exit code is COMMAND's, or 128 + N when signal N has ended it.`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			own, theirs := splitAtDash(cmd, args)
+			if len(theirs) == 0 {
+				return &usageError{"no command to run", "put it behind two dashes: pgkeyless exec TARGET -- COMMAND"}
+			}
+			return a.withProxy(cmd.Context(), own, true, func(place) (*exec.Cmd, error) {
+				program, err := findProgram(theirs[0], "check its name, or give its path")
+				return exec.Command(program, theirs[1:]...), err
+			})
+		},
+	}
+	a.addFlags(cmd, forOneProgram)
+	return cmd
+}
