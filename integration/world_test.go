@@ -46,6 +46,7 @@ type world struct {
 	aws      *awsemu.Emulator
 	database *pgserver.Server
 	proxy    *lab.Proxy
+	home     string // pgkeyless's home directory, and that of its sockets
 	stopped  bool
 }
 
@@ -76,6 +77,7 @@ func start(t *testing.T, s setup) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(sockets) })
+	w.home = sockets
 	args := s.args
 	if args == nil {
 		args = []string{lab.TargetArg(w.database.CAFile(), s.options...)}

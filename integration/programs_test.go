@@ -1,0 +1,180 @@
+package integration
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+)
+
+// cloud is an emulator without a pgkeyless: the test runs that itself.
+type cloud struct {
+	t   *testing.T
+	aws *awsemu.Emulator
+	env []string
+}
+
+func startCloud(t *testing.T) *cloud {
+	t.Helper()
+	aws, err := lab.StartAWS(shared.keys, shared.database.Address(), func(c *awsemu.Config) { c.Pace, c.AckWithin = -1, 15*time.Second })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { aws.Close() })
+	home, err := os.MkdirTemp("", "pgk-") // short enough for sockets in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	return &cloud{t, aws, append(shared.keys.Env(aws.URL()), "HOME="+home, "TMPDIR="+home, "PGPASSFILE=/nonexistent", "LC_ALL=C")}
+}
+
+// run runs pgkeyless to its end, after which no session and no file may be left.
+func (c *cloud) run(args ...string) (stdout, stderr string, code int) {
+	c.t.Helper()
+	stdout, stderr, code = command(c.t, c.env, args...)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Second)
+	defer cancel()
+	if err := c.aws.Await(ctx, awsemu.AllEnded); err != nil {
+		c.t.Errorf("SSM session(s) left open: %+v", c.aws.Sessions())
+	}
+	checkOutput(c.t, stdout+stderr)
+	return stdout, stderr, code
+}
+
+// app is the usual target, for the usual user.
+func app() string {
+	return lab.TargetArg(shared.database.CAFile(), "user="+pgserver.AppUser, "dbname="+pgserver.Database)
+}
+
+func TestConnectRunsPsql(t *testing.T) {
+	c := startCloud(t)
+	stdout, stderr, code := c.run("connect", app(), "--", "-XAtwc", whoAmI)
+	if code != 0 || strings.TrimSpace(stdout) != itsMe || stderr != "" {
+		t.Errorf("code %d, %q, stderr %q; want %q alone", code, stdout, stderr, itsMe)
+	}
+	stdout, _, code = c.run("connect", app(), "--", "-XAtw", "-v", "ON_ERROR_STOP=1", "-c", `\echo :HOST`, "-c", "select nonsense")
+	if code != 1 {
+		t.Errorf("code %d, want psql's own 1", code)
+	}
+	if dir := strings.TrimSpace(stdout); !filepath.IsAbs(dir) {
+		t.Errorf("psql was at %q, want a socket's directory", dir)
+	} else if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the socket's directory %s is still there (%v)", dir, err)
+	}
+}
+
+// A failed connection is told once, by psql, with everything there is to say.
+func TestConnectLeavesErrorsToPsql(t *testing.T) {
+	c := startCloud(t)
+	_, stderr, code := c.run("connect", app()+"x", "--", "-XAtwc", "select 1") // no such database
+	if code != 2 || strings.Count(stderr, "does not exist") != 1 || strings.Contains(stderr, "session ended") {
+		t.Errorf("code %d, stderr %q; want psql's words alone, and its code 2", code, stderr)
+	}
+}
+
+// On a terminal, Ctrl-C is psql's: it cancels the query, and psql goes on.
+func TestConnectOnATerminal(t *testing.T) {
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Fatalf("%v: install bsdutils or util-linux", err)
+	}
+	c := startCloud(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	line := "exec " + shared.binary + " connect '" + app() + "' -- -XAtw"
+	cmd := exec.CommandContext(ctx, "script", "-qefc", line, "/dev/null")
+	cmd.Env = append(append([]string{"PATH=" + os.Getenv("PATH"), "TERM=dumb", "PAGER="}, c.env...), "PSQL_HISTORY=/dev/null")
+	keys, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var screen strings.Builder
+	cmd.Stdout, cmd.Stderr = &screen, &screen
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	keys.Write([]byte("select pg_sleep(120);\n"))
+	(&world{t: t, database: shared.database}).awaitSleep(0)
+	keys.Write([]byte{3})
+	keys.Write([]byte("select 'still ' || 'here';\n\\q\n"))
+	err = cmd.Wait()
+	if got := screen.String(); err != nil || !strings.Contains(got, "canceling statement due to user request") || !strings.Contains(got, "still here") {
+		t.Errorf("%v; the screen:\n%s", err, got)
+	}
+}
+
+func TestExecLeadsThere(t *testing.T) {
+	c := startCloud(t)
+	for _, by := range []string{`psql -XAtw`, `psql -XAtw -d "$DATABASE_URL"`} {
+		stdout, stderr, code := c.run("exec", app(), "--", "sh", "-c", by+` -c "`+whoAmI+`" && exit 7`)
+		if code != 7 || strings.TrimSpace(stdout) != itsMe || stderr != "" {
+			t.Errorf("%s: code %d, %q, stderr %q; want 7 and %q alone", by, code, stdout, stderr, itsMe)
+		}
+	}
+	if _, _, code := c.run("exec", app(), "--", "sh", "-c", "kill -TERM $$"); code != 143 {
+		t.Errorf("code %d of a program that SIGTERM ended, want 143", code)
+	}
+}
+
+// A proxy that runs already is used: no session is started for the program.
+func TestRunningProxyIsUsed(t *testing.T) {
+	w := start(t, setup{args: []string{app()}})
+	env := append(shared.keys.Env(w.aws.URL()), "HOME="+w.home)
+	socket := filepath.Dir(w.proxy.Sockets()[0])
+	_, port, _ := strings.Cut(w.proxy.Addresses()[0], ":")
+
+	stdout, stderr, code := command(t, env, "exec", app(), "--", "sh", "-c", `echo "$PGHOST $PGPORT"`)
+	if want := "127.0.0.1 " + port + "\n"; code != 0 || stdout != want {
+		t.Errorf("exec: code %d, %q, stderr %q; want %q", code, stdout, stderr, want)
+	}
+	stdout, stderr, code = command(t, env, "connect", app(), "--", "-XAtw", "-c", `\echo :HOST :PORT`, "-c", whoAmI)
+	if want := socket + " " + port + "\n" + itsMe + "\n"; code != 0 || stdout != want {
+		t.Errorf("connect: code %d, %q, stderr %q; want %q", code, stdout, stderr, want)
+	}
+	stdout, _, _ = command(t, env, "env", app(), "--shell=sh")
+	if !strings.Contains(stdout, "export PGPORT="+port+"\n") {
+		t.Errorf("env: %q, want port %s", stdout, port)
+	}
+	// What leads elsewhere, or there as somebody else, is another target.
+	for what, other := range map[string][]string{
+		"options":  {"exec", app() + "&sslnegotiation=direct"},
+		"user":     {"exec", strings.Replace(app(), "user="+pgserver.AppUser, "user=other", 1)},
+		"AWS keys": {"exec", app()},
+	} {
+		with := env
+		if what == "AWS keys" {
+			with = append(with, "AWS_ACCESS_KEY_ID=AKIDOTHER")
+		}
+		stdout, _, code := command(t, with, append(other, "--", "sh", "-c", `echo "$PGPORT"`)...)
+		if code != 0 || strings.TrimSpace(stdout) == port || stdout == "" {
+			t.Errorf("with other %s: code %d, port %q; want one of its own", what, code, stdout)
+		}
+	}
+}
+
+func TestServiceFileLeadsThere(t *testing.T) {
+	w := start(t, setup{args: []string{app()}})
+	env := append(shared.keys.Env(w.aws.URL()), "HOME="+w.home)
+	file := filepath.Join(w.home, "services")
+	if err := os.WriteFile(file, []byte("[theirs]\nhost=192.0.2.1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := command(t, env, "service-file", app(), "--file", file)
+	if code != 0 || !strings.Contains(stderr, "psql service="+lab.Host) {
+		t.Fatalf("code %d, stderr %q", code, stderr)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := psqlCommand(ctx, "service="+lab.Host, "-c", whoAmI)
+	cmd.Env = append(cmd.Env, "PGSERVICEFILE="+file)
+	if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != itsMe {
+		t.Errorf("psql service=%s: %q, %v", lab.Host, out, err)
+	}
+}
