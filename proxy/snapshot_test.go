@@ -160,6 +160,7 @@ func TestSilentClientsMakeRoom(t *testing.T) {
 		for range maxLobby + 10 {
 			silent = append(silent, r.dial())
 		}
+		synctest.Wait() // they are all waiting before one more comes
 		late := r.established()
 		synctest.Wait()
 		if got := r.server.Snapshot(); got.Unstarted[UnstartedCrowded] != 11 || got.Open != maxLobby+1 {
