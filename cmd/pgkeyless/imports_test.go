@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"auth":                    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"auth/genroots":           {},
 	"discover":                {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"policy":                  {},
 	"proxy":                   {module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3"},
 	"proxy/eventloop":         {},
 	"servicefile":             {},

@@ -1,0 +1,45 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// oldestAgent forwards ports to other hosts and knows what not to forward to.
+const oldestAgent = "3.1.1374.0"
+
+// Advice is what is needed beside policy and SQL, a sentence or two each.
+func Advice(f Facts) []string {
+	var lines []string
+	switch f.Kind {
+	case Instance, Cluster:
+		lines = append(lines, "IAM authentication must be on for the database.")
+	case Proxy:
+		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
+	}
+	database := fmt.Sprintf("port %d of %s", cmp.Or(f.Port, 5432), cmp.Or(f.Host, f.Target))
+	if f.Via == "" {
+		return append(lines, fmt.Sprintf("This machine must reach %s: the database's security group lets it in.", database))
+	}
+	lines = append(lines, f.jumpHostRole())
+	return append(lines,
+		fmt.Sprintf("Security groups: the database's lets the jump host in on %s. The jump host needs no open port; outwards it needs 443 and the database's port.", database),
+		fmt.Sprintf("Without a way to the internet the jump host's VPC needs interface endpoints for ssm and ssmmessages in %s (and ec2messages for agents before 3.3.40.0), "+
+			"whose security group lets it in on 443.", f.Region),
+		"The jump host resolves the database's name: its VPC must use Amazon's DNS, or one that knows the name.")
+}
+
+// jumpHostRole says what makes a machine a jump host.
+func (f Facts) jumpHostRole() string {
+	kind, _, _ := strings.Cut(f.Via, ":")
+	switch {
+	case kind == "ecs":
+		return "The task's role must allow ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel on *, " +
+			"and the service or task must run with ECS Exec on (--enable-execute-command)."
+	case strings.HasPrefix(f.Via, "mi-"):
+		return "The node's hybrid activation needs a service role with the managed policy AmazonSSMManagedInstanceCore, the account the advanced-instances tier, " +
+			"and the node the SSM agent " + oldestAgent + " or later."
+	}
+	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + oldestAgent + " or later."
+}

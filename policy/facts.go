@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// Placeholders of what is not known. None can be taken for the real thing.
+const (
+	UnknownResourceID = "RESOURCE-ID-UNKNOWN"
+	UnknownAccount    = "ACCOUNT-UNKNOWN"
+	UnknownUser       = "DATABASE-USER-UNKNOWN"
+)
+
+// Kind is what sort of database a policy is for.
+type Kind int
+
+const (
+	Instance Kind = iota
+	Cluster       // by any endpoint, a member's included
+	Proxy
+	DSQL
+)
+
+// Facts are what is known of a target. Empty fields are not known, unless it
+// says otherwise.
+type Facts struct {
+	Target    string // what people call it
+	Kind      Kind
+	Partition string // "aws", "aws-cn", …; required
+	Region    string // required
+	Account   string // that owns the database
+	// ResourceID is db-…, cluster-… or prx-…; of DSQL the cluster's identifier.
+	ResourceID string
+	Host       string // the endpoint
+	Port       int
+	User       string // whom the policy lets in
+	MasterUser string
+
+	// Via is the jump host as pgkeyless takes it: i-…, mi-…, ecs:…, tag:KEY=VALUE,
+	// asg:NAME; empty for none.
+	Via        string
+	ViaAccount string // that owns it
+	Document   string // session document, name or ARN; empty: the usual one
+	// Lookup are the RDS calls that find the database by what it was named by;
+	// none for an endpoint.
+	Lookup []string
+}
+
+// Gap is a fact that is missing.
+type Gap struct {
+	Placeholder string
+	What        string // it is, and where to get it
+}
+
+// Unknown are the facts that the policy has a placeholder for.
+func (f Facts) Unknown() []Gap {
+	var gaps []Gap
+	if f.User == "" {
+		gaps = append(gaps, Gap{UnknownUser, "the database user: name it with --user NAME"})
+	}
+	if f.ResourceID == "" {
+		gaps = append(gaps, Gap{UnknownResourceID, "the database's resource id: `" + f.findResourceID() + "` prints it"})
+	}
+	if f.Account == "" || f.Via != "" && f.ViaAccount == "" {
+		gaps = append(gaps, Gap{UnknownAccount, "the account's number: `aws sts get-caller-identity --query Account --output text` prints it"})
+	}
+	return gaps
+}
+
+// findResourceID is a command for whoever may ask.
+func (f Facts) findResourceID() string {
+	call, list, id, match := "describe-db-instances", "DBInstances", "DbiResourceId", "Endpoint.Address==`%s`"
+	switch f.Kind {
+	case Cluster:
+		call, list, id = "describe-db-clusters", "DBClusters", "DbClusterResourceId"
+		match = "Endpoint==`%[1]s` || ReaderEndpoint==`%[1]s` || contains(CustomEndpoints || `[]`, `%[1]s`)"
+	case Proxy:
+		call, list, id, match = "describe-db-proxies", "DBProxies", "DBProxyArn", "Endpoint==`%s`"
+	}
+	if f.Host == "" {
+		name := map[Kind]string{Instance: "DBInstanceIdentifier", Cluster: "DBClusterIdentifier", Proxy: "DBProxyName"}[f.Kind]
+		return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s==`%s`].%s' --output text", call, f.Region, list, name, f.Target, id)
+	}
+	return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s].%s' --output text", call, f.Region, list, fmt.Sprintf(match, f.Host), id)
+}
+
+// arn makes one in f's partition.
+func (f Facts) arn(service, region, account, resource string) string {
+	return strings.Join([]string{"arn", f.Partition, service, region, account, resource}, ":")
+}
+
+func (f Facts) account() string    { return cmp.Or(f.Account, UnknownAccount) }
+func (f Facts) viaAccount() string { return cmp.Or(f.ViaAccount, UnknownAccount) }
+
+// master says that User is, or is likely to be, the master user, whom rds_iam
+// would lock out.
+func (f Facts) master() bool {
+	const usual = "postgres" // what the RDS console proposes
+	return f.User != "" && f.User == cmp.Or(f.MasterUser, usual)
+}
+
+// literal keeps the characters of s that mean something in a policy's resource
+// from doing so.
+//
+// Source: IAM user guide, reference_policies_variables.html ("special characters").
+func literal(s string) string {
+	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s)
+}

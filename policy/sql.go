@@ -1,0 +1,38 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// SQL is the database's side: statements for psql as the master user, and
+// comments. It never grants rds_iam to the master user, who could then log in
+// with a token only.
+func SQL(f Facts) string {
+	user := quoteIdentifier(cmp.Or(f.User, UnknownUser))
+	switch {
+	case f.Kind == DSQL && f.User == "admin":
+		return "-- admin is there in every DSQL cluster: nothing to do\n"
+	case f.Kind == DSQL:
+		return fmt.Sprintf("CREATE ROLE %s WITH LOGIN;\nAWS IAM GRANT %[1]s TO 'arn:%s:iam::%s:role/NAME-OF-THE-ROLE';\n", user, f.Partition, f.account())
+	case f.master():
+		return fmt.Sprintf("-- %s is the master user, which must not be granted rds_iam: its password would no longer work.\n"+
+			"-- Make a user of its own, and name that with --user:\n"+
+			"--   CREATE USER \"app_user\" WITH LOGIN; GRANT rds_iam TO \"app_user\";\n", user)
+	case f.Kind == Proxy:
+		return fmt.Sprintf("-- The proxy logs in to the database itself. With a secret for each user (the usual way) the user\n"+
+			"-- keeps a password, which is in the secret, and must not be granted rds_iam:\n"+
+			"CREATE USER %s WITH LOGIN PASSWORD 'THE-ONE-IN-THE-SECRET';\n"+
+			"-- With end-to-end IAM authentication it is granted, and the proxy's role needs rds-db:connect on the database:\n"+
+			"--   CREATE USER %[1]s WITH LOGIN; GRANT rds_iam TO %[1]s;\n", user)
+	}
+	return fmt.Sprintf("CREATE USER %s WITH LOGIN;\nGRANT rds_iam TO %[1]s;\n", user)
+}
+
+// quoteIdentifier writes a name as SQL takes any name.
+//
+// Source: PostgreSQL 18 docs, sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS.
+func quoteIdentifier(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
