@@ -87,12 +87,12 @@ type Route struct {
 // Setting is a run-time parameter of PostgreSQL.
 type Setting struct{ Name, Value string }
 
-// check says what a Route lacks.
-func (r *Route) check() error {
+// check says what a Route lacks. On a shared listener it needs none of its own.
+func (r *Route) check(shared bool) error {
 	switch {
 	case r.Name == "":
 		return errors.New("proxy: a route without a name")
-	case len(r.Listen) == 0:
+	case len(r.Listen) == 0 && !shared:
 		return fmt.Errorf("proxy: route %q: no listener", r.Name)
 	case r.Address == "":
 		return fmt.Errorf("proxy: route %q: no address", r.Name)

@@ -32,6 +32,13 @@ const (
 // Config is what a Server is made from. Routes is required.
 type Config struct {
 	Routes []Route
+	// Shared holds open listeners whose clients name the Route they mean: by
+	// user (USER@NAME), by database (DBNAME@NAME) or by TLS server name
+	// (NAME.localhost), in any case. The Server closes them.
+	Shared []net.Listener
+	// Default names the Route for clients of Shared that name none. Empty, it is
+	// the only Route, and with several there is none.
+	Default string
 	// Log gets one line when a client is accepted and one when its session
 	// ends; nil discards them.
 	Log *slog.Logger
@@ -56,6 +63,8 @@ type Config struct {
 // methods are safe for concurrent use.
 type Server struct {
 	routes         []Route
+	shared         []net.Listener
+	byDefault      string
 	log            *slog.Logger
 	loginTimeout   time.Duration
 	linger         time.Duration
@@ -84,7 +93,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("proxy: no routes")
 	}
 	for i := range cfg.Routes {
-		if err := cfg.Routes[i].check(); err != nil {
+		if err := cfg.Routes[i].check(len(cfg.Shared) > 0); err != nil {
 			return nil, err
 		}
 	}
@@ -97,6 +106,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		routes:         slices.Clone(cfg.Routes),
+		shared:         slices.Clone(cfg.Shared),
+		byDefault:      cfg.Default,
 		log:            cfg.Log,
 		loginTimeout:   cfg.LoginTimeout,
 		linger:         cfg.Linger,
@@ -119,6 +130,9 @@ func New(cfg Config) (*Server, error) {
 		s.routes[i].guesses = new(guesses)
 		s.routes[i].firstByte = cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout)
 	}
+	if d := s.directory(); cfg.Default != "" && d.fallback == nil {
+		return nil, fmt.Errorf("proxy: no route named %q, the default", cfg.Default)
+	}
 	return s, nil
 }
 
@@ -140,9 +154,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		<-starting.Done() // every way for accept to end ends starting too
 		s.closeListeners()
 	})
-	for i := range s.routes {
-		route := &s.routes[i]
-		for _, l := range route.Listen {
+	serve := func(route *Route, listeners []net.Listener) {
+		for _, l := range listeners {
 			accepting.Go(func() {
 				if err := s.accept(ctx, starting, route, l, &sessions); err != nil {
 					cut(err)
@@ -150,6 +163,10 @@ func (s *Server) Serve(ctx context.Context) error {
 			})
 		}
 	}
+	for i := range s.routes {
+		serve(&s.routes[i], s.routes[i].Listen)
+	}
+	serve(nil, s.shared)
 	accepting.Wait()
 	sessions.Wait()
 	s.loops.Close()
@@ -202,9 +219,28 @@ func (s *Server) closeListeners() {
 			l.Close()
 		}
 	}
+	for _, l := range s.shared {
+		l.Close()
+	}
 }
 
-// accept starts a session for each client of l. It returns nil once starting
+// directory is what the clients of shared listeners choose from.
+func (s *Server) directory() directory {
+	var d directory
+	for i := range s.routes {
+		d.routes = append(d.routes, &s.routes[i])
+	}
+	switch {
+	case s.byDefault != "":
+		d.fallback = d.find(s.byDefault)
+	case len(d.routes) == 1:
+		d.fallback = d.routes[0]
+	}
+	return d
+}
+
+// accept starts a session for each client of l, which leads to route; nil means
+// that l is shared. It returns nil once starting
 // has ended, and an error when somebody else closed the listener.
 func (s *Server) accept(ctx, starting context.Context, route *Route, l net.Listener, sessions *sync.WaitGroup) error {
 	wait := minAcceptWait
@@ -219,7 +255,7 @@ func (s *Server) accept(ctx, starting context.Context, route *Route, l net.Liste
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
-			s.log.Warn("accepting a client", "route", route.Name, "error", err, "retry_in", wait)
+			s.log.Warn("accepting a client", "address", l.Addr().String(), "error", err, "retry_in", wait)
 			select {
 			case <-time.After(wait):
 			case <-starting.Done():
@@ -234,13 +270,16 @@ func (s *Server) newSession(route *Route, c net.Conn) *session {
 		tcp.SetKeepAliveConfig(keepAlive)
 	}
 	s.tally.accepted()
-	return &session{
+	session := &session{
 		server: s,
-		route:  route,
-		log:    s.log.With("session", s.lastID.Add(1), "route", route.Name),
+		log:    s.log.With("session", s.lastID.Add(1)),
 		client: eventloop.Wrap(c),
 		began:  time.Now(),
 	}
+	if route != nil {
+		session.take(route)
+	}
+	return session
 }
 
 // enter counts a session in, or says that there are too many. Cancel requests

@@ -31,13 +31,13 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // goroutine.
 type session struct {
 	server *Server
-	route  *Route
+	route  *Route // nil until the client of a shared listener has named it
 	log    *slog.Logger
 	client net.Conn // replaced by its TLS
 	began  time.Time
 
 	wants  startupMessage // what the database is sent
-	named  bool           // wants is there, and logged
+	named  bool           // the client has sent a StartupMessage
 	counts bool           // among the Server's sessions
 	forget []func()       // takes out the cancel keys that were noted
 
@@ -83,6 +83,12 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
 		return nil, nil, nil
 	}
+	if s.route == nil {
+		if m, err = s.choose(m); err != nil {
+			s.named = true
+			return nil, nil, err
+		}
+	}
 	s.wants, s.named = s.route.rewrite(m), true
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
@@ -98,6 +104,25 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	watch := watchClient(s.client, gone)
 	up, err = s.logIn(ctx)
 	return up, watch.stop(), err
+}
+
+// choose takes the Route that m, or the client's TLS, names, and returns m
+// without that name.
+func (s *session) choose(m startupMessage) (startupMessage, error) {
+	sni := ""
+	if secure, ok := s.client.(*tls.Conn); ok {
+		sni = secure.ConnectionState().ServerName
+	}
+	route, m, err := s.server.directory().choose(sni, m)
+	if err == nil {
+		s.take(route)
+	}
+	return m, err
+}
+
+// take settles where the client is led.
+func (s *session) take(route *Route) {
+	s.route, s.log = route, s.log.With("route", route.Name)
 }
 
 // offered is the TLS that clients are offered. On a Unix socket it is nil: like
@@ -229,7 +254,7 @@ func (s *session) say(why error) {
 		packet = httpAnswer
 	default:
 		fallback := ""
-		if s.named {
+		if s.named && s.route != nil {
 			fallback = fmt.Sprintf("login at %s as user %q", s.route.Name, s.wants.value("user"))
 		}
 		packet, _ = response(why, fallback).Encode(nil)
