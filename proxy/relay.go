@@ -209,14 +209,18 @@ func (r *relay) giveBack(large *[bufferSize]byte) {
 
 // flush writes what a loop had to leave for dst.
 func (r *relay) flush(dst, src net.Conn) error {
-	held, ok := beneath(dst).(interface{ Flush() error })
+	held, ok := beneath(dst).(interface{ Flush() (more bool, err error) })
 	if !ok {
 		return nil
 	}
-	if r.ending.Load() || r.looped.Ended != 0 {
-		r.hurry(src, dst)
+	for {
+		if r.ending.Load() || r.looped.Ended != 0 {
+			r.hurry(src, dst)
+		}
+		if more, err := held.Flush(); err != nil || !more {
+			return err
+		}
 	}
-	return held.Flush()
 }
 
 // halfClose says that nothing more will be sent on c: close_notify where there

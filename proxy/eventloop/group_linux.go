@@ -33,12 +33,13 @@ func (g *Group) Close() {
 // be TLS over what came from it; otherwise ok is false and nothing has happened.
 // It is also false when the system has no more to give.
 //
-// seen is called with what the client sends, before it is sent, and must not keep
-// it.
+// seen is called with what the client sends, early included, before it is sent,
+// and must not keep it.
 //
 // Meanwhile nobody else may touch the conns. Afterwards they are as before, but
 // for deadlines, which are gone, and one of them may hold bytes to send: a Write
-// sends them first, and so does its method Flush() error.
+// sends them first, and so does its method Flush() (more bool, err error), a part
+// at a time.
 func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []byte, seen func([]byte)) (r Result, ok bool) {
 	p := &pair{early: early, done: make(chan struct{})}
 	p.client = end{pair: p, peer: &p.database, seen: seen}
@@ -69,7 +70,7 @@ func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []by
 		l.remove(p)
 		<-p.done
 	}
-	return p.result, true
+	return p.result, !p.refused
 }
 
 // loop chooses the loop with the fewest pairs, or a new one while there may be

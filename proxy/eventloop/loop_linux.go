@@ -15,11 +15,14 @@ const (
 	wakeSlot = -1
 	// interest is told once, and epoll tells each change once: a loop notes what
 	// it has not read to the end, and needs no call to wait for something else.
-	interest = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
+	interest = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | syscall.EPOLLPRI | epollET
 	// epollET is syscall.EPOLLET as the unsigned number that it is.
 	epollET = 1 << 31
 	// hangUp are the events after which reading gives an end or an error.
 	hangUp = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	// stops are the events after which a read may give less than there is: the end
+	// that waits behind it, or what is behind urgent data.
+	stops = hangUp | syscall.EPOLLPRI
 )
 
 // loop is one epoll instance and the goroutine that waits in it.
@@ -158,9 +161,9 @@ func (l *loop) note(event *syscall.EpollEvent) {
 			return
 		}
 	}
-	if event.Events&(syscall.EPOLLIN|hangUp) != 0 {
+	if event.Events&(syscall.EPOLLIN|stops) != 0 {
 		e.readable = true
-		e.hung = e.hung || event.Events&hangUp != 0
+		e.stops = e.stops || event.Events&stops != 0
 		l.queue(e)
 	}
 	if e == &p.client && event.Events&syscall.EPOLLERR != 0 && len(e.peer.sock.unsent) > 0 {
@@ -170,13 +173,15 @@ func (l *loop) note(event *syscall.EpollEvent) {
 	}
 }
 
-// drain writes what e holds, and lets its peer go on when that is out.
+// drain writes what e holds, and lets those go on who wait for that.
 func (l *loop) drain(e *end) error {
 	if err := e.sock.drain(); err != nil {
 		return err
 	}
-	if len(e.sock.unsent) == 0 && e.peer.readable {
-		l.queue(e.peer)
+	for _, waits := range []*end{e.peer, e} {
+		if waits.readable && !waits.blocked() {
+			l.queue(waits)
+		}
 	}
 	return nil
 }
@@ -198,7 +203,7 @@ func (l *loop) turn() {
 			continue
 		}
 		l.pump(e)
-		if !e.pair.over && e.readable && len(e.peer.sock.unsent) == 0 {
+		if !e.pair.over && e.readable && !e.blocked() {
 			l.queue(e)
 		}
 	}
@@ -239,11 +244,15 @@ func (l *loop) enter(p *pair) {
 		e.sock.spare = &l.spares
 		event := syscall.EpollEvent{Events: interest, Fd: p.slot, Pad: int32(side)}
 		if err := syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, e.sock.fd, &event); err != nil {
-			l.finish(e, true, os.NewSyscallError("epoll_ctl", err))
+			p.refused = true
+			l.end(p, Result{})
 			return
 		}
 	}
 	if len(p.early) > 0 {
+		if p.client.seen != nil {
+			p.client.seen(p.early)
+		}
 		if err := p.database.write(p.early); err != nil {
 			l.finish(&p.client, false, err)
 			return

@@ -19,7 +19,7 @@ type end struct {
 	seen   func([]byte)
 
 	readable bool // there may be something to read
-	hung     bool // its end, or an error, waits to be read
+	stops    bool // a short read does not mean that there is no more
 	ahead    bool // TLS may have read more than it gave before the relay
 	queued   bool // in the loop's list
 	carried  int64
@@ -31,6 +31,7 @@ type pair struct {
 	early            []byte // the client's, goes to the database first
 	slot             int32
 	over             bool // the loop's own note
+	refused          bool // by epoll: nothing has happened
 	done             chan struct{}
 	result           Result
 }
@@ -50,10 +51,19 @@ func split(c net.Conn) (*socket, *tls.Conn) {
 	}
 }
 
+// maxOwn is more than a read of the peer ever leaves unsent. What is beyond that
+// are TLS's own answers to a side that asks without listening.
+const maxOwn = 2 * readSize
+
+// blocked says that e is not to be read from until something is sent.
+func (e *end) blocked() bool {
+	return len(e.peer.sock.unsent) > 0 || len(e.sock.unsent) > maxOwn
+}
+
 // pump carries what one read of e gives to its peer.
 func (l *loop) pump(e *end) {
 	to := e.peer
-	if len(to.sock.unsent) > 0 {
+	if e.blocked() {
 		return // goes on when that is out
 	}
 	n, err := e.sock.get(l.raw)
@@ -68,7 +78,7 @@ func (l *loop) pump(e *end) {
 	case err != nil:
 		l.finish(e, true, err)
 		return
-	case n < len(l.raw) && !e.hung:
+	case n < len(l.raw) && !e.stops:
 		e.readable = false // all there was: the next comes with an event
 	}
 	data := l.raw[:n]

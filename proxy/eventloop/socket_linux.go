@@ -77,22 +77,30 @@ func (s *socket) Write(p []byte) (int, error) {
 		s.hold(p)
 		return len(p), nil
 	}
-	if err := s.Flush(); err != nil {
-		return 0, err
+	for {
+		if more, err := s.Flush(); err != nil {
+			return 0, err
+		} else if !more {
+			return s.stream.Write(p)
+		}
 	}
-	return s.stream.Write(p)
 }
 
-// Flush writes what a relay has left unsent. Deadlines apply.
-func (s *socket) Flush() error {
+// flushSize is what a slow peer takes before a deadline of seconds: one for all
+// that may be unsent would be too much to ask.
+const flushSize = 16 << 10
+
+// Flush writes a part of what a relay has left unsent, and reports whether there
+// is more. Deadlines apply.
+func (s *socket) Flush() (more bool, err error) {
 	if len(s.unsent) == 0 {
-		return nil
+		return false, nil
 	}
-	n, err := s.stream.Write(s.unsent)
+	n, err := s.stream.Write(s.unsent[:min(flushSize, len(s.unsent))])
 	if s.unsent = s.unsent[n:]; len(s.unsent) == 0 {
 		s.unsent = nil
 	}
-	return err
+	return s.unsent != nil, err
 }
 
 // CloseWrite sends a FIN.
