@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"integration/lab":         {module + "/integration/awsemu", module + "/integration/pgserver"},
 	"integration/pluginrun":   {"github.com/aws/aws-sdk-go-v2/..."},
 	"integration/benchkit":    {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
-	"integration/proxybench":  {module + "/integration/...", "github.com/jackc/pgx/v5/pgproto3"},
+	"integration/proxybench":  {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
 	"integration/tunnelbench": {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
 	"integration/soak":        {module + "/integration/...", "github.com/jackc/pgx/v5/..."},
 	"scripts/testreport":      {},

@@ -6,9 +6,6 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
 )
 
 // fake lets everybody in, over TLS and with any password, and answers every
@@ -22,12 +19,8 @@ type fake struct {
 	conns map[net.Conn]struct{} // nil once it is closed
 }
 
-// startFake is for the lab's database's names, by ca. The caller must close it.
-func startFake(ca *pgserver.CA) (*fake, error) {
-	chain, key, err := ca.Issue(lab.Host, "localhost")
-	if err != nil {
-		return nil, err
-	}
+// startFake has the certificate and the key in PEM. The caller must close it.
+func startFake(chain, key []byte) (*fake, error) {
 	certificate, err := tls.X509KeyPair(chain, key)
 	if err != nil {
 		return nil, err

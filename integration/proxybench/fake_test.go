@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/integration/benchkit"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
 	"github.com/pgkeyless/pgkeyless/integration/pgserver"
 )
 
@@ -15,7 +16,11 @@ func TestFakeIsADatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startFake(ca)
+	chain, key, err := ca.Issue(lab.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := startFake(chain, key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,33 +5,39 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 	"github.com/pgkeyless/pgkeyless/integration/pgserver"
 )
 
-// spareFiles are those that are no connections.
-const spareFiles = 500
+// spareFiles are those of a proxy's that are no connections.
+const spareFiles = 100
 
-// roomFor leaves out what the system has no room for: two connections for each
-// client, in this process as in the proxy.
-func (b *bench) roomFor(idle []int) []int {
-	room := (openFiles(2*slices.Max(idle)+spareFiles) - spareFiles) / 2
-	kept := slices.DeleteFunc(slices.Clone(idle), func(n int) bool { return n > room })
-	if len(kept) < len(idle) {
+// roomFor are the counts with those that the system has no room for in one
+// process brought down to what it has: a proxy has two connections for each
+// client.
+func (b *bench) roomFor(counts []int) []int {
+	room := (openFiles(2*slices.Max(counts)+spareFiles) - spareFiles) / 2
+	fit := make([]int, len(counts))
+	for i, n := range counts {
+		fit[i] = min(n, room)
+	}
+	if slices.Max(counts) > room {
 		fmt.Fprintf(b.log, "ulimit -n leaves room for %d idle connections only\n", room)
 	}
-	return kept
+	return slices.Compact(fit)
 }
 
 // idle reads the memory of a fresh process of the side's with ever more
 // connections that say nothing.
 func (b *bench) idle(s *side) error {
-	fake, err := startFake(b.ca)
+	address, end, err := b.startFakeProcess(b.ctx)
 	if err != nil {
 		return err
 	}
-	defer fake.close()
-	fresh, err := b.startSide(b.ctx, s.name, fake.address())
+	defer end()
+	fresh, err := b.startSide(b.ctx, s.name, address)
 	if err != nil {
 		return err
 	}
@@ -52,6 +58,11 @@ func (b *bench) holdIdle(ctx context.Context, s *side) error {
 		return err
 	}
 	config.Password = "any" // to the database of a few lines
+	// PgBouncer has no connection to the database for a client that never asked.
+	config.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		_, err := c.Exec(ctx, "select 1").ReadAll()
+		return err
+	}
 	if s.name == pgbouncer {
 		config.User = pgserver.PlainUser
 	}

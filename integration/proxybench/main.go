@@ -3,12 +3,23 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 
 	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
-func main() { benchkit.Main("proxybench", measure) }
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == asFake {
+		if err := serveFake(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "proxybench: error:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	benchkit.Main("proxybench", measure)
+}
 
 func measure(ctx context.Context, o benchkit.Options, log io.Writer) (benchkit.Numbers, string, error) {
 	p := full

@@ -126,7 +126,7 @@ func (b *bench) startPgBouncer(ctx context.Context, address string) (*side, erro
 	if err != nil {
 		return nil, err
 	}
-	most := b.most() + 100
+	most := b.most() + 10
 	config := fmt.Sprintf(`[databases]
 * = host=localhost port=%s dbname=%s
 [pgbouncer]
@@ -177,7 +177,7 @@ defaults
 listen database
 	bind 127.0.0.1:%s
 	server database %s
-`, b.most()+100, port, address)
+`, b.most()+10, port, address)
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
