@@ -37,6 +37,9 @@ func Load(in Input) (Config, error) {
 				"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does")
 		}
 	}
+	if err := share(cfg.Targets, cfg.Run); err != nil {
+		return Config{}, err
+	}
 	if err := assignPorts(cfg.Targets); err != nil {
 		return Config{}, err
 	}
@@ -148,20 +151,20 @@ func (r *Run) check() error {
 	return nil
 }
 
-// assignPorts counts ports up from the first target's over targets that do not
-// name their own, past ports that others name. Two targets may share a port on
+// assignPorts counts ports up from the first target's over targets that neither
+// share one nor name their own, past ports that others name. Two targets may share a port on
 // different addresses, if their Unix sockets differ.
 func assignPorts(targets []Target) error {
 	named := map[int]bool{}
 	for _, t := range targets {
-		if t.portGiven {
+		if t.portGiven || t.Shared {
 			named[t.Port] = true
 		}
 	}
 	used := 0 // the last port counted
 	for i := range targets {
 		t := &targets[i]
-		if t.portGiven || t.Port == 0 {
+		if t.portGiven || t.Shared || t.Port == 0 {
 			continue
 		}
 		next := max(t.Port, used+1) // t.Port is the base, the same for all
@@ -185,7 +188,7 @@ func assignPorts(targets []Target) error {
 
 func collide(a, b Target) error {
 	switch {
-	case a.Port != b.Port || a.Port == 0:
+	case a.Port != b.Port || a.Port == 0 || a.Shared && b.Shared:
 		return nil
 	case a.Address == b.Address || isWildcard(a.Address) || isWildcard(b.Address):
 		return problem("targets %q and %q both want port %d", a.Name, b.Name, b.Port).hinted(

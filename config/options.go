@@ -101,6 +101,11 @@ type Run struct {
 	// signal. It is never shorter than MinSigtermDelay.
 	MaxSigtermDelay   time.Duration
 	ExitZeroOnSigterm bool
+
+	// SharedPort puts all targets that name no port of their own on one, where
+	// clients choose by name. DefaultTarget is for clients that name none.
+	SharedPort    bool
+	DefaultTarget string
 }
 
 // Option is one setting as flags, variables and query strings know it.
@@ -156,6 +161,8 @@ func All() []Option {
 		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},
 		{Name: "rds-cluster", Value: "ID", Usage: "a target: an Aurora cluster by its identifier"},
 
+		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
+		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},
 		{Name: "debug-logs", Usage: "log more", run: flagged(func(r *Run) *bool { return &r.DebugLogs })},
 		{Name: "quiet", Usage: "log errors only", run: flagged(func(r *Run) *bool { return &r.Quiet })},

@@ -17,6 +17,9 @@ type Target struct {
 	Ref string
 	// Name is what people call it: the identifier, else the host.
 	Name string
+	// Shared says that it listens on the port of the process, where clients choose
+	// by Name.
+	Shared bool
 	Options
 
 	portGiven bool // by the target's own query string

@@ -50,7 +50,7 @@ be served with the same options.
 
 // forListening picks the options that say what is served and where.
 func forListening(o config.Option) bool {
-	return o.PerTarget() || forOneProgram(o)
+	return o.PerTarget() || forOneProgram(o) || o.Name == "shared-port" || o.Name == "default-target"
 }
 
 // placeOf is where t is served by a running pgkeyless, or will be.
@@ -63,14 +63,17 @@ func (a *app) placeOf(t config.Target, overTCP bool) (place, error) {
 			"start it first, or give it a port of its own"}
 	}
 	p := place{t.Address, t.Port, t.User, t.Database}
-	if !overTCP && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows" {
-		dir, err := socketDir(t)
-		if err != nil {
-			return place{}, err
-		}
-		p.host = dir
+	bySocket := !overTCP && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
+	var err error
+	switch {
+	case bySocket && t.Shared:
+		p.host, err = ownSocketDir(t)
+	case bySocket:
+		p.host, err = socketDir(t)
+	case t.Shared:
+		p = onShared(t, p)
 	}
-	return p, nil
+	return p, err
 }
 
 // dialect writes one variable, or unsets one, in the words of a shell.

@@ -12,13 +12,12 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/config"
-	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 // announce tells where to connect: a line for each listener, the ready line,
 // then lines to paste. With structured logs each line is a record; with quiet
 // there is none.
-func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, routes []proxy.Route) {
+func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, front front) {
 	say := func(line string, attrs ...slog.Attr) {
 		switch {
 		case run.Quiet:
@@ -28,19 +27,26 @@ func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run
 			fmt.Fprintln(w, line)
 		}
 	}
-	for _, r := range routes {
+	for _, l := range front.shared {
+		names := sharedNames(front.targets)
+		say(fmt.Sprintf("Listening on %s for %s", l.Addr(), names), slog.String("address", l.Addr().String()), slog.String("routes", names))
+	}
+	for _, r := range front.routes {
 		for _, l := range r.Listen {
 			say(fmt.Sprintf("Listening on %s for %s%s", l.Addr(), r.Name, guardsInWords(r)), slog.String("address", l.Addr().String()), slog.String("route", r.Name))
 		}
 	}
 	say("pgkeyless is ready for new connections")
-	for _, r := range routes {
-		p := pasteFor(r)
+	for i, r := range front.routes {
+		p := pasteFor(front.shown(i))
 		if run.StructuredLogs {
 			say("connect with", slog.String("route", r.Name), slog.String("psql", p.psql), slog.String("url", p.url), slog.String("jdbc", p.jdbc))
 			continue
 		}
-		if len(routes) > 1 {
+		switch {
+		case front.targets[i].Shared:
+			say(r.Name + guardsInWords(r) + ":")
+		case len(front.routes) > 1:
 			say(r.Name + ":")
 		}
 		say("  " + p.psql)
@@ -60,33 +66,35 @@ const (
 	someDatabase = "DBNAME"
 )
 
-// pasteFor writes r's TCP listener, user and database down. A database that is
-// not known is left out when the user is: PostgreSQL takes the user's name.
-func pasteFor(r proxy.Route) paste {
-	var host string
-	var port int
-	for _, l := range r.Listen {
-		if a, ok := l.Addr().(*net.TCPAddr); ok {
-			host, port = reachable(a.AddrPort().Addr()), a.Port
-			break
+// shown is where clients of target i connect, with words to replace where only
+// they know who they are. A database that is not known is left out when the user
+// is: PostgreSQL takes the user's name.
+func (f front) shown(i int) place {
+	r, a := f.routes[i], f.address(i)
+	p := place{reachable(a.AddrPort().Addr()), a.Port, r.User, r.Database}
+	if p.user == "" {
+		p.user = someUser
+		if p.database == "" {
+			p.database = someDatabase
 		}
 	}
-	user, database := r.User, r.Database
-	if user == "" {
-		user = someUser
-		if database == "" {
-			database = someDatabase
-		}
+	if f.targets[i].Shared {
+		p = onShared(f.targets[i], p)
 	}
+	return p
+}
+
+// pasteFor writes p down.
+func pasteFor(p place) paste {
+	host, port, user, database := p.host, p.port, p.user, p.database
 	hostPort := net.JoinHostPort(host, strconv.Itoa(port))
 	psql := fmt.Sprintf("psql -h %s -p %d -U %s", host, port, shellWord(user))
 	if database != "" {
 		psql += " " + shellWord(database)
 	}
-	u := url.URL{Scheme: "postgresql", User: url.User(user), Host: hostPort, Path: "/" + database}
 	// The JDBC driver reads a plus sign as a space in the path too.
 	jdbc := "jdbc:postgresql://" + hostPort + "/" + url.QueryEscape(database) + "?user=" + url.QueryEscape(user)
-	return paste{psql, u.String(), jdbc}
+	return paste{psql, p.url(nil), jdbc}
 }
 
 // reachable is the address at which a client on this machine finds a listener.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -38,10 +39,11 @@ func TestLinesToPaste(t *testing.T) {
 		{"127.0.0.1", "it's me@x", "-a b?&", paste{
 			`psql -h 127.0.0.1 -p 5433 -U 'it'\''s me@x' '-a b?&'`, "postgresql://it%27s%20me%40x@127.0.0.1:5433/-a%20b%3F&", "jdbc:postgresql://127.0.0.1:5433/-a+b%3F%26?user=it%27s+me%40x"}},
 	} {
-		got := pasteFor(proxy.Route{User: tt.user, Database: tt.database, Listen: []net.Listener{
+		f := front{targets: []config.Target{{}}, routes: []proxy.Route{{User: tt.user, Database: tt.database, Listen: []net.Listener{
 			fakeListener{addr: &net.UnixAddr{Name: "/x/.s.PGSQL.5433", Net: "unix"}},
 			fakeListener{addr: &net.TCPAddr{IP: net.ParseIP(tt.ip), Port: 5433}},
-		}})
+		}}}}
+		got := pasteFor(f.shown(0))
 		if got != tt.want {
 			t.Errorf("user %q, database %q on %s:\n got %q\nwant %q", tt.user, tt.database, tt.ip, got, tt.want)
 		}

@@ -31,6 +31,7 @@ type served struct {
 	Key      string `json:"key"`
 	Name     string `json:"name"`
 	Address  string `json:"address"`            // "host:port"
+	Shared   bool   `json:"shared,omitempty"`   // other targets are behind the address, too
 	Socket   string `json:"socket,omitempty"`   // path
 	User     string `json:"user,omitempty"`     // that replaces the clients'
 	Database string `json:"database,omitempty"` // for clients that name none

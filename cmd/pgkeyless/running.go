@@ -13,15 +13,14 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/config"
-	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 // register says in the registry what this process serves, in place of what it
 // said before. That others find it is a convenience: failing is told in the log.
-func (a *app) register(before *announcement, targets []config.Target, routes []proxy.Route, log *slog.Logger) *announcement {
+func (a *app) register(before *announcement, front front, log *slog.Logger) *announcement {
 	var all []served
-	for i, t := range targets {
-		if s := a.servedBy(t, routes[i]); s.Socket != "" || runtime.GOOS == "windows" {
+	for i := range front.targets {
+		if s := a.servedBy(front, i); s.Socket != "" || runtime.GOOS == "windows" {
 			all = append(all, s)
 		}
 	}
@@ -36,15 +35,13 @@ func (a *app) register(before *announcement, targets []config.Target, routes []p
 	return before
 }
 
-// servedBy is what the registry says of t, which r serves.
-func (a *app) servedBy(t config.Target, r proxy.Route) served {
-	s := served{Key: targetKey(t, a.environ), Name: t.Name, User: t.User, Database: t.Database}
-	for _, l := range r.Listen {
-		switch l.Addr().Network() {
-		case "unix":
+// servedBy is what the registry says of target i.
+func (a *app) servedBy(front front, i int) served {
+	t := front.targets[i]
+	s := served{Key: targetKey(t, a.environ), Name: t.Name, Address: front.address(i).String(), Shared: t.Shared, User: t.User, Database: t.Database}
+	for _, l := range front.routes[i].Listen {
+		if l.Addr().Network() == "unix" {
 			s.Socket = l.Addr().String()
-		default:
-			s.Address = l.Addr().String()
 		}
 	}
 	return s
@@ -70,6 +67,8 @@ func (s served) place(t config.Target, overTCP bool) place {
 	if s.Socket != "" && !overTCP {
 		p.host = filepath.Dir(s.Socket)
 		p.port, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(s.Socket), ".s.PGSQL."))
+	} else if s.Shared {
+		p = onShared(t, p)
 	}
 	return p
 }

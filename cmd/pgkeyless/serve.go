@@ -47,14 +47,19 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	ctx := cmd.Context()
 	w := newWiring(log)
 	defer a.endSessions(ctx, w, log)
-	srv, routes, err := open(ctx, w, cfg, log)
+	front, err := openFront(ctx, w, cfg, log)
 	if err != nil {
 		return err
 	}
-	registered := a.register(nil, cfg.Targets, routes, log)
+	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(cfg.Run, front.routes), Log: log})
+	if err != nil {
+		front.close()
+		return err
+	}
+	registered := a.register(nil, front, log)
 	defer registered.close()
-	warn(log, cfg, routes)
-	announce(ctx, a.stderr, log, cfg.Run, routes)
+	warn(log, front)
+	announce(ctx, a.stderr, log, cfg.Run, front)
 	return live(ctx, srv, signals, cfg.Run, log)
 }
 
@@ -79,53 +84,15 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return &usageError{fmt.Sprintf("unknown command %q", args[0]), fmt.Sprintf("did you mean `pgkeyless %s`?", near[0])}
 }
 
-// open makes the Server with all its listeners open. It checks every target
-// before it opens the first port. The Server owns the listeners.
-func open(ctx context.Context, w *wiring, cfg config.Config, log *slog.Logger) (srv *proxy.Server, routes []proxy.Route, err error) {
-	for _, t := range cfg.Targets {
-		r, err := w.route(ctx, t)
-		if err != nil {
-			return nil, nil, err
-		}
-		routes = append(routes, r)
-	}
-	defer func() {
-		if err != nil {
-			closeListeners(routes)
-		}
-	}()
-	for i, t := range cfg.Targets {
-		var noSocket error
-		if routes[i].Listen, noSocket, err = listen(ctx, t); err != nil {
-			return nil, nil, err
-		}
-		if noSocket != nil {
-			log.Info("no unix socket", "route", t.Name, "reason", oneLine(noSocket.Error()))
-		}
-	}
-	if srv, err = proxy.New(proxy.Config{Routes: routes, Log: log}); err != nil {
-		return nil, nil, err
-	}
-	return srv, routes, nil
-}
-
-func closeListeners(routes []proxy.Route) {
-	for _, r := range routes {
-		for _, l := range r.Listen {
-			l.Close()
-		}
-	}
-}
-
-// warn tells what works and may surprise. routes are cfg's targets, listening.
-func warn(log *slog.Logger, cfg config.Config, routes []proxy.Route) {
-	for _, w := range staleEnvironment(cfg.Targets) {
+// warn tells what works and may surprise.
+func warn(log *slog.Logger, front front) {
+	for _, w := range staleEnvironment(front.targets) {
 		log.Warn(w)
 	}
-	for i, t := range cfg.Targets {
+	for i, t := range front.targets {
 		if !isLoopback(t.Address) {
 			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",
-				"address", routes[i].Listen[0].Addr().String(), "route", t.Name) // the first is TCP's
+				"address", front.address(i).String(), "route", t.Name)
 		}
 	}
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// front is what a run serves and where: targets and their Routes, one for one,
+// with their own listeners, and the listeners that the targets share.
+type front struct {
+	targets []config.Target
+	routes  []proxy.Route
+	shared  []net.Listener
+}
+
+// openFront opens every listener. It checks every target before it opens the
+// first port. The caller closes the listeners.
+func openFront(ctx context.Context, w *wiring, cfg config.Config, log *slog.Logger) (f front, err error) {
+	f.targets = cfg.Targets
+	for _, t := range cfg.Targets {
+		r, err := w.route(ctx, t)
+		if err != nil {
+			return front{}, err
+		}
+		f.routes = append(f.routes, r)
+	}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	if f.shared, err = listenShared(ctx, cfg.Targets, log); err != nil {
+		return front{}, err
+	}
+	names := aliases(cfg.Targets)
+	for i, t := range cfg.Targets {
+		r := &f.routes[i]
+		var noSocket error
+		if t.Shared {
+			r.Aliases = names[i]
+			var l net.Listener
+			if l, noSocket = listenOwnSocket(t, tcpAddress(f.shared).Port); l != nil {
+				r.Listen = []net.Listener{l}
+			}
+		} else if r.Listen, noSocket, err = listen(ctx, t); err != nil {
+			return front{}, err
+		}
+		if noSocket != nil {
+			log.Info("no unix socket", "route", t.Name, "reason", oneLine(noSocket.Error()))
+		}
+	}
+	return f, nil
+}
+
+func (f front) close() {
+	for _, l := range f.shared {
+		l.Close()
+	}
+	for _, r := range f.routes {
+		for _, l := range r.Listen {
+			l.Close()
+		}
+	}
+}
+
+// address is where TCP clients of target i connect.
+func (f front) address(i int) *net.TCPAddr {
+	if f.targets[i].Shared {
+		return tcpAddress(f.shared)
+	}
+	return tcpAddress(f.routes[i].Listen)
+}
+
+// tcpAddress is the first TCP listener's. There is always one.
+func tcpAddress(listeners []net.Listener) *net.TCPAddr {
+	for _, l := range listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			return a
+		}
+	}
+	return nil
+}
