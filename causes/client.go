@@ -1,0 +1,65 @@
+package causes
+
+// What the proxy itself has to say to a client, and about a login.
+var (
+	LoginOverdue = Cause{
+		Name: "login-overdue", SQLState: notReady,
+		Message: "login not finished within {limit}",
+		Detail:  "{doing}",
+		Hint:    "try again: a paused or restarting database may need a minute to wake",
+		Means:   "a paused Aurora is waking up, or a firewall swallows packets",
+	}
+	LoginLost = Cause{
+		Name: "login-lost", SQLState: connectionLost,
+		Message: "logging in to {database}: {said}",
+		Hint:    "try again; if it lasts, see the database's log",
+		Means:   "the connection ended during the login: a restart, a fail-over, or a crash",
+	}
+	LoginGarbled = Cause{
+		Name: "login-garbled", SQLState: rejected,
+		Message: "{database} {said}",
+		Hint:    "check that host and port are those of a PostgreSQL server",
+		Means:   "the server breaks the protocol",
+	}
+	TokenMissing = Cause{
+		Name: "token-missing", SQLState: invalidLogin,
+		Message: `making a login token for user "{user}": {said}`,
+		Detail:  "for a login at {database}",
+		Means:   "no token could be signed; where credentials are to blame, their own row says more",
+	}
+	NoUser = Cause{
+		Name: "no-user", SQLState: invalidLogin,
+		Message: "no user name in the StartupMessage",
+		Hint:    "name a database user",
+		Means:   "the client names no user, and the target has no option `user`",
+	}
+	BadStartup = Cause{
+		Name: "bad-startup", SQLState: protocolViolation,
+		Message: "invalid length of startup packet",
+		Hint:    "this port speaks the PostgreSQL protocol, version 3",
+		Means:   "something else than a PostgreSQL client, or start-up parameters of more than 10,000 bytes",
+	}
+	OldProtocol = Cause{
+		Name: "old-protocol", SQLState: unsupported,
+		Message: "unsupported frontend protocol {version}: only 3.x is served",
+		Hint:    "use a client that speaks the PostgreSQL protocol, version 3",
+		Means:   "a client older than PostgreSQL 7.4",
+	}
+	TooManyClients = Cause{
+		Name: "too-many-clients", SQLState: tooManyConnections,
+		Message: "too many connections: the proxy is limited to {limit}",
+		Hint:    "close another client, or raise the proxy's limit",
+		Means:   "pgkeyless has as many clients as it may have",
+	}
+	ShuttingDown = Cause{
+		Name: "shutting-down", SQLState: shuttingDown,
+		Message: "the proxy is shutting down",
+		Hint:    "start it again, then reconnect",
+		Means:   "pgkeyless was ended while this login was under way",
+	}
+)
+
+// Clients are the rows of this file.
+func Clients() []Cause {
+	return []Cause{LoginOverdue, LoginLost, LoginGarbled, TokenMissing, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
+}

@@ -1,0 +1,182 @@
+package causes
+
+// SQLSTATE codes in the table.
+//
+// Source: PostgreSQL 18 docs, errcodes-appendix.html.
+const (
+	cannotConnect      = "08001" // sqlclient_unable_to_establish_sqlconnection
+	rejected           = "08004" // sqlserver_rejected_establishment_of_sqlconnection
+	connectionLost     = "08006" // connection_failure
+	protocolViolation  = "08P01"
+	unsupported        = "0A000"
+	invalidLogin       = "28000" // invalid_authorization_specification
+	tooManyConnections = "53300"
+	shuttingDown       = "57P01"
+	notReady           = "57P03" // cannot_connect_now
+)
+
+const (
+	noCredentials = "no usable AWS credentials[ {from}]: "
+	keepRunning   = ", then reconnect; the proxy may keep running"
+	tryIdentity   = "`aws sts get-caller-identity[ {profile}]`"
+)
+
+// AWS credentials cannot be had, or AWS does not take them.
+var (
+	NoCredentials = Cause{
+		Name: "no-credentials", SQLState: invalidLogin,
+		Message: noCredentials + "none found[, {unnamed}]",
+		Detail:  "[{looked}]",
+		Hint:    "log in with `aws sso login` or `aws login`, or name a profile with --profile or AWS_PROFILE",
+		Means:   "neither the environment nor the profile, nor this machine's role, gives credentials",
+	}
+	NoProfile = Cause{
+		Name: "no-profile", SQLState: invalidLogin,
+		Message: noCredentials + "there is no such profile",
+		Detail:  "[{said}]",
+		Hint:    "`aws configure list-profiles` prints the profiles there are; name one with --profile or AWS_PROFILE",
+		Means:   "the profile is in none of the shared files",
+	}
+	BrokenConfiguration = Cause{
+		Name: "broken-aws-configuration", SQLState: invalidLogin,
+		Message: noCredentials + "the shared configuration cannot be read",
+		Detail:  "[{said}]",
+		Hint:    "mend the shared config and credentials files (~/.aws/config, ~/.aws/credentials, or where AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE point)",
+		Means:   "a mistake in the shared files, or half a profile",
+	}
+	SSOExpired = Cause{
+		Name: "sso-expired", SQLState: invalidLogin,
+		Message: noCredentials + "the SSO session has expired or does not exist",
+		Detail:  "[{said}]",
+		Hint:    "run `aws sso login[ {login}]`" + keepRunning + " (with --sso-login it opens the browser itself)",
+		Means:   "log in again",
+	}
+	SSORoleRefused = Cause{
+		Name: "sso-role-refused", SQLState: invalidLogin,
+		Message: noCredentials + "the SSO session gives no access to this account and role",
+		Detail:  "[{said}]",
+		Hint:    "check sso_account_id and sso_role_name of the profile; `aws sso login[ {login}]` shows as whom you are logged in",
+		Means:   "the permission set is not assigned to you in that account",
+	}
+	SSOLoginWaiting = Cause{
+		Name: "sso-login-waiting", SQLState: notReady,
+		Message: noCredentials + "an SSO login waits in the browser",
+		Detail:  "open {url} and check that it shows the code {code}",
+		Hint:    "finish the login in the browser, then reconnect",
+		Means:   "`--sso-login` has started a login, and the client did not wait for its end",
+	}
+	SSOLoginFailed = Cause{
+		Name: "sso-login-failed", SQLState: invalidLogin,
+		Message: noCredentials + "the SSO login in the browser came to nothing",
+		Detail:  "[{said}]",
+		Hint:    "reconnect to start another, or run `aws sso login[ {login}]`",
+		Means:   "the login was denied, left alone until its code expired, or not to be started",
+	}
+	LoginExpired = Cause{
+		Name: "login-expired", SQLState: invalidLogin,
+		Message: noCredentials + "the login session has expired or does not exist",
+		Detail:  "[{said}]",
+		Hint:    "run `aws login[ {login}]`" + keepRunning,
+		Means:   "log in again",
+	}
+	KeysExpired = Cause{
+		Name: "keys-expired", SQLState: invalidLogin,
+		Message: noCredentials + "they have expired",
+		Detail:  "[{said}]",
+		Hint:    "log in again or renew the keys of the profile" + keepRunning,
+		Means:   "temporary keys are too old",
+	}
+	KeysUnknown = Cause{
+		Name: "keys-unknown", SQLState: invalidLogin,
+		Message: noCredentials + "AWS does not know these keys",
+		Detail:  "[{said}]",
+		Hint:    "log in again or renew the keys of the profile" + keepRunning,
+		Means:   "the keys were deleted, or belong to another partition",
+	}
+	EnvironmentKeys = Cause{
+		Name: "environment-keys", SQLState: invalidLogin,
+		Message: noCredentials + "{what}",
+		Detail:  "[{said}]",
+		Hint:    "keys exported in the environment go before any profile and are not refreshed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
+		Means:   "exported keys have expired or are not known; no profile is asked while they are there",
+	}
+	SignatureRefused = Cause{
+		Name: "signature-refused", SQLState: invalidLogin,
+		Message: noCredentials + "AWS refuses their signature",
+		Detail:  "[{said}]",
+		Hint:    "check this machine's clock, then the secret key",
+		Means:   "this machine's clock is wrong, or the secret key is",
+	}
+	RoleRefused = Cause{
+		Name: "role-refused", SQLState: invalidLogin,
+		Message: noCredentials + "the role cannot be assumed",
+		Detail:  "[{said}]",
+		Hint:    "the profile's source identity needs sts:AssumeRole on the role, and the role must trust that identity; try " + tryIdentity,
+		Means:   "a policy or the role's trust policy does not allow it",
+	}
+	MFAUnanswerable = Cause{
+		Name: "mfa-unanswerable", SQLState: invalidLogin,
+		Message: noCredentials + "the role wants an MFA code, and there is neither a terminal nor an mfa-command to ask",
+		Detail:  "[{said}]",
+		Hint:    "start pgkeyless on a terminal, or give --mfa-command CMD, which prints the code",
+		Means:   "a role with MFA needs somebody to give the code",
+	}
+	MFARefused = Cause{
+		Name: "mfa-refused", SQLState: invalidLogin,
+		Message: noCredentials + "the MFA code was not accepted",
+		Detail:  "[{said}]",
+		Hint:    "reconnect to be asked again; a code works once, so wait for the next one",
+		Means:   "a mistyped, used or late code, or a device whose clock is wrong",
+	}
+	MFAUnanswered = Cause{
+		Name: "mfa-unanswered", SQLState: invalidLogin,
+		Message: noCredentials + "no MFA code was given",
+		Detail:  "[{said}]",
+		Hint:    "type the code of six digits on the terminal where pgkeyless runs, or see what the mfa-command prints, then reconnect",
+		Means:   "nobody answered on the terminal, or the command failed",
+	}
+	MFAWaiting = Cause{
+		Name: "mfa-waiting", SQLState: notReady,
+		Message: noCredentials + "an MFA code is awaited",
+		Detail:  "asked for {device}",
+		Hint:    "type the code on the terminal where pgkeyless runs, then reconnect",
+		Means:   "the client did not wait until the code was typed",
+	}
+	CredentialProcess = Cause{
+		Name: "credential-process", SQLState: invalidLogin,
+		Message: noCredentials + "credential_process gave none",
+		Detail:  "[{said}]",
+		Hint:    "run the profile's credential_process by hand; it must print its JSON and exit 0",
+		Means:   "the profile's command failed or printed something else",
+	}
+	CredentialsUnreachable = Cause{
+		Name: "credentials-unreachable", SQLState: invalidLogin,
+		Message: noCredentials + "the service that gives them cannot be reached",
+		Detail:  "[{said}]",
+		Hint:    "check the network, HTTPS_PROXY and AWS_CA_BUNDLE" + keepRunning,
+		Means:   "STS, SSO or the sign-in service is out of reach",
+	}
+	CredentialsSlow = Cause{
+		Name: "credentials-slow", SQLState: notReady,
+		Message: noCredentials + "no answer in time",
+		Detail:  "[{said}]",
+		Hint:    "check the network, HTTPS_PROXY and AWS_CA_BUNDLE" + keepRunning,
+		Means:   "STS, SSO or a credential_process takes too long",
+	}
+	CredentialsFailed = Cause{
+		Name: "credentials-failed", SQLState: invalidLogin,
+		Message: noCredentials + "{said}",
+		Hint:    tryIdentity + " tries the same credentials; with SSO, `aws sso login[ {login}]` renews them",
+		Means:   "anything else the SDK says",
+	}
+)
+
+// Credentials are the rows of this file.
+func Credentials() []Cause {
+	return []Cause{
+		NoCredentials, NoProfile, BrokenConfiguration, SSOExpired, SSORoleRefused, SSOLoginWaiting, SSOLoginFailed,
+		LoginExpired, KeysExpired, KeysUnknown, EnvironmentKeys, SignatureRefused, RoleRefused,
+		MFAUnanswerable, MFARefused, MFAUnanswered, MFAWaiting, CredentialProcess,
+		CredentialsUnreachable, CredentialsSlow, CredentialsFailed,
+	}
+}

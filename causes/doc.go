@@ -1,0 +1,25 @@
+// Package causes is the one table of what can go wrong before a client's first
+// query: SQLSTATE, message, DETAIL and HINT for each cause.
+//
+//	auth, tunnel, proxy, cmd ── Cause.Fill(Facts) ──► Told ──► ErrorResponse, log, terminal
+//	docs/troubleshooting.md  ◄── Markdown ── All
+//
+// It is one package of data below all layers, and not rows that each layer
+// registers: a cause is often seen by another layer than the one that knows the
+// remedy (the SSM API refuses expired credentials, RDS Proxy refuses a start-up
+// parameter), wording stays even when the rows stand together, and the page of
+// documentation, doctor and the tests read the same rows without a registry.
+// Layers keep their own error types, which say when a cause applies; what they
+// say comes from here. proxy takes only the rows of client.go and database.go:
+// why a database that belongs to AWS refuses a login is told to it by its Route.
+//
+// # Texts
+//
+// {name} stands for a fact of that name. A part in brackets is left out when a
+// fact in it is not known. Facts are put in as they are and may hold braces.
+//
+// Rows are values that nobody changes; all functions are safe for concurrent
+// use.
+package causes
+
+//go:generate go run ./gendoc

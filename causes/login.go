@@ -1,0 +1,219 @@
+package causes
+
+const (
+	// attempt is the DETAIL of every refused login.
+	attempt = `tried to log in to {database} as user "{user}" with an IAM token[ of {identity}], ` +
+		"signed for {endpoint} in {region}[, jump host {jump host}][; {clock}]"
+	grant = `GRANT rds_iam TO {quoted user}`
+	// never is said wherever rds_iam is: it locks out everybody who knows the
+	// master user's password.
+	never = "it can then log in with IAM tokens only; never grant it to the master user"
+)
+
+// The database, RDS Proxy, DSQL or Redshift refuses a login. What they say is
+// kept and comes first; where they give no DETAIL or HINT, these are added.
+//
+// Sources: RDS user guide, UsingWithRDS.IAMDBAuth.Troubleshooting.html and
+// rds-proxy.troubleshooting.html.
+var (
+	ClockWrong = Cause{
+		Name:   "clock-wrong",
+		Detail: attempt,
+		Hint:   "set this machine's clock: {clock}, and a token counts for 15 minutes from the time it is signed",
+		Means:  "a refused token, and AWS's clock is more than 5 minutes from this machine's",
+	}
+	IAMOff = Cause{
+		Name:   "iam-authentication-off",
+		Detail: attempt,
+		Hint:   "IAM authentication is switched off: `{command}` switches it on",
+		Means:  "a refused token, and RDS says that the database takes none",
+	}
+	RegionGuessed = Cause{
+		Name:   "region-guessed",
+		Detail: attempt,
+		Hint: "the endpoint's name holds no region, so the token is for {region} from the AWS configuration: if the database is elsewhere, give its region with --region; " +
+			"otherwise the policy must allow rds-db:connect on {resource}",
+		Means: "a refused token for a name of your own, whose region is only assumed",
+	}
+	TokenRefused = Cause{
+		Name: "token-refused", Says: "authentication failed for user", Passing: true,
+		Detail: attempt,
+		Hint: "check in this order: the identity's policies allow rds-db:connect on the database's resource id (which is not its name, and is new after a restore) " +
+			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock; user names are case-sensitive",
+		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, or IAM authentication switched off",
+	}
+	UserNotGranted = Cause{
+		Name: "user-not-granted", Says: "password authentication failed",
+		Detail: attempt,
+		Hint:   "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + never + ")",
+		Means:  "the token was checked as a password: the user is not in `rds_iam`",
+	}
+	OtherPassword = Cause{
+		Name: "other-password", SQLState: invalidLogin,
+		Message: `{database} asks for {asked} for user "{user}", not for an IAM token`,
+		Detail:  "a database asks for a clear-text password when the user logs in with IAM tokens",
+		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + never + ")",
+		Means:   "the database asks for another password (SCRAM, MD5): the user is not in `rds_iam`, or does not exist",
+	}
+	MasterUser = Cause{
+		Name:   "master-user",
+		Detail: attempt,
+		Hint: `log in as a user that is granted rds_iam; "postgres" is usually the master user, which must not be: ` +
+			`CREATE USER name WITH LOGIN; GRANT rds_iam TO name`,
+		Means: "the same two for `postgres`, which should keep its password",
+	}
+	NoLogin = Cause{
+		Name: "no-login", Says: "is not permitted to log in",
+		Detail: attempt,
+		Hint:   `ALTER ROLE {quoted user} WITH LOGIN`,
+		Means:  "the role exists and may not log in",
+	}
+	NoRole = Cause{
+		Name: "no-role", Says: "does not exist",
+		Detail: attempt,
+		Hint:   `CREATE USER {quoted user} WITH LOGIN; ` + grant + "; names are case-sensitive",
+		Means:  "there is no such user (only some servers say so)",
+	}
+	NoEncryption = Cause{
+		Name: "no-encryption", Says: "no encryption",
+		Detail: attempt,
+		Hint:   "pgkeyless always uses TLS: something between it and the database ends that and goes on without",
+		Means:  "`pg_hba.conf` lets nobody in without TLS; psql's second try without TLS is only noise",
+	}
+	SSLOff = Cause{
+		Name: "ssl-off", Says: "ssl off",
+		Detail: attempt,
+		Hint:   "pgkeyless always uses TLS: something between it and the database ends that and goes on without",
+		Means:  "the same from PostgreSQL 13 and earlier",
+	}
+	NoEntry = Cause{
+		Name: "no-pg-hba-entry", Says: "pg_hba.conf",
+		Detail: attempt,
+		Hint:   "RDS lets this user or database in by no rule: replication connections, for one, have no IAM login",
+		Means:  "no rule of `pg_hba.conf` fits, or one rejects",
+	}
+	AuthenticationSlow = Cause{
+		Name: "authentication-slow", Says: "canceling authentication due to timeout",
+		Detail: attempt,
+		Hint:   "the database's IAM check takes too long: it may be short of memory, or logins come faster than it can check them; connect again",
+		Means:  "the database's authentication agent does not answer",
+	}
+	RedshiftRefused = Cause{
+		Name: "redshift-refused", Says: "iam authentication failed",
+		Detail: attempt,
+		Hint:   "this is Redshift's answer, which gives out temporary users and passwords in place of IAM tokens: connect to it directly",
+		Means:  "Redshift behind a name of your own",
+	}
+	DSQLRefused = Cause{
+		Name: "dsql-refused", Says: "unable to accept connection, access denied",
+		Detail: attempt,
+		Hint: `the identity's policies must allow {missing}, as {statement}; a database role other than admin must be linked to the IAM role: ` +
+			`AWS IAM GRANT {quoted user} TO '{identity}'`,
+		Means: "DSQL refused the token; its own HINT, when it gives one, says why",
+	}
+)
+
+// RDS Proxy refuses.
+var (
+	ProxyBusy = Cause{
+		Name: "rds-proxy-busy", Says: "too many competing requests",
+		Detail: attempt,
+		Hint:   "RDS Proxy checks only so many IAM logins at a time: open fewer connections at once, then connect again",
+		Means:  "too many IAM logins at the proxy at the same time",
+	}
+	ProxyTokenRefused = Cause{
+		Name: "rds-proxy-token-refused", Says: "check the iam token", Passing: true,
+		Detail: attempt,
+		Hint:   "the policy must allow rds-db:connect on the proxy's own resource id (prx-…), not the database's, as {statement}; IAM authentication must be on in the proxy",
+		Means:  "RDS Proxy refused the token",
+	}
+	ProxyNoSecret = Cause{
+		Name: "rds-proxy-no-secret", Says: "has no credentials for the role",
+		Detail: attempt,
+		Hint: `RDS Proxy logs in to the database with a secret of Secrets Manager, and has none for "{user}": add one to the proxy (modify-db-proxy --auth), ` +
+			"or let it use IAM end to end",
+		Means: "the proxy has no secret for this user",
+	}
+	ProxyWrongSecret = Cause{
+		Name: "rds-proxy-wrong-secret", Says: "the password that was provided for the role",
+		Detail: attempt,
+		Hint:   `the secret of "{user}" in Secrets Manager has another password than the database, or IAM authentication is off in the proxy`,
+		Means:  "the proxy's secret is out of date, or it checks the token as a password",
+	}
+	ProxyWantsTLS = Cause{
+		Name: "rds-proxy-tls", Says: "requires tls connections",
+		Detail: attempt,
+		Hint:   "pgkeyless always uses TLS: something between it and the proxy ends that and goes on without",
+		Means:  "RDS Proxy got a connection without TLS",
+	}
+	ProxyWantsSSL = Cause{
+		Name: "rds-proxy-ssl", Says: "allowed only with ssl connections",
+		Detail: attempt,
+		Hint:   "pgkeyless always uses TLS: something between it and the proxy ends that and goes on without",
+		Means:  "the same for an IAM login",
+	}
+	ProxyAuthentication = Cause{
+		Name: "rds-proxy-authentication", Says: "supports only iam",
+		Detail: attempt,
+		Hint:   "switch IAM authentication on for this user in the proxy (modify-db-proxy --auth, IAMAuth REQUIRED)",
+		Means:  "the proxy wants another way to log in than the client's",
+	}
+	ProxyOption = Cause{
+		Name: "rds-proxy-option", Says: "support the option",
+		Detail: attempt,
+		Hint:   "RDS Proxy takes few start-up parameters: leave this one out of the client's settings and SET it after the login",
+		Means:  "the client sends a start-up parameter that RDS Proxy does not take",
+	}
+	ProxyCommandLine = Cause{
+		Name: "rds-proxy-command-line", Says: "support command-line options",
+		Detail: attempt,
+		Hint:   "leave out the client's options setting (PGOPTIONS, options=-c…) and SET the values after the login",
+		Means:  "the client sends `options`, which RDS Proxy does not take",
+	}
+	ProxyReplication = Cause{
+		Name: "rds-proxy-replication", Says: "support streaming replication",
+		Detail: attempt,
+		Hint:   "replication goes to the database itself, and not by IAM: connect to its own endpoint with a password",
+		Means:  "a replication connection through RDS Proxy",
+	}
+	ProxyProtocol = Cause{
+		Name: "rds-proxy-protocol", Says: "supports only version 3.0",
+		Detail: attempt,
+		Hint:   "let the client speak protocol 3.0 (libpq 18: max_protocol_version=3.0)",
+		Means:  "a client with a newer protocol version through RDS Proxy",
+	}
+	ProxyPoolEmpty = Cause{
+		Name: "rds-proxy-pool-empty", Says: "timed-out waiting to acquire database connection",
+		Detail: attempt,
+		Hint: "the proxy gets no connection to its database: see the targets' health (describe-db-proxy-targets), MaxConnectionsPercent, " +
+			"and pinned or long transactions",
+		Means: "the proxy's pool is used up, or its database is out of reach",
+	}
+	ProxyRate = Cause{
+		Name: "rds-proxy-rate", Says: "rate of connection to proxy exceeded",
+		Detail: attempt,
+		Hint:   "open connections more slowly, and keep them",
+		Means:  "connections come too fast",
+	}
+	ProxyFull = Cause{
+		Name: "rds-proxy-full", Says: "maximum number of client connections",
+		Detail: attempt,
+		Hint:   "close connections that are not used, and keep pools in clients small",
+		Means:  "the proxy has as many clients as it takes",
+	}
+)
+
+// Refusals are the rows of logins that a server refuses by a text of its own,
+// in the order in which they are to be looked for.
+func Refusals() []Cause {
+	return []Cause{
+		ProxyBusy, ProxyTokenRefused, ProxyNoSecret, ProxyWrongSecret, ProxyWantsTLS, ProxyWantsSSL, ProxyAuthentication,
+		ProxyOption, ProxyCommandLine, ProxyReplication, ProxyProtocol, ProxyPoolEmpty, ProxyRate, ProxyFull,
+		DSQLRefused, RedshiftRefused, UserNotGranted, NoEncryption, SSLOff, NoEntry, AuthenticationSlow, TokenRefused, NoLogin, NoRole,
+	}
+}
+
+// Logins are the rows of this file.
+func Logins() []Cause {
+	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser}, Refusals()...)
+}
