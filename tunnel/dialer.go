@@ -186,7 +186,7 @@ func (d *Dialer) place(network, address string) (place, error) {
 		return p, &Error{
 			msg:    fmt.Sprintf("dialling %q through jump host %s: %s", address, p.target, err),
 			state:  stateUnreachable,
-			detail: p.String(),
+			detail: "jump host " + p.target + " in " + p.region,
 			hint:   "give the database as host:port",
 			err:    err,
 		}

@@ -2,8 +2,9 @@ package tunnel
 
 import (
 	"context"
-	"fmt"
 	"net"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // Direct dials a database that is in reach without a jump host, or by a tunnel
@@ -14,14 +15,7 @@ type Direct struct{ net.Dialer }
 func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.Dialer.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, &Error{
-			msg:    fmt.Sprintf("cannot connect to %s: %s", address, clean(err.Error())),
-			state:  stateUnreachable,
-			detail: "directly, without a jump host",
-			hint: "if the database is private, name a jump host (`via`); otherwise check host and port, that it is running, " +
-				"and that its security group allows this machine",
-			err: err,
-		}
+		return nil, place{address: address}.because(causes.DirectUnreachable, causes.Facts{"said": clean(err.Error())}, err)
 	}
 	return c, nil
 }

@@ -7,18 +7,17 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
-// SQLSTATE codes of this package's errors.
+// SQLSTATE codes that tell errors apart here; the others are the table's.
 //
 // Source: PostgreSQL docs, errcodes-appendix.html.
 const (
-	stateUnreachable  = "08001" // sqlclient_unable_to_establish_sqlconnection
-	stateLost         = "08006" // connection_failure
-	stateCredentials  = "28000" // invalid_authorization_specification
-	stateTooMany      = "53300" // too_many_connections
-	stateShuttingDown = "57P01" // admin_shutdown
-	stateNotReady     = "57P03" // cannot_connect_now
+	stateUnreachable = "08001" // sqlclient_unable_to_establish_sqlconnection
+	stateLost        = "08006" // connection_failure
+	stateCredentials = "28000" // invalid_authorization_specification
 )
 
 // ErrClosed is wrapped by every error that comes of Dialer.Close: dials after
@@ -30,6 +29,7 @@ var ErrClosed = errors.New("tunnel closed")
 // error of the SDK or of the credentials provider stays in reach of errors.As.
 type Error struct {
 	msg, state, detail, hint string
+	cause                    string // the row of the table that the words are from
 	err                      error
 }
 
@@ -39,25 +39,34 @@ func (e *Error) SQLState() string { return e.state }
 func (e *Error) Detail() string   { return e.detail }
 func (e *Error) Hint() string     { return e.hint }
 
+// Cause names the row of the causes table that e's words are from.
+func (e *Error) Cause() string { return e.cause }
+
 // place says where a session leads. Errors take their details from it.
 type place struct {
 	target   string // jump host as StartSession knows it
 	region   string
 	document string
 	address  string // "host:port" behind the jump host
+	session  string // SSM session id; "" before there is one
 	profile  string // "" when unknown
 }
 
-func (p place) String() string {
-	return fmt.Sprintf("jump host %s in %s, endpoint %s", p.target, p.region, p.address)
-}
-
-// login is the command that renews the credentials of a profile with SSO.
-func (p place) login() string {
-	if p.profile == "" {
-		return "`aws sso login`"
+// because words cause with the facts of p, and more.
+func (p place) because(cause causes.Cause, more causes.Facts, err error) *Error {
+	facts := causes.Facts{
+		"jump host": p.target,
+		"region":    p.region,
+		"document":  p.document,
+		"endpoint":  p.address,
+		"session":   p.session,
 	}
-	return fmt.Sprintf("`aws sso login --profile %s`", p.profile)
+	if p.profile != "" {
+		facts["profile"] = "--profile " + p.profile
+		facts["login"] = facts["profile"]
+	}
+	told := cause.Fill(facts.With(more))
+	return &Error{msg: told.Message, state: told.SQLState, detail: told.Detail, hint: told.Hint, cause: cause.Name, err: err}
 }
 
 // explained is what an error of another layer may say about itself; the
@@ -70,13 +79,8 @@ type explained interface {
 // credentialsError words a failure to get AWS credentials. An error that
 // explains itself keeps its own words, code and hint.
 func (p place) credentialsError(op string, err error) *Error {
-	e := &Error{
-		msg:    fmt.Sprintf("%s: no AWS credentials: %s", op, clean(err.Error())),
-		state:  stateCredentials,
-		detail: p.String(),
-		hint:   fmt.Sprintf("renew the credentials (with SSO: run %s), then reconnect; the proxy may keep running", p.login()),
-		err:    err,
-	}
+	e := p.because(causes.CredentialsFailed, causes.Facts{"said": clean(err.Error())}, err)
+	e.msg, e.detail = op+": "+e.msg, p.because(causes.SessionLost, nil, nil).detail
 	e.adopt(op, err)
 	return e
 }
@@ -97,27 +101,26 @@ func (e *Error) adopt(op string, err error) bool {
 	if h, ok := inner.(interface{ Hint() string }); ok && h.Hint() != "" {
 		e.hint = h.Hint()
 	}
+	if c, ok := inner.(interface{ Cause() string }); ok && c.Cause() != "" {
+		e.cause = c.Cause()
+	}
 	return true
 }
 
 // networkError words a failure below HTTP: DNS, routing, TLS, a proxy, or time
-// running out. what names the far side.
-func (p place) networkError(op, what string, err error) *Error {
-	e := &Error{
-		state:  stateUnreachable,
-		detail: p.String(),
-		hint:   "check this machine's network, HTTPS_PROXY and NO_PROXY, and AWS_CA_BUNDLE if a proxy opens TLS",
-		err:    err,
-	}
+// running out. what names the far side, through what led there.
+func (p place) networkError(op, what, through string, err error) *Error {
+	facts := causes.Facts{"doing": op, "what": what, "through": through, "request": clean(requestID(err))}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		e.msg = fmt.Sprintf("%s: no answer from %s in time", op, what)
+		return p.because(causes.NoAnswer, facts, err)
 	case errors.Is(err, context.Canceled):
-		e.msg = fmt.Sprintf("%s: interrupted", op)
-	default:
-		e.msg = fmt.Sprintf("%s: cannot reach %s: %s", op, what, clean(withoutURL(err).Error()))
+		e := p.because(causes.NoAnswer, facts, err)
+		e.msg = op + ": interrupted"
+		return e
 	}
-	return e
+	facts["said"] = clean(withoutURL(err).Error())
+	return p.because(causes.Unreachable, facts, err)
 }
 
 // withoutURL is the cause inside a *url.Error: its own text repeats the URL,
@@ -131,16 +134,7 @@ func withoutURL(err error) error {
 
 // refusedDial words what the agent's ConnectToPortError means: the jump host
 // is fine, the database did not take the connection. The agent gives no reason.
-func (p place) refusedDial(err error) *Error {
-	return &Error{
-		msg:    fmt.Sprintf("jump host %s cannot connect to %s", p.target, p.address),
-		state:  stateUnreachable,
-		detail: p.String(),
-		hint: "the database's security group must allow the jump host on this port; also check that host and port are right " +
-			"and the database is running (the jump host resolves the name once per SSM session)",
-		err: err,
-	}
-}
+func (p place) refusedDial(err error) *Error { return p.because(causes.DatabaseRefuses, nil, err) }
 
 // maxForeign bounds text of AWS or the agent inside our messages, in runes. IAM
 // refusals, the longest of the useful ones, take about 400.

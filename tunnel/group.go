@@ -96,7 +96,7 @@ func (d *Dialer) open(ctx context.Context, p place, failed error) (net.Conn, *wa
 				d.begin(context.Background(), g, p)
 			}
 			s.notice(now, true)
-			return &stream{Stream: st, place: p, session: s, dialer: d}, nil, nil
+			return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil, nil
 		case errors.Is(err, mux.ErrTooMany):
 			return nil, nil, p.tooManyWaiting(err)
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -46,6 +48,10 @@ const (
 
 // errSessionOver: the service has ended the session and cannot resume it.
 var errSessionOver = errors.New("the SSM session is over")
+
+// errPresigned: the stream URL carries a signature of its own, which served
+// once.
+var errPresigned = errors.New("not possible with a presigned stream URL")
 
 // line is where a session's data channel gets its websockets from: the first
 // with the token of StartSession, every other by ResumeSession. It is used by
@@ -110,12 +116,7 @@ func (l *line) dial(ctx context.Context) (*socket, error) {
 func (l *line) resume(ctx context.Context) (*socket, error) {
 	op := "resuming SSM session " + l.session
 	if u, err := url.Parse(l.url); err != nil || presigned(u) {
-		return nil, &Error{
-			msg:    op + ": not possible with a presigned stream URL",
-			state:  stateLost,
-			detail: l.place.String(),
-			hint:   reconnect,
-		}
+		return nil, l.place.ended(op, stateLost, errPresigned)
 	}
 	if l.outage.since.IsZero() || l.last.worked() {
 		l.outage = outage{since: time.Now()}
@@ -229,29 +230,26 @@ func (p place) dialError(op string, err error) *Error {
 	if failure, ok := errors.AsType[*credentialsFailure](err); ok {
 		return p.credentialsError(op, failure.err)
 	}
-	e := &Error{state: stateUnreachable, detail: "websocket to ssmmessages, " + p.String(), err: err}
+	facts := causes.Facts{"doing": op}
 	if bad, ok := errors.AsType[*urlError](err); ok {
-		e.msg = fmt.Sprintf("%s: %s", op, bad)
-		e.hint = "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it"
-		return e
+		facts["said"] = bad.Error()
+		return p.because(causes.StreamURLRefused, facts, err)
 	}
 	refused, ok := errors.AsType[*upgradeError](err)
 	if !ok {
-		n := p.networkError(op, "the session's websocket endpoint (ssmmessages) in "+p.region, err)
-		n.detail = e.detail
-		return n
+		return p.networkError(op, "the session's websocket endpoint (ssmmessages) in "+p.region, "websocket to ssmmessages", err)
 	}
-	e.msg = fmt.Sprintf("%s: the websocket was refused with %d %s", op, refused.Status, http.StatusText(refused.Status))
+	facts["said"] = fmt.Sprintf("%d %s", refused.Status, http.StatusText(refused.Status))
 	switch {
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
-		e.hint = fmt.Sprintf("allow ssmmessages:OpenDataChannel on %s in an IAM policy of this identity; if it is allowed, check this machine's clock",
-			p.resources("ssmmessages:OpenDataChannel"))
+		const action = "ssmmessages:OpenDataChannel"
+		resources := p.resources(action)
+		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
+		return p.because(causes.ChannelDenied, facts, err)
 	case refused.Status == http.StatusProxyAuthRequired:
-		e.hint = "the HTTP proxy wants a login: put it into HTTPS_PROXY"
+		return p.because(causes.ProxyWantsLogin, facts, err)
 	case refused.Status >= 500:
-		e.hint = "connect again; if it lasts, see the AWS health dashboard for " + p.region
-	default:
-		e.hint = "connect again; if it lasts, something between here and AWS (HTTPS_PROXY?) may not let websockets pass"
+		return p.because(causes.ChannelFault, facts, err)
 	}
-	return e
+	return p.because(causes.ChannelRefused, facts, err)
 }

@@ -61,6 +61,7 @@ type session struct {
 // not possible the session is terminated.
 func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, error) {
 	now := time.Now()
+	p.session = clean(aws.ToString(out.SessionId))
 	s := &session{
 		id:      aws.ToString(out.SessionId),
 		place:   p,

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // API is the part of Systems Manager that a tunnel needs. *ssm.Client is one.
@@ -130,54 +133,39 @@ func requestID(err error) string {
 // apiError words the error of one API call. action is its IAM action, like
 // "ssm:StartSession"; op says what it was called for.
 func (p place) apiError(op, action string, err error) *Error {
-	e := &Error{state: stateUnreachable, err: err, detail: action + ", " + p.String()}
-	if id := requestID(err); id != "" {
-		e.detail += ", request id " + clean(id)
-	}
-	if e.adopt(op, err) {
+	facts := causes.Facts{"doing": op, "action": action, "request": clean(requestID(err))}
+	if _, ok := errors.AsType[explained](err); ok {
+		e := p.because(causes.SessionManagerOther, facts, err)
+		e.adopt(op, err)
 		return e
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		n := p.networkError(op, "the Systems Manager API in "+p.region, err)
-		n.detail = e.detail
-		return n
+		return p.networkError(op, "the Systems Manager API in "+p.region, action, err)
 	}
 	code, text := clean(api.ErrorCode()), clean(api.ErrorMessage())
+	facts["code"], facts["said"] = code, orCode(text, code)
 	switch {
 	case code == "TargetNotConnected":
-		e.msg = fmt.Sprintf("%s: the SSM agent there is not connected", op)
-		e.hint = fmt.Sprintf("check `aws ssm get-connection-status --target %s --region %s`; likely causes: the instance is stopped, "+
-			"its agent is down or has no route to ssmmessages, it lacks an instance role, ECS Exec is off, or region or account are wrong",
-			p.target, p.region)
+		return p.because(causes.TargetNotConnected, facts, err)
 	case code == "InvalidDocument":
-		e.msg = fmt.Sprintf("%s: document %s does not exist in %s or is not shared with this account", op, p.document, p.region)
-		e.hint = fmt.Sprintf("check `aws ssm describe-document --name %s --region %s`", p.document, p.region)
+		return p.because(causes.InvalidDocument, facts, err)
 	case code == "DoesNotExistException":
-		e.msg = op + ": the session does not exist any more"
-		e.hint = reconnect
+		return p.because(causes.SessionGone, facts, err)
 	case code == "AccessDeniedException" || code == "AccessDenied":
-		e.msg = fmt.Sprintf("%s: access denied: %s", op, orCode(text, code))
-		e.accessDenied(p, action, text)
+		return p.accessDenied(facts, action, text, err)
 	case throttleCodes[code]:
-		e.msg = fmt.Sprintf("%s: too many Systems Manager calls in this account: %s", op, orCode(text, code))
-		e.hint = "connect again in a minute"
+		return p.because(causes.Throttled, facts, err)
 	case code == "ValidationException" || code == "InvalidParameters" || code == "BadRequest":
-		e.msg = fmt.Sprintf("%s: host, port, jump host or document parameters refused: %s", op, orCode(text, code))
-		e.hint = fmt.Sprintf("check the endpoint %s, the jump host %s and the document %s", p.address, p.target, p.document)
+		return p.because(causes.ParametersRefused, facts, err)
 	case credentialCodes[code]:
-		e.state = stateCredentials
-		e.msg = fmt.Sprintf("%s: AWS credentials expired or not valid (%s)", op, code)
-		e.hint = fmt.Sprintf("renew the credentials (with SSO: run %s) and check this machine's clock, then reconnect; "+
-			"the proxy may keep running", p.login())
+		facts["said"] = code // its text can quote the request
+		return p.because(causes.SessionCredentials, facts, err)
 	case faultOf(err) == faultTransient:
-		e.msg = fmt.Sprintf("%s: Systems Manager has a fault of its own (%s)", op, code)
-		e.hint = "connect again; if it lasts, see the AWS health dashboard for " + p.region
-	default:
-		e.msg = fmt.Sprintf("%s: %s: %s", op, code, orCode(text, "no message"))
-		e.hint = fmt.Sprintf("look up this error of %s in the Systems Manager API reference", action)
+		facts["said"] = code
+		return p.because(causes.SessionManagerFault, facts, err)
 	}
-	return e
+	return p.because(causes.SessionManagerOther, facts, err)
 }
 
 func orCode(text, code string) string {
@@ -191,25 +179,34 @@ var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform
 
 // accessDenied names the statement that is missing: from AWS's own sentence,
 // which knows identity and resource, or else from what was asked for.
-func (e *Error) accessDenied(p place, action, text string) {
-	var resource string
+func (p place) accessDenied(facts causes.Facts, action, text string, err error) *Error {
+	resources := p.resources(action)
 	if m := notAuthorized.FindStringSubmatch(text); m != nil {
-		e.detail += ", identity " + m[1]
-		action, resource = m[2], m[3]
-	} else {
-		resource = p.resources(action)
+		facts["identity"], action, resources = m[1], m[2], []string{m[3]}
 	}
-	e.hint = fmt.Sprintf("allow %s on %s in an IAM policy of this identity", action, resource)
+	facts["missing"], facts["resource"] = action, strings.Join(resources, " and on ")
+	facts["statement"] = statement(action, resources)
 	if strings.Contains(text, "explicit deny") {
-		e.hint = fmt.Sprintf("a policy denies %s on %s explicitly: find it among the identity's policies, boundaries and SCPs", action, resource)
+		return p.because(causes.ExplicitDeny, facts, err)
 	}
+	return p.because(causes.AccessDenied, facts, err)
+}
+
+// statement is the part of an IAM policy that allows action on resources, as
+// JSON.
+func statement(action string, resources []string) string {
+	text, err := json.Marshal(struct{ Effect, Action, Resource any }{"Allow", action, resources})
+	if err != nil { // strings always encode
+		return ""
+	}
+	return string(text)
 }
 
 // resources are the ARNs an action is checked on, the account left open.
-func (p place) resources(action string) string {
+func (p place) resources(action string) []string {
 	aws := partition(p.region)
 	if action != "ssm:StartSession" {
-		return fmt.Sprintf("arn:%s:ssm:*:*:session/${aws:userid}-*", aws)
+		return []string{fmt.Sprintf("arn:%s:ssm:*:*:session/${aws:userid}-*", aws)}
 	}
 	document := p.document
 	if !strings.HasPrefix(document, "arn:") {
@@ -228,7 +225,7 @@ func (p place) resources(action string) string {
 		task, _, _ := strings.Cut(rest, "_")
 		target = fmt.Sprintf("arn:%s:ecs:%s:*:task/%s/%s", aws, p.region, cluster, task)
 	}
-	return target + " and on " + document
+	return []string{target, document}
 }
 
 // hostOf is the host name of an endpoint setting, "" for none.

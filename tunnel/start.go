@@ -40,7 +40,7 @@ func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
 		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
 	}
 	if err != nil && ctx.Err() != nil {
-		return nil, p.networkError(p.starting(), "jump host "+p.target, context.Cause(ctx))
+		return nil, p.networkError(p.starting(), "jump host "+p.target, "", context.Cause(ctx))
 	}
 	return s, err
 }

@@ -257,7 +257,7 @@ func TestDialErrors(t *testing.T) {
 		{"service fault", status(503), staticKeys(), testURL, "503", "08001", "health"},
 		{"no upgrade", status(200), staticKeys(), testURL, "refused with 200 OK", "08001", "websockets"},
 		{"hanging upgrade", hang, staticKeys(), testURL, "in time", "08001", "network"},
-		{"no credentials", status(200), noKeys, testURL, "no AWS credentials: sso expired", "28000", "aws sso login"},
+		{"no credentials", status(200), noKeys, testURL, "no usable AWS credentials: sso expired", "28000", "aws sts get-caller-identity"},
 		{"foreign host", status(200), staticKeys(), "wss://evil.example/x", "not an ssmmessages endpoint", "08001", "AWS_ENDPOINT_URL_SSM"},
 	}
 	p := place{target: "i-0abc", region: "eu-west-1", document: remoteHostDocument, address: "db:5432"}
