@@ -12,6 +12,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // How long credentials are asked for and kept.
@@ -102,7 +104,7 @@ func StaleEnvironment(profile string) string {
 func load(ctx context.Context, profile, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, loadOptions(profile, "")...)
 	if err != nil {
-		return aws.Config{}, newCredentialsError(profile, nil, orBroken(reasonOf(err)), err)
+		return aws.Config{}, newCredentialsError(profile, nil, orBroken(causeOf(err)), err)
 	}
 	cfg.Credentials = aws.NewCredentialsCache(&provider{profile: profile, region: region}, func(o *aws.CredentialsCacheOptions) {
 		o.ExpiryWindow = renewBefore
@@ -111,11 +113,11 @@ func load(ctx context.Context, profile, region string) (aws.Config, error) {
 }
 
 // orBroken: what fails while files are read, and is nothing known, is the files.
-func orBroken(r reason) reason {
-	if r == reasonOther {
-		return reasonBroken
+func orBroken(c causes.Cause) causes.Cause {
+	if c == causes.CredentialsFailed {
+		return causes.BrokenConfiguration
 	}
-	return r
+	return c
 }
 
 // provider retrieves the credentials of a profile by going through the SDK's
@@ -143,11 +145,11 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	defer cancel()
 	cfg, err := config.LoadDefaultConfig(ctx, loadOptions(p.profile, p.region)...)
 	if err != nil {
-		return aws.Credentials{}, newCredentialsError(p.profile, nil, orBroken(reasonOf(err)), err)
+		return aws.Credentials{}, newCredentialsError(p.profile, nil, orBroken(causeOf(err)), err)
 	}
 	creds, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, newCredentialsError(p.profile, sharedConfig(cfg), reasonOf(err), err)
+		return aws.Credentials{}, newCredentialsError(p.profile, sharedConfig(cfg), causeOf(err), err)
 	}
 	if !creds.CanExpire && strings.HasPrefix(creds.Source, "SharedConfigCredentials") {
 		creds.CanExpire, creds.Expires = true, time.Now().Add(rereadAfter)

@@ -28,6 +28,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // awsFiles gives the test an AWS home of its own: these shared files, no other
@@ -237,7 +239,7 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		{name: "half an SSO profile", profile: "half",
 			message: "the shared configuration cannot be read", hint: "mend", detail: "sso_account_id"},
 		{name: "MFA", profile: "mfa",
-			message: "the role wants an MFA code", hint: "aws configure export-credentials --profile mfa --format env"},
+			message: "the role wants an MFA code", hint: "--mfa-command"},
 		{name: "legacy SSO, never logged in", profile: "legacy sso",
 			message: `from profile "legacy sso": the SSO session has expired or does not exist`,
 			hint:    "run `aws sso login --profile 'legacy sso'`" + keepRunning},
@@ -425,7 +427,7 @@ func TestCredentialsReachOtherCalls(t *testing.T) {
 	if !errors.As(err, &explained) || !strings.Contains(explained.Hint(), "aws sso login") {
 		t.Fatalf("error %v does not say how to log in", err)
 	}
-	if got := Explain("legacy sso", err); got.(*CredentialsError).reason != reasonSSO {
+	if got := Explain("legacy sso", err); got.(*CredentialsError).cause != causes.SSOExpired {
 		t.Errorf("explained as %v", got)
 	}
 }

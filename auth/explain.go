@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // Explain turns the error of an AWS call made with a profile's credentials into
@@ -27,23 +29,27 @@ func Explain(profile string, err error) error {
 	if known, ok := errors.AsType[*CredentialsError](err); ok {
 		return known
 	}
-	switch r := reasonOf(err); r {
-	case reasonOther, reasonSlow: // a call that ran out of time had its credentials
+	switch c := causeOf(err); c {
+	case causes.CredentialsFailed, causes.CredentialsSlow: // a call that ran out of time had its credentials
 		return err
 	default:
-		return newCredentialsError(profile, nil, r, err)
+		return newCredentialsError(profile, nil, c, err)
 	}
 }
 
 // newCredentialsError describes err, which came while credentials of profile
 // were retrieved or used. shared may be nil.
-func newCredentialsError(profile string, shared *config.SharedConfig, r reason, err error) *CredentialsError {
-	e := &CredentialsError{Err: withoutOutput(err), reason: r}
-	if r == reasonNoProfile || !environmentKeys(profile) {
+func newCredentialsError(profile string, shared *config.SharedConfig, cause causes.Cause, err error) *CredentialsError {
+	e := &CredentialsError{Err: withoutOutput(err), cause: cause}
+	if cause == causes.NoProfile || !environmentKeys(profile) {
 		e.Profile = effectiveProfile(profile)
 	}
+	if e.Profile == "" && (cause == causes.KeysExpired || cause == causes.KeysUnknown) {
+		_, what, _ := strings.Cut(cause.Message, "]: ")
+		e.cause, e.facts = causes.EnvironmentKeys, causes.Facts{"what": what}
+	}
 	e.login, e.named = e.Profile, e.Profile != "" && namedProfile(profile) != ""
-	if r == reasonNone && shared != nil {
+	if cause == causes.NoCredentials && shared != nil {
 		e.looked = lookedAt(profile, e.Profile, shared)
 	}
 	for s := shared; s != nil; s = s.Source {
@@ -79,44 +85,44 @@ func lookedAt(asked, read string, shared *config.SharedConfig) string {
 	return "looked at " + strings.Join(places, ", ") + instance
 }
 
-// reasonOf sorts an SDK error. The SDK has types for some failures and only
+// causeOf sorts an SDK error. The SDK has types for some failures and only
 // words for others; the words are pinned by tests that run the SDK.
-func reasonOf(err error) reason {
+func causeOf(err error) causes.Cause {
 	if brokenConfig(err) { // may wrap the next: a source_profile that does not exist
-		return reasonBroken
+		return causes.BrokenConfiguration
 	}
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return reasonNoProfile
+		return causes.NoProfile
 	}
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
-		return reasonMFA
+		return causes.MFAUnanswerable
 	}
 	if _, ok := errors.AsType[*credentials.StaticCredentialsEmptyError](err); ok {
-		return reasonNone
+		return causes.NoCredentials
 	}
 	if _, ok := errors.AsType[*processcreds.ProviderError](err); ok {
-		return reasonProcess
+		return causes.CredentialProcess
 	}
-	if r := reasonOfCall(err); r != reasonOther {
-		return r
+	if c := causeOfCall(err); c != causes.CredentialsFailed {
+		return c
 	}
 	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
-		return reasonSSO
+		return causes.SSOExpired
 	}
 	// Files of `aws sso login` (with an sso-session) and `aws login` that are
 	// missing, unreadable or too old: the SDK has no types for these.
 	switch text := err.Error(); {
 	case strings.Contains(text, "cached SSO token"):
-		return reasonSSO
+		return causes.SSOExpired
 	case strings.Contains(text, "load login token"), strings.Contains(text, "validate login token"):
-		return reasonLogin
+		return causes.LoginExpired
 	case strings.Contains(text, "create oauth2 token"): // refused, but not by the API's own error
-		return reasonLogin
+		return causes.LoginExpired
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return reasonSlow
+		return causes.CredentialsSlow
 	}
-	return reasonOther
+	return causes.CredentialsFailed
 }
 
 func brokenConfig(err error) bool {
@@ -126,12 +132,12 @@ func brokenConfig(err error) bool {
 	return load || role || arn
 }
 
-// reasonOfCall sorts the failure of a call to STS, SSO, the sign-in service or
+// causeOfCall sorts the failure of a call to STS, SSO, the sign-in service or
 // instance metadata, or of any AWS call made with the credentials.
-func reasonOfCall(err error) reason {
+func causeOfCall(err error) causes.Cause {
 	op, ok := errors.AsType[*smithy.OperationError](err)
 	if !ok {
-		return reasonOther
+		return causes.CredentialsFailed
 	}
 	// The innermost operation failed; an outer one only wanted its credentials.
 	for {
@@ -142,7 +148,7 @@ func reasonOfCall(err error) reason {
 		op = inner
 	}
 	if op.Service() == "ec2imds" {
-		return reasonNone // the last place the chain looks: nothing came before
+		return causes.NoCredentials // the last place the chain looks: nothing came before
 	}
 	api, ok := errors.AsType[smithy.APIError](op.Err)
 	if !ok {
@@ -151,46 +157,46 @@ func reasonOfCall(err error) reason {
 	switch op.Service() {
 	case "SSO":
 		if api.ErrorCode() == "UnauthorizedException" {
-			return reasonSSO
+			return causes.SSOExpired
 		}
 		if api.ErrorCode() == "ForbiddenException" {
-			return reasonSSORole
+			return causes.SSORoleRefused
 		}
 	case "SSO OIDC":
-		return reasonSSO
+		return causes.SSOExpired
 	case "Signin":
-		return reasonLogin
+		return causes.LoginExpired
 	}
 	switch api.ErrorCode() {
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
-		return reasonExpired
+		return causes.KeysExpired
 	case "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken":
-		return reasonRefused
+		return causes.KeysUnknown
 	case "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed":
-		return reasonClock
+		return causes.SignatureRefused
 	}
 	if strings.HasPrefix(op.Operation(), "AssumeRole") {
-		return reasonAssumeRole
+		return causes.RoleRefused
 	}
-	return reasonOther
+	return causes.CredentialsFailed
 }
 
 // unreachable tells an answer that never came. Only services that give
 // credentials count: for others the caller knows better what it means.
-func unreachable(op *smithy.OperationError) reason {
+func unreachable(op *smithy.OperationError) causes.Cause {
 	switch op.Service() {
 	case "SSO", "SSO OIDC", "Signin":
 	case "STS":
 		if !strings.HasPrefix(op.Operation(), "AssumeRole") {
-			return reasonOther
+			return causes.CredentialsFailed
 		}
 	default:
-		return reasonOther
+		return causes.CredentialsFailed
 	}
 	if _, ok := errors.AsType[*smithyhttp.RequestSendError](op.Err); ok {
-		return reasonUnreachable
+		return causes.CredentialsUnreachable
 	}
-	return reasonOther
+	return causes.CredentialsFailed
 }
 
 // withoutOutput replaces the error of a credential_process, which repeats what

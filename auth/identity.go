@@ -3,22 +3,46 @@ package auth
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Identity asks STS who cfg's credentials belong to and returns the ARN, such as
-// "arn:aws:sts::123456789012:assumed-role/developer/ada". It needs no IAM
-// permission. Errors are *CredentialsError when the credentials are to blame,
-// *ConfigError when cfg has no region.
-func Identity(ctx context.Context, cfg aws.Config) (arn string, err error) {
+// Caller is who AWS takes credentials for.
+type Caller struct {
+	ARN     string        // such as "arn:aws:sts::123456789012:assumed-role/developer/ada"
+	Account string        // of the ARN
+	Ahead   time.Duration // by how much AWS's clock is ahead of this machine's, to a second and a round trip; 0 when not known
+}
+
+// WhoAmI asks STS who cfg's credentials belong to, and reads AWS's clock by the
+// way. It needs no IAM permission. Errors are *CredentialsError when the
+// credentials are to blame, *ConfigError when cfg has no region.
+func WhoAmI(ctx context.Context, cfg aws.Config) (Caller, error) {
 	if cfg.Region == "" {
-		return "", &ConfigError{Err: fmt.Errorf("no AWS region to ask STS in"), Help: regionHelp}
+		return Caller{}, &ConfigError{Err: fmt.Errorf("no AWS region to ask STS in"), Help: regionHelp}
 	}
 	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", fmt.Errorf("asking AWS who the credentials belong to: %w", Explain(profileOf(cfg), err))
+		return Caller{}, fmt.Errorf("asking AWS who the credentials belong to: %w", Explain(profileOf(cfg), err))
 	}
-	return aws.ToString(out.Arn), nil
+	c := Caller{ARN: aws.ToString(out.Arn)}
+	if parts := strings.Split(c.ARN, ":"); len(parts) > 5 {
+		c.Account = parts[4]
+	}
+	there, ok := middleware.GetServerTime(out.ResultMetadata) // whole seconds, from the Date header
+	here, known := middleware.GetResponseAt(out.ResultMetadata)
+	if ok && known {
+		c.Ahead = there.Sub(here).Round(time.Second)
+	}
+	return c, nil
+}
+
+// Identity is the ARN of WhoAmI.
+func Identity(ctx context.Context, cfg aws.Config) (arn string, err error) {
+	c, err := WhoAmI(ctx, cfg)
+	return c.ARN, err
 }

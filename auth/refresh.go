@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // When a region's bundle is fetched, and how much of it is read.
@@ -114,13 +116,16 @@ func (e *RefreshError) Error() string {
 func (e *RefreshError) Unwrap() error { return e.Err }
 
 // Detail says what was tried.
-func (e *RefreshError) Detail() string {
-	return fmt.Sprintf("the roots of %s are not embedded, and could not be fetched from %s", e.Region, e.Host)
-}
+func (e *RefreshError) Detail() string { return e.told().Detail }
 
 // Hint says what to do next.
-func (e *RefreshError) Hint() string {
-	return fmt.Sprintf("let pgkeyless reach %s (it asks again after a minute), or give the CA certificates of %s with ca-file", e.Host, e.Region)
+func (e *RefreshError) Hint() string { return e.told().Hint }
+
+// Cause names the row of the causes table that e's words are from.
+func (e *RefreshError) Cause() string { return causes.RootsUnreachable.Name }
+
+func (e *RefreshError) told() causes.Told {
+	return causes.RootsUnreachable.Fill(causes.Facts{"region": e.Region, "host": e.Host})
 }
 
 // refusedChain returns the certificates of a handshake that failed for want of

@@ -14,6 +14,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	rdsauth "github.com/aws/aws-sdk-go-v2/feature/rds/auth"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // TokensConfig says for which database, and with whose credentials, tokens are
@@ -90,14 +92,14 @@ func (t *Tokens) Token(ctx context.Context, user string) (string, error) {
 		if known, ok := errors.AsType[*CredentialsError](err); ok {
 			return "", known
 		}
-		return "", newCredentialsError(t.profile, nil, reasonOf(err), err)
+		return "", newCredentialsError(t.profile, nil, causeOf(err), err)
 	}
 	if now := time.Now(); creds.CanExpire && !creds.Expires.After(now) {
 		err := fmt.Errorf("they ended %s ago", now.Sub(creds.Expires).Round(time.Second))
-		return "", newCredentialsError(t.profile, nil, reasonExpired, err)
+		return "", newCredentialsError(t.profile, nil, causes.KeysExpired, err)
 	}
 	if !creds.HasKeys() {
-		return "", newCredentialsError(t.profile, nil, reasonNone, errors.New("the credentials provider gave empty keys"))
+		return "", newCredentialsError(t.profile, nil, causes.NoCredentials, errors.New("the credentials provider gave empty keys"))
 	}
 	if t.endpoint.Kind == KindDSQL {
 		return t.signDSQL(ctx, user, creds)
@@ -115,6 +117,9 @@ func signingError(e Endpoint) error {
 	return fmt.Errorf("signing an IAM token for %s: the SDK refused the request", e.Address())
 }
 
+// dsqlAdmin is the user whose action has another name.
+const dsqlAdmin = "admin"
+
 // emptyPayload is the SHA-256 of no bytes.
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -127,7 +132,7 @@ const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 // Source: DSQL user guide, authentication-token.html.
 func (t *Tokens) signDSQL(ctx context.Context, user string, creds aws.Credentials) (string, error) {
 	action := "DbConnect"
-	if user == "admin" {
+	if user == dsqlAdmin {
 		action = "DbConnectAdmin"
 	}
 	query := url.Values{

@@ -1,0 +1,123 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+const callerARN = "arn:aws:sts::111122223333:assumed-role/developer/ada"
+
+func TestRefusalsAreExplained(t *testing.T) {
+	pam := Refused{User: "ada", SQLState: "28000", Message: `PAM authentication failed for user "ada"`}
+	asked := Refused{User: "ada", SQLState: "28000", Asked: "a SCRAM password"}
+	password := Refused{User: `a"b`, SQLState: "28P01", Message: `password authentication failed for user "a"b"`}
+	const statement = `{"Effect":"Allow","Action":"rds-db:connect","Resource":"arn:aws:rds-db:eu-west-1:111122223333:dbuser:RESOURCE-ID/ada"}`
+	for _, tc := range []struct {
+		name         string
+		refused      Refused
+		caller       Caller
+		described    Described
+		guessed      bool
+		endpoint     string
+		cause        string
+		detail, hint string // parts of them
+		never        string // not in the hint
+	}{
+		{name: "PAM", refused: pam, cause: "token-refused",
+			detail: `as user "ada" with an IAM token of ` + callerARN + `, signed for orders.c1.eu-west-1.rds.amazonaws.com:5432 in eu-west-1, jump host i-1`, hint: statement},
+		{name: "resource id known", refused: pam, described: Described{ResourceID: "db-REAL", Account: "999988887777"}, cause: "token-refused",
+			hint: "arn:aws:rds-db:eu-west-1:999988887777:dbuser:db-REAL/ada"},
+		{name: "clock behind", refused: pam, caller: Caller{ARN: callerARN, Ahead: 7 * time.Minute}, cause: "clock-wrong",
+			detail: "; this machine's clock is 7m0s behind AWS's", hint: "set this machine's clock"},
+		{name: "clock ahead", refused: pam, caller: Caller{ARN: callerARN, Ahead: -time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
+		{name: "clock a little off", refused: pam, caller: Caller{ARN: callerARN, Ahead: 2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
+		{name: "IAM off", refused: pam, described: Described{TokensOff: true, Enable: "aws rds modify-db-instance"}, cause: "iam-authentication-off",
+			detail: "signed for", hint: "`aws rds modify-db-instance` switches it on"},
+		{name: "region guessed", refused: pam, guessed: true, endpoint: "db.example.com", cause: "region-guessed", hint: "the token is for eu-west-1"},
+		{name: "other words with 28000", refused: Refused{User: "ada", SQLState: "28000", Message: "no"}, cause: "token-refused", hint: "rds-db:connect"},
+		{name: "another password", refused: asked, cause: "other-password", detail: "clear-text", hint: `GRANT rds_iam TO "ada"`},
+		{name: "not granted", refused: password, cause: "user-not-granted", detail: "tried to log in", hint: `GRANT rds_iam TO "a""b"`},
+		{name: "master user", refused: Refused{User: "postgres", SQLState: "28P01", Message: "password authentication failed"}, cause: "user-not-granted",
+			hint: "log in as a user that is granted rds_iam", never: `TO "postgres"`},
+		{name: "master user, SCRAM", refused: Refused{User: "postgres", Asked: "a SCRAM password"}, cause: "other-password", hint: "log in as a user", never: `TO "postgres"`},
+		{name: "DSQL", refused: Refused{User: "ada", SQLState: "08006", Message: "unable to accept connection, access denied"}, endpoint: "abc.dsql.eu-west-1.on.aws",
+			cause: "dsql-refused", hint: `"dsql:DbConnect","Resource":"arn:aws:dsql:eu-west-1:111122223333:cluster/abc"`},
+		{name: "DSQL's admin", refused: Refused{User: "admin", SQLState: "08006", Message: "unable to accept connection, access denied"}, endpoint: "abc.dsql.eu-west-1.on.aws",
+			cause: "dsql-refused", hint: "dsql:DbConnectAdmin"},
+		{name: "no such database", refused: Refused{User: "ada", SQLState: "3D000", Message: `database "ada" does not exist`}},
+		{name: "something else", refused: Refused{User: "ada", SQLState: "53300", Message: "too many clients already"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.endpoint == "" {
+				tc.endpoint = "orders.c1.eu-west-1.rds.amazonaws.com"
+			}
+			if tc.caller == (Caller{}) {
+				tc.caller = Caller{ARN: callerARN, Account: "111122223333"}
+			}
+			endpoint, err := ParseEndpoint(tc.endpoint)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := &Refusals{
+				Name: endpoint.Host, Endpoint: endpoint.InRegion("eu-west-1"), JumpHost: "i-1", RegionGuessed: tc.guessed,
+				WhoAmI:   func(context.Context) (Caller, error) { return tc.caller, nil },
+				Describe: func(context.Context) (Described, error) { return tc.described, nil },
+			}
+			cause, told, ok := f.Explain(t.Context(), tc.refused)
+			if cause.Name != tc.cause || ok != (tc.cause != "") {
+				t.Fatalf("cause %q, %v, want %q", cause.Name, ok, tc.cause)
+			}
+			if !strings.Contains(told.Detail, tc.detail) || !strings.Contains(told.Hint, tc.hint) || tc.never != "" && strings.Contains(told.Hint, tc.never) {
+				t.Errorf("detail %q, hint %q, want %q and %q", told.Detail, told.Hint, tc.detail, tc.hint)
+			}
+			if said := told.Detail + told.Hint; strings.ContainsAny(strings.ReplaceAll(said, tc.hint, ""), "{[") && !strings.Contains(said, "Effect") {
+				t.Errorf("places left open: %q", said)
+			}
+		})
+	}
+}
+
+// What cannot be asked is left out, and its failure is nobody's business.
+func TestRefusalsWithoutAnswers(t *testing.T) {
+	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pam := Refused{User: "ada", SQLState: "28000", Message: `PAM authentication failed for user "ada"`}
+	no := errors.New("no")
+	for name, f := range map[string]*Refusals{
+		"nobody to ask": {Name: "orders", Endpoint: endpoint},
+		"no answer": {Name: "orders", Endpoint: endpoint,
+			WhoAmI:   func(context.Context) (Caller, error) { return Caller{ARN: "half"}, no },
+			Describe: func(context.Context) (Described, error) { return Described{TokensOff: true}, no }},
+	} {
+		_, told, _ := f.Explain(t.Context(), pam)
+		if want := `tried to log in to orders as user "ada" with an IAM token, signed for orders.c1.eu-west-1.rds.amazonaws.com:5432 in eu-west-1`; told.Detail != want {
+			t.Errorf("%s: detail %q, want %q", name, told.Detail, want)
+		}
+		if want := "arn:aws:rds-db:eu-west-1:*:dbuser:RESOURCE-ID/ada"; !strings.Contains(told.Hint, want) {
+			t.Errorf("%s: hint %q, want one with %q", name, told.Hint, want)
+		}
+	}
+}
+
+func TestOnlyRefusalsThatMayPassAreRepeated(t *testing.T) {
+	for _, tc := range []struct {
+		refused Refused
+		want    bool
+	}{
+		{Refused{SQLState: "28000", Message: `PAM authentication failed for user "ada"`}, true},
+		{Refused{SQLState: "28000", Message: `The IAM authentication failed for the role ada. Check the IAM token for this role and try again.`}, true},
+		{Refused{SQLState: "28P01", Message: `password authentication failed for user "ada"`}, false},
+		{Refused{SQLState: "28000", Message: `no pg_hba.conf entry for host`}, false},
+		{Refused{SQLState: "28000", Asked: "a SCRAM password"}, false},
+		{Refused{SQLState: "53300", Message: "too many clients already"}, false},
+	} {
+		if got := tc.refused.Passing(); got != tc.want {
+			t.Errorf("%+v: passing %v, want %v", tc.refused, got, tc.want)
+		}
+	}
+}
