@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // SQLSTATE codes of the proxy's own failures.
@@ -39,18 +41,10 @@ const maxMessage = 2048
 var errClientGone = errors.New("client closed the connection")
 
 // errNoUser is a StartupMessage, as PostgreSQL would refuse it.
-var errNoUser error = &failure{
-	state: stateInvalidLogin,
-	what:  "no user name in the StartupMessage",
-	hint:  "name a database user",
-}
+var errNoUser error = because(causes.NoUser, nil, nil)
 
 // errShuttingDown ends sessions when the Server does.
-var errShuttingDown error = &failure{
-	state: stateShuttingDown,
-	what:  "the proxy is shutting down",
-	hint:  "start it again, then reconnect",
-}
+var errShuttingDown error = because(causes.ShuttingDown, nil, nil)
 
 // failure is an error with what a client is to be told about it. Where err
 // knows better (it has the same method with an answer), err wins.
@@ -58,17 +52,29 @@ type failure struct {
 	state        string // SQLSTATE
 	what         string
 	detail, hint string
-	err          error // what is beneath; may be nil
+	cause        string // the row of the table that the words are from
+	err          error  // what is beneath; may be nil
+}
+
+// because words cause with facts. What err says is the fact "said", unless
+// facts have another.
+func because(cause causes.Cause, facts causes.Facts, err error) *failure {
+	if err != nil {
+		facts = causes.Facts{"said": err.Error()}.With(facts)
+	}
+	told := cause.Fill(facts)
+	return &failure{state: told.SQLState, what: told.Message, detail: told.Detail, hint: told.Hint, cause: cause.Name, err: err}
 }
 
 func (f *failure) Error() string {
-	if f.err == nil {
+	if f.err == nil || f.cause != "" {
 		return f.what
 	}
 	return f.what + ": " + f.err.Error()
 }
 
 func (f *failure) Unwrap() error    { return f.err }
+func (f *failure) Cause() string    { return cmp.Or(cause(f.err), f.cause) }
 func (f *failure) SQLState() string { return cmp.Or(sqlState(f.err), f.state) }
 func (f *failure) Detail() string   { return cmp.Or(detail(f.err), f.detail) }
 func (f *failure) Hint() string     { return cmp.Or(hint(f.err), f.hint) }
@@ -104,6 +110,15 @@ var errCrowded error = &silent{error: &failure{
 	hint:  "find out what opens connections without using them",
 }}
 
+// cause is the row of the causes table that err's words are from, or "".
+func cause(err error) string {
+	var e interface{ Cause() string }
+	if errors.As(err, &e) {
+		return e.Cause()
+	}
+	return ""
+}
+
 // silent is an error after which nothing may be sent to the client.
 type silent struct {
 	error
@@ -122,11 +137,14 @@ type overdue struct {
 	doing string // what was going on
 }
 
-func (o overdue) Error() string    { return fmt.Sprintf("login not finished within %v", o.limit) }
-func (o overdue) SQLState() string { return stateNotReady }
+func (o overdue) Error() string    { return o.told().Message }
+func (o overdue) SQLState() string { return o.told().SQLState }
 func (o overdue) Detail() string   { return o.doing }
-func (o overdue) Hint() string {
-	return "try again: a paused or restarting database may need a minute to wake"
+func (o overdue) Hint() string     { return o.told().Hint }
+func (o overdue) Cause() string    { return causes.LoginOverdue.Name }
+
+func (o overdue) told() causes.Told {
+	return causes.LoginOverdue.Fill(causes.Facts{"limit": o.limit.String()})
 }
 
 // ended says why a login failed with err under ctx: the client left, time ran
@@ -221,7 +239,7 @@ func severity(err error) slog.Level {
 	case errors.Is(err, errClientGone), errors.Is(err, errNoUser), code == stateShuttingDown,
 		code == stateProtocolViolation, code == stateUnsupported:
 		return slog.LevelInfo
-	case errors.As(err, &said) && !strings.HasPrefix(code, "28"):
+	case errors.As(err, &said) && said.cause == "" && !strings.HasPrefix(code, "28"):
 		return slog.LevelInfo
 	case code == stateTooManyConnections:
 		return slog.LevelWarn

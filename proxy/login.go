@@ -9,9 +9,10 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 const (
@@ -57,45 +58,6 @@ type login struct {
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
 	last *refusal
-}
-
-// refusal is an ErrorResponse of the database that ends a login. packet is what
-// the client is still to be sent: the database's own fields, and what advice
-// adds; empty when the client has it already.
-type refusal struct {
-	packet                    []byte
-	code, message, told, help string
-}
-
-// Error, Detail and Hint are for the log; the client reads packet. The database
-// may quote start-up parameters, which are not for a log, so its words are
-// repeated only where they are about user, database and host.
-func (r *refusal) Error() string {
-	if !r.quotable() {
-		return "the database ended the login; its words went to the client alone"
-	}
-	return printable(r.message)
-}
-
-func (r *refusal) SQLState() string { return r.code }
-func (r *refusal) Detail() string   { return r.quote(r.told) }
-func (r *refusal) Hint() string     { return r.quote(r.help) }
-
-func (r *refusal) quote(text string) string {
-	if !r.quotable() {
-		return ""
-	}
-	return printable(text)
-}
-
-// quotable: authentication, an unknown database, no right to connect, no room,
-// shutting down or starting up.
-func (r *refusal) quotable() bool {
-	switch r.code {
-	case "3D000", "42501", "53300", "57P01", "57P02", "57P03", "57P04":
-		return true
-	}
-	return strings.HasPrefix(r.code, "28")
 }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
@@ -172,7 +134,7 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 		case 'N': // NoticeResponse
 			notices = append(notices, msg...)
 		case 'E': // ErrorResponse
-			return nil, l.refused(ctx, body)
+			return nil, l.refused(body)
 		case 'R': // authentication request
 			if len(body) < 4 {
 				return nil, l.unexpected(msg)
@@ -196,7 +158,7 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 			return nil, l.unexpected(msg)
 		}
 	}
-	return nil, &failure{state: stateRejected, what: l.route.Name + " does not finish authentication"}
+	return nil, l.garbled("does not finish authentication")
 }
 
 // answer answers a request for a clear-text password, unless that was done
@@ -221,12 +183,7 @@ func (l *login) answer(ctx context.Context, held []byte) error {
 func (l *login) password(ctx context.Context) ([]byte, error) {
 	secret, err := l.route.Tokens.Token(ctx, l.user)
 	if err != nil {
-		return nil, &failure{
-			state:  stateInvalidLogin,
-			what:   fmt.Sprintf("making a login token for user %q", l.user),
-			detail: "for a login at " + l.route.Name,
-			err:    err,
-		}
+		return nil, because(causes.TokenMissing, causes.Facts{"user": l.user, "database": l.route.Name}, err)
 	}
 	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
 		return nil, &failure{state: stateInternal, what: "the login token is empty or malformed"}
@@ -284,112 +241,20 @@ func (l *login) send(p []byte) error {
 	return nil
 }
 
-// refused makes a refusal from an ErrorResponse's body. When authentication
-// failed and the database gave no DETAIL or HINT, they are added behind its own
-// fields.
-func (l *login) refused(ctx context.Context, body []byte) error {
-	fields := errorFields(body)
-	r := &refusal{code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
-	if len(body) == 0 || body[len(body)-1] != 0 || len(r.code) != 5 {
-		return &failure{state: stateRejected, what: l.route.Name + " sent a malformed ErrorResponse"}
-	}
-	extra := body[: len(body)-1 : len(body)-1]
-	if help := l.advice(r.code, r.message); help != "" {
-		if r.told == "" {
-			r.told = fmt.Sprintf("tried to log in to %s as user %q with an IAM token%s", l.route.Name, l.user, l.identity(ctx))
-			extra = append(append(append(extra, 'D'), printable(r.told)...), 0)
-		}
-		if r.help == "" {
-			r.help = help
-			extra = append(append(append(extra, 'H'), printable(help)...), 0)
-		}
-	}
-	r.packet = append([]byte{'E', 0, 0, 0, 0}, extra...)
-	r.packet = append(r.packet, 0)
-	binary.BigEndian.PutUint32(r.packet[1:], uint32(len(r.packet)-1))
-	return r
-}
-
-// identityTimeout is what a client that is refused anyway waits to read whose
-// token it was.
-const identityTimeout = 3 * time.Second
-
-// identity is whose token was refused, as the end of a sentence, or "".
-func (l *login) identity(ctx context.Context) string {
-	if l.route.Identity == nil {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, identityTimeout)
-	defer cancel()
-	who := l.route.Identity(ctx)
-	if who == "" {
-		return ""
-	}
-	return " of " + who
-}
-
-// advice is the likeliest cause of a failed authentication, or "" for other
-// errors and for those whose text says all.
-func (l *login) advice(code, message string) string {
-	switch {
-	case code == "28P01":
-		return grantHint(l.user)
-	case code == stateInvalidLogin && !strings.Contains(message, "pg_hba.conf"):
-		return fmt.Sprintf("check that IAM authentication is on, that the AWS identity's policy allows "+
-			"rds-db:connect as %q on this database's resource id, and this machine's clock; "+
-			"user names are case-sensitive", l.user)
-	}
-	return ""
-}
-
-// masterUser is the name that the RDS console proposes for the master user.
-const masterUser = "postgres"
-
-// grantHint is for a database that wants another password than a token. A user
-// that does not exist is answered in the same way as one without rds_iam.
-//
-// It never recommends rds_iam for the master user: it would lock out everybody
-// who knows its password.
-func grantHint(user string) string {
-	if user == masterUser {
-		return `log in as a user that is granted rds_iam; "postgres" is usually the master user, which must not be: ` +
-			`CREATE USER name WITH LOGIN; GRANT rds_iam TO name`
-	}
-	quoted := strings.ReplaceAll(user, `"`, `""`)
-	return fmt.Sprintf(`the user is probably not granted rds_iam, or does not exist (names are case-sensitive): `+
-		`GRANT rds_iam TO "%s" (it can then log in with IAM tokens only; never grant it to the master user)`, quoted)
-}
-
-// cannot explains a request that a token does not answer.
-func (l *login) cannot(request uint32) error {
-	asked, ok := authRequests[request]
-	if !ok {
-		asked = fmt.Sprintf("authentication method %d", request)
-	}
-	return &failure{
-		state:  stateInvalidLogin,
-		what:   fmt.Sprintf("%s asks for %s for user %q, not for an IAM token", l.route.Name, asked, l.user),
-		detail: "a database asks for a clear-text password when the user logs in with IAM tokens",
-		hint:   grantHint(l.user),
-	}
-}
-
+// unexpected is a message that has no place where it came.
 func (l *login) unexpected(msg []byte) error {
-	return &failure{
-		state: stateRejected,
-		what:  fmt.Sprintf("%s sent message %q out of turn during authentication", l.route.Name, msg[0]),
-	}
+	return l.garbled(fmt.Sprintf("sent message %q out of turn during authentication", msg[0]))
+}
+
+// garbled says how the database breaks the protocol.
+func (l *login) garbled(how string) error {
+	return because(causes.LoginGarbled, causes.Facts{"database": l.route.Name, "said": how}, nil)
 }
 
 // lost explains an error of reading from or writing to the database.
 func (l *login) lost(err error) error {
 	if errors.Is(err, io.EOF) {
-		err = errors.New("connection closed by the other side")
+		err = errClosed
 	}
-	return &failure{
-		state: stateConnectionLost,
-		what:  "logging in to " + l.route.Name,
-		hint:  "try again; if it lasts, see the database's log",
-		err:   err,
-	}
+	return because(causes.LoginLost, causes.Facts{"database": l.route.Name}, err)
 }

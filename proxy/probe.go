@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -83,7 +84,7 @@ func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*Pr
 	l.user = m.value("user")
 	if err := l.run(ctx, m); err != nil {
 		up.raw.Close()
-		return nil, spelledOut(err)
+		return nil, spelledOut(r.explain(ctx, err))
 	}
 	p.passed(ProbeLogin)
 	return newProbeConn(up, told.Bytes(), l.asked), nil
@@ -95,7 +96,7 @@ func spelledOut(err error) error {
 	if !errors.As(err, &said) || said.quotable() {
 		return err
 	}
-	return &failure{state: said.code, what: printable(said.message), detail: printable(said.told), hint: printable(said.help)}
+	return &failure{state: said.code, what: printable(said.message), detail: printable(cmp.Or(said.told, said.detail)), hint: printable(cmp.Or(said.help, said.hint)), cause: said.cause}
 }
 
 // probe keeps how far a Probe has come.

@@ -31,8 +31,9 @@ type Dialer interface {
 type retirer interface{ Retire(reason string) }
 
 // TokenSource makes the password for one login as user. It is asked once per
-// login (twice when the first token was sent unasked and in vain), from many
-// goroutines at once, and the answer is never stored or logged.
+// login, again when the first token was sent unasked and in vain, and again when
+// a login is repeated after a Refusal; from many goroutines at once. The answer
+// is never stored or logged.
 type TokenSource interface {
 	Token(ctx context.Context, user string) (string, error)
 }
@@ -63,10 +64,10 @@ type Route struct {
 	// DirectTLS begins with the handshake, which saves the round trip of an
 	// SSLRequest. It takes PostgreSQL 17, which must agree by ALPN.
 	DirectTLS bool
-	// Identity, when not nil, says on whose behalf Tokens makes tokens. It is
-	// asked only once the database has refused one, under identityTimeout, and
-	// an empty answer is left out.
-	Identity func(ctx context.Context) string
+	// Refusals, when not nil, explains why the database refuses a login, and says
+	// when one is worth a second try. It is asked to explain only what the client
+	// is told, under explainTimeout.
+	Refusals Explainer
 	// User, when not empty, replaces the client's user in every login; all its
 	// other parameters are kept. A database that the client does not name is
 	// then, by PostgreSQL's rule, this user's.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
@@ -78,7 +79,8 @@ type Server struct {
 	buffers  sync.Pool       // for relays without one
 	lastID   atomic.Uint64
 	sessions atomic.Int64
-	done     chan struct{} // closed when Serve returns
+
+	done chan struct{} // closed when Serve returns
 
 	mu       sync.Mutex
 	serving  bool
@@ -287,11 +289,7 @@ func (s *Server) newSession(route *Route, c net.Conn) *session {
 func (s *Server) enter() error {
 	if n := s.sessions.Add(1); s.maxConnections > 0 && n > s.maxConnections {
 		s.sessions.Add(-1)
-		return &failure{
-			state: stateTooManyConnections,
-			what:  fmt.Sprintf("too many connections: the proxy is limited to %d", s.maxConnections),
-			hint:  "close another client, or raise the proxy's limit",
-		}
+		return because(causes.TooManyClients, causes.Facts{"limit": fmt.Sprint(s.maxConnections)}, nil)
 	}
 	return nil
 }

@@ -136,7 +136,8 @@ func (s *session) offered() *tls.Config {
 
 // logIn connects to the database and goes on until ReadyForQuery has been sent.
 // Where the user's last login suggests it, the token is sent unasked; if that
-// was a wrong guess, all is repeated without it.
+// was a wrong guess, all is repeated without it. It is repeated once more, with
+// a new token, when the database refused for a reason that may pass.
 func (s *session) logIn(ctx context.Context) (*upstream, error) {
 	up, err := s.attempt(ctx, s.route.guesses.clearText(s.wants.value("user")))
 	var wrong *wrongGuess
@@ -144,7 +145,12 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 		s.log.Debug("login repeated without an early token", "error", err)
 		up, err = s.attempt(ctx, false)
 	}
-	return up, err
+	if s.route.passing(err) && pauseBeforeRetry(ctx) {
+		s.server.tally.retried()
+		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
+		up, err = s.attempt(ctx, false)
+	}
+	return up, s.route.explain(ctx, err)
 }
 
 // attempt is one login on a connection of its own. A key that the client is
@@ -225,7 +231,7 @@ func (s *session) refuse(err, why error) {
 	told := []slog.Attr{slog.Any("error", why)}
 	if !left {
 		told = append(told, slog.String("sqlstate", state(why)),
-			slog.String("detail", detail(why)), slog.String("hint", hint(why)))
+			slog.String("cause", cause(why)), slog.String("detail", detail(why)), slog.String("hint", hint(why)))
 	}
 	switch {
 	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
@@ -249,7 +255,7 @@ func (s *session) say(why error) {
 	var said *refusal
 	switch {
 	case errors.As(why, &said):
-		packet = said.packet
+		packet = said.packet()
 	case errors.Is(why, errHTTP):
 		packet = httpAnswer
 	default:

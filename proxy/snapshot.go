@@ -27,6 +27,7 @@ type Snapshot struct {
 	Open     int64 // connections not closed yet
 	Starting int64 // open connections that are not logged in, cancel requests among them
 	Logins   int64 // times that a client was sent ReadyForQuery
+	Retries  int64 // logins repeated after a Refusal that may pass
 
 	Unstarted      map[string]int64 // by reason, which is one of the constants
 	FailedLogins   map[string]int64 // by class of SQLSTATE, its first two characters
@@ -67,6 +68,12 @@ func (t *tally) loggedIn() {
 	defer t.mu.Unlock()
 	t.now.Logins++
 	t.now.Starting--
+}
+
+func (t *tally) retried() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.Retries++
 }
 
 // carried is for a session that has logged in and ends.

@@ -10,6 +10,8 @@ import (
 	"net"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // maxStartup bounds the body of a packet before login: the server's own limit
@@ -161,11 +163,7 @@ func readPacket(r io.Reader, first byte) (code uint32, body []byte, err error) {
 	}
 	length := binary.BigEndian.Uint32(head[:4])
 	if length < 8 || length > maxStartup+4 {
-		return 0, nil, &failure{
-			state: stateProtocolViolation,
-			what:  "invalid length of startup packet",
-			hint:  "this port speaks the PostgreSQL protocol, version 3",
-		}
+		return 0, nil, because(causes.BadStartup, nil, nil)
 	}
 	body = make([]byte, length-4)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -221,11 +219,7 @@ func acceptDirect(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 func parseStartup(version uint32, b []byte) (startupMessage, error) {
 	m := startupMessage{version: version}
 	if major := version >> 16; major != 3 {
-		return m, &failure{
-			state: stateUnsupported,
-			what:  fmt.Sprintf("unsupported frontend protocol %d.%d: only 3.x is served", major, version&0xffff),
-			hint:  "use a client that speaks the PostgreSQL protocol, version 3",
-		}
+		return m, because(causes.OldProtocol, causes.Facts{"version": fmt.Sprintf("%d.%d", major, version&0xffff)}, nil)
 	}
 	for len(b) > 1 && b[0] != 0 {
 		name, rest, _ := bytes.Cut(b, []byte{0})

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
@@ -83,13 +85,7 @@ func (r *Route) connect(ctx context.Context, address string, patience time.Durat
 	}
 	raw, err := r.Dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, &failure{
-			state:  stateCannotConnect,
-			what:   "reaching " + r.Name,
-			detail: "dialled " + address,
-			hint:   "check that the database is up and that this address is reached from where the proxy dials",
-			err:    err,
-		}
+		return nil, because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "address": address}, err)
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		address = tcp.RemoteAddr().String()
@@ -147,18 +143,10 @@ func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls
 		return nil, &failure{state: stateCannotConnect, what: "certificate of " + r.Name + " was not verified"}
 	}
 	if r.DirectTLS && state.NegotiatedProtocol != alpnProtocol {
-		return nil, &failure{
-			state: stateCannotConnect,
-			what:  r.Name + " does not speak PostgreSQL right inside TLS: it names no ALPN protocol",
-			hint:  directHint,
-		}
+		return nil, because(causes.DirectTLSUnsupported, causes.Facts{"database": r.Name, "said": "it names no ALPN protocol"}, nil)
 	}
 	return conn, nil
 }
-
-// directHint is for servers that do not understand a connection that begins
-// with TLS: those before PostgreSQL 17 close it.
-const directHint = "sslnegotiation=direct takes PostgreSQL 17 or later: use sslnegotiation=postgres"
 
 // askForTLS sends an SSLRequest. Of the answer exactly one byte is read: more
 // would be clear text taken for the database's words (CVE-2021-23222).
@@ -175,72 +163,48 @@ func (r *Route) askForTLS(raw net.Conn) error {
 	case 'S':
 		return nil
 	case 'N':
-		return &failure{
-			state: stateCannotConnect,
-			what:  r.Name + " refuses TLS",
-			hint:  "check that this is the database's own port; passwords are sent over verified TLS only",
-		}
+		return because(causes.TLSRefused, causes.Facts{"database": r.Name}, nil)
 	case 'E':
-		return &failure{
-			state:  stateCannotConnect,
-			what:   r.Name + " answered the request for TLS with an error",
-			detail: "unverified text: " + readRefusal(raw),
-			hint:   "the server may be out of resources; see its log, then try again",
-		}
+		return because(causes.TLSErrored, causes.Facts{"database": r.Name, "said": cmp.Or(readRefusal(raw), "none")}, nil)
 	}
-	return &failure{
-		state: stateRejected,
-		what:  fmt.Sprintf("%s does not speak the PostgreSQL protocol: answered the request for TLS with byte %#02x", r.Name, answer[0]),
-		hint:  "check host and port",
-	}
+	return because(causes.NotPostgreSQL, causes.Facts{
+		"database": r.Name,
+		"said":     fmt.Sprintf("answered the request for TLS with byte %#02x", answer[0]),
+	}, nil)
 }
 
 // lost explains an error on the way to the database before TLS.
 func (r *Route) lost(doing string, err error) error {
-	what := fmt.Sprintf("reaching %s: %s", r.Name, doing)
 	if errors.Is(err, io.EOF) {
-		err = errors.New("connection closed by the other side")
+		err = errClosed
 	}
-	return &failure{
-		state: stateCannotConnect,
-		what:  what,
-		hint:  "check that the database is up and that its security group lets in where the proxy dials from",
-		err:   err,
-	}
+	return because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "said": doing + ": " + err.Error()}, err)
 }
+
+// errClosed stands in for io.EOF, which tells people nothing.
+var errClosed = errors.New("connection closed by the other side")
 
 // untrusted explains a failed handshake.
 func (r *Route) untrusted(name string, err error) error {
-	f := &failure{
-		state:  stateCannotConnect,
-		what:   "TLS with " + r.Name,
-		detail: fmt.Sprintf("the certificate must be valid for %s and come from an authority trusted for it", name),
-		hint:   "check host and port",
-		err:    err,
-	}
 	var (
+		cause     = causes.TLSFailed
 		wrongName x509.HostnameError
 		unknown   x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError
 	)
 	switch {
 	case errors.As(err, &wrongName):
-		f.what = "certificate of " + r.Name + " is for another name"
-		f.hint = "the address dialled leads to another server, or the target is not the database's own endpoint name"
+		cause = causes.CertificateName
 	case errors.As(err, &unknown):
-		f.what = "certificate of " + r.Name + " is not trusted"
-		f.hint = "if the database uses an authority of its own, name its certificate file with ca-file"
+		cause = causes.CertificateUntrusted
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		f.what = "certificate of " + r.Name + " is expired or not valid yet"
-		f.hint = "check this machine's clock; otherwise the database's certificate must be rotated"
+		cause = causes.CertificateExpired
 	case r.DirectTLS && !errors.As(err, new(*tls.CertificateVerificationError)):
-		f.detail = ""
-		f.hint = directHint
+		cause = causes.DirectTLSUnsupported
 	case errors.As(err, new(*net.OpError)), errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
-		f.detail = ""
-		f.hint = "the connection ended during the handshake: check that host and port are the database's"
+		cause = causes.TLSEnded
 	}
-	return f
+	return because(cause, causes.Facts{"database": r.Name, "server name": name}, err)
 }
 
 // readRefusal returns the text of an error whose leading E has been read: an

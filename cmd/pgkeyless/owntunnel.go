@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 
+	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
@@ -20,25 +20,21 @@ type ownTunnel struct {
 func (o *ownTunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := o.Direct.DialContext(ctx, network, address)
 	if e, ok := errors.AsType[*tunnel.Error](err); ok {
-		return nil, &ownTunnelError{e, address, o.endpoint}
+		told := causes.OwnTunnelDown.Fill(causes.Facts{"address": address, "endpoint": o.endpoint})
+		return nil, &ownTunnelError{e, told}
 	}
 	return c, err
 }
 
 // ownTunnelError is err with the words for a tunnel of the user's own.
 type ownTunnelError struct {
-	err               *tunnel.Error
-	address, endpoint string
+	err  *tunnel.Error
+	told causes.Told
 }
 
 func (e *ownTunnelError) Error() string    { return e.err.Error() }
 func (e *ownTunnelError) Unwrap() error    { return e.err }
 func (e *ownTunnelError) SQLState() string { return e.err.SQLState() }
-
-func (e *ownTunnelError) Detail() string {
-	return fmt.Sprintf("dialled %s (option dial) in place of %s", e.address, e.endpoint)
-}
-
-func (e *ownTunnelError) Hint() string {
-	return fmt.Sprintf("is your own tunnel at %s up?", e.address)
-}
+func (e *ownTunnelError) Detail() string   { return e.told.Detail }
+func (e *ownTunnelError) Hint() string     { return e.told.Hint }
+func (e *ownTunnelError) Cause() string    { return causes.OwnTunnelDown.Name }

@@ -93,10 +93,7 @@ func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error
 		RefreshTLS: func(ctx context.Context, cause error) error {
 			return roots.Refresh(ctx, l.endpoint, cause)
 		},
-		Identity: func(ctx context.Context) string {
-			arn, _ := auth.Identity(ctx, l.aws) // "" with an error: the login's own failure is what counts
-			return arn
-		},
+		Refusals:  explainer{l.refusals(t)},
 		User:      t.User,
 		Database:  t.Database,
 		Settings:  guards(t.Options),
@@ -156,9 +153,10 @@ func httpClient(cfg aws.Config) *http.Client {
 
 // login is what it takes to log in to a target's database.
 type login struct {
-	endpoint auth.Endpoint
-	aws      aws.Config // in the database's region
-	tokens   *auth.Tokens
+	endpoint      auth.Endpoint
+	regionGuessed bool       // not the endpoint's own, nor the user's word
+	aws           aws.Config // in the database's region
+	tokens        *auth.Tokens
 }
 
 func newLogin(ctx context.Context, profiles *auth.Profiles, t config.Target) (login, error) {
@@ -178,14 +176,15 @@ func newLogin(ctx context.Context, profiles *auth.Profiles, t config.Target) (lo
 	if err != nil {
 		return login{}, err
 	}
-	if endpoint.Region == "" {
+	guessed := endpoint.Region == ""
+	if guessed {
 		endpoint = endpoint.InRegion(cfg.Region) // AWS_REGION, or the profile's
 	}
 	tokens, err := auth.NewTokens(auth.TokensConfig{Endpoint: endpoint, Credentials: cfg.Credentials, Profile: t.Profile})
 	if err != nil {
 		return login{}, err
 	}
-	return login{endpoint, cfg, tokens}, nil
+	return login{endpoint, guessed, cfg, tokens}, nil
 }
 
 // tunnelConfig is for sessions on t's jump host, which is taken to be in the

@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Refusal is a database's no, said before AuthenticationOk.
+type Refusal struct {
+	User              string // who was to be logged in
+	SQLState, Message string // the database's own words
+	// Asked is set instead when the database wants users to log in in another
+	// way than by the password of a TokenSource, such as "a SCRAM password".
+	Asked string
+}
+
+// Explanation is what is known about a Refusal.
+type Explanation struct {
+	Cause        string // a short name, for logs; empty when nothing is known
+	Message      string // for a Refusal that has none
+	Detail, Hint string // for the client, where the database gives none
+}
+
+// Explainer knows why a database refuses logins. Its methods are called from
+// many goroutines at once.
+type Explainer interface {
+	// Passing says that the same login may succeed a moment later, with another
+	// password. It must not block.
+	Passing(Refusal) bool
+	// Explain may ask others and must return when ctx ends.
+	Explain(context.Context, Refusal) Explanation
+}
+
+const (
+	// explainTimeout is what a client that is refused anyway waits to read why.
+	explainTimeout = 3 * time.Second
+
+	// A login is repeated after a pause of retryPause and up to retryJitter more,
+	// so that a burst of clients does not come back at once. Together they are
+	// below a second, which no client's patience is shorter than.
+	retryPause  = 200 * time.Millisecond
+	retryJitter = 400 * time.Millisecond
+)
+
+// refusal is an ErrorResponse of the database that ends a login, or a request
+// that amounts to one.
+type refusal struct {
+	fields              []byte // the database's own, for the client; empty when the client has them already
+	code, message       string
+	told, help          string // DETAIL and HINT of the database
+	asked, user         string // as in Refusal
+	cause, detail, hint string // as explained
+}
+
+// Error, Detail and Hint are for the log; the client reads packet. The database
+// may quote start-up parameters, which are not for a log, so its words are
+// repeated only where they are about user, database and host.
+func (r *refusal) Error() string {
+	if !r.quotable() {
+		return "the database ended the login; its words went to the client alone"
+	}
+	return printable(r.message)
+}
+
+func (r *refusal) SQLState() string { return r.code }
+func (r *refusal) Detail() string   { return printable(cmp.Or(r.quote(r.told), r.detail)) }
+func (r *refusal) Hint() string     { return printable(cmp.Or(r.quote(r.help), r.hint)) }
+func (r *refusal) Cause() string    { return r.cause }
+
+func (r *refusal) quote(text string) string {
+	if !r.quotable() {
+		return ""
+	}
+	return text
+}
+
+// quotable: authentication, an unknown database, no right to connect, no room,
+// shutting down or starting up.
+func (r *refusal) quotable() bool {
+	switch r.code {
+	case "3D000", "42501", "53300", "57P01", "57P02", "57P03", "57P04":
+		return true
+	}
+	return strings.HasPrefix(r.code, "28")
+}
+
+// packet is what the client is still to be sent: the database's own fields, and
+// behind them what it has not said itself.
+func (r *refusal) packet() []byte {
+	if r.asked != "" {
+		own, _ := response(r, "").Encode(nil)
+		return own
+	}
+	if len(r.fields) == 0 {
+		return nil
+	}
+	p := append([]byte{'E', 0, 0, 0, 0}, r.fields...)
+	add := func(field byte, own, ours string) {
+		if own == "" && ours != "" {
+			p = append(append(append(p, field), printable(ours)...), 0)
+		}
+	}
+	add('D', r.told, r.detail)
+	add('H', r.help, r.hint)
+	p = append(p, 0)
+	binary.BigEndian.PutUint32(p[1:], uint32(len(p)-1))
+	return p
+}
+
+// refused makes a refusal from the body of an ErrorResponse that came before
+// AuthenticationOk.
+func (l *login) refused(body []byte) error {
+	fields := errorFields(body)
+	r := &refusal{user: l.user, code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
+	if len(body) == 0 || body[len(body)-1] != 0 || len(r.code) != 5 {
+		return l.garbled("sent a malformed ErrorResponse")
+	}
+	r.fields = bytes.Clone(body[:len(body)-1])
+	return r
+}
+
+// cannot is a refusal by a request that the TokenSource has no answer to.
+func (l *login) cannot(request uint32) error {
+	asked, ok := authRequests[request]
+	if !ok {
+		asked = fmt.Sprintf("authentication method %d", request)
+	}
+	return &refusal{
+		user:    l.user,
+		code:    stateInvalidLogin,
+		message: fmt.Sprintf("%s asks for %s for user %q", l.route.Name, asked, l.user),
+		asked:   asked,
+	}
+}
+
+// asks puts the refusal as Explainers know it.
+func (r *refusal) asks() Refusal {
+	if r.asked != "" {
+		return Refusal{User: r.user, SQLState: r.code, Asked: r.asked}
+	}
+	return Refusal{User: r.user, SQLState: r.code, Message: r.message}
+}
+
+// passing says whether err is a refusal after which the login is worth another
+// try.
+func (r *Route) passing(err error) bool {
+	var said *refusal
+	return r.Refusals != nil && errors.As(err, &said) && said.early() && r.Refusals.Passing(said.asks())
+}
+
+// early: before AuthenticationOk, so that the client has been sent nothing.
+func (r *refusal) early() bool { return len(r.fields) > 0 || r.asked != "" }
+
+// explain adds to a refusal what the Route knows of it. Other errors stay as
+// they are.
+func (r *Route) explain(ctx context.Context, err error) error {
+	var said *refusal
+	if r.Refusals == nil || !errors.As(err, &said) || !said.early() {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	e := r.Refusals.Explain(ctx, said.asks())
+	said.cause, said.detail, said.hint = e.Cause, e.Detail, e.Hint
+	if said.asked != "" {
+		said.message = cmp.Or(e.Message, said.message)
+	}
+	return err
+}
+
+// pauseBeforeRetry waits, and returns false when ctx ends first.
+func pauseBeforeRetry(ctx context.Context) bool {
+	timer := time.NewTimer(retryPause + rand.N(retryJitter))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
