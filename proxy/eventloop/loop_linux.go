@@ -3,9 +3,11 @@ package eventloop
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 const (
@@ -24,6 +26,14 @@ const (
 	// that waits behind it, or what is behind urgent data.
 	stops = hangUp | syscall.EPOLLPRI
 )
+
+// turnLimit is how long the loop's goroutine runs without a word to Go's
+// scheduler. After 10 ms of that the scheduler takes it for one that hogs its
+// processor, and from then on takes the processor away 50,000 times a second,
+// whenever it sees the goroutine in a system call.
+//
+// Source: Go's runtime/proc.go, retake and sysmon.
+const turnLimit = 4 * time.Millisecond
 
 // loop is one epoll instance and the goroutine that waits in it.
 type loop struct {
@@ -119,7 +129,12 @@ func (l *loop) wake() {
 func (l *loop) run() {
 	defer close(l.stopped)
 	var events [maxEvents]syscall.EpollEvent
+	yielded := time.Now()
 	for {
+		if now := time.Now(); now.Sub(yielded) > turnLimit {
+			yielded = now
+			runtime.Gosched()
+		}
 		wait := -1
 		if len(l.ready) > 0 {
 			wait = 0

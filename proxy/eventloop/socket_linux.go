@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // stream is what a *net.TCPConn and a *net.UnixConn are at first, and an
@@ -190,12 +191,12 @@ func (s *socket) drain() error {
 // does again.
 func (s *socket) put(p []byte) (rest []byte, err error) {
 	for len(p) > 0 {
-		n, err := syscall.Write(s.fd, p)
+		n, err := call(syscall.SYS_WRITE, s.fd, p)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
 			return p, nil
-		case err != nil:
+		case err != 0:
 			return p, os.NewSyscallError("write", err)
 		default:
 			p = p[n:]
@@ -207,12 +208,12 @@ func (s *socket) put(p []byte) (rest []byte, err error) {
 // get reads into p. again is the error when there is nothing.
 func (s *socket) get(p []byte) (int, error) {
 	for {
-		n, err := syscall.Read(s.fd, p)
+		n, err := call(syscall.SYS_READ, s.fd, p)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
 			return 0, again{}
-		case err != nil:
+		case err != 0:
 			return 0, os.NewSyscallError("read", err)
 		case n == 0:
 			return 0, io.EOF
@@ -220,4 +221,11 @@ func (s *socket) get(p []byte) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// call is read(2) or write(2), which cannot block here: Go's scheduler need not
+// be told.
+func call(number uintptr, fd int, p []byte) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall(number, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return int(n), err
 }
