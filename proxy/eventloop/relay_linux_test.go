@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // expect reads want.
@@ -362,4 +364,63 @@ func TestRefusedByEpollIsNotRelayed(t *testing.T) {
 	}
 	far.Write([]byte("still here"))
 	expect(t, client, []byte("still here"))
+}
+
+// A conn that comes back has its options, its deadlines and its other way.
+func TestConnsComeBackAsTheyWere(t *testing.T) {
+	r := newRig(t, newGroup(t), false, true)
+	near := r.nearClient.(*socket)
+	near.stream.(*net.TCPConn).SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 77 * time.Second, Interval: 11 * time.Second, Count: 5})
+	local, remote := near.LocalAddr(), near.RemoteAddr()
+	r.start()
+	r.client.Write([]byte("relayed"))
+	expect(t, r.database, []byte("relayed"))
+	r.cancel()
+	<-r.result
+	raw, err := near.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, option := range []struct{ level, name, want int }{
+		{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, 77},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, 11},
+		{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
+	} {
+		raw.Control(func(fd uintptr) {
+			if got, err := syscall.GetsockoptInt(int(fd), option.level, option.name); err != nil || got != option.want {
+				t.Errorf("option %d of level %d is %d (%v), want %d", option.name, option.level, got, err, option.want)
+			}
+		})
+	}
+	if near.LocalAddr() != local || near.RemoteAddr() != remote {
+		t.Errorf("addresses %v, %v; were %v, %v", near.LocalAddr(), near.RemoteAddr(), local, remote)
+	}
+	waiting := make(chan error)
+	for _, c := range []net.Conn{r.nearClient, r.nearDatabase} { // a deadline wakes who waits already
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			waiting <- err
+		}()
+		c.SetReadDeadline(time.Unix(1, 0))
+		if err := <-waiting; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("reading ended with %v", err)
+		}
+		c.SetReadDeadline(time.Time{})
+	}
+	r.client.Write([]byte("again"))
+	expect(t, r.nearClient, []byte("again"))
+}
+
+// A session ends its relay at once when it was told to before it began.
+func TestContextThatHasEnded(t *testing.T) {
+	r := newRig(t, newGroup(t), false, true)
+	r.early = []byte("early")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, nil)
+	if !ok || got != (Result{Up: int64(len(r.early))}) {
+		t.Errorf("ended with %+v, %t", got, ok)
+	}
+	expect(t, r.database, r.early)
 }
