@@ -33,6 +33,12 @@ var (
 			"and that its security group allows this machine",
 		Means: "with `via=none`: wrong name or port, a stopped database, a security group, or no way into its VPC",
 	}
+	OutOfFiles = Cause{
+		Name: "out-of-files", SQLState: cannotConnect,
+		Message: "cannot connect to {endpoint}: {said}",
+		Hint:    "the proxy can have no more files open, and each client takes two: raise its limit (`ulimit -n`)",
+		Means:   "the process has as many files open as the hard limit allows (systemd: `LimitNOFILE`); the soft limit is raised to that by itself",
+	}
 	OwnTunnelDown = Cause{
 		Name: "own-tunnel-down", SQLState: cannotConnect,
 		Message: "cannot connect to {address}: {said}",
@@ -119,7 +125,7 @@ const certificate = "the certificate must be valid for {server name} and come fr
 // Databases are the rows of this file.
 func Databases() []Cause {
 	return []Cause{
-		DatabaseRefuses, TooManyWaiting, StreamOverflow, DirectUnreachable, OwnTunnelDown, DatabaseUnreachable,
+		DatabaseRefuses, TooManyWaiting, StreamOverflow, DirectUnreachable, OutOfFiles, OwnTunnelDown, DatabaseUnreachable,
 		TLSRefused, TLSErrored, NotPostgreSQL, CertificateName, CertificateUntrusted, RootsUnreachable,
 		CertificateExpired, DirectTLSUnsupported, TLSEnded, TLSFailed,
 	}

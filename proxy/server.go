@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/causes"
@@ -257,7 +258,11 @@ func (s *Server) accept(ctx, starting context.Context, route *Route, l net.Liste
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
-			s.log.Warn("accepting a client", "address", l.Addr().String(), "error", err, "retry_in", wait)
+			log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
+			if errors.Is(err, syscall.EMFILE) {
+				log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
+			}
+			log.Warn("accepting a client")
 			select {
 			case <-time.After(wait):
 			case <-starting.Done():

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,7 +188,7 @@ type moodyListener struct {
 func (l *moodyListener) Accept() (net.Conn, error) {
 	if l.times = append(l.times, time.Now()); l.fail > 0 {
 		l.fail--
-		return nil, errors.New("too many open files")
+		return nil, os.NewSyscallError("accept4", syscall.EMFILE)
 	}
 	return l.pipeListener.Accept()
 }
@@ -207,7 +208,7 @@ func TestAcceptGoesOnAfterErrors(t *testing.T) {
 				t.Errorf("wait %d was %v, want %v", i, got, want*time.Millisecond)
 			}
 		}
-		if !r.log.hasLine("level=WARN", "too many open files") {
+		if !r.log.hasLine("level=WARN", "too many open files", "ulimit -n") {
 			t.Errorf("no warning in\n%s", r.log.bytes())
 		}
 	})

@@ -2,7 +2,9 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"net"
+	"syscall"
 
 	"github.com/pgkeyless/pgkeyless/causes"
 )
@@ -15,7 +17,11 @@ type Direct struct{ net.Dialer }
 func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.Dialer.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, place{address: address}.because(causes.DirectUnreachable, causes.Facts{"said": clean(err.Error())}, err)
+		cause := causes.DirectUnreachable
+		if errors.Is(err, syscall.EMFILE) {
+			cause = causes.OutOfFiles
+		}
+		return nil, place{address: address}.because(cause, causes.Facts{"said": clean(err.Error())}, err)
 	}
 	return c, nil
 }

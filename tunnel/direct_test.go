@@ -29,3 +29,12 @@ func TestDirectWordsItsErrors(t *testing.T) {
 		t.Errorf("closed port: %v, want %v within", err, syscall.ECONNREFUSED)
 	}
 }
+
+func TestDirectSaysWhenFilesRunOut(t *testing.T) {
+	d := Direct{net.Dialer{Control: func(string, string, syscall.RawConn) error { return syscall.EMFILE }}}
+	_, err := d.DialContext(t.Context(), "tcp", "127.0.0.1:1")
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "ulimit -n") || !strings.Contains(e.Error(), "cannot connect to 127.0.0.1:1: ") {
+		t.Errorf("%v, want the address, and a hint about ulimit", err)
+	}
+}

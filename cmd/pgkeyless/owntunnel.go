@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 
 	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel"
@@ -19,7 +20,7 @@ type ownTunnel struct {
 // DialContext is tunnel.Direct's.
 func (o *ownTunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := o.Direct.DialContext(ctx, network, address)
-	if e, ok := errors.AsType[*tunnel.Error](err); ok {
+	if e, ok := errors.AsType[*tunnel.Error](err); ok && !errors.Is(err, syscall.EMFILE) {
 		told := causes.OwnTunnelDown.Fill(causes.Facts{"address": address, "endpoint": o.endpoint})
 		return nil, &ownTunnelError{e, told}
 	}
