@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -11,17 +13,23 @@ import (
 type Config struct {
 	Targets []Target // in the order given, at least one
 	Run     Run
+	// RunSettings tells where Run came from, in the order of All.
+	RunSettings []Setting
 }
 
 // Input is where settings come from.
 type Input struct {
-	// Targets are the positional arguments. Without any, PGKEYLESS_TARGET_0, _1
-	// and so on are taken.
+	// Targets are the positional arguments: names of the config file, or what
+	// else names a database. Without any, and without a flag that names one,
+	// PGKEYLESS_TARGET_0, _1 and so on are taken, then all of the config file's.
 	Targets []string
 	// Flags are the flags given, by the option's own name (see Canonical).
 	Flags map[string]string
 	// Environ is the environment as os.Environ returns it.
 	Environ []string
+	// Places is where a config file is looked for when neither a flag nor a
+	// variable names one. The zero value: nowhere.
+	Places Places
 }
 
 // Load reads the settings for serving: every target has a way to its database
@@ -37,13 +45,33 @@ func Load(in Input) (Config, error) {
 				"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does")
 		}
 	}
-	if err := share(cfg.Targets, cfg.Run); err != nil {
+	return cfg, cfg.arrange()
+}
+
+// arrange settles which port each target gets.
+func (c *Config) arrange() error {
+	if err := share(c.Targets, c.Run); err != nil {
+		return err
+	}
+	return assignPorts(c.Targets)
+}
+
+// LoadAny reads the settings of the targets as far as they are given, for
+// telling them: they may lack a way to their database, and no target at all is
+// no error.
+func LoadAny(in Input) (Config, error) {
+	l, err := in.layers()
+	if err != nil {
 		return Config{}, err
 	}
-	if err := assignPorts(cfg.Targets); err != nil {
+	cfg, err := in.loadFrom(l)
+	if errors.Is(err, errNoTarget) {
+		return l.config(), nil
+	}
+	if err != nil {
 		return Config{}, err
 	}
-	return cfg, nil
+	return cfg, cfg.arrange()
 }
 
 // LoadOne reads the settings for a command about one target that opens no
@@ -60,24 +88,39 @@ func LoadOne(in Input) (Target, Run, error) {
 }
 
 // LoadRun reads the settings of the process alone, for what must be known
-// before or without targets.
+// before or without targets. Beside an error it returns what flags and
+// environment say, as far as they can be read.
 func LoadRun(in Input) (Run, error) {
-	_, run, err := in.layers()
-	return run, err
+	l, err := in.layers()
+	return l.run, err
+}
+
+// Names lists the targets of the config file, or nothing when it cannot be
+// read.
+func Names(in Input) []string {
+	l, err := in.layers()
+	if err != nil {
+		return nil
+	}
+	return l.file.names()
 }
 
 func (in Input) load() (Config, error) {
-	layers, run, err := in.layers()
+	l, err := in.layers()
 	if err != nil {
 		return Config{}, err
 	}
-	args, err := in.targets(layers)
+	return in.loadFrom(l)
+}
+
+func (in Input) loadFrom(l layers) (Config, error) {
+	args, err := in.targets(l)
 	if err != nil {
 		return Config{}, err
 	}
-	cfg := Config{Run: run}
+	cfg := l.config()
 	for _, arg := range args {
-		t, err := parseTarget(arg, layers...)
+		t, err := parseTarget(arg, l.file, l.flags, l.environment)
 		if err != nil {
 			return Config{}, err
 		}
@@ -86,55 +129,80 @@ func (in Input) load() (Config, error) {
 	return cfg, nil
 }
 
+// errNoTarget is an *Error when nothing names a target.
+var errNoTarget = errors.New("no target given")
+
 // targets are the positional arguments and those that flags name; without any,
-// those of the environment.
-func (in Input) targets(layers []layer) ([]string, error) {
-	flags, environment := layers[0], layers[1]
-	if args := append(slices.Clone(in.Targets), flags.targets()...); len(args) > 0 {
+// those of the environment, then those of the file.
+func (in Input) targets(l layers) ([]string, error) {
+	if args := append(slices.Clone(in.Targets), l.flags.targets()...); len(args) > 0 {
 		return args, nil
 	}
 	args, err := environmentTargets(in.Environ)
 	if err != nil {
 		return nil, err
 	}
-	if args = append(args, environment.targets()...); len(args) > 0 {
+	if args = append(args, l.environment.targets()...); len(args) > 0 {
 		return args, nil
 	}
-	return nil, problem("no target given").hinted(
+	if names := l.file.names(); len(names) > 0 {
+		return names, nil
+	}
+	e := problem("%v", errNoTarget).hinted(
 		"name a database: pgkeyless orders-prod --via i-…, or by its endpoint: pgkeyless mydb.abc123.eu-central-1.rds.amazonaws.com --via i-…")
+	e.kind = errNoTarget
+	return nil, e
 }
 
-// layers reads flags and environment, the more particular first, and from them
-// the settings of the process.
-func (in Input) layers() ([]layer, Run, error) {
-	environment, err := environmentLayer(in.Environ)
-	if err != nil {
-		return nil, Run{}, err
+// layers is what the sources say, and the settings of the process.
+type layers struct {
+	flags, environment layer
+	file               *file
+	run                Run
+	settings           layer // what won for run
+}
+
+func (l layers) config() Config {
+	return Config{Run: l.run, RunSettings: l.settings.settings(func(o Option) bool { return o.run != nil })}
+}
+
+// layers reads flags, environment and the config file.
+func (in Input) layers() (l layers, err error) {
+	l = layers{flags: flagLayer(in.Flags), file: &file{}, run: Run{MaxSigtermDelay: 30 * time.Second}, settings: layer{}}
+	if l.environment, err = environmentLayer(in.Environ); err != nil {
+		return l, err
 	}
-	flags := layer{in.Flags, func(name string) string { return "--" + name }}
-	layers := []layer{flags, environment}
-	run := Run{MaxSigtermDelay: 30 * time.Second}
-	for _, l := range slices.Backward(layers) {
-		if err := run.overlay(l); err != nil {
-			return nil, Run{}, err
+	named := cmp.Or(l.flags["config-file"].text, l.environment["config-file"].text)
+	var fileErr error
+	if l.file, fileErr = readFile(named, in.Places); fileErr != nil {
+		l.file = &file{}
+	}
+	for _, from := range []layer{l.file.run, l.environment, l.flags} {
+		if err := l.overlay(from); err != nil {
+			return l, err
 		}
 	}
-	if err := run.check(); err != nil {
-		return nil, Run{}, err
+	if fileErr != nil {
+		return l, fileErr
 	}
-	return layers, run, nil
+	l.run.ConfigFile = l.file.path
+	if _, named := l.settings["config-file"]; !named && l.file.path != "" {
+		l.settings["config-file"] = setting{text: l.file.path, origin: Origin{Source: FromDefault, Place: "found"}}
+	}
+	return l, l.run.check()
 }
 
-// overlay sets what l has.
-func (r *Run) overlay(l layer) error {
+// overlay sets what from has.
+func (l *layers) overlay(from layer) error {
 	for _, opt := range All() {
-		v, ok := l.values[opt.Name]
+		v, ok := from[opt.Name]
 		if !ok || opt.run == nil {
 			continue
 		}
-		if err := opt.placed(opt.run(r, v), l.source(opt.Name)); err != nil {
+		if err := opt.placed(opt.run(&l.run, v.text), v.origin.label); err != nil {
 			return err
 		}
+		l.settings[opt.Name] = v
 	}
 	return nil
 }
@@ -192,10 +260,10 @@ func collide(a, b Target) error {
 		return nil
 	case a.Address == b.Address || isWildcard(a.Address) || isWildcard(b.Address):
 		return problem("targets %q and %q both want port %d", a.Name, b.Name, b.Port).hinted(
-			"set another port in the query string of one of them: '%s?port=%d&…'", b.Name, b.Port%65535+1)
+			"set another port in the query string of one of them: '%s?port=%d&…'", b.Arg(), b.Port%65535+1)
 	case a.UnixSocket == b.UnixSocket && a.UnixSocket != SocketNone:
 		return problem("targets %q and %q both want the Unix socket .s.PGSQL.%s in one directory", a.Name, b.Name, strconv.Itoa(b.Port)).hinted(
-			"set another directory or none in the query string of one of them: '%s?unix-socket=none&…'", b.Name)
+			"set another directory or none in the query string of one of them: '%s?unix-socket=none&…'", b.Arg())
 	}
 	return nil
 }

@@ -292,7 +292,7 @@ func FuzzParseTarget(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, arg string) {
-		target, err := parseTarget(arg)
+		target, err := parseTarget(arg, &file{})
 		if err != nil {
 			e, ok := err.(*Error)
 			if !ok || e.Error() == "" || e.Hint() == "" || strings.ContainsAny(e.Error()+e.Hint(), "\r\n\x00") {
@@ -309,7 +309,7 @@ func FuzzParseTarget(f *testing.F) {
 		if target.Dial != "" && target.Via != ViaNone {
 			t.Fatalf("parseTarget(%q) has both ways: %+v", arg, target)
 		}
-		again, err := parseTarget(target.Arg())
+		again, err := parseTarget(target.Arg(), &file{})
 		if err != nil || again.Name != target.Name {
 			t.Fatalf("parseTarget(%q) = %+v, %v; want name %q", target.Arg(), again, err, target.Name)
 		}

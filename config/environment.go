@@ -16,7 +16,7 @@ const (
 // others are let be, since they may belong to somebody else (Kubernetes makes
 // PGKEYLESS_SERVICE_HOST and its kin for a service named pgkeyless).
 func environmentLayer(environ []string) (layer, error) {
-	l := layer{values: map[string]string{}, source: variable}
+	l := layer{}
 	known := map[string]string{} // variable → option
 	for _, o := range All() {
 		known[o.Variable()] = o.Name
@@ -27,9 +27,9 @@ func environmentLayer(environ []string) (layer, error) {
 			continue
 		}
 		if name, ok := known[key]; ok {
-			l.values[name] = v
+			l[name] = setting{text: v, origin: variableOrigin(name)}
 		} else if meant := nearVariable(key); meant != "" {
-			return layer{}, problem("unknown variable %s", key).hinted("did you mean %s?", meant)
+			return nil, problem("unknown variable %s", key).hinted("did you mean %s?", meant)
 		}
 	}
 	return l, nil

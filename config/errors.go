@@ -1,14 +1,18 @@
 package config
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Error is a setting that cannot be used.
 type Error struct {
-	// Source is where the setting stood: a flag, a variable, a target's option.
-	// It may be empty.
+	// Source is where the setting stood: a flag, a variable, a target's option,
+	// a line of the config file. It may be empty.
 	Source string
 
 	problem, hint string
+	kind          error // what it is to errors.Is, or nil
 }
 
 func (e *Error) Error() string {
@@ -17,6 +21,8 @@ func (e *Error) Error() string {
 	}
 	return e.Source + ": " + e.problem
 }
+
+func (e *Error) Unwrap() error { return e.kind }
 
 // Hint says what to type instead.
 func (e *Error) Hint() string { return e.hint }
@@ -29,3 +35,10 @@ func (e *Error) hinted(format string, args ...any) *Error {
 	e.hint = fmt.Sprintf(format, args...)
 	return e
 }
+
+// Errors are several mistakes in one config file, in its order. Each has a hint
+// of its own.
+type Errors []error
+
+func (e Errors) Error() string   { return errors.Join(e...).Error() }
+func (e Errors) Unwrap() []error { return e }

@@ -23,14 +23,14 @@ func TestWhatNamesATarget(t *testing.T) {
 		{"arn:aws:rds::111122223333:global-cluster:world", "", "arn:aws:rds::111122223333:global-cluster:world", "world"},
 	}
 	for _, tt := range tests {
-		got, err := parseTarget(tt.arg + "?via=none")
+		got, err := parseTarget(tt.arg+"?via=none", &file{})
 		if err != nil || got.Endpoint != tt.endpoint || got.Ref != tt.ref || got.Name != tt.name || got.Arg() != tt.arg {
 			t.Errorf("parseTarget(%q) = %+v, %v; want endpoint %q, reference %q, name %q", tt.arg, got, err, tt.endpoint, tt.ref, tt.name)
 		}
 	}
 	for _, arg := range []string{"", "-orders", "orders-", "or--ders", "1orders", strings.Repeat("a", 64), "orders:1", "localhost:5432",
 		arn("db", ""), arn("snapshot", "x"), "arn:aws:rds:Frankfurt:111122223333:db:x", "arn:aws:rds:eu-central-1:1:db:x", arn("db", strings.Repeat("a", 256))} {
-		if got, err := parseTarget(arg); err == nil {
+		if got, err := parseTarget(arg, &file{}); err == nil {
 			t.Errorf("parseTarget(%q) = %+v, want an error", arg, got)
 		}
 	}

@@ -91,6 +91,9 @@ func defaults() Options {
 
 // Run holds the settings of the whole process.
 type Run struct {
+	// ConfigFile is the config file in use, or empty.
+	ConfigFile string
+
 	StructuredLogs bool // JSON lines
 	DebugLogs      bool
 	Quiet          bool // errors only
@@ -119,6 +122,7 @@ type Option struct {
 
 	target func(*Options, string) error // set for settings of a target
 	run    func(*Run, string) error     // set for settings of the process
+	path   bool                         // in a file: relative to its directory
 }
 
 // NamesTarget says whether the option's value is a target, as a positional
@@ -137,7 +141,8 @@ func (o Option) Variable() string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(o.Name, "-", "_"))
 }
 
-// All lists every option in the order in which help shows them.
+// All lists every option in the order in which help shows them. A config file
+// in a project directory may give those alone that mayBeFound lists.
 func All() []Option {
 	return []Option{
 		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, ecs:CLUSTER_TASK_RUNTIME, or none for a database already in reach", target: text(checkVia, func(o *Options) *string { return &o.Via })},
@@ -146,10 +151,10 @@ func All() []Option {
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
 		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
 		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one", Default: "5432", target: setPort},
-		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", target: setSocket},
+		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", path: true, target: setSocket},
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
 		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile of the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
-		{Name: "ca-file", Value: "FILE", Usage: "PEM file of further CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
+		{Name: "ca-file", Value: "FILE", path: true, Usage: "PEM file of further CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
 		{Name: "sessions", Value: "N", Usage: "most SSM sessions in parallel; each carries about 0.9 MB/s down", Default: "4", target: setSessions},
 		{Name: "session-age", Value: "DURATION", Usage: "no new connections on SSM sessions older than this; a new one resolves the endpoint anew", Default: "any age", target: setSessionAge},
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
@@ -163,6 +168,7 @@ func All() []Option {
 
 		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
+		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},
 		{Name: "debug-logs", Usage: "log more", run: flagged(func(r *Run) *bool { return &r.DebugLogs })},
 		{Name: "quiet", Usage: "log errors only", run: flagged(func(r *Run) *bool { return &r.Quiet })},

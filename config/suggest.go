@@ -24,13 +24,24 @@ func Suggest(name string) string {
 	case "ca", "cafile", "sslrootcert":
 		return "ca-file"
 	}
-	best, bestDistance := "", 3 // two slips at most
+	var candidates []string
 	for _, o := range All() {
-		for _, candidate := range append([]string{o.Name}, o.Aliases...) {
-			// A short name is near everything: a third of it may differ.
-			if d := distance(name, candidate); d < bestDistance && d*3 <= len(candidate) {
-				best, bestDistance = o.Name, d
-			}
+		candidates = append(append(candidates, o.Name), o.Aliases...)
+	}
+	return Canonical(nearest(name, candidates))
+}
+
+// nearest is the one of candidates that name was probably meant to be, or
+// empty.
+func nearest(name string, candidates []string) string {
+	best, bestDistance := "", 3 // two slips at most
+	if len(name) > 100 {
+		return ""
+	}
+	for _, candidate := range candidates {
+		// A short name is near everything: a third of it may differ.
+		if d := distance(name, candidate); d < bestDistance && d*3 <= len(candidate) {
+			best, bestDistance = candidate, d
 		}
 	}
 	return best

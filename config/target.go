@@ -15,96 +15,128 @@ type Target struct {
 	// Ref names the database for AWS to look up: an identifier of an RDS
 	// instance, cluster or proxy, or an ARN. Otherwise it is empty.
 	Ref string
-	// Name is what people call it: the identifier, else the host.
+	// Name is what people call it: its name in the config file, else the
+	// identifier, else the host.
 	Name string
 	// Shared says that it listens on the port of the process, where clients choose
 	// by Name.
 	Shared bool
 	Options
 
-	portGiven bool // by the target's own query string
+	named     bool  // in the config file
+	settings  layer // what won, for each option that anybody set
+	portGiven bool  // for this target alone
 }
 
 // Arg is what names the target on a command line.
-func (t Target) Arg() string { return cmp.Or(t.Endpoint, t.Ref) }
-
-// layer is one source of settings.
-type layer struct {
-	values map[string]string        // by the option's own name
-	source func(name string) string // how errors name the place of a setting
+func (t Target) Arg() string {
+	if t.named {
+		return t.Name
+	}
+	return cmp.Or(t.Endpoint, t.Ref)
 }
 
-// targets are those that options of l name.
-func (l layer) targets() []string {
-	var names []string
-	for _, o := range All() {
-		if v, ok := l.values[o.Name]; ok && o.NamesTarget() {
-			names = append(names, v)
+// Settings lists every option of the target with where its value came from, in
+// the order of All.
+func (t Target) Settings() []Setting {
+	list := t.settings.settings(Option.PerTarget)
+	for i := range list {
+		switch {
+		case list[i].Name == "port": // counted up, perhaps
+			list[i].Value = strconv.Itoa(t.Port)
+		case list[i].Name == "dial" && t.Dial == "", list[i].Name == "via" && t.Via == "":
+			list[i] = Setting{Name: list[i].Name, Origin: Origin{Source: FromDefault}} // the other one replaced it
+		case list[i].Name == "via":
+			list[i].Value = t.Via
 		}
 	}
-	return names
+	return list
 }
 
-// parseTarget reads NAME[?OPTION=VALUE[&…]]. What the query string leaves
-// open comes from the layers, the most particular one first, then from the
-// defaults. %XX stands for a byte in a value; a plus sign is a plus sign.
+// parseTarget reads NAME[?OPTION=VALUE[&…]]. A NAME of f stands for what f says
+// of it. What the query string leaves open comes from the layers, the most
+// particular one first, then from f, then from the defaults. %XX stands for a
+// byte in a value; a plus sign is a plus sign.
 //
 // Neither Via nor a free port is enforced here; Load does that.
-func parseTarget(arg string, layers ...layer) (Target, error) {
-	named, query, _ := strings.Cut(arg, "?")
-	t, err := parseName(named)
-	if err != nil {
-		return Target{}, err
-	}
-	values, err := parseQuery(t.Name, query)
-	if err != nil {
-		return Target{}, err
-	}
-	t.Options = defaults()
-	own := layer{values, func(option string) string { return "target " + strconv.Quote(t.Name) + ": option " + option }}
-	_, t.portGiven = values["port"]
-	layers = append([]layer{own}, layers...)
-	for _, l := range slices.Backward(layers) {
-		if err := t.Options.overlay(l); err != nil {
+func parseTarget(arg string, f *file, layers ...layer) (Target, error) {
+	name, query, _ := strings.Cut(arg, "?")
+	s, ok := f.target(name)
+	if !ok {
+		t, err := parseName(name)
+		if err != nil {
 			return Target{}, err
 		}
+		s = section{named: t}
 	}
-	if _, ok := values["endpoint"]; ok && t.Endpoint != "" {
-		return Target{}, problem("%s: a host name is one endpoint already", own.source("endpoint")).hinted(
-			"leave the option out, or name the cluster by its identifier or ARN")
+	t := s.named
+	own, err := parseQuery(t.Name, query)
+	if err != nil {
+		return Target{}, err
 	}
-	return t, nil
+	layers = slices.Concat([]layer{own}, layers, []layer{s.values, f.defaults})
+	return t, t.resolve(layers...)
 }
 
-// overlay sets what l has. Of via and dial, which exclude each other unless via
-// is none, a more particular one replaces a less particular one.
-func (o *Options) overlay(l layer) error {
-	for _, opt := range All() {
-		v, ok := l.values[opt.Name]
-		if !ok || !opt.PerTarget() {
-			continue
-		}
-		if err := opt.placed(opt.target(o, v), l.source(opt.Name)); err != nil {
+// resolve sets the options from layers, the most particular one first, and the
+// defaults.
+func (t *Target) resolve(layers ...layer) error {
+	t.Options, t.settings = defaults(), layer{}
+	for _, l := range slices.Backward(layers) {
+		if err := t.overlay(l); err != nil {
 			return err
 		}
 	}
-	_, via := l.values["via"]
-	_, dial := l.values["dial"]
-	switch {
-	case via && dial && o.Via != ViaNone:
-		return problem("%s: a dial address and a jump host exclude each other", l.source("dial")).hinted(
-			"dial is for a tunnel of your own; leave out one of the two")
-	case dial:
-		o.Via = ViaNone
-	case via && o.Via != ViaNone:
-		o.Dial = ""
+	port, which := t.settings["port"], t.settings["endpoint"]
+	t.portGiven = port.origin.Source == FromTarget || port.origin.Source == FromFile && !port.shared
+	if t.Endpoint != "" && (which.origin.Source == FromTarget || which.origin.Source == FromFile && !which.shared) {
+		return problem("%s: a host name is one endpoint already", which.origin.label).hinted(
+			"leave the option out, or name the cluster by its identifier or ARN")
 	}
 	return nil
 }
 
-// parseQuery splits OPTION=VALUE&… into values by the options' own names.
-func parseQuery(target, query string) (map[string]string, error) {
-	values := map[string]string{}
+// overlay sets what l has. Of via and dial, which exclude each other unless via
+// is none, a more particular one replaces a less particular one.
+func (t *Target) overlay(l layer) error {
+	for _, opt := range All() {
+		v, ok := l[opt.Name]
+		if !ok || !opt.PerTarget() {
+			continue
+		}
+		if err := opt.placed(opt.target(&t.Options, v.text), v.origin.label); err != nil {
+			return err
+		}
+		t.settings[opt.Name] = v
+	}
+	if err := l.exclusive(); err != nil {
+		return err
+	}
+	via, hasVia := l["via"]
+	switch dial, hasDial := l["dial"]; {
+	case hasDial:
+		t.Via = ViaNone
+		t.settings["via"] = setting{ViaNone, dial.origin, dial.shared}
+	case hasVia && via.text != ViaNone:
+		t.Dial = ""
+	}
+	return nil
+}
+
+// exclusive refuses a jump host beside a tunnel of one's own.
+func (l layer) exclusive() error {
+	via, hasVia := l["via"]
+	dial, hasDial := l["dial"]
+	if hasVia && hasDial && via.text != ViaNone {
+		return problem("%s: a dial address and a jump host exclude each other", dial.origin.label).hinted(
+			"dial is for a tunnel of your own; leave out one of the two")
+	}
+	return nil
+}
+
+// parseQuery splits OPTION=VALUE&… into settings by the options' own names.
+func parseQuery(target, query string) (layer, error) {
+	values := layer{}
 	for pair := range strings.SplitSeq(query, "&") {
 		if pair == "" {
 			continue
@@ -125,7 +157,7 @@ func parseQuery(target, query string) (map[string]string, error) {
 			return nil, problem("target %q: option %s has no readable value", target, name).hinted(
 				"write %s=VALUE; in it, a percent sign is %%25 and an ampersand %%26", name)
 		}
-		values[name] = v
+		values[name] = setting{text: v, origin: targetOrigin(target, name)}
 	}
 	return values, nil
 }

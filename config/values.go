@@ -84,6 +84,14 @@ func setSessionAge(o *Options, v string) error {
 	return nil
 }
 
+func setConfigFile(r *Run, v string) error {
+	if v == "" {
+		return problem("the value is empty")
+	}
+	r.ConfigFile = v
+	return nil
+}
+
 // maxStatementTimeout is PostgreSQL's own bound, in milliseconds as it counts.
 const maxStatementTimeout = math.MaxInt32 * time.Millisecond
 

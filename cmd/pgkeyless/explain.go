@@ -38,7 +38,7 @@ type coder interface {
 }
 
 // explain tells err on stderr, one line for what happened and one for what to
-// do next, and returns the exit code.
+// do next, for each of several errors, and returns the exit code.
 func (a *app) explain(err error) int {
 	if err == nil {
 		return 0
@@ -46,23 +46,33 @@ func (a *app) explain(err error) int {
 	if silent, ok := errors.AsType[coder](err); ok {
 		return silent.code()
 	}
+	if several, ok := errors.AsType[config.Errors](err); ok {
+		for _, err := range several {
+			a.explainOne(err)
+		}
+		return 1
+	}
+	a.explainOne(err)
+	return 1
+}
+
+func (a *app) explainOne(err error) {
 	message, hint := oneLine(err.Error()), ""
 	if h, ok := errors.AsType[hinter](err); ok {
 		hint = oneLine(h.Hint())
 	}
-	if run, runErr := config.LoadRun(a.input(nil)); runErr == nil && run.StructuredLogs {
+	if run, _ := config.LoadRun(a.input(nil)); run.StructuredLogs { // also when the rest of it is wrong
 		log := newLog(a.stderr, run)
 		if hint != "" {
 			log = log.With(slog.String("hint", hint))
 		}
 		log.Error(message)
-		return 1
+		return
 	}
 	fmt.Fprintf(a.stderr, "pgkeyless: error: %s\n", message)
 	if hint != "" {
 		fmt.Fprintf(a.stderr, "pgkeyless: hint: %s\n", hint)
 	}
-	return 1
 }
 
 // hinter is an error that knows what to do next.

@@ -19,7 +19,7 @@ const module = "github.com/pgkeyless/pgkeyless"
 var arrows = map[string][]string{
 	"causes":                  {},
 	"causes/gendoc":           {module + "/causes"},
-	"config":                  {},
+	"config":                  {"go.yaml.in/yaml/v3"},
 	"auth":                    {module + "/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"auth/genroots":           {},
 	"discover":                {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},

@@ -27,9 +27,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		stderr:  &lockedWriter{w: stderr},
 		environ: os.Environ(),
 		flags:   map[string]string{},
+		places:  places(),
 		notify:  notify,
 	}
 	return a.run(ctx, args)
+}
+
+// places is where this user's config files are. What the system does not know
+// is left out.
+func places() config.Places {
+	dir, _ := os.Getwd()
+	home, _ := os.UserHomeDir()
+	user, _ := os.UserConfigDir()
+	return config.Places{Dir: dir, Home: home, User: user}
 }
 
 // app is what the commands share.
@@ -37,6 +47,7 @@ type app struct {
 	stdout, stderr io.Writer
 	environ        []string
 	flags          map[string]string // the flags given, by the option's name
+	places         config.Places     // of the config file, when none is named
 	// notify starts to catch the signals that end a run; stop gives them back.
 	notify func() (signals <-chan os.Signal, stop func())
 }
@@ -80,12 +91,17 @@ func (a *app) root() *cobra.Command {
 and Aurora databases: through an SSM session it opens itself, over TLS verified
 for the endpoint's name, logged in with an IAM token made for each login.
 
-A TARGET is an RDS instance, cluster or proxy by its identifier or ARN, or the
-endpoint of a database, HOST[:PORT]. Options for one target follow as a query
-string, and go before flags, which go before PGKEYLESS_… variables:
+A TARGET is a name of the config file, an RDS instance, cluster or proxy by its
+identifier or ARN, or the endpoint of a database, HOST[:PORT]. Options for one
+target follow as a query string, and go before flags, which go before
+PGKEYLESS_… variables, which go before the config file:
 
   pgkeyless orders.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
   pgkeyless 'HOST?via=i-0123456789abcdef0&user=app&port=5433' 'HOST2?via=none'
+
+Without TARGET all targets of the config file are served: of pgkeyless.yaml in
+this directory or one above, else of your own; "pgkeyless config print" shows
+what comes from where.
 
 The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
 ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM.`,
@@ -94,7 +110,7 @@ ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM.`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		Args:                       cobra.ArbitraryArgs,
-		ValidArgsFunction:          cobra.NoFileCompletions,
+		ValidArgsFunction:          a.completeTargets,
 		RunE:                       a.serve,
 		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
@@ -103,13 +119,13 @@ ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM.`,
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(),
-		a.tokenCommand(), a.versionCommand(), a.completionCommand())
+		a.tokenCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 
 // input is everything that config reads, with args as targets.
 func (a *app) input(args []string) config.Input {
-	return config.Input{Targets: args, Flags: a.flags, Environ: a.environ}
+	return config.Input{Targets: args, Flags: a.flags, Environ: a.environ, Places: a.places}
 }
 
 // lockedWriter lets log lines and ready lines of several goroutines stay whole.

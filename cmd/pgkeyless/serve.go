@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Use:               "serve TARGET...",
 		Short:             "Listen and forward; the same as no command at all",
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTargets,
 		RunE:              a.serve,
 	}
 	a.addFlags(cmd, func(config.Option) bool { return true })
@@ -33,7 +34,7 @@ func (a *app) serveCommand() *cobra.Command {
 // calls no AWS service before the first client comes, so being ready does not
 // depend on one.
 func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
-	if err := unknownCommand(cmd, args); err != nil {
+	if err := a.unknownCommand(cmd, args); err != nil {
 		return err
 	}
 	cfg, err := config.Load(a.input(args))
@@ -41,6 +42,9 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	log := newLog(a.stderr, cfg.Run)
+	if cfg.Run.ConfigFile != "" {
+		log.Info("config file read", "path", cfg.Run.ConfigFile)
+	}
 	signals, stop := a.notify()
 	defer stop()
 
@@ -73,12 +77,15 @@ func (a *app) endSessions(ctx context.Context, w *wiring, log *slog.Logger) {
 }
 
 // unknownCommand catches a mistyped command, which looks like a target.
-func unknownCommand(cmd *cobra.Command, args []string) error {
+func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	if cmd.HasParent() || len(args) == 0 || args[0] == "" || strings.ContainsAny(args[0], ".?:/@") {
 		return nil
 	}
 	near := cmd.SuggestionsFor(args[0])
 	if len(near) == 0 || near[0] == args[0] { // the same: it came after "--"
+		return nil
+	}
+	if slices.ContainsFunc(config.Names(a.input(nil)), func(name string) bool { return strings.EqualFold(name, args[0]) }) {
 		return nil
 	}
 	return &usageError{fmt.Sprintf("unknown command %q", args[0]), fmt.Sprintf("did you mean `pgkeyless %s`?", near[0])}

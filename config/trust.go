@@ -1,0 +1,27 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// mayBeFound says whether a config file that was found, and not named by
+// anybody, may give option this value. Such a file came with a directory, and
+// the directory perhaps from somebody else: it may choose databases and ways to
+// them, but neither open this machine to others, nor run a command, nor vouch
+// for a certificate. What is not listed it may not.
+func mayBeFound(option, value string) bool {
+	switch option {
+	case "via", "dial", "user", "dbname", "port", "region", "profile",
+		"sessions", "session-age", "keep-alive", "sslnegotiation", "endpoint", "read-only", "statement-timeout",
+		"structured-logs", "debug-logs", "quiet", "min-sigterm-delay", "max-sigterm-delay", "exit-zero-on-sigterm",
+		"shared-port", "default-target":
+		return true
+	case "address":
+		a, err := netip.ParseAddr(value)
+		return err == nil && a.IsLoopback() || strings.EqualFold(value, "localhost")
+	case "unix-socket":
+		return value == SocketNone || value == "off"
+	}
+	return false
+}
