@@ -12,8 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxProblems bounds how many errors of one file are told at once.
-const maxProblems = 10
+const (
+	// maxProblems bounds how many errors of one file are looked for and told.
+	maxProblems = 10
+	// maxTargets bounds the comparisons of each with each.
+	maxTargets = 1000
+)
 
 // parser reads one file and collects what is wrong with it.
 type parser struct {
@@ -23,7 +27,8 @@ type parser struct {
 }
 
 // parseFile reads a config file's text. Every value in it is checked, those
-// that would lose against another too. What is wrong is an *Error, or Errors.
+// that would lose against another too. What is wrong is an *Error, or up to
+// maxProblems Errors.
 func parseFile(path string, found bool, text []byte) (*file, error) {
 	p := &parser{file: &file{path: path, run: layer{}, defaults: layer{}}, found: found}
 	if root := p.root(text); root != nil {
@@ -33,9 +38,6 @@ func parseFile(path string, found bool, text []byte) (*file, error) {
 		p.clashes()
 	}
 	switch n := len(p.errs); {
-	case n > maxProblems:
-		more := problem("%s: %d more errors", path, n-maxProblems).hinted("mend these first")
-		return nil, append(Errors(p.errs[:maxProblems:maxProblems]), more)
 	case n > 1:
 		return nil, Errors(p.errs)
 	case n == 1:
@@ -98,7 +100,7 @@ func (p *parser) pairs(n *yaml.Node, kind string, each func(key string, at, valu
 		return
 	}
 	first := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && len(p.errs) < maxProblems; i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode {
 			p.wrong(key.Line, "a key of %s is not a word", kind).hinted("write KEY: VALUE")
@@ -242,6 +244,10 @@ func (p *parser) target(name string, at, value *yaml.Node) {
 			"use letters, digits, hyphens and underscores, %d at most; the database's own name goes under it as database:", maxIdentifier)
 		return
 	}
+	if len(p.file.targets) == maxTargets {
+		p.wrong(at.Line, "more than %d targets", maxTargets).hinted("divide the file, and name one with --config-file")
+		return
+	}
 	if s, ok := p.file.target(name); ok {
 		p.wrong(at.Line, "target %q differs from %q in line %d by its case alone", name, s.named.Name, s.line).hinted("rename one of them")
 		return
@@ -305,6 +311,9 @@ func (p *parser) clashes() {
 			continue
 		}
 		for _, other := range targets {
+			if len(p.errs) == maxProblems {
+				return
+			}
 			err := collide(other, t)
 			if e, ok := errors.AsType[*Error](err); ok {
 				e.Source = t.settings["port"].origin.Place
