@@ -68,6 +68,12 @@
 // and lets the others go on until they end or its context does. Cancelling the
 // context of Serve ends everything at once.
 //
+// # Other routes while serving
+//
+// Replace exchanges the Routes at once for the clients that come (replace.go).
+// A session keeps the Route with which it was accepted, so nothing that goes on
+// is touched; a listener that is in both stays open, with its backlog.
+//
 // # Odd and hostile clients
 //
 // Whoever connects costs a bounded amount before a login begins: a packet has at

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -64,11 +63,9 @@ type Config struct {
 // Server accepts clients, logs them in to their database and relays. Its
 // methods are safe for concurrent use.
 type Server struct {
-	routes         []Route
-	shared         []net.Listener
-	byDefault      string
 	log            *slog.Logger
 	loginTimeout   time.Duration
+	firstByte      time.Duration
 	linger         time.Duration
 	maxConnections int64
 
@@ -83,22 +80,21 @@ type Server struct {
 
 	done chan struct{} // closed when Serve returns
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	routing
 	serving  bool
 	stopping bool
+	closed   bool                    // the listeners are
+	serve    func(*listening)        // accepts its clients, while serving and not closed
 	stop     context.CancelCauseFunc // ends sessions that are not logged in
 	cut      context.CancelCauseFunc // ends everything
 }
 
 // New checks cfg and makes a Server. It starts nothing.
 func New(cfg Config) (*Server, error) {
-	if len(cfg.Routes) == 0 {
-		return nil, errors.New("proxy: no routes")
-	}
-	for i := range cfg.Routes {
-		if err := cfg.Routes[i].check(len(cfg.Shared) > 0); err != nil {
-			return nil, err
-		}
+	routes, err := newRouting(cfg.Routes, cfg.Shared, cfg.Default)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.LoginTimeout < 0 || cfg.FirstByteTimeout < 0 || cfg.Linger < 0 || cfg.MaxConnections < 0 {
 		return nil, errors.New("proxy: a negative limit")
@@ -108,11 +104,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		routes:         slices.Clone(cfg.Routes),
-		shared:         slices.Clone(cfg.Shared),
-		byDefault:      cfg.Default,
+		routing:        routes,
 		log:            cfg.Log,
 		loginTimeout:   cfg.LoginTimeout,
+		firstByte:      cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout),
 		linger:         cfg.Linger,
 		maxConnections: int64(cfg.MaxConnections),
 		tls:            offered,
@@ -129,14 +124,15 @@ func New(cfg Config) (*Server, error) {
 	if s.linger == 0 {
 		s.linger = defaultLinger
 	}
-	for i := range s.routes {
-		s.routes[i].guesses = new(guesses)
-		s.routes[i].firstByte = cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout)
-	}
-	if d := s.directory(); cfg.Default != "" && d.fallback == nil {
-		return nil, fmt.Errorf("proxy: no route named %q, the default", cfg.Default)
+	for _, r := range s.routes {
+		s.prepare(r)
 	}
 	return s, nil
+}
+
+// prepare gives r what the Server keeps with it.
+func (s *Server) prepare(r *Route) {
+	r.guesses, r.firstByte = new(guesses), s.firstByte
 }
 
 // Serve accepts clients until Shutdown, and returns nil when the last session
@@ -147,29 +143,22 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer cut(nil)
 	starting, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if err := s.begin(stop, cut); err != nil {
+	var accepting, sessions sync.WaitGroup
+	accept := func(on *listening) {
+		accepting.Go(func() {
+			if err := s.accept(ctx, starting, on, &sessions); err != nil {
+				cut(err)
+			}
+		})
+	}
+	if err := s.begin(stop, cut, accept); err != nil {
 		return err
 	}
 	defer close(s.done)
-
-	var accepting, sessions sync.WaitGroup
 	accepting.Go(func() {
 		<-starting.Done() // every way for accept to end ends starting too
 		s.closeListeners()
 	})
-	serve := func(route *Route, listeners []net.Listener) {
-		for _, l := range listeners {
-			accepting.Go(func() {
-				if err := s.accept(ctx, starting, route, l, &sessions); err != nil {
-					cut(err)
-				}
-			})
-		}
-	}
-	for i := range s.routes {
-		serve(&s.routes[i], s.routes[i].Listen)
-	}
-	serve(nil, s.shared)
 	accepting.Wait()
 	sessions.Wait()
 	s.loops.Close()
@@ -179,14 +168,18 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// begin notes how Shutdown ends things. After a Shutdown it does so at once.
-func (s *Server) begin(stop, cut context.CancelCauseFunc) error {
+// begin accepts on every listener, and notes how Shutdown ends things. After a
+// Shutdown it does so at once.
+func (s *Server) begin(stop, cut context.CancelCauseFunc, accept func(*listening)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving {
 		return errors.New("proxy: Serve called twice")
 	}
-	s.serving, s.stop, s.cut = true, stop, cut
+	s.serving, s.stop, s.cut, s.serve = true, stop, cut, accept
+	for _, on := range s.open {
+		accept(on)
+	}
 	if s.stopping {
 		stop(errShuttingDown)
 	}
@@ -216,44 +209,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-func (s *Server) closeListeners() {
-	for i := range s.routes {
-		for _, l := range s.routes[i].Listen {
-			l.Close()
-		}
-	}
-	for _, l := range s.shared {
-		l.Close()
-	}
-}
-
-// directory is what the clients of shared listeners choose from.
-func (s *Server) directory() directory {
-	var d directory
-	for i := range s.routes {
-		d.routes = append(d.routes, &s.routes[i])
-	}
-	switch {
-	case s.byDefault != "":
-		d.fallback = d.find(s.byDefault)
-	case len(d.routes) == 1:
-		d.fallback = d.routes[0]
-	}
-	return d
-}
-
-// accept starts a session for each client of l, which leads to route; nil means
-// that l is shared. It returns nil once starting
-// has ended, and an error when somebody else closed the listener.
-func (s *Server) accept(ctx, starting context.Context, route *Route, l net.Listener, sessions *sync.WaitGroup) error {
+// accept starts a session for each client of l. It returns nil once starting has
+// ended or Replace has dropped l, and an error when somebody else closed it.
+func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *sync.WaitGroup) error {
 	wait := minAcceptWait
 	for {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			wait = minAcceptWait
-			sessions.Go(func() { s.newSession(route, c).run(ctx, starting) })
-		case starting.Err() != nil:
+			sessions.Go(func() { s.newSession(l.route.Load(), c).run(ctx, starting) })
+		case starting.Err() != nil, l.dropped.Load():
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
