@@ -130,3 +130,21 @@ func TestExampleConfigFile(t *testing.T) {
 		}
 	}
 }
+
+// connect and exec use a running proxy only when its target is the same
+// database: names of two config files say nothing.
+func TestNameOfTheFileIsNoKey(t *testing.T) {
+	key := func(text string) string {
+		inProject(t, text)
+		cfg, err := config.Load(config.Input{Targets: []string{"orders"}, Places: places()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return targetKey(cfg.Targets[0], nil)
+	}
+	mine, theirs := key("targets: {orders: {via: none, database: a}}"), key("targets: {orders: {via: none, database: b}}")
+	same := key("targets: {orders: {via: none, database: A, port: 7000}}")
+	if mine == theirs || mine != same {
+		t.Errorf("keys %s for a, %s for b, %s for a again", mine, theirs, same)
+	}
+}

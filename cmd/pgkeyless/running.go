@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -91,7 +92,7 @@ func targetKey(t config.Target, environ []string) string {
 	}
 	slices.Sort(aws)
 	// Options are strings, numbers and switches: writing them cannot fail.
-	b, _ := json.Marshal([]any{strings.ToLower(t.Arg()), o, aws})
+	b, _ := json.Marshal([]any{strings.ToLower(cmp.Or(t.Endpoint, t.Ref)), o, aws})
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
