@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -17,9 +18,9 @@ type front struct {
 	shared  []net.Listener
 }
 
-// openFront opens every listener. It checks every target before it opens the
-// first port. The caller closes the listeners.
-func openFront(ctx context.Context, w *wiring, cfg config.Config, log *slog.Logger) (f front, err error) {
+// openFront opens every listener by p. It checks every target before it opens
+// the first port. The caller closes p's listeners; after an error there is none.
+func openFront(ctx context.Context, w *wiring, cfg config.Config, p *ports, log *slog.Logger) (f front, err error) {
 	f.targets = cfg.Targets
 	for _, t := range cfg.Targets {
 		r, err := w.route(ctx, t)
@@ -30,10 +31,10 @@ func openFront(ctx context.Context, w *wiring, cfg config.Config, log *slog.Logg
 	}
 	defer func() {
 		if err != nil {
-			f.close()
+			p.close()
 		}
 	}()
-	if f.shared, err = listenShared(ctx, cfg.Targets, log); err != nil {
+	if f.shared, err = listenShared(ctx, cfg.Targets, p, log); err != nil {
 		return front{}, err
 	}
 	names := aliases(cfg.Targets)
@@ -43,10 +44,10 @@ func openFront(ctx context.Context, w *wiring, cfg config.Config, log *slog.Logg
 		if t.Shared {
 			r.Aliases = names[i]
 			var l net.Listener
-			if l, noSocket = listenOwnSocket(t, tcpAddress(f.shared).Port); l != nil {
+			if l, noSocket = listenOwnSocket(t, tcpAddress(f.shared).Port, p); l != nil {
 				r.Listen = []net.Listener{l}
 			}
-		} else if r.Listen, noSocket, err = listen(ctx, t); err != nil {
+		} else if r.Listen, noSocket, err = listen(ctx, t, p); err != nil {
 			return front{}, err
 		}
 		if noSocket != nil {
@@ -56,15 +57,13 @@ func openFront(ctx context.Context, w *wiring, cfg config.Config, log *slog.Logg
 	return f, nil
 }
 
-func (f front) close() {
-	for _, l := range f.shared {
-		l.Close()
-	}
+// listeners are all of f.
+func (f front) listeners() []net.Listener {
+	all := slices.Clone(f.shared)
 	for _, r := range f.routes {
-		for _, l := range r.Listen {
-			l.Close()
-		}
+		all = append(all, r.Listen...)
 	}
+	return all
 }
 
 // address is where TCP clients of target i connect.

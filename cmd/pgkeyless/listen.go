@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 
 	"github.com/pgkeyless/pgkeyless/config"
@@ -16,9 +14,9 @@ import (
 
 // listen opens t's TCP port and, unless t wants none, its Unix socket. The
 // second result says why there is no socket in the default place; it does not
-// stop anybody. The caller closes the listeners.
-func listen(ctx context.Context, t config.Target) (listeners []net.Listener, noSocket, err error) {
-	tcp, err := listenTCP(ctx, t)
+// stop anybody. The caller closes p's listeners.
+func listen(ctx context.Context, t config.Target, p *ports) (listeners []net.Listener, noSocket, err error) {
+	tcp, err := p.tcp(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -30,29 +28,15 @@ func listen(ctx context.Context, t config.Target) (listeners []net.Listener, noS
 	dir, err := socketDir(t)
 	var unix net.Listener
 	if err == nil {
-		unix, err = listenUnix(dir, tcp.Addr().(*net.TCPAddr).Port)
+		unix, err = p.unix(dir, tcp.Addr().(*net.TCPAddr).Port)
 	}
 	switch {
 	case err == nil:
 		return append(listeners, unix), nil, nil
 	case given:
-		tcp.Close()
 		return nil, nil, err
 	}
 	return listeners, err, nil
-}
-
-func listenTCP(ctx context.Context, t config.Target) (net.Listener, error) {
-	network := "tcp"
-	if a, err := netip.ParseAddr(t.Address); err == nil && a.Is4() {
-		network = "tcp4" // or 0.0.0.0 would mean IPv6 too
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, network, net.JoinHostPort(t.Address, strconv.Itoa(t.Port)))
-	if err != nil {
-		return nil, listenError(t, err)
-	}
-	return l, nil
 }
 
 // Windows has its own numbers for these, which the names in syscall do not

@@ -19,24 +19,37 @@ type server interface {
 	Shutdown(ctx context.Context) error
 }
 
-// live runs srv until it ends by itself, ctx ends or a signal comes.
+// live runs srv until it ends by itself, ctx ends or a signal comes; SIGHUP is
+// none while hangups takes it for the wish to reload.
 //
 //	1st signal ─ SIGTERM: MinSigtermDelay ─→ Shutdown ─ sessions end, or
 //	2nd signal or MaxSigtermDelay ─────────────────────→ they are cut
 //
 // After a signal it returns a *stoppedError, or nil after SIGTERM when that is
 // to count as success. It never returns before Serve has.
-func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.Run, log *slog.Logger) error {
+func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.Run, hangups hangups, log *slog.Logger) error {
 	serving, cut := context.WithCancel(ctx)
 	defer cut()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(serving) }()
+	wanted, finish := hangups.reloader(serving)
+	defer func() { cut(); finish() }()
 
 	var first os.Signal
-	select {
-	case err := <-served:
-		return endOf(ctx, err)
-	case first = <-signals:
+	for first == nil {
+		select {
+		case err := <-served:
+			return endOf(ctx, err)
+		case s := <-signals:
+			if s == syscall.SIGHUP && hangups.reloads() {
+				select {
+				case wanted <- struct{}{}:
+				default: // one is waiting already, and will see all
+				}
+				continue
+			}
+			first = s
+		}
 	}
 	log.Info("stopping; a second signal ends open sessions", "signal", first.String(), "at_most", run.MaxSigtermDelay)
 	drain(serving, cut, srv, first, signals, run, log)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -109,7 +110,7 @@ func TestSignalsEndARun(t *testing.T) {
 						}
 					}
 				}()
-				err := live(t.Context(), srv, signals, tt.run, slog.New(slog.DiscardHandler))
+				err := live(t.Context(), srv, signals, tt.run, hangups{}, slog.New(slog.DiscardHandler))
 				ended := time.Since(srv.began)
 				code := (&app{stderr: new(bytes.Buffer)}).explain(err)
 				if code != tt.code || srv.stopped != tt.stopped || srv.cutAfter != tt.cutAfter || ended != tt.ended {
@@ -125,7 +126,7 @@ func TestServerThatFailsEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(0)
 		srv.fails = errors.New("accepting on 127.0.0.1:5432: too many open files")
-		err := live(t.Context(), srv, nil, config.Run{}, slog.New(slog.DiscardHandler))
+		err := live(t.Context(), srv, nil, config.Run{}, hangups{}, slog.New(slog.DiscardHandler))
 		var stderr bytes.Buffer
 		if code := (&app{stderr: &stderr}).explain(err); code != 1 || !strings.HasPrefix(stderr.String(), "pgkeyless: error: accepting on") {
 			t.Errorf("code %d, stderr %q; want 1 and the error", code, &stderr)
@@ -137,8 +138,51 @@ func TestCancelledContextEndsTheRunCleanly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		if err := live(ctx, newFakeServer(time.Hour), nil, config.Run{}, slog.New(slog.DiscardHandler)); err != nil {
+		if err := live(ctx, newFakeServer(time.Hour), nil, config.Run{}, hangups{}, slog.New(slog.DiscardHandler)); err != nil {
 			t.Errorf("got %v, want nil", err)
+		}
+	})
+}
+
+// SIGHUP is a wish to reload as long as the terminal is there, then the end.
+func TestHangupReloadsUntilTheTerminalIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reloads, lost := 0, false
+		var running sync.Mutex
+		h := hangups{
+			lost: func() bool { return lost },
+			reload: func(ctx context.Context) {
+				if !running.TryLock() {
+					t.Error("two reloads at once")
+				}
+				defer running.Unlock()
+				reloads++
+				wait(ctx, time.Minute)
+			},
+		}
+		signals := make(chan os.Signal)
+		ended := make(chan error, 1)
+		srv := newFakeServer(time.Hour)
+		go func() { ended <- live(t.Context(), srv, signals, config.Run{}, h, slog.New(slog.DiscardHandler)) }()
+		signals <- syscall.SIGHUP
+		time.Sleep(time.Second)
+		for range 3 { // while the first goes on: one more will do
+			signals <- syscall.SIGHUP
+		}
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if reloads != 2 {
+			t.Errorf("%d reloads, want 2", reloads)
+		}
+		signals <- syscall.SIGHUP
+		synctest.Wait()
+		lost = true
+		signals <- syscall.SIGHUP // also while one goes on, which is given up
+		if err, ok := errors.AsType[*stoppedError](<-ended); !ok || err.code() != 129 {
+			t.Errorf("ended with %v, want SIGHUP's own end", err)
+		}
+		if reloads != 3 {
+			t.Errorf("%d reloads, want 3", reloads)
 		}
 	})
 }

@@ -18,24 +18,8 @@ import (
 // then lines to paste. With structured logs each line is a record; with quiet
 // there is none.
 func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, front front) {
-	say := func(line string, attrs ...slog.Attr) {
-		switch {
-		case run.Quiet:
-		case run.StructuredLogs:
-			log.LogAttrs(ctx, slog.LevelInfo, line, attrs...)
-		default:
-			fmt.Fprintln(w, line)
-		}
-	}
-	for _, l := range front.shared {
-		names := sharedNames(front.targets)
-		say(fmt.Sprintf("Listening on %s for %s", l.Addr(), names), slog.String("address", l.Addr().String()), slog.String("routes", names))
-	}
-	for _, r := range front.routes {
-		for _, l := range r.Listen {
-			say(fmt.Sprintf("Listening on %s for %s%s", l.Addr(), r.Name, guardsInWords(r)), slog.String("address", l.Addr().String()), slog.String("route", r.Name))
-		}
-	}
+	tell(ctx, w, log, run, listening(front))
+	say := func(line string, attrs ...slog.Attr) { saying(ctx, w, log, run, line, attrs...) }
 	say("pgkeyless is ready for new connections")
 	for i, r := range front.routes {
 		p := pasteFor(front.shown(i))
@@ -52,6 +36,40 @@ func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run
 		say("  " + p.psql)
 		say("  " + p.url)
 		say("  " + p.jdbc)
+	}
+}
+
+func saying(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, line string, attrs ...slog.Attr) {
+	switch {
+	case run.Quiet:
+	case run.StructuredLogs:
+		log.LogAttrs(ctx, slog.LevelInfo, line, attrs...)
+	default:
+		fmt.Fprintln(w, line)
+	}
+}
+
+// listeningLine says where one listener is, and who is served there.
+type listeningLine struct{ text, address, routes string }
+
+func listening(front front) []listeningLine {
+	var lines []listeningLine
+	for _, l := range front.shared {
+		address, names := l.Addr().String(), sharedNames(front.targets)
+		lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s", address, names), address, names})
+	}
+	for _, r := range front.routes {
+		for _, l := range r.Listen {
+			address := l.Addr().String()
+			lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s%s", address, r.Name, guardsInWords(r)), address, r.Name})
+		}
+	}
+	return lines
+}
+
+func tell(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, lines []listeningLine) {
+	for _, l := range lines {
+		saying(ctx, w, log, run, l.text, slog.String("address", l.address), slog.String("route", l.routes))
 	}
 }
 

@@ -51,20 +51,26 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	ctx := cmd.Context()
 	w := newWiring(log)
 	defer a.endSessions(ctx, w, log)
-	front, err := openFront(ctx, w, cfg, log)
+	p := new(ports)
+	front, err := openFront(ctx, w, cfg, p, log)
 	if err != nil {
 		return err
 	}
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(cfg.Run, front.routes), Log: log})
 	if err != nil {
-		front.close()
+		p.close()
 		return err
 	}
-	registered := a.register(nil, front, log)
-	defer registered.close()
+	r := &reloading{app: a, input: a.input(args), run: cfg.Run, wiring: w, srv: srv, front: front, log: log}
+	r.registered = a.register(nil, front, log)
+	defer func() { r.registered.close() }()
 	warn(log, front)
 	announce(ctx, a.stderr, log, cfg.Run, front)
-	return live(ctx, srv, signals, cfg.Run, log)
+	hangups := hangups{lost: terminalWatch()}
+	if cfg.Run.ConfigFile != "" {
+		hangups.reload = r.reload
+	}
+	return live(ctx, srv, signals, cfg.Run, hangups, log)
 }
 
 // endSessions ends the SSM sessions, also when ctx has ended.

@@ -14,12 +14,12 @@ import (
 
 // listenShared opens the port that targets share, and the Unix socket beside it.
 // Without such targets it opens nothing.
-func listenShared(ctx context.Context, targets []config.Target, log *slog.Logger) ([]net.Listener, error) {
+func listenShared(ctx context.Context, targets []config.Target, p *ports, log *slog.Logger) ([]net.Listener, error) {
 	for _, t := range targets {
 		if !t.Shared {
 			continue
 		}
-		listeners, noSocket, err := listen(ctx, t) // they all say the same of where
+		listeners, noSocket, err := listen(ctx, t, p) // they all say the same of where
 		if noSocket != nil {
 			log.Info("no unix socket on the shared port", "reason", oneLine(noSocket.Error()))
 		}
@@ -31,7 +31,7 @@ func listenShared(ctx context.Context, targets []config.Target, log *slog.Logger
 // listenOwnSocket opens the Unix socket of a target on a shared port, in a
 // directory of its own: psql -h DIR/NAME. It is a convenience beside the port,
 // so noSocket stops nobody; it is nil as well when none is wanted.
-func listenOwnSocket(t config.Target, port int) (l net.Listener, noSocket error) {
+func listenOwnSocket(t config.Target, port int, p *ports) (l net.Listener, noSocket error) {
 	if t.UnixSocket == config.SocketNone || t.UnixSocket == "" && runtime.GOOS == "windows" {
 		return nil, nil
 	}
@@ -39,7 +39,7 @@ func listenOwnSocket(t config.Target, port int) (l net.Listener, noSocket error)
 	if err != nil {
 		return nil, err
 	}
-	return listenUnix(dir, port)
+	return p.unix(dir, port)
 }
 
 // ownSocketDir is that directory.

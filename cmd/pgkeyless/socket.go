@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -63,7 +62,7 @@ func listenUnix(dir string, port int) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
 		return nil, &usageError{"Unix sockets are not supported on Windows", "leave --unix-socket out"}
 	}
-	path := filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(port))
+	path := socketPath(dir, port)
 	if len(path) > maxSocketPath {
 		return nil, &usageError{fmt.Sprintf("the path of the Unix socket, %s, is longer than %d bytes", path, maxSocketPath), "choose a shorter directory with --unix-socket, or none"}
 	}

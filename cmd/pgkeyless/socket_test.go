@@ -142,25 +142,25 @@ func TestOnlyAChosenSocketIsRequired(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CACHE_HOME", "")
-	listeners, why, err := listen(t.Context(), target)
+	p := new(ports)
+	defer p.close()
+	listeners, why, err := listen(t.Context(), target, p)
 	if err != nil || why == nil || len(listeners) != 1 {
 		t.Fatalf("without HOME: %d listeners, no socket because %v, error %v; want TCP alone and a reason", len(listeners), why, err)
 	}
-	listeners[0].Close()
 
 	target.UnixSocket = config.SocketNone
-	listeners, why, err = listen(t.Context(), target)
+	listeners, why, err = listen(t.Context(), target, p)
 	if err != nil || why != nil || len(listeners) != 1 {
 		t.Fatalf("with none: %d listeners, %v, %v; want TCP alone", len(listeners), why, err)
 	}
-	listeners[0].Close()
 
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	target.UnixSocket = file
-	if _, _, err = listen(t.Context(), target); err == nil || !strings.Contains(fmt.Sprint(err), "directory for the Unix socket") {
+	if _, _, err = listen(t.Context(), target, p); err == nil || !strings.Contains(fmt.Sprint(err), "directory for the Unix socket") {
 		t.Errorf("a file for a directory: %v", err)
 	}
 }

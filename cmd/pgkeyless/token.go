@@ -23,13 +23,13 @@ used again; those that only say how to connect or listen have no effect.`,
 		RunE:              a.token,
 	}
 	a.addFlags(cmd, func(o config.Option) bool {
-		return o.PerTarget() || o.NamesTarget() || o.Name == "structured-logs"
+		return o.PerTarget() || o.NamesTarget() || o.Name == "structured-logs" || o.Name == "config-file"
 	})
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
 		case "user":
 			f.Usage = "database user that the token is for; required"
-		case "region", "profile", "structured-logs", "endpoint", "rds-instance", "rds-cluster":
+		case "region", "profile", "structured-logs", "config-file", "endpoint", "rds-instance", "rds-cluster":
 		default:
 			f.Hidden = true // accepted without effect
 		}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// reloading is a run whose configuration can be read again. It is for one
+// goroutine at a time.
+type reloading struct {
+	app    *app
+	input  config.Input
+	run    config.Run // as the process began
+	wiring *wiring
+	srv    *proxy.Server
+	log    *slog.Logger
+
+	front      front // what is served now
+	registered *announcement
+}
+
+// reload reads the configuration again and serves what it says: new clients get
+// the new settings, sessions go on as they began. With an error all stays as it
+// is, and the log tells why.
+func (r *reloading) reload(ctx context.Context) {
+	cfg, err := config.Load(r.input)
+	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
+		err = &usageError{fmt.Sprintf("the config file %s is gone", r.run.ConfigFile), "put it back, or start again"}
+	}
+	var next front
+	if err == nil {
+		next, err = r.exchange(ctx, cfg)
+	}
+	if err != nil {
+		hint := ""
+		if h, ok := errors.AsType[hinter](err); ok {
+			hint = oneLine(h.Hint())
+		}
+		r.log.Error("configuration not reloaded, the old one stays", "error", oneLine(err.Error()), "hint", hint)
+		return
+	}
+	before := r.front
+	r.front = next
+	r.registered = r.app.register(r.registered, next, r.log)
+	warn(r.log, next)
+	tell(ctx, r.app.stderr, r.log, r.run, without(listening(next), listening(before)))
+	if processOptions(cfg.Run) != processOptions(r.run) {
+		r.log.Warn("options of the process have changed; they take effect at the next start")
+	}
+	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
+		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
+}
+
+// exchange makes the Server serve cfg.
+func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
+	r.wiring.roots = map[rootsKey]*auth.Roots{} // their files may have changed
+	p := portsOf(r.front)
+	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
+	if err != nil {
+		return front{}, err
+	}
+	if err := r.srv.Replace(next.routes, next.shared, defaultRoute(cfg.Run, next.routes)); err != nil {
+		p.close()
+		return front{}, err
+	}
+	return next, nil
+}
+
+// processOptions are what a reload leaves alone.
+func processOptions(run config.Run) config.Run {
+	run.SharedPort, run.DefaultTarget = false, ""
+	return run
+}
+
+func names(f front) []string {
+	all := make([]string, len(f.targets))
+	for i, t := range f.targets {
+		all[i] = t.Name
+	}
+	return all
+}
+
+// without are those of list that are not in others.
+func without[T comparable](list, others []T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return slices.Contains(others, v) })
+}
