@@ -46,6 +46,12 @@ func Probe(ctx context.Context, r Route, user, database string, report func(Prob
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, overdue{limit: probeTimeout})
 	defer cancel()
 	p := &probe{last: time.Now(), report: report}
+	full, err := r.resolved(ctx)
+	if err != nil {
+		p.failed(err)
+		return nil, err
+	}
+	r = *full
 	r.Dialer = &probeDialer{r.Dialer, p}
 	r.guesses, r.firstByte = nil, 0
 

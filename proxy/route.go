@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -80,9 +81,17 @@ type Route struct {
 	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
 	Settings []Setting
 
+	// Resolve, when not nil, says for one login where the Route leads: what it
+	// returns is used in place of the Route, but for Name, Aliases and Listen; User,
+	// Database and Settings must be the same. It is called from many goroutines at
+	// once, and what it returned before is worth keeping; stale says that the last
+	// login with that failed. Its errors reach the client as a Dialer's do.
+	Resolve func(ctx context.Context, stale bool) (Route, error)
+
 	// Set by New; without it, no login sends a token unasked or is in haste.
 	guesses   *guesses
 	firstByte time.Duration
+	stale     *atomic.Bool
 }
 
 // Setting is a run-time parameter of PostgreSQL.
@@ -95,10 +104,6 @@ func (r *Route) check(shared bool) error {
 		return errors.New("proxy: a route without a name")
 	case len(r.Listen) == 0 && !shared:
 		return fmt.Errorf("proxy: route %q: no listener", r.Name)
-	case r.Address == "":
-		return fmt.Errorf("proxy: route %q: no address", r.Name)
-	case r.Dialer == nil || r.Tokens == nil || r.TLS == nil:
-		return fmt.Errorf("proxy: route %q: Dialer, Tokens and TLS must be set", r.Name)
 	case strings.ContainsRune(r.User+r.Database, 0):
 		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
 	}
@@ -107,7 +112,44 @@ func (r *Route) check(shared bool) error {
 			return fmt.Errorf("proxy: route %q: a setting without a name, or with a NUL", r.Name)
 		}
 	}
+	if r.Resolve == nil {
+		return r.leads()
+	}
 	return nil
+}
+
+// leads says what is lacking on the way to the database.
+func (r *Route) leads() error {
+	switch {
+	case r.Address == "":
+		return fmt.Errorf("proxy: route %q: no address", r.Name)
+	case r.Dialer == nil || r.Tokens == nil || r.TLS == nil:
+		return fmt.Errorf("proxy: route %q: Dialer, Tokens and TLS must be set", r.Name)
+	}
+	return nil
+}
+
+// resolved is the Route for one login.
+func (r *Route) resolved(ctx context.Context) (*Route, error) {
+	if r.Resolve == nil {
+		return r, nil
+	}
+	found, err := r.Resolve(ctx, r.stale != nil && r.stale.Load())
+	if err != nil {
+		return nil, &failure{state: stateCannotConnect, what: "finding " + r.Name, err: err}
+	}
+	full := found
+	full.Name, full.Aliases, full.Listen, full.Resolve = r.Name, r.Aliases, r.Listen, nil
+	full.guesses, full.firstByte, full.stale = r.guesses, r.firstByte, r.stale
+	return &full, full.leads()
+}
+
+// outcome notes how a login went. A client that left says nothing about the
+// database.
+func (r *Route) outcome(ctx context.Context, err error) {
+	if r.stale != nil && !errors.Is(context.Cause(ctx), errClientGone) {
+		r.stale.Store(err != nil)
+	}
 }
 
 // rewrite is the StartupMessage that the database gets: the client's, with this

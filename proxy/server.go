@@ -132,7 +132,7 @@ func New(cfg Config) (*Server, error) {
 
 // prepare gives r what the Server keeps with it.
 func (s *Server) prepare(r *Route) {
-	r.guesses, r.firstByte = new(guesses), s.firstByte
+	r.guesses, r.firstByte, r.stale = new(guesses), s.firstByte, new(atomic.Bool)
 }
 
 // Serve accepts clients until Shutdown, and returns nil when the last session

@@ -134,11 +134,24 @@ func (s *session) offered() *tls.Config {
 	return s.server.tls
 }
 
-// logIn connects to the database and goes on until ReadyForQuery has been sent.
-// Where the user's last login suggests it, the token is sent unasked; if that
-// was a wrong guess, all is repeated without it. It is repeated once more, with
-// a new token, when the database refused for a reason that may pass.
+// logIn finds the database, connects to it and goes on until ReadyForQuery has
+// been sent.
 func (s *session) logIn(ctx context.Context) (*upstream, error) {
+	found, err := s.route.resolved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.route = found
+	up, err := s.attempts(ctx)
+	s.route.outcome(ctx, err)
+	return up, err
+}
+
+// attempts logs in. Where the user's last login suggests it, the token is sent
+// unasked; if that was a wrong guess, all is repeated without it. It is repeated
+// once more, with a new token, when the database refused for a reason that may
+// pass.
+func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	up, err := s.attempt(ctx, s.route.guesses.clearText(s.wants.value("user")))
 	var wrong *wrongGuess
 	if errors.As(err, &wrong) && ctx.Err() == nil {
