@@ -31,8 +31,8 @@ func failed(code, message string) *apiError {
 	return &apiError{code, message, status}
 }
 
-// serveAPI serves the API of SSM (AWS JSON 1.1), those of STS and IAM (Query) and
-// that of CloudWatch (rpc-v2-cbor).
+// serveAPI serves the APIs of SSM and ECS (AWS JSON 1.1), those of STS, IAM, RDS
+// and Auto Scaling (Query) and that of CloudWatch (rpc-v2-cbor).
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -56,9 +56,20 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, answer, apiErr)
 		return
 	}
+	if operation, isECS := strings.CutPrefix(r.Header.Get("X-Amz-Target"), ecsTargetPrefix); isECS {
+		answer, apiErr := e.callECS(r, operation, body)
+		e.cfg.Log.Debug("ECS call", "operation", operation, "error", codeOf(apiErr))
+		writeJSON(w, answer, apiErr)
+		return
+	}
 	service, namespace, operations := "sts", stsNamespace, e.stsOperations()
-	if signedService(r) == "iam" {
+	switch signedService(r) {
+	case "iam":
 		service, namespace, operations = "iam", iamNamespace, e.iamOperations()
+	case "rds":
+		service, namespace, operations = "rds", rdsNamespace, e.rdsOperations()
+	case "autoscaling":
+		service, namespace, operations = "autoscaling", autoScalingNamespace, e.autoScalingOperations()
 	}
 	answer, apiErr := e.callQuery(r, body, service, operations)
 	e.cfg.Log.Debug(service+" call", "error", codeOf(apiErr))

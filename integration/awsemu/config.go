@@ -13,6 +13,8 @@ type Caller struct {
 	UserID          string // empty: made from the access key
 	RoleARN         string // of the role that ARN says is assumed; empty: the one without a path
 	Expired         bool   // answered with ExpiredTokenException, however well signed
+
+	region string // that a request of it was signed for
 }
 
 // Config says who may call, what can be reached and how the agent behaves. The
@@ -22,6 +24,7 @@ type Caller struct {
 // no pace, no delay, no time limit.
 type Config struct {
 	Region  string            // default us-east-1
+	Regions []string          // further ones, in which RDS, ECS and the like answer
 	Account string            // default 123456789012
 	Callers map[string]Caller // by access key id
 	Log     *slog.Logger      // default: discards

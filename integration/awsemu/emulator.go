@@ -52,6 +52,10 @@ type Emulator struct {
 	intercept  Intercept
 	simulation Simulation
 	metrics    map[metricKey]float64
+
+	databases Databases
+	fleet     Fleet
+	calls     map[string]int // by operation
 }
 
 // Start listens on a free port of 127.0.0.1 and serves until Close.
@@ -68,6 +72,7 @@ func Start(cfg Config) (*Emulator, error) {
 		sessions: map[string]*session{}, requests: map[string]bool{}, change: make(chan struct{}),
 		targets: maps.Clone(cfg.Targets), offline: map[string]bool{}, failures: map[string]*failure{},
 		hosts: map[string]string{}, connects: map[ConnectStep]*countdown{}, slow: map[string]*slowness{},
+		calls: map[string]int{},
 	}
 	e.dropping.Store(cfg.DropWhileAbsent)
 	for host, address := range cfg.Hosts {

@@ -2,6 +2,7 @@ package awsemu
 
 import (
 	"context"
+	"maps"
 	"net"
 	"strings"
 	"time"
@@ -62,14 +63,24 @@ func (e *Emulator) FailNext(operation, code, message string, n int) {
 	e.failures[operation] = &failure{err: failed(code, message), n: countdown(n)}
 }
 
-// injected is the fault that an operation is to meet now, or nil.
+// injected is the fault that an operation is to meet now, or nil. It counts the
+// call.
 func (e *Emulator) injected(operation string) *apiError {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.calls[operation]++
 	if f := e.failures[operation]; f != nil && f.n.take() {
 		return f.err
 	}
 	return nil
+}
+
+// Calls is how often each operation was called with a good signature, those that
+// met a fault among them.
+func (e *Emulator) Calls() map[string]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.calls)
 }
 
 // SetOnline says whether a target's agent is online; StartSession for one that

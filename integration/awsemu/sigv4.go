@@ -51,7 +51,7 @@ func (e *Emulator) verify(r *http.Request, body []byte, service string) (Caller,
 	if !ok || r.Header.Get("X-Amz-Security-Token") != caller.SessionToken {
 		return Caller{}, failed("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	if auth.service != service || auth.region != e.cfg.Region && !(service == "iam" && auth.region == iamRegion) {
+	if auth.service != service || auth.region != e.cfg.Region && !slices.Contains(e.cfg.Regions, auth.region) && !(service == "iam" && auth.region == iamRegion) {
 		return Caller{}, failed("InvalidSignatureException", "Credential should be scoped to a valid region and to the correct service.")
 	}
 	stamp := r.Header.Get("X-Amz-Date")
@@ -84,6 +84,7 @@ func (e *Emulator) verify(r *http.Request, body []byte, service string) (Caller,
 	if caller.UserID == "" {
 		caller.UserID = auth.key
 	}
+	caller.region = auth.region
 	return caller, nil
 }
 

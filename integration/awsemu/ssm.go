@@ -27,7 +27,12 @@ type ssmInput struct {
 	Parameters   map[string][]string
 	SessionId    string
 	State        string
-	Filters      []struct{ Key, Value string }
+	Filters      []struct {
+		Key, Value string
+		Values     []string
+	}
+	MaxResults *int
+	NextToken  string
 }
 
 // sessionAnswer is what StartSession and ResumeSession give; a missing
@@ -63,6 +68,8 @@ func (e *Emulator) callSSM(r *http.Request, operation string, body []byte) (any,
 		return e.connectionStatus(in)
 	case "DescribeSessions":
 		return e.describeSessions(in)
+	case "DescribeInstanceInformation":
+		return e.describeNodes(caller, in)
 	}
 	return nil, failed("UnknownOperationException", "")
 }
