@@ -29,6 +29,7 @@ const bindTimeout = 10 * time.Second
 type Login struct {
 	User      string // the database user
 	AccessKey string // id of the access key that the token names; empty for what is no token
+	Endpoint  string // host:port that the token names; empty for what is no token
 	Time      time.Time
 	OK        bool
 	Reason    string // why it was refused; empty when OK
@@ -169,6 +170,9 @@ func (b *bindServer) check(name, password string) Login {
 	login.User = user
 	accessKey, err := b.verifier.verify(user, password)
 	login.AccessKey, login.OK = accessKey, err == nil
+	if t, parseErr := parseToken(password); parseErr == nil {
+		login.Endpoint = t.host
+	}
 	if err != nil {
 		login.Reason = err.Error()
 	}

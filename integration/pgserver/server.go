@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ const (
 // Config says what database to imitate. Host and Region are required.
 type Config struct {
 	Host   string         // the endpoint's name, which tokens must be signed for
+	Also   []string       // further endpoints' names, as a cluster has them; the certificate has them too
 	Port   int            // the endpoint's port, not the real one; zero means 5432
 	Region string         // the region tokens must be signed for
 	Keys   map[string]Key // by access key id; no keys: every token is refused
@@ -102,6 +104,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	}
 	v := &verifier{
 		endpoint: net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)),
+		also:     hostPorts(cfg.Also, cfg.Port),
 		region:   cfg.Region,
 		keys:     maps.Clone(cfg.Keys),
 		now:      cfg.Now,
@@ -114,13 +117,21 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 		return err
 	}
 	s.dir, s.binDir = c.dir, binDir.dir
-	if err := c.configure(s.ca, append([]string{cfg.CertHost}, cfg.CertAlso...), s.bind.port, cfg.ExtraConf); err != nil {
+	if err := c.configure(s.ca, slices.Concat([]string{cfg.CertHost}, cfg.CertAlso, cfg.Also), s.bind.port, cfg.ExtraConf); err != nil {
 		return err
 	}
 	if s.master, s.port, err = c.run(ctx); err != nil {
 		return err
 	}
 	return s.createRoles(ctx)
+}
+
+func hostPorts(hosts []string, port int) []string {
+	all := make([]string, len(hosts))
+	for i, h := range hosts {
+		all[i] = net.JoinHostPort(h, strconv.Itoa(port))
+	}
+	return all
 }
 
 // Address is where the server listens, "127.0.0.1:port".

@@ -23,7 +23,8 @@ const (
 
 // verifier checks IAM tokens as RDS does, and stricter where RDS is unknown.
 type verifier struct {
-	endpoint string // host:port tokens must be signed for
+	endpoint string   // host:port tokens must be signed for
+	also     []string // or one of these
 	region   string
 	keys     map[string]Key
 	now      func() time.Time
@@ -54,8 +55,12 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 	if got := t.query["X-Amz-Security-Token"]; !hmac.Equal([]byte(got), []byte(key.SessionToken)) {
 		return accessKey, fmt.Errorf("session token is not that of access key %q", accessKey)
 	}
+	endpoint := v.endpoint
+	if slices.Contains(v.also, t.host) {
+		endpoint = t.host
+	}
 	for _, c := range []struct{ what, got, want string }{
-		{"host and port", t.host, v.endpoint},
+		{"host and port", t.host, endpoint},
 		{"Action", t.query["Action"], "connect"},
 		{"DBUser", t.query["DBUser"], user},
 		{"X-Amz-Algorithm", t.query["X-Amz-Algorithm"], signingAlgorithm},
