@@ -30,14 +30,19 @@ const sqlMarker = "do_not_print_me"
 
 // setup says how a test's world differs from the usual one.
 type setup struct {
-	database *pgserver.Server        // in place of the shared one
-	emulator func(*awsemu.Config)    // changes the emulator's configuration
-	env      func([]string) []string // changes pgkeyless's environment
-	args     []string                // in place of the usual target and options
-	options  []string                // further options of the usual target, "name=value"
-	flags    []string                // further flags
-	port     string                  // of the first listener; "" means a free one
-	exits    int                     // code expected after SIGTERM; 0 means 143
+	database *pgserver.Server     // in place of the shared one
+	emulator func(*awsemu.Config) // changes the emulator's configuration
+
+	databases awsemu.Databases       // what RDS knows
+	fleet     awsemu.Fleet           // what may be a jump host
+	faults    func(*awsemu.Emulator) // sets faults before pgkeyless starts
+
+	env     func([]string) []string // changes pgkeyless's environment
+	args    []string                // in place of the usual target and options
+	options []string                // further options of the usual target, "name=value"
+	flags   []string                // further flags
+	port    string                  // of the first listener; "" means a free one
+	exits   int                     // code expected after SIGTERM; 0 means 143
 }
 
 // world is one emulator and one pgkeyless.
@@ -71,6 +76,11 @@ func start(t *testing.T, s setup) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.aws.Close() })
+	w.aws.SetDatabases(s.databases)
+	w.aws.SetFleet(s.fleet)
+	if s.faults != nil {
+		s.faults(w.aws)
+	}
 
 	sockets, err := os.MkdirTemp("", "pgk-")
 	if err != nil {

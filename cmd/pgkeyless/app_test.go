@@ -77,7 +77,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"unknown option", []string{orders + "?prot=1"}, `target "` + orders + `": unknown option "prot"`, "did you mean port?"},
 		{"mistyped command", []string{"tokn", orders}, `unknown command "tokn"`, "did you mean `pgkeyless token`?"},
 		{"word", []string{"orders_prod"}, `target "orders_prod" is neither an identifier nor the host name`, "a target is"},
-		{"identifier", []string{"orders", "--via", jump}, `target "orders": names are not looked up`, "give the endpoint"},
+		{"identifier", []string{"orders", "--via", jump}, "no AWS region to look in", "name it with --region"},
 		{"target like a command", []string{"serve", "token"}, `target "token": no jump host`, "add --via"},
 		{"target like a command after dashes", []string{"--", "token"}, `target "token": no jump host`, "add --via"},
 		{"no jump host", []string{orders}, `target "` + orders + `": no jump host given`, "add --via"},

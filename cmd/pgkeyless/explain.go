@@ -57,10 +57,7 @@ func (a *app) explain(err error) int {
 }
 
 func (a *app) explainOne(err error) {
-	message, hint := oneLine(err.Error()), ""
-	if h, ok := errors.AsType[hinter](err); ok {
-		hint = oneLine(h.Hint())
-	}
+	message, hint := oneLine(err.Error()), hintOf(err)
 	if run, _ := config.LoadRun(a.input(nil)); run.StructuredLogs { // also when the rest of it is wrong
 		log := newLog(a.stderr, run)
 		if hint != "" {
@@ -79,6 +76,14 @@ func (a *app) explainOne(err error) {
 type hinter interface {
 	error
 	Hint() string
+}
+
+// hintOf is what err says to do next, on one line, or "".
+func hintOf(err error) string {
+	if h, ok := errors.AsType[hinter](err); ok {
+		return oneLine(h.Hint())
+	}
+	return ""
 }
 
 // oneLine joins the lines of foreign text.

@@ -22,12 +22,8 @@ type front struct {
 // the first port. The caller closes p's listeners; after an error there is none.
 func openFront(ctx context.Context, w *wiring, cfg config.Config, p *ports, log *slog.Logger) (f front, err error) {
 	f.targets = cfg.Targets
-	for _, t := range cfg.Targets {
-		r, err := w.route(ctx, t)
-		if err != nil {
-			return front{}, err
-		}
-		f.routes = append(f.routes, r)
+	if f.routes, err = w.routes(ctx, cfg.Targets); err != nil {
+		return front{}, err
 	}
 	defer func() {
 		if err != nil {

@@ -56,10 +56,32 @@ func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.
 	if err := endOf(serving, <-served); err != nil {
 		return err
 	}
-	if first == syscall.SIGTERM && run.ExitZeroOnSigterm {
+	return stoppedBy(first, run)
+}
+
+// stoppedBy is the end of a run by a signal, nil where that counts as success.
+func stoppedBy(s os.Signal, run config.Run) error {
+	if s == syscall.SIGTERM && run.ExitZeroOnSigterm {
 		return nil
 	}
-	return &stoppedError{first}
+	return &stoppedError{s}
+}
+
+// unlessStopped does work, which must end with its ctx, and waits for it. A
+// signal ends it and the run, with what the run is to return.
+func unlessStopped(ctx context.Context, signals <-chan os.Signal, run config.Run, work func(context.Context) error) (stopped bool, err error) {
+	working, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- work(working) }()
+	select {
+	case err := <-done:
+		return false, err
+	case s := <-signals:
+		cancel()
+		<-done
+		return true, stoppedBy(s, run)
+	}
 }
 
 // drain returns when no session is left, or cut has been called.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 // announce tells where to connect: a line for each listener, the ready line,
@@ -29,7 +30,7 @@ func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run
 		}
 		switch {
 		case front.targets[i].Shared:
-			say(r.Name + guardsInWords(r) + ":")
+			say(r.Name + meaningOf(r) + guardsInWords(r) + ":")
 		case len(front.routes) > 1:
 			say(r.Name + ":")
 		}
@@ -61,7 +62,7 @@ func listening(front front) []listeningLine {
 	for _, r := range front.routes {
 		for _, l := range r.Listen {
 			address := l.Addr().String()
-			lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s%s", address, r.Name, guardsInWords(r)), address, r.Name})
+			lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s%s%s", address, r.Name, meaningOf(r), guardsInWords(r)), address, r.Name})
 		}
 	}
 	return lines
@@ -71,6 +72,18 @@ func tell(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, li
 	for _, l := range lines {
 		saying(ctx, w, log, run, l.text, slog.String("address", l.address), slog.String("route", l.routes))
 	}
+}
+
+// meaningOf tells which endpoint the name of r stands for, if it had to be looked
+// up: ", which is HOST".
+func meaningOf(r proxy.Route) string {
+	switch {
+	case r.Resolve == nil:
+		return ""
+	case r.TLS == nil:
+		return ", not looked up yet"
+	}
+	return ", which is " + r.TLS().ServerName
 }
 
 // paste holds the ways to name one listener to a client. No sslmode is needed:

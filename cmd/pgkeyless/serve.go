@@ -30,9 +30,9 @@ func (a *app) serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serve opens everything, says so, and forwards until a signal or an error. It
-// calls no AWS service before the first client comes, so being ready does not
-// depend on one.
+// serve opens everything, says so, and forwards until a signal or an error.
+// Being ready does not depend on an AWS service: none is called before the first
+// client comes, but to look names up, and that only for so long.
 func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	if err := a.unknownCommand(cmd, args); err != nil {
 		return err
@@ -52,7 +52,15 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	w := newWiring(log)
 	defer a.endSessions(ctx, w, log)
 	p := new(ports)
-	front, err := openFront(ctx, w, cfg, p, log)
+	var front front
+	stopped, err := unlessStopped(ctx, signals, cfg.Run, func(ctx context.Context) (err error) {
+		front, err = openFront(ctx, w, cfg, p, log)
+		return err
+	})
+	if stopped {
+		p.close()
+		return err
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/discover"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -26,8 +27,10 @@ import (
 type wiring struct {
 	log      *slog.Logger
 	profiles auth.Profiles
-	roots    map[rootsKey]*auth.Roots
-	tunnels  map[tunnelKey]*tunnel.Dialer
+
+	mu      sync.Mutex // routes may be made while clients come
+	roots   map[rootsKey]*auth.Roots
+	tunnels map[tunnelKey]*tunnel.Dialer
 }
 
 type (
@@ -50,6 +53,8 @@ func newWiring(log *slog.Logger) *wiring {
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
 func (w *wiring) close(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	errs := make([]error, len(w.tunnels))
 	var closing sync.WaitGroup
 	i := 0
@@ -62,14 +67,39 @@ func (w *wiring) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// routes makes the Routes for targets, side by side: some may have to be looked
+// up. The error is that of the first target that has one.
+func (w *wiring) routes(ctx context.Context, targets []config.Target) ([]proxy.Route, error) {
+	routes, errs := make([]proxy.Route, len(targets)), make([]error, len(targets))
+	var making sync.WaitGroup
+	for i, t := range targets {
+		making.Go(func() { routes[i], errs[i] = w.route(ctx, t) })
+	}
+	making.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return routes, nil
+}
+
 // route makes the Route for t, but for its listeners. It reads files (shared
-// configuration, ca-file) and calls no service.
+// configuration, ca-file) and calls no service, unless t has to be looked up.
 func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error) {
+	if lookedUp(t) {
+		return w.lateRoute(ctx, t)
+	}
 	l, err := newLogin(ctx, &w.profiles, t)
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	roots, err := w.rootsFor(t, l)
+	return w.routeTo(t, l)
+}
+
+// routeTo makes the Route for t, whose database is l's.
+func (w *wiring) routeTo(t config.Target, l login) (proxy.Route, error) {
+	roots, err := w.rootsFor(t, l.aws)
 	if err != nil {
 		return proxy.Route{}, err
 	}
@@ -80,37 +110,41 @@ func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error
 	if refused := guardsRefused(t, l.endpoint.Kind); refused != "" {
 		w.log.Warn(refused, "route", t.Name)
 	}
-	address := l.endpoint.Address()
+	r := baseRoute(t)
+	r.Address = l.endpoint.Address()
 	if t.Dial != "" {
-		address = t.Dial
+		r.Address = t.Dial
 	}
+	r.Dialer, r.Tokens = dialer, l.tokens
+	r.TLS = func() *tls.Config { return roots.TLSConfig(l.endpoint) }
+	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.endpoint, cause) }
+	r.Refusals = explainer{l.refusals(t)}
+	return r, nil
+}
+
+// baseRoute is what does not depend on where the database is.
+func baseRoute(t config.Target) proxy.Route {
 	return proxy.Route{
-		Name:    t.Name,
-		Address: address,
-		Dialer:  dialer,
-		Tokens:  l.tokens,
-		TLS:     func() *tls.Config { return roots.TLSConfig(l.endpoint) },
-		RefreshTLS: func(ctx context.Context, cause error) error {
-			return roots.Refresh(ctx, l.endpoint, cause)
-		},
-		Refusals:  explainer{l.refusals(t)},
+		Name:      t.Name,
 		User:      t.User,
 		Database:  t.Database,
 		Settings:  guards(t.Options),
 		DirectTLS: t.SSLNegotiation == config.SSLDirect,
-	}, nil
+	}
 }
 
-func (w *wiring) rootsFor(t config.Target, l login) (*auth.Roots, error) {
+func (w *wiring) rootsFor(t config.Target, cfg aws.Config) (*auth.Roots, error) {
 	key := rootsKey{t.Profile, t.CAFile}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if r, ok := w.roots[key]; ok {
 		return r, nil
 	}
-	cfg := auth.RootsConfig{HTTP: httpClient(l.aws), CacheDir: auth.DefaultCacheDir(), Log: w.log}
+	rc := auth.RootsConfig{HTTP: httpClient(cfg), CacheDir: auth.DefaultCacheDir(), Log: w.log}
 	if t.CAFile != "" {
-		cfg.CAFiles = []string{t.CAFile}
+		rc.CAFiles = []string{t.CAFile}
 	}
-	r, err := auth.NewRoots(cfg)
+	r, err := auth.NewRoots(rc)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +160,8 @@ func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
 		return &tunnel.Direct{}, nil
 	}
 	key := tunnelKey{t.Profile, l.endpoint.Region, t.Via, poolOf(t)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if d, ok := w.tunnels[key]; ok {
 		return d, nil
 	}
@@ -157,34 +193,47 @@ type login struct {
 	regionGuessed bool       // not the endpoint's own, nor the user's word
 	aws           aws.Config // in the database's region
 	tokens        *auth.Tokens
+	database      discover.Database // as AWS described it; zero when it was not asked
 }
 
+// newLogin finds out where t leads, by asking AWS when it must be looked up.
 func newLogin(ctx context.Context, profiles *auth.Profiles, t config.Target) (login, error) {
 	if t.Ref != "" {
-		return login{}, &usageError{fmt.Sprintf("target %q: names are not looked up in AWS yet", t.Name), "give the endpoint of the database, HOST[:PORT]"}
+		return ask(ctx, profiles, t)
 	}
 	endpoint, err := auth.ParseEndpoint(t.Endpoint)
 	if err != nil {
 		return login{}, err
 	}
-	if t.Region != "" && endpoint.Region != "" && t.Region != endpoint.Region {
-		return login{}, &usageError{fmt.Sprintf("target %q is in %s by its name, and in %s by the option region", t.Name, endpoint.Region, t.Region),
-			fmt.Sprintf("leave the region out, the name has it; for another target alone give it there: 'HOST?region=%s'", t.Region)}
+	if err := oneRegion(t, endpoint.Region); err != nil {
+		return login{}, err
 	}
 	endpoint = endpoint.InRegion(t.Region)
 	cfg, err := profiles.Config(ctx, t.Profile, endpoint.Region)
 	if err != nil {
 		return login{}, err
 	}
-	guessed := endpoint.Region == ""
-	if guessed {
-		endpoint = endpoint.InRegion(cfg.Region) // AWS_REGION, or the profile's
+	l, err := loginAt(endpoint.InRegion(cfg.Region), cfg, t) // AWS_REGION or the profile's, where the name has none
+	l.regionGuessed = endpoint.Region == ""
+	return l, err
+}
+
+// oneRegion says when t's name and its option region contradict each other.
+func oneRegion(t config.Target, named string) error {
+	if t.Region == "" || named == "" || t.Region == named {
+		return nil
 	}
+	return &usageError{fmt.Sprintf("target %q is in %s by its name, and in %s by the option region", t.Name, named, t.Region),
+		fmt.Sprintf("leave the region out, the name has it; for another target alone give it there: 'TARGET?region=%s'", t.Region)}
+}
+
+// loginAt is a login at endpoint with cfg, both in the database's region.
+func loginAt(endpoint auth.Endpoint, cfg aws.Config, t config.Target) (login, error) {
 	tokens, err := auth.NewTokens(auth.TokensConfig{Endpoint: endpoint, Credentials: cfg.Credentials, Profile: t.Profile})
 	if err != nil {
 		return login{}, err
 	}
-	return login{endpoint, guessed, cfg, tokens}, nil
+	return login{endpoint: endpoint, aws: cfg, tokens: tokens}, nil
 }
 
 // tunnelConfig is for sessions on t's jump host, which is taken to be in the

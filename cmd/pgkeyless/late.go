@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/discover"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+const (
+	// lookupTimeout bounds one look-up, which is a few API calls side by side. A
+	// login has a minute for everything.
+	lookupTimeout = 20 * time.Second
+
+	// startupPatience is how long a start waits for one: being ready must not
+	// depend on AWS.
+	startupPatience = 10 * time.Second
+
+	// lookupPause is the least time between two look-ups of a database whose
+	// logins fail.
+	lookupPause = 10 * time.Second
+)
+
+// lookedUp says whether it takes a question to know where t leads.
+func lookedUp(t config.Target) bool { return t.Ref != "" }
+
+// late looks a target up when a login needs it, and keeps the answer until
+// logins with it fail. Clients that come while it asks share the answer.
+type late struct {
+	w      *wiring
+	target config.Target
+	asking chan struct{} // holds one: who asks owns what follows
+
+	known bool // whether there is an answer
+	route proxy.Route
+	err   error     // of the last time of asking
+	asked time.Time // when that was over
+}
+
+// lateRoute makes the Route for t, which is looked up now if that goes quickly,
+// else for the first client. Only what stays wrong is an error: a name that does
+// not exist, a database of another kind, a file that cannot be read.
+func (w *wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, error) {
+	cfg, err := w.profiles.Config(ctx, t.Profile, t.Region)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if _, err := w.rootsFor(t, cfg); err != nil {
+		return proxy.Route{}, err
+	}
+	l := &late{w: w, target: t, asking: make(chan struct{}, 1)}
+	r := baseRoute(t)
+	asking, cancel := context.WithTimeout(ctx, startupPatience)
+	defer cancel()
+	found, err := l.resolve(asking, false)
+	switch {
+	case err == nil:
+		r = found
+	case mayPass(err):
+		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", oneLine(err.Error()), "hint", hintOf(err))
+	default:
+		return proxy.Route{}, err
+	}
+	r.Resolve = l.resolve
+	return r, nil
+}
+
+// resolve is the proxy.Route's.
+func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
+	came := time.Now()
+	select {
+	case l.asking <- struct{}{}:
+		defer func() { <-l.asking }()
+	case <-ctx.Done():
+		return proxy.Route{}, context.Cause(ctx)
+	}
+	switch {
+	case l.known && !(stale && time.Since(l.asked) >= lookupPause):
+		return l.route, nil
+	case l.err != nil && l.asked.After(came):
+		return proxy.Route{}, l.err
+	}
+	asking, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	route, err := l.ask(asking)
+	if ctx.Err() != nil { // the client left: nobody else's answer
+		return route, err
+	}
+	l.asked, l.err = time.Now(), nil
+	switch {
+	case err == nil:
+		l.known, l.route = true, route
+	case l.known && mayPass(err) && !errors.As(err, new(*troubleError)):
+		l.w.log.Debug("database not looked up again, the last answer is used", "route", l.target.Name, "error", oneLine(err.Error()))
+		return l.route, nil
+	default:
+		l.known, l.err = false, err
+	}
+	return route, err
+}
+
+// ask looks the target up.
+func (l *late) ask(ctx context.Context) (proxy.Route, error) {
+	found, err := newLogin(ctx, &l.w.profiles, l.target)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if found.database.Kind != 0 {
+		if err := found.database.Trouble(); err != nil {
+			return proxy.Route{}, &troubleError{err}
+		}
+	}
+	if address := found.endpoint.Address(); !l.known || l.route.Address != address {
+		l.w.log.Info("database found", "route", l.target.Name, "endpoint", address, "kind", found.database.Kind.String(), "region", found.endpoint.Region)
+	}
+	return l.w.routeTo(l.target, found)
+}
+
+// troubleError says of a database that was found that no login can succeed now.
+type troubleError struct{ error }
+
+func (e *troubleError) Unwrap() error { return e.error }
+
+// mayPass says whether looking up again can end better than with err.
+func mayPass(err error) bool {
+	if e, ok := errors.AsType[*discover.Error](err); ok {
+		return !e.Final()
+	}
+	return !errors.As(err, new(*usageError)) && !errors.As(err, new(*auth.ConfigError))
+}
