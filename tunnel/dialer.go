@@ -30,7 +30,12 @@ type Config struct {
 	API         API                     // of the jump host's region and account
 	Credentials aws.CredentialsProvider // those of API; they sign the websocket upgrade
 	Region      string                  // of the jump host
-	Target      string                  // jump host: i-…, mi-… or ecs:CLUSTER_TASK_RUNTIME
+	Target      string                  // jump host: i-…, mi-… or ecs:CLUSTER_TASK_RUNTIME; with Targets, a name for them
+
+	// Targets, when not nil, says which jump hosts there are, the best first. It is
+	// asked when a session starts, though not each time. Sessions are spread over
+	// them, and one that refuses comes last for a while.
+	Targets func(ctx context.Context) ([]string, error)
 
 	Document string // session document, name or ARN; default AWS-StartPortForwardingSessionToRemoteHost
 	Reason   string // shown in the session history, at most 256 characters; default "pgkeyless"
@@ -75,6 +80,7 @@ type Config struct {
 type Dialer struct {
 	cfg        Config
 	policy     policy
+	hosts      hosts
 	websockets *websocketDialer
 	running    sync.WaitGroup // every start, every session, and tend
 	done       chan struct{}  // closed by Close
@@ -119,10 +125,15 @@ func New(cfg Config) (*Dialer, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Log = cfg.Log.With("jump_host", cfg.Target)
+	if cfg.Targets == nil {
+		cfg.Log = cfg.Log.With("jump_host", cfg.Target)
+	} else {
+		cfg.Log = cfg.Log.With("via", cfg.Target)
+	}
 	return &Dialer{
 		cfg:        cfg,
 		policy:     policy{most: cfg.Sessions, maxAge: cfg.MaxAge, keepAlive: !cfg.NoKeepAlive},
+		hosts:      hosts{list: cfg.Targets, only: cfg.Target},
 		websockets: newWebsocketDialer(cfg.HTTPClient, cfg.Credentials, cfg.Region, override),
 		done:       make(chan struct{}),
 		groups:     make(map[string]*group),

@@ -74,6 +74,9 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		gone:    make(chan struct{}),
 	}
 	s.log = d.cfg.Log.With("ssm_session", s.id, "address", p.address)
+	if d.cfg.Targets != nil {
+		s.log = s.log.With("jump_host", p.target)
+	}
 	l := &line{
 		session:    s.id,
 		place:      p,

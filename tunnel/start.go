@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
 const (
@@ -30,12 +31,41 @@ const (
 	doubtAfter = 5 * time.Second
 )
 
-// startSession starts a session that carries streams.
+// startSession starts a session that carries streams, on the first jump host
+// that takes one.
 func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
+	hosts, err := d.hosts.choose(ctx)
+	if err != nil {
+		err := p.noHost(err)
+		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
+		return nil, err
+	}
+	for i, host := range hosts {
+		p.target = host
+		beside := p
+		if i+1 < len(hosts) {
+			beside.target = hosts[i+1]
+		}
+		s, err := d.startOn(ctx, p, beside)
+		if s != nil && s.place.target != host { // which was there first
+			d.hosts.outcome(host, datachannel.ErrHandshakeTimeout)
+			return s, nil
+		}
+		if !d.hosts.outcome(host, err) || ctx.Err() != nil || i == len(hosts)-1 {
+			return s, err
+		}
+		d.cfg.Log.Warn("jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
+	}
+	return nil, p.sessionError(errNoSession) // there is a host always
+}
+
+// startOn starts a session on p's jump host, and a second one at beside when
+// that is slow.
+func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error) {
 	out, err := d.callStartSession(ctx, p)
 	var s *session
 	if err == nil {
-		s, err = d.firstToCarry(ctx, p, out)
+		s, err = d.firstToCarry(ctx, p, beside, out)
 	} else {
 		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
 	}
@@ -60,7 +90,7 @@ type started struct {
 // another one is started beside it, and that which carries streams first is
 // taken: the first may have vanished, or the jump host be slow, and one cannot be
 // told from the other. Only the first one's failure is a failure.
-func (d *Dialer) firstToCarry(ctx context.Context, p place, out *ssm.StartSessionOutput) (*session, error) {
+func (d *Dialer) firstToCarry(ctx context.Context, p, beside place, out *ssm.StartSessionOutput) (*session, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	tries, pending := make(chan started, 2), 1
 	d.running.Go(func() {
@@ -74,7 +104,7 @@ func (d *Dialer) firstToCarry(ctx context.Context, p place, out *ssm.StartSessio
 			d.cfg.Log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
 			pending++
 			d.running.Go(func() {
-				t := d.startAnother(ctx, p)
+				t := d.startAnother(ctx, beside)
 				t.second = true
 				tries <- t
 			})
