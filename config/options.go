@@ -8,7 +8,8 @@ import (
 
 // Options are the settings of one target.
 type Options struct {
-	// Via is the jump host, an SSM target (i-…, mi-…, ecs:…), or ViaNone.
+	// Via is the jump host: an SSM target (i-…, mi-…, ecs:…), what several go by
+	// (tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE), or ViaNone.
 	Via string
 	// Dial ("host:port") is connected to in place of the endpoint. Via is then
 	// ViaNone. Empty: the endpoint itself.
@@ -145,7 +146,7 @@ func (o Option) Variable() string {
 // in a project directory may give those alone that mayBeFound lists.
 func All() []Option {
 	return []Option{
-		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, ecs:CLUSTER_TASK_RUNTIME, or none for a database already in reach", target: text(checkVia, func(o *Options) *string { return &o.Via })},
+		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE, ecs:CLUSTER_TASK_RUNTIME, or none for a database already in reach", target: text(checkVia, func(o *Options) *string { return &o.Via })},
 		{Name: "dial", Value: "HOST:PORT", Usage: "connect here in place of the endpoint (a tunnel of your own); token and certificate check stay the endpoint's", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
 		{Name: "user", Value: "NAME", Usage: "database user, in place of the one the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},

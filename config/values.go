@@ -134,15 +134,26 @@ var (
 	ecsTarget  = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]+_[A-Za-z0-9-]+_[A-Za-z0-9-]+$`)
 )
 
+// What stands for several of them: an ECS service's tasks, the managed nodes
+// with a tag, the instances of an Auto Scaling group.
+//
+// Source: ECS, EC2 and Auto Scaling API references, constraints of the names.
+var (
+	ecsService = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}$`)
+	nodeTag    = regexp.MustCompile(`^tag:[^=]{1,128}=.{0,256}$`)
+	group      = regexp.MustCompile(`^(asg|autoscaling):.{1,255}$`)
+)
+
 // maxVia is StartSession's own bound on Target.
 const maxVia = 400
 
 func checkVia(v string) error {
-	if v == ViaNone || len(v) <= maxVia && (instanceID.MatchString(v) || managedID.MatchString(v) || ecsTarget.MatchString(v)) {
+	if v == ViaNone || len(v) <= maxVia && (instanceID.MatchString(v) || managedID.MatchString(v) || ecsTarget.MatchString(v)) ||
+		ecsService.MatchString(v) || nodeTag.MatchString(v) || group.MatchString(v) {
 		return nil
 	}
 	return problem("%q is not a jump host", v).hinted(
-		"give an instance id (i- and 8 or 17 hex digits), a managed node id (mi- and 17), ecs:CLUSTER_TASK_RUNTIME, or none")
+		"give an instance id (i- and 8 or 17 hex digits), a managed node id (mi- and 17), tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE, ecs:CLUSTER_TASK_RUNTIME, or none")
 }
 
 func checkHostPort(v string) error {

@@ -21,10 +21,11 @@ const (
 )
 
 // Several says whether via may stand for more than one jump host, so that AWS
-// must be asked: tag:KEY=VALUE, asg:NAME or ecs:CLUSTER/SERVICE.
+// must be asked: tag:KEY=VALUE, asg:NAME (or autoscaling:NAME) or
+// ecs:CLUSTER/SERVICE.
 func Several(via string) bool {
-	return strings.HasPrefix(via, "tag:") || strings.HasPrefix(via, "asg:") ||
-		strings.HasPrefix(via, "ecs:") && strings.Contains(via, "/")
+	kind, name, _ := strings.Cut(via, ":")
+	return kind == "tag" || kind == "asg" || kind == "autoscaling" || kind == "ecs" && strings.Contains(name, "/")
 }
 
 // JumpHosts returns the jump hosts that via stands for, those online first:
@@ -60,7 +61,7 @@ func (f *Finder) jumpHosts(ctx context.Context, via string) ([]JumpHost, error) 
 	case "tag":
 		key, value, _ := strings.Cut(name, "=")
 		return f.nodes(ctx, via, "tag:"+key, value)
-	case "asg":
+	case "asg", "autoscaling":
 		return f.group(ctx, via, name)
 	case "ecs":
 		return f.containers(ctx, via, name)
@@ -118,7 +119,7 @@ func (f *Finder) noJumpHost(via string) error {
 		err:    ErrNotFound,
 	}
 	switch {
-	case strings.HasPrefix(via, "asg:"):
+	case strings.HasPrefix(via, "asg:"), strings.HasPrefix(via, "autoscaling:"):
 		e.detail = "asked for the group's instances in service, and whether Systems Manager manages them"
 	case strings.HasPrefix(via, "ecs:"):
 		e.detail = "asked ECS for the running tasks"

@@ -129,6 +129,7 @@ func TestJumpHostsOnlineFirst(t *testing.T) {
 		"tag:Role=a=b":       {id(4)},
 		id(3):                {id(3)},
 		"asg:jumps":          {id(3)},
+		"autoscaling:jumps":  {id(3)},
 		"ecs:tools/jump":     {"ecs:tools_t2_t2-1", "ecs:tools_t1_t1-1 ECS Exec off", "ecs:tools_t3_t3-1 agent PENDING"},
 		"ecs:tools_t2_t2-1":  {"ecs:tools_t2_t2-1"},
 		"tag:Role=nobody":    nil,
@@ -161,6 +162,17 @@ func TestJumpHostsOnlineFirst(t *testing.T) {
 	}
 	if all, err := d.AllJumpHosts(t.Context()); err != nil || len(all) != len(f.nodes) {
 		t.Errorf("all: %d, %v", len(all), err)
+	}
+}
+
+func TestSeveral(t *testing.T) {
+	for via, want := range map[string]bool{
+		"tag:Role=jump": true, "asg:jumps": true, "autoscaling:jumps": true, "ecs:tools/jump": true,
+		"ecs:tools_t1_t1-1": false, id(1): false, "mi-0123456789abcdef0": false, "none": false, "": false,
+	} {
+		if got := Several(via); got != want {
+			t.Errorf("%s: %v, want %v", via, got, want)
+		}
 	}
 }
 

@@ -165,7 +165,15 @@ func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
 	if d, ok := w.tunnels[key]; ok {
 		return d, nil
 	}
-	d, err := tunnel.New(l.tunnelConfig(t, w.log))
+	cfg := l.tunnelConfig(t, w.log)
+	if discover.Several(t.Via) {
+		finder, err := newFinder(l.aws, t.Profile)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Targets = func(ctx context.Context) ([]string, error) { return finder.OnlineTargets(ctx, t.Via) }
+	}
+	d, err := tunnel.New(cfg)
 	if err != nil {
 		return nil, err
 	}
