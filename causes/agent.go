@@ -4,6 +4,7 @@ const (
 	remoteHostDocument = "AWS-StartPortForwardingSessionToRemoteHost"
 	oldestAgent        = "3.1.1374.0"
 	agentSays          = "{doing}: the jump host says: "
+	preferences        = "; how long sessions may last, and idle, is in the account's Session Manager preferences"
 )
 
 // The agent ends a session and says why, in channel_closed. Says is matched
@@ -74,7 +75,7 @@ var (
 		Message: agentSays + "{said}",
 		Detail:  where,
 		Hint:    reconnect,
-		Means:   "any other text of the agent or the service; 08001 before the session carries anything, else 08006",
+		Means:   "any other text of the agent or the service; 08001 before the session carries anything, else 57P01",
 	}
 )
 
@@ -84,14 +85,14 @@ var (
 		Name:    "session-closed",
 		Message: "{doing}: closed by the service or the jump host (idle timeout, maximum duration, or somebody terminated it)",
 		Detail:  where,
-		Hint:    reconnect,
-		Means:   "the account's idle timeout or maximum duration, or `TerminateSession`; 08001 before the session carries anything, else 08006",
+		Hint:    reconnect + preferences,
+		Means:   "the account's idle timeout or maximum duration, or `TerminateSession`; 08001 before the session carries anything, else 57P01",
 	}
 	SessionOver = Cause{
 		Name:    "session-over",
 		Message: "{doing}: the service has ended it (idle timeout, maximum duration, or somebody terminated it)",
 		Detail:  where,
-		Hint:    reconnect,
+		Hint:    reconnect + preferences,
 		Means:   "the same, found out when a lost websocket was to be resumed",
 	}
 	SessionLost = Cause{
@@ -114,7 +115,7 @@ var (
 		Detail:  where,
 		Hint: "check the SSM agent on {jump host}: it is registered but opened no data channel; it needs a route to ssmmessages and " +
 			"ssmmessages:CreateDataChannel and OpenDataChannel in its instance role",
-		Means: "StartSession went well, then the agent says nothing for 15 s, twice",
+		Means: "StartSession went well, then the agent says nothing for 14 s, nor to a second session started after 5 s",
 	}
 	JumpHostGone = Cause{
 		Name:    "jump-host-gone",

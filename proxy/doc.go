@@ -53,6 +53,11 @@
 // once more; and one over which the database says, at login or in the relay,
 // that it ends or has become a reader (failover.go). The session on it goes on.
 //
+// When such a conn fails in mid-session with an error that has an SQLSTATE, the
+// client is told so in a FATAL ErrorResponse of the proxy's own, as PostgreSQL
+// would (lastwords.go); but only if what it got so far ends where a message ends
+// (boundary.go), for in the middle of one it would take it for data.
+//
 // # Cancel
 //
 // The BackendKeyData that a database sends is noted while it passes. A

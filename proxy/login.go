@@ -58,6 +58,8 @@ type login struct {
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
 	last *refusal
+	// behind is where the bytes sent to the client behind ReadyForQuery end.
+	behind boundary
 }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
@@ -226,7 +228,9 @@ func (l *login) forward(out []byte) error {
 				l.last = &refusal{code: f['C'], message: f['M'], told: f['D'], help: f['H']}
 			}
 		case 'Z': // ReadyForQuery
-			return l.send(append(out, l.in.rest()...))
+			rest := l.in.rest()
+			l.behind.follow(rest)
+			return l.send(append(out, rest...))
 		}
 	}
 }

@@ -131,10 +131,15 @@ func (r *relay) upload(early []byte) {
 // download carries the database's bytes, and its end.
 func (r *relay) download() {
 	client := r.client
+	var tunnelled *toClient
 	if _, ok := r.server.raw.(retirer); ok {
-		client = &toClient{Conn: r.client, retire: r.server.retire}
+		tunnelled = &toClient{Conn: r.client, retire: r.server.retire, told: r.server.told}
+		client = tunnelled
 	}
 	reading, err := r.copy(client, r.server, nil, &r.down, eventloop.Down)
+	if reading && tunnelled != nil && tunnelled.told.between() {
+		r.explain(err)
+	}
 	switch {
 	case !reading:
 		r.end(reasonClientLost, err)

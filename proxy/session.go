@@ -193,6 +193,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		up.raw.Close()
 		return nil, err
 	}
+	up.told = l.behind
 	s.log.Debug("logged in", "duration", time.Since(s.began))
 	return up, nil
 }

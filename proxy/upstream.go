@@ -32,6 +32,8 @@ type upstream struct {
 	// address reaches the same server again: a name may have several, and a
 	// CancelRequest must go to the one that runs the query.
 	address string
+	// told is how far the client has been told what the database says.
+	told boundary
 }
 
 // retire says that the way up came is not to be taken again, where there are

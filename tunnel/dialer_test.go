@@ -320,7 +320,7 @@ func TestEndedSessionIsReplaced(t *testing.T) {
 		echo(t, first, 100)
 		f.agent(1).end("")
 		_, err := first.Read(make([]byte, 1))
-		wantError(t, err, "08006", "idle timeout")
+		wantError(t, err, "57P01", "idle timeout")
 		echo(t, dial(t, d), 100)
 		wantCalls(t, f, 2, 0, 0)
 	})

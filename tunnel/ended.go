@@ -35,7 +35,7 @@ func (p place) ended(op, state string, err error) *Error {
 	}
 	switch {
 	case errors.Is(err, errSessionOver):
-		cause = causes.SessionOver
+		cause, state = causes.SessionOver, inOrder(state)
 	case errors.Is(err, datachannel.ErrHandshakeTimeout):
 		cause = causes.AgentSilent
 	case errors.Is(err, datachannel.ErrPeerSilent):
@@ -58,7 +58,7 @@ func (p place) closedByPeer(op, state string, closed *datachannel.ChannelClosedE
 	}
 	e := p.because(cause, causes.Facts{"doing": op, "said": text}, closed)
 	if e.state == "" {
-		e.state = state
+		e.state = inOrder(state)
 	}
 	return e
 }
@@ -91,6 +91,15 @@ func (e *Error) lost() *Error {
 		e.state = stateLost
 	}
 	return e
+}
+
+// inOrder is the SQLSTATE of an end that somebody wanted, where state is that of
+// a loss: a running session's.
+func inOrder(state string) string {
+	if state == stateLost {
+		return stateShuttingDown
+	}
+	return state
 }
 
 // gaveUp adds how long it was tried.

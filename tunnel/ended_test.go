@@ -45,12 +45,13 @@ func TestSessionEndsAreWorded(t *testing.T) {
 		msg   string
 		hint  string
 	}{
-		{&datachannel.ChannelClosedError{}, "08006", "idle timeout", "connect again"},
+		{&datachannel.ChannelClosedError{}, "57P01", "idle timeout", "Session Manager preferences"},
+		{&datachannel.ChannelClosedError{Output: "the instance is stopping"}, "57P01", "jump host says: the instance is stopping", "connect again"},
 		{datachannel.ErrPeerSilent, "08006", "stopped answering", "jump host is running"},
 		{datachannel.ErrGap, "08006", "lost", "connect again"},
 		{datachannel.ErrHandshakeTimeout, "08006", "handshake", "instance role"},
 		{&datachannel.HandshakeError{Reason: "session type Standard_Stream"}, "08006", "Standard_Stream", remoteHostDocument},
-		{errSessionOver, "08006", "idle timeout", "connect again"},
+		{errSessionOver, "57P01", "idle timeout", "Session Manager preferences"},
 		{mux.ErrProtocol, "08006", "smux", "connect again"},
 		{testPlace.refusedDial(nil), "08001", "cannot connect to db.internal:5432", "security group"},
 	}

@@ -15,9 +15,10 @@ import (
 //
 // Source: PostgreSQL docs, errcodes-appendix.html.
 const (
-	stateUnreachable = "08001" // sqlclient_unable_to_establish_sqlconnection
-	stateLost        = "08006" // connection_failure
-	stateCredentials = "28000" // invalid_authorization_specification
+	stateUnreachable  = "08001" // sqlclient_unable_to_establish_sqlconnection
+	stateLost         = "08006" // connection_failure
+	stateShuttingDown = "57P01" // admin_shutdown
+	stateCredentials  = "28000" // invalid_authorization_specification
 )
 
 // ErrClosed is wrapped by every error that comes of Dialer.Close: dials after

@@ -109,7 +109,7 @@ func TestSessionThatCannotBeResumedIsReplaced(t *testing.T) {
 				echo(t, c, 100)
 				f.net.cut()
 				_, err := c.Read(make([]byte, 1))
-				wantError(t, err, "08006", "the service has ended it")
+				wantError(t, err, "57P01", "the service has ended it")
 				echo(t, dial(t, d), 100)
 				wantCalls(t, f, 2, 1, 0)
 				f.agent(1).end("") // as the service has

@@ -74,7 +74,7 @@ func (d *Dialer) tendGroup(now time.Time, address string, g *group) {
 	}
 	if c.start {
 		p := g.sessions[0].place
-		p.address = address
+		p.address, p.session = address, ""
 		d.begin(context.Background(), g, p)
 	}
 }

@@ -1,0 +1,116 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+)
+
+// TestLostSessionIsExplained ends the SSM session beneath a query of psql and
+// beneath an idle pgx connection. Both get to read why.
+func TestLostSessionIsExplained(t *testing.T) {
+	terminate := func(output string) func(*world) {
+		return func(w *world) { w.aws.TerminateSession(w.aws.Sessions()[0].ID, output) }
+	}
+	for _, test := range []struct {
+		name     string
+		emulator func(*awsemu.Config)
+		end      func(w *world) // nil: it ends of itself
+		state    string
+		words    string
+		hint     string
+	}{
+		{"closed without a word", nil, terminate(""), "57P01", "closed by the service or the jump host", "connect again"},
+		{"closed with words", nil, terminate("the instance is stopping"), "57P01", "the jump host says: the instance is stopping", "connect again"},
+		{"idle timeout", func(c *awsemu.Config) { c.IdleTimeout = 4 * time.Second }, nil, "57P01", "idle timeout", "Session Manager preferences"},
+		{"maximum duration", func(c *awsemu.Config) { c.MaxDuration = 4 * time.Second }, nil, "57P01", "maximum duration", "Session Manager preferences"},
+		{"ended while the websocket was away", nil, func(w *world) { w.aws.EndOnResume(1); w.aws.CutWebsockets() }, "57P01", "the service has ended it", "Session Manager preferences"},
+		{"messages lost for good", nil, func(w *world) {
+			w.aws.SetIntercept(loseOneForGood())
+			w.aws.SendPayload(99, []byte("lost"))
+			w.aws.SendPayload(99, []byte("not lost"))
+		}, "08006", "too many messages of the SSM agent are lost", "connect again"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, setup{options: []string{"sessions=1"}, emulator: test.emulator})
+			name := "lost: " + test.name
+			defer w.sleepers(name, "select count(pg_terminate_backend(pid))") // the database would not notice
+			conn := w.connect("")
+			type printed struct {
+				text string
+				err  error
+			}
+			ended := make(chan printed, 1)
+			go func() {
+				_, errs, err := psql(t, w.conninfo("sslmode=disable application_name='"+name+"'"), "-v", "VERBOSITY=verbose", "-c", "select pg_sleep(60)")
+				ended <- printed{errs, err}
+			}()
+			for w.sleepers(name, "select count(*)") == 0 {
+				select {
+				case psql := <-ended:
+					t.Fatalf("psql ended early: %v, %s", psql.err, psql.text)
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+			if test.end != nil {
+				test.end(w)
+			}
+			psql := <-ended
+			if psql.err == nil {
+				t.Error("psql ended well")
+			}
+			for _, want := range []string{"FATAL:  " + test.state + ": ", test.words, "DETAIL:  ", "SSM session " + w.aws.Sessions()[0].ID, "HINT:  ", test.hint} {
+				if !strings.Contains(psql.text, want) {
+					t.Errorf("psql printed %q, want …%s…", psql.text, want)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := conn.Exec(ctx, "select 1")
+			var told *pgconn.PgError
+			if !errors.As(err, &told) || told.Code != test.state || !strings.Contains(told.Message, test.words) || told.Detail == "" || !strings.Contains(told.Hint, test.hint) {
+				t.Errorf("pgx: %v, want %s %s with DETAIL and HINT", err, test.state, test.words)
+			}
+		})
+	}
+}
+
+// sleepers counts backends that sleep, by application name and what is selected.
+func (w *world) sleepers(name, selected string) (n int) {
+	w.t.Helper()
+	admin, err := w.database.AdminConn(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	err = admin.QueryRow(context.Background(), selected+" from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'", name).Scan(&n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// loseOneForGood loses the next data message to the client, each time that it is
+// sent.
+func loseOneForGood() awsemu.Intercept {
+	var lost atomic.Int64
+	return func(_ string, way awsemu.Direction, msg []byte) []awsemu.Delivery {
+		if way == awsemu.ToClient && len(msg) > 56 && bytes.HasPrefix(msg[4:], []byte("output_stream_data")) {
+			number := int64(binary.BigEndian.Uint64(msg[48:]))
+			if lost.CompareAndSwap(0, number) || lost.Load() == number {
+				return nil
+			}
+		}
+		return []awsemu.Delivery{{Message: msg}}
+	}
+}

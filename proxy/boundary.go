@@ -1,0 +1,36 @@
+package proxy
+
+import "encoding/binary"
+
+// boundary knows whether bytes of the database, from ReadyForQuery on, end where
+// a message ends. It looks at heads only and skips what they announce. The zero
+// value stands at a boundary.
+type boundary struct {
+	left int64 // bytes of the present message still to come
+	head [headLen]byte
+	have int  // bytes of head
+	lost bool // it was no message
+}
+
+// follow takes the next bytes.
+func (b *boundary) follow(p []byte) {
+	for len(p) > 0 && !b.lost {
+		if skip := min(b.left, int64(len(p))); skip > 0 {
+			b.left -= skip
+			p = p[skip:]
+			continue
+		}
+		n := copy(b.head[b.have:], p)
+		p = p[n:]
+		if b.have += n; b.have < headLen {
+			return
+		}
+		b.have = 0
+		length := binary.BigEndian.Uint32(b.head[1:])
+		b.lost = length < 4
+		b.left = int64(length) - 4
+	}
+}
+
+// between says that what came ends with a whole message.
+func (b *boundary) between() bool { return b.left == 0 && b.have == 0 && !b.lost }

@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lostConn is a conn as a tunnel's: its end is an error with words.
+type lostConn struct {
+	retirable
+	why error
+}
+
+func (c lostConn) Read(p []byte) (int, error) {
+	n, err := c.retirable.Read(p)
+	if err != nil {
+		err = c.why
+	}
+	return n, err
+}
+
+func TestLostSessionIsExplained(t *testing.T) {
+	lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "connect again"}
+	closed := &statedError{"SSM session on i-0abc ended", "57P01", "jump host i-0abc", "connect again"}
+	expired := &statedError{"no AWS credentials", "28000", "", "log in"}
+	row := message('D', 1, 2, 3, 4)
+	half := row[:7]
+	tests := []struct {
+		name   string
+		behind []byte // sent along with ReadyForQuery
+		then   []byte
+		why    error
+		says   bool // the client does, before the end
+		code   string
+	}{
+		{"idle", nil, nil, lost, false, "08006"},
+		{"closed in good order", nil, nil, closed, false, "57P01"},
+		{"for a reason of the login's", nil, nil, expired, false, "08006"},
+		{"between rows", nil, join(row, row), lost, false, "08006"},
+		{"in a row", nil, join(row, half), lost, false, ""},
+		{"in a head", nil, join(row, row[:3]), lost, false, ""},
+		{"in what came with the login", half, nil, lost, false, ""},
+		{"at the end of what came with the login", half, row[7:], lost, false, "08006"},
+		{"without words", nil, nil, net.ErrClosed, false, ""},
+		{"after the client's Terminate", nil, nil, lost, true, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(authRequest(3))
+					c.expect(message('p', append([]byte(secretToken), 0)...))
+					c.send(authRequest(0), keyData(7, []byte("key7")), readyForQuery, test.behind)
+					c.send(test.then)
+					if test.says {
+						c.untilTerminate()
+					}
+					c.NetConn().Close() // no close_notify
+				}, nil)
+				r.dialled(func(_ int, c net.Conn) net.Conn { return lostConn{retirable{c, new(retirements)}, test.why} })
+				c := r.established()
+				if test.says {
+					c.send(terminate)
+				}
+				c.expect(join(test.behind, test.then))
+				if test.code == "" {
+					c.expectEnd()
+				} else if got, want := c.failed(), test.why.(*statedError); got['C'] != test.code || got['S'] != "FATAL" || got['V'] != "FATAL" ||
+					got['M'] != want.text || got['D'] != want.detail || got['H'] != want.hint {
+					t.Errorf("client got %q, want %s FATAL and the words of %+v", got, test.code, want)
+				}
+				c.Close()
+				r.stop()
+			})
+		})
+	}
+}
+
+// Words that are written while nobody reads them hold up nothing.
+func TestLostSessionOfAClientThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *databaseConn) {
+			c.logIn()
+			c.NetConn().Close()
+		}, nil)
+		why := &statedError{"SSM session on i-0abc lost", "08006", "", ""}
+		r.dialled(func(_ int, c net.Conn) net.Conn { return lostConn{retirable{c, new(retirements)}, why} })
+		c := r.established()
+		time.Sleep(20 * time.Second)
+		if !r.log.hasLine("session ended", `reason="database connection lost"`, "SSM session on i-0abc lost") {
+			t.Errorf("want the reason in\n%s", r.log.bytes())
+		}
+		c.Close()
+		r.stop()
+	})
+}
