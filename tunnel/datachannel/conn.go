@@ -41,8 +41,10 @@ type Conn struct {
 	detached  time.Time // from the latest transport
 	loss      error     // why the transport was lost
 	alive     time.Time // sign of life of the transport
+	revived   time.Time // the first one after a long time
 	heard     bool      // the agent spoke on this transport
 	spoke     time.Time // when it spoke last
+	spell     time.Time // since when it does without falling silent
 	replaced  int64     // the message whose silence cost a transport, or -1
 
 	agentVersion string

@@ -84,3 +84,32 @@ func setFaults(p *pipe, f func([]byte) fault) {
 	defer p.mu.Unlock()
 	p.faults = f
 }
+
+// An agent that was out of reach for longer than that, and is back, keeps its
+// transport.
+func TestOutageIsNotDeafness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var l *link
+		r.setup = func(latest *link) { l = latest }
+		r.run()
+		r.awaitReady()
+		all := func([]byte) fault { return fault{lose: true} }
+		setFaults(l.up, all)
+		setFaults(l.down, all)
+		r.stream.write([]byte("question"))
+		time.Sleep(deafAfter + 500*ms)
+		setFaults(l.down, nil)
+		r.agent.outputStream([]byte("news")) // comes before the next copy of the question
+		time.Sleep(100 * ms)
+		setFaults(l.up, nil)
+		time.Sleep(5 * time.Second)
+		if data, _ := r.agent.streamData(); !bytes.Equal(data, []byte("question")) {
+			t.Errorf("agent has %q, want the question", data)
+		}
+		if s := r.conn.Stats(); s.Resumes != 0 {
+			t.Errorf("%d resumes, want none", s.Resumes)
+		}
+		r.stop()
+	})
+}

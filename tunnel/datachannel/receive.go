@@ -86,7 +86,7 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard, c.spoke = true, now
+	c.hear(now)
 	c.paused = time.Time{}
 	whole := c.reorder.missing() == 0
 	what, err := c.reorder.add(now, m)
@@ -201,7 +201,7 @@ func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard, c.spoke = true, now
+	c.hear(now)
 	c.paused = time.Time{}
 	c.kick()
 	if !c.window.acknowledge(now, seq) {

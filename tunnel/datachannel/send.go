@@ -13,11 +13,6 @@ const (
 	// wait for three.
 	keepAliveInterval = 10 * time.Second
 
-	// deafAfter without an acknowledge of the oldest message, while the agent goes
-	// on speaking, means that the transport carries one way only. The session
-	// would be given up at StallTimeout.
-	deafAfter = 8 * time.Second
-
 	// pauseProbe: when paused with nothing under way, one message goes out after
 	// this time all the same, for the word that ends a pause may be lost.
 	pauseProbe = time.Second
@@ -52,11 +47,11 @@ func terminateFlag() control {
 func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.alive = alive
+	c.noteAlive(alive)
 	if err := c.hopeless(now); err != nil {
 		return nil, time.Time{}, err
 	}
-	if at := c.deafAt(); !at.IsZero() && !now.Before(at) && c.speaks(now) {
+	if c.deaf(now) {
 		c.replaced = c.window.slots[0].seq
 		return nil, time.Time{}, errDeaf
 	}
@@ -81,16 +76,6 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 		return frame, time.Time{}, nil
 	}
 	return nil, c.alarm(now), c.refusal
-}
-
-// deafAt is when the transport has taken what the agent does not answer for so
-// long that another is to be tried, once for a message: zero for never. c.mu is
-// held.
-func (c *Conn) deafAt() time.Time {
-	if c.phase != StateCarrying || c.window.empty() || c.window.slots[0].seq == c.replaced {
-		return time.Time{}
-	}
-	return c.window.since(c.connected, time.Time{}).Add(deafAfter)
 }
 
 func (c *Conn) nextAck(now time.Time) []byte {

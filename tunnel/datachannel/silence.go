@@ -3,6 +3,11 @@ package datachannel
 import "time"
 
 const (
+	// deafAfter without an acknowledge of the oldest message, while the agent goes
+	// on speaking, means that the transport carries one way only. The session
+	// would be given up at StallTimeout.
+	deafAfter = 8 * time.Second
+
 	// speaksWithin: an agent that spoke within this time goes on speaking.
 	speaksWithin = 4 * time.Second
 
@@ -50,11 +55,45 @@ func (c *Conn) patience(now time.Time) time.Duration {
 		!c.paused.IsZero(),
 		c.speaks(now),
 		now.Sub(c.alive) >= aliveWithin,
+		now.Sub(c.revived) < aliveWithin, // answers may follow
 		c.cfg.Stream.Unanswered() >= stallable:
 		return c.cfg.StallTimeout
 	}
 	return c.cfg.PeerTimeout
 }
 
+// noteAlive notes a sign of life of the transport. c.mu is held.
+func (c *Conn) noteAlive(alive time.Time) {
+	if alive.Sub(c.alive) >= aliveWithin {
+		c.revived = alive
+	}
+	c.alive = alive
+}
+
+// hear notes that the agent speaks. c.mu is held.
+func (c *Conn) hear(now time.Time) {
+	if !c.speaks(now) {
+		c.spell = now
+	}
+	c.heard, c.spoke = true, now
+}
+
 // speaks: the agent goes on speaking. c.mu is held.
 func (c *Conn) speaks(now time.Time) bool { return now.Sub(c.spoke) < speaksWithin }
+
+// deaf: the agent has been speaking for some time, and yet does not answer. Who
+// has only just begun again, after an outage, is about to. c.mu is held.
+func (c *Conn) deaf(now time.Time) bool {
+	at := c.deafAt()
+	return !at.IsZero() && !now.Before(at) && c.speaks(now) && now.Sub(c.spell) >= speaksWithin
+}
+
+// deafAt is when the transport has taken what the agent does not answer for so
+// long that another is to be tried, once for a message: zero for never. c.mu is
+// held.
+func (c *Conn) deafAt() time.Time {
+	if c.phase != StateCarrying || c.window.empty() || c.window.slots[0].seq == c.replaced {
+		return time.Time{}
+	}
+	return c.window.since(c.connected, time.Time{}).Add(deafAfter)
+}

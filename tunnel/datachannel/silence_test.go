@@ -21,6 +21,11 @@ func TestSilentAgentEndsRun(t *testing.T) {
 			r.stream.mu.Unlock()
 		}, 30 * time.Second},
 		{"the transport may be dead", func(r *rig) { r.agent.link.died.Store(new(time.Now())) }, 30 * time.Second},
+		{"the transport was as good as dead", func(r *rig) {
+			r.agent.link.died.Store(new(time.Now()))
+			time.Sleep(11500 * ms)
+			r.agent.link.died.Store(nil)
+		}, 19 * time.Second},
 		{"the agent talks on", func(r *rig) {
 			r.conn.mu.Lock()
 			r.conn.replaced = 2 // what happens to the transport is another test's
