@@ -58,6 +58,9 @@
 // would (lastwords.go); but only if what it got so far ends where a message ends
 // (boundary.go), for in the middle of one it would take it for data.
 //
+// While such a conn takes nothing, nobody reads from the client. Its socket is
+// then asked every two seconds whether it is still there (stall.go).
+//
 // # Cancel
 //
 // The BackendKeyData that a database sends is noted while it passes. A

@@ -62,14 +62,17 @@ func (r *relay) notice(p []byte) {
 	}
 }
 
-// toServer notices what is written.
+// toServer notices what is written, and looks after the client meanwhile.
 type toServer struct {
 	*upstream
 	notice func([]byte)
+	stall  *stallWatch
 }
 
 func (w toServer) Write(p []byte) (int, error) {
 	w.notice(p)
+	w.stall.begin()
+	defer w.stall.end()
 	return w.upstream.Write(p)
 }
 
@@ -115,7 +118,9 @@ func (r *relay) end(reason string, err error) {
 // close_notify and not a FIN of the stream beneath: through a tunnel that would
 // close both directions and lose the database's answer.
 func (r *relay) upload(early []byte) {
-	reading, err := r.copy(toServer{r.server, r.notice}, r.client, early, &r.up, eventloop.Up)
+	socket := beneath(r.client)
+	stall := &stallWatch{ask: func() presence { return presenceOf(socket) }, left: r.clientLeft}
+	reading, err := r.copy(toServer{r.server, r.notice, stall}, r.client, early, &r.up, eventloop.Up)
 	switch {
 	case !reading:
 		r.end(reasonDatabaseLost, err)
@@ -126,6 +131,13 @@ func (r *relay) upload(early []byte) {
 	}
 	r.hurry(r.server, r.client)
 	r.server.CloseWrite()
+}
+
+// clientLeft ends a session whose client is not there any more.
+func (r *relay) clientLeft() {
+	r.end(reasonClientLost, errLeftStalled)
+	cut(r.client)
+	cut(r.server.raw)
 }
 
 // download carries the database's bytes, and its end.

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"auth/genroots":           {},
 	"discover":                {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"policy":                  {},
-	"proxy":                   {module + "/causes", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3"},
+	"proxy":                   {module + "/causes", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":         {},
 	"servicefile":             {},
 	"tunnel":                  {module + "/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
