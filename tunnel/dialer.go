@@ -160,12 +160,14 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	}
 	const tries = 3 // a session may end between start and OpenStream, but not time and again
 	var failed error
+	haste := false
 	for try := 1; ; try++ {
-		c, w, err := d.open(ctx, p, failed)
+		c, w, err := d.open(ctx, p, failed, haste)
 		if c != nil || err != nil {
 			return c, err
 		}
 		failed = w.wait(ctx)
+		haste = haste || w.atMost > 0
 		if ctx.Err() != nil && failed != nil {
 			return nil, failed
 		}

@@ -35,8 +35,8 @@
 // The streams of a session share 0.9 MB/s down, the agent's serial dials and the
 // fate of its session. So an address has up to Config.Sessions of them. A new
 // stream goes to the one with least recent traffic, then fewest streams; when all
-// are busy another is started, but no stream waits for it that an existing
-// session can serve. A session that cannot serve, as far as one can see (out of
+// are busy another is started, for which a stream waits a second and a half at
+// most. A session that cannot serve, as far as one can see (out of
 // reach, the agent silent, a stream waiting for its first byte for 3 s), is used
 // last. Beside used sessions a spare one is kept; a session without streams ends
 // after 5 minutes. What a NOP can do against the account's idle timeout is done

@@ -47,6 +47,10 @@ type waiter struct {
 	place place
 	start *start
 	grown <-chan struct{}
+
+	// A stream that could be served at once waits for so long at most, and for
+	// any session; 0: it cannot.
+	atMost time.Duration
 }
 
 // group returns the group of an address. d.mu is held.
@@ -62,8 +66,9 @@ func (d *Dialer) group(address string) *group {
 // open opens a stream on the session that suits best, or says which start is to
 // be waited for. failed is the error of the start that was waited for before, if
 // any: it is returned when there is nothing but to wait once more, unless a
-// hampered session may still serve.
-func (d *Dialer) open(ctx context.Context, p place, failed error) (net.Conn, *waiter, error) {
+// hampered session may still serve. haste takes a busy session rather than wait
+// for a better one.
+func (d *Dialer) open(ctx context.Context, p place, failed error, haste bool) (net.Conn, *waiter, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -88,6 +93,16 @@ func (d *Dialer) open(ctx context.Context, p place, failed error) (net.Conn, *wa
 			st.dials++
 			return nil, &waiter{d: d, place: p, start: st, grown: g.grown}, nil
 		}
+		if !haste && views[use].health() == busy {
+			if more {
+				d.begin(context.Background(), g, p)
+				more = false
+			}
+			if w := g.hope(now); w != nil {
+				w.d, w.place = d, p
+				return nil, w, nil
+			}
+		}
 		s := sessions[use]
 		st, err := s.mux.OpenStream()
 		switch {
@@ -102,6 +117,16 @@ func (d *Dialer) open(ctx context.Context, p place, failed error) (net.Conn, *wa
 		}
 		d.retire(s, "it takes no more streams") // it has ended, or its ids are used up
 	}
+}
+
+// hope is a wait for a start that should end soon; nil: there is none.
+func (g *group) hope(now time.Time) *waiter {
+	for _, st := range g.starts {
+		if left := hopefulStart - now.Sub(st.began); left > 0 {
+			return &waiter{start: st, grown: g.grown, atMost: min(left, busyPatience)}
+		}
+	}
+	return nil
 }
 
 // choice is the sessions for new streams, and what they look like.
@@ -133,6 +158,9 @@ func (g *group) unasked(now time.Time) bool {
 // wait waits for the start to end, and returns its error. It also ends, with
 // nil, some time after another session has come up, and with ctx.
 func (w *waiter) wait(ctx context.Context) error {
+	if w.atMost > 0 {
+		return w.hope(ctx)
+	}
 	defer func() {
 		w.d.mu.Lock()
 		defer w.d.mu.Unlock()
@@ -155,6 +183,20 @@ func (w *waiter) wait(ctx context.Context) error {
 			return w.place.stillStarting(context.Cause(ctx))
 		}
 	}
+}
+
+// hope waits while waiting may help. Its only error is that of ctx.
+func (w *waiter) hope(ctx context.Context) error {
+	timer := time.NewTimer(w.atMost)
+	defer timer.Stop()
+	select {
+	case <-w.start.done:
+	case <-w.grown:
+	case <-timer.C:
+	case <-ctx.Done():
+		return w.place.stillStarting(context.Cause(ctx))
+	}
+	return nil
 }
 
 // begin begins the start of one more session. d.mu is held.

@@ -17,6 +17,12 @@ const (
 	// less.
 	silentAfter = 3 * time.Second
 
+	// busyPatience is what a stream that would share a busy session waits for a
+	// start under way, if that is younger than hopefulStart. A login beside a bulk
+	// transfer takes three times 220 ms, and the company lasts as long as both do.
+	busyPatience = 1500 * time.Millisecond
+	hopefulStart = 3 * time.Second
+
 	// maxWaiting streams of one session may wait for their first byte: a quarter
 	// of the agent's accept queue, which it must never fill.
 	maxWaiting = 256
@@ -106,7 +112,7 @@ func better(a, b view) bool {
 // streams then wait for a start, this one included; unasked says whether a start
 // that nobody waits for may be tried.
 //
-// No stream waits that a session can serve. Those that have to wait get a start
+// No stream has to wait that a session can serve. Those that have to get a start
 // each, as far as there is room: together they would keep sharing one session.
 func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (use int, start bool) {
 	room := len(sessions)+starting < p.most
@@ -121,7 +127,8 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 	}
 	switch sessions[use].health() {
 	case quiet:
-		return use, false
+		// Two streams at once: the next one shall find a session of its own.
+		return use, p.keepAlive && sessions[use].streams > 0 && room && starting == 0 && unasked
 	case busy:
 		return use, room && starting == 0 && unasked
 	}

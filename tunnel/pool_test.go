@@ -31,11 +31,15 @@ func TestChoosePlaceForAStream(t *testing.T) {
 
 		{"free one", 4, []view{{}}, 0, 1, false, 0, false},
 		{"free before used", 4, []view{quietOne, {}}, 0, 1, false, 1, false},
-		{"fewest streams", 4, []view{{streams: 3}, {streams: 2}, {streams: 4}}, 0, 1, false, 1, false},
-		{"a few bytes do not count", 4, []view{{streams: 3}, {streams: 2, recent: 900}}, 0, 1, false, 1, false},
-		{"a few bytes count among equals", 4, []view{{streams: 2, recent: 900}, {streams: 2}}, 0, 1, false, 1, false},
-		{"least traffic before fewest streams", 4, []view{{streams: 1, recent: busyBytes / 2}, {streams: 5}}, 0, 1, false, 1, false},
-		{"quiet before busy", 4, []view{busyOne, {streams: 50}}, 0, 1, false, 1, false},
+		{"fewest streams", 4, []view{{streams: 3}, {streams: 2}, {streams: 4}}, 0, 1, false, 1, true},
+		{"a few bytes do not count", 4, []view{{streams: 3}, {streams: 2, recent: 900}}, 0, 1, false, 1, true},
+		{"a few bytes count among equals", 4, []view{{streams: 2, recent: 900}, {streams: 2}}, 0, 1, false, 1, true},
+		{"least traffic before fewest streams", 4, []view{{streams: 1, recent: busyBytes / 2}, {streams: 5}}, 0, 1, false, 1, true},
+		{"quiet before busy", 4, []view{busyOne, {streams: 50}}, 0, 1, false, 1, true},
+
+		{"used ones, a start under way", 4, []view{quietOne}, 1, 1, false, 0, false},
+		{"used ones, a start has failed", 4, []view{quietOne}, 0, 1, true, 0, false},
+		{"used ones, no room", 1, []view{quietOne}, 0, 1, false, 0, false},
 
 		{"only busy ones", 4, []view{busyOne, busyOne}, 0, 1, false, 0, true},
 		{"only busy ones, the less busy", 4, []view{{recent: 2 * mib}, {recent: mib}}, 0, 1, false, 1, true},

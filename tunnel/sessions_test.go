@@ -77,28 +77,63 @@ func TestSlowStartDoesNotHoldUpADialForLong(t *testing.T) {
 	})
 }
 
-func TestBusySessionServesWhileAnotherStarts(t *testing.T) {
+func TestStreamBesideABulkTransferWaitsForAnotherSessionBriefly(t *testing.T) {
+	tests := []struct {
+		name  string
+		start func(n int) error
+		dials int // that come a second apart
+		after []time.Duration
+		on    []int // session of each
+	}{
+		{"that comes soon", func(int) error { time.Sleep(time.Second); return nil }, 2, []time.Duration{time.Second, 0}, []int{2, 2}},
+		{"that comes late", func(int) error { time.Sleep(5 * time.Second); return nil }, 4,
+			[]time.Duration{busyPatience, hopefulStart - busyPatience - time.Second, 0, 0}, []int{1, 1, 1, 2}},
+		{"that cannot be started", func(int) error { time.Sleep(time.Second); return &types.TargetNotConnected{} }, 2, []time.Duration{time.Second, 0}, []int{1, 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeAWS(t)
+				f.onStart = func(_ context.Context, n int) error {
+					if n == 1 {
+						return nil
+					}
+					return tt.start(n)
+				}
+				d := newTestDialer(t, f, nil)
+				bulk := dial(t, d)
+				defer bulk.Close()
+				for i := range tt.dials {
+					echo(t, bulk, 2*busyBytes)
+					start := time.Now()
+					c := dial(t, d)
+					defer c.Close()
+					if took := time.Since(start); took != tt.after[i] || sessionOf(f, c) != tt.on[i] {
+						t.Errorf("dial %d: session %d after %v, want %d after %v", i, sessionOf(f, c), took, tt.on[i], tt.after[i])
+					}
+					echo(t, c, 100)
+					time.Sleep(time.Second)
+				}
+			})
+		})
+	}
+}
+
+// Each stream but the first finds one of its own, or one that it shares with one
+// other.
+func TestSecondStreamHasASpareStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		f.onStart = startsTakeASecond
 		d := newTestDialer(t, f, nil)
-		bulk := dial(t, d)
-		defer bulk.Close()
-		echo(t, bulk, busyBytes)
-		start := time.Now()
-		second := dial(t, d)
-		defer second.Close()
-		if took := time.Since(start); took != 0 || sessionOf(f, second) != 1 {
-			t.Errorf("session %d after %v, want the busy one at once", sessionOf(f, second), took)
+		for i, want := range []int{1, 1, 2, 2, 3, 3, 4, 4, 1} {
+			c := dial(t, d)
+			defer c.Close()
+			if got := sessionOf(f, c); got != want {
+				t.Errorf("stream %d on session %d, want %d", i, got, want)
+			}
+			synctest.Wait()
 		}
-		echo(t, second, 100)
-		time.Sleep(1500 * time.Millisecond)
-		echo(t, bulk, busyBytes)
-		third := dial(t, d)
-		defer third.Close()
-		if got := sessionOf(f, third); got != 2 {
-			t.Errorf("third stream on session %d, want the one started meanwhile", got)
-		}
+		wantCalls(t, f, 4, 0, 0)
 	})
 }
 
