@@ -53,7 +53,7 @@ type app struct {
 }
 
 // notify catches SIGINT, SIGTERM and, unless nohup has it ignored, SIGHUP: a
-// closed terminal must not leave SSM sessions behind. Neither must a closed
+// closed terminal must not leave SSM sessions behind (see hangups). Neither must a closed
 // stderr, which Ctrl-C makes of `pgkeyless … 2>&1 | tee log`.
 func notify() (<-chan os.Signal, func()) {
 	c := make(chan os.Signal, 2)
@@ -104,7 +104,8 @@ this directory or one above, else of your own; "pgkeyless config print" shows
 what comes from where.
 
 The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
-ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM.`,
+ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM. With a config
+file SIGHUP reads it again, and drops no session.`,
 		Version:                    versionText(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
