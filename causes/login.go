@@ -161,7 +161,7 @@ var (
 	ProxyOption = Cause{
 		Name: "rds-proxy-option", Says: "support the option",
 		Detail: attempt,
-		Hint:   "RDS Proxy takes few start-up parameters: leave this one out of the client's settings and SET it after the login",
+		Hint:   "RDS Proxy takes few start-up parameters: leave this one out of the client's settings (read-only and statement-timeout out of pgkeyless's) and SET it after the login",
 		Means:  "the client sends a start-up parameter that RDS Proxy does not take",
 	}
 	ProxyCommandLine = Cause{
