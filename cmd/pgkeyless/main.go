@@ -119,7 +119,7 @@ file SIGHUP reads it again, and drops no session.`,
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
-	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(),
+	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
 		a.tokenCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
