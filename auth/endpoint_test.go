@@ -233,3 +233,21 @@ func FuzzParseEndpoint(f *testing.F) {
 		}
 	})
 }
+
+func TestCustomNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"orders.corp.example":                                            true,
+		"orders.amazonaws.com.example":                                   true,
+		"orders.c9akciq32abc.eu-central-1.rds.amazonaws.com":             false,
+		"orders.form-of-tomorrow.eu-central-1.rds.amazonaws.com":         false,
+		"orders.of-tomorrow-c9akciq32abc.eu-central-1.rds.amazonaws.com": false,
+		"abc.dsql.eu-west-1.on.aws":                                      false,
+		"10.0.0.1":                                                       false,
+		"fd00::1":                                                        false,
+	} {
+		e, err := ParseEndpoint(name)
+		if err != nil || e.Custom() != want {
+			t.Errorf("%s: %v, %v; want %v", name, e.Custom(), err, want)
+		}
+	}
+}

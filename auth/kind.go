@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -107,6 +108,20 @@ func classify(host string) Endpoint {
 		}
 	}
 	return other
+}
+
+// Custom says whether the name is not one that AWS gives: a CNAME for an
+// endpoint, say, which can be neither signed for nor verified. An address is none.
+func (e Endpoint) Custom() bool {
+	if _, err := netip.ParseAddr(e.Host); err == nil || e.Kind != KindOther {
+		return false
+	}
+	for _, s := range suffixes {
+		if strings.HasSuffix(e.Host, "."+s.dns) {
+			return false
+		}
+	}
+	return true
 }
 
 // splitService parts the labels before the partition's suffix into service,

@@ -62,7 +62,7 @@ func TestMistakesGetOneErrorLineAndOneHint(t *testing.T) {
 		{"port in use", []string{lab.Host + "?via=none", "--unix-socket", "none", "--port", port}, port},
 		{"no CA file", []string{lab.Host + "?via=none&ca-file=/nonexistent/ca.pem"}, "/nonexistent/ca.pem"},
 		{"CA file without certificates", []string{lab.Host + "?via=none&ca-file=" + noPEM}, noPEM},
-		{"no region in the name", []string{"db.internal?via=none"}, "region"},
+		{"no region in the name", []string{"db.internal?via=none&ca-file=/nonexistent/ca.pem"}, "region"},
 		{"MySQL port as a target of two names", []string{"a b"}, "a b"},
 		{"token without a target", []string{"token"}, "target"},
 		{"token without a user", []string{"token", lab.Host}, "user"},

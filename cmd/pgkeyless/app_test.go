@@ -81,7 +81,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"target like a command", []string{"serve", "token"}, `target "token": no jump host`, "add --via"},
 		{"target like a command after dashes", []string{"--", "token"}, `target "token": no jump host`, "add --via"},
 		{"no jump host", []string{orders}, `target "` + orders + `": no jump host given`, "add --via"},
-		{"no region", []string{"db.example.com", "--via", jump}, "no AWS region for db.example.com", "set --region (or region=… on the target, or AWS_REGION)"},
+		{"no region", []string{"world.global-a1b2.global.rds.amazonaws.com", "--via", jump}, "no AWS region for world.global-a1b2.global.rds.amazonaws.com", "set --region (or region=… on the target, or AWS_REGION)"},
 		{"another region than the name's", []string{orders, "--via", jump, "--region", "us-east-1"},
 			`target "` + orders + `" is in eu-central-1 by its name, and in us-east-1 by the option region`, "leave the region out"},
 		{"another region for a token", []string{"token", orders + "?region=us-east-1", "--user", "u"}, `target "` + orders + `" is in eu-central-1`, "leave the region out"},
@@ -174,7 +174,7 @@ func TestTokenAloneOnStdout(t *testing.T) {
 	if rest != "" || !strings.HasPrefix(token, orders+":5432?") || !strings.Contains(token, "DBUser=app%20user") || !strings.Contains(token, "eu-central-1%2Frds-db") {
 		t.Errorf("stdout %q, want one token for app user on %s", stdout, orders)
 	}
-	if code, stdout, _ = pgkeyless(t, "token", "db.example.com:6543", "--aws-region", "eu-west-2", "--user", "u"); code != 0 || !strings.HasPrefix(stdout, "db.example.com:6543?") || !strings.Contains(stdout, "eu-west-2%2Frds-db") {
+	if code, stdout, _ = pgkeyless(t, "token", "world.global-a1b2.global.rds.amazonaws.com:6543", "--aws-region", "eu-west-2", "--user", "u"); code != 0 || !strings.HasPrefix(stdout, "world.global-a1b2.global.rds.amazonaws.com:6543?") || !strings.Contains(stdout, "eu-west-2%2Frds-db") {
 		t.Errorf("code %d, stdout %q; want a token for region eu-west-2", code, stdout)
 	}
 }
@@ -197,7 +197,7 @@ func TestRegionOfTheAWSConfiguration(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "config"), []byte("[default]\nregion = "+tt.profile+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		code, stdout, stderr := pgkeyless(t, append([]string{"token", "db.example.com", "--user", "u"}, tt.args...)...)
+		code, stdout, stderr := pgkeyless(t, append([]string{"token", "world.global-a1b2.global.rds.amazonaws.com", "--user", "u"}, tt.args...)...)
 		if code != 0 || !strings.Contains(stdout, tt.want+"%2Frds-db") {
 			t.Errorf("%s: code %d, stderr %q, token %q; want one for %s", tt.name, code, stderr, stdout, tt.want)
 		}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
@@ -25,8 +27,36 @@ const (
 	lookupPause = 10 * time.Second
 )
 
-// lookedUp says whether it takes a question to know where t leads.
-func lookedUp(t config.Target) bool { return t.Ref != "" }
+// lookedUp says whether it takes a question to know where t leads: one to AWS,
+// or one to DNS for a name that is not AWS's own. With a CA file the database may
+// be somebody else's, and the name is taken at its word.
+func lookedUp(t config.Target) bool {
+	if t.Ref != "" {
+		return true
+	}
+	e, err := auth.ParseEndpoint(t.Endpoint)
+	return err == nil && e.Custom() && t.CAFile == ""
+}
+
+// behind is t, named by the endpoint that its name is a CNAME of.
+func behind(ctx context.Context, aliases discover.Aliases, t config.Target) (config.Target, error) {
+	if t.Ref != "" || !lookedUp(t) {
+		return t, nil
+	}
+	typed, err := auth.ParseEndpoint(t.Endpoint)
+	if err != nil {
+		return t, err
+	}
+	host, err := discover.Endpoint(ctx, aliases, typed.Host, func(name string) bool {
+		e, err := auth.ParseEndpoint(name)
+		return err == nil && e.Kind != auth.KindOther
+	})
+	if err != nil {
+		return t, err
+	}
+	t.Endpoint = net.JoinHostPort(host, strconv.Itoa(typed.Port))
+	return t, nil
+}
 
 // late looks a target up when a login needs it, and keeps the answer until
 // logins with it fail. Clients that come while it asks share the answer.
@@ -35,10 +65,11 @@ type late struct {
 	target config.Target
 	asking chan struct{} // holds one: who asks owns what follows
 
-	known bool // whether there is an answer
-	route proxy.Route
-	err   error     // of the last time of asking
-	asked time.Time // when that was over
+	endpoint string // last told of
+	known    bool   // whether there is an answer
+	route    proxy.Route
+	err      error     // of the last time of asking
+	asked    time.Time // when that was over
 }
 
 // lateRoute makes the Route for t, which is looked up now if that goes quickly,
@@ -105,7 +136,11 @@ func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
 
 // ask looks the target up.
 func (l *late) ask(ctx context.Context) (proxy.Route, error) {
-	found, err := newLogin(ctx, &l.w.profiles, l.target)
+	t, err := behind(ctx, l.w.aliases, l.target)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	found, err := newLogin(ctx, &l.w.profiles, t)
 	if err != nil {
 		return proxy.Route{}, err
 	}
@@ -114,10 +149,23 @@ func (l *late) ask(ctx context.Context) (proxy.Route, error) {
 			return proxy.Route{}, &troubleError{err}
 		}
 	}
-	if address := found.endpoint.Address(); !l.known || l.route.Address != address {
-		l.w.log.Info("database found", "route", l.target.Name, "endpoint", address, "kind", found.database.Kind.String(), "region", found.endpoint.Region)
-	}
+	l.tell(found)
 	return l.w.routeTo(l.target, found)
+}
+
+// tell logs where the target leads, unless that is known.
+func (l *late) tell(found login) {
+	address := found.endpoint.Address()
+	if l.endpoint == address {
+		return
+	}
+	l.endpoint = address
+	log := l.w.log.With("route", l.target.Name, "endpoint", address, "region", found.endpoint.Region)
+	if l.target.Ref == "" {
+		log.Info("the name is a CNAME; tokens are signed for its endpoint, whose certificate is verified")
+		return
+	}
+	log.Info("database found", "kind", found.database.Kind.String(), "resource_id", found.database.ResourceID)
 }
 
 // troubleError says of a database that was found that no login can succeed now.

@@ -27,6 +27,7 @@ import (
 type wiring struct {
 	log      *slog.Logger
 	profiles auth.Profiles
+	aliases  discover.Aliases
 
 	mu      sync.Mutex // routes may be made while clients come
 	roots   map[rootsKey]*auth.Roots
@@ -48,7 +49,7 @@ type (
 )
 
 func newWiring(log *slog.Logger) *wiring {
-	return &wiring{log: log, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
+	return &wiring{log: log, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -268,6 +269,10 @@ func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 
 // iamToken makes the password for one login as t.User.
 func iamToken(ctx context.Context, t config.Target) (string, error) {
+	t, err := behind(ctx, discover.LookupAliases, t)
+	if err != nil {
+		return "", err
+	}
 	var profiles auth.Profiles
 	l, err := newLogin(ctx, &profiles, t)
 	if err != nil {

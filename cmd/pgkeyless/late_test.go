@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/discover"
+)
+
+// aliasWiring has a DNS of its own.
+func aliasWiring(log *bytes.Buffer, aliases discover.Aliases) *wiring {
+	w := newWiring(slog.New(slog.NewTextHandler(log, nil)))
+	w.aliases = aliases
+	return w
+}
+
+// TestCNAMEIsSignedAndVerifiedAsTheEndpoint names a database by a CNAME: what is
+// dialled, signed for and verified is the endpoint.
+func TestCNAMEIsSignedAndVerifiedAsTheEndpoint(t *testing.T) {
+	isolate(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEEXAMPLE00")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	var log bytes.Buffer
+	w := aliasWiring(&log, func(_ context.Context, host string) ([]string, error) {
+		if host != "orders.corp.example" {
+			t.Errorf("asked for %q", host)
+		}
+		return []string{"db.internal.example", orders, "ec2-10-0-0-1.eu-central-1.compute.amazonaws.com"}, nil
+	})
+	r := wireRoute(t, w, target("Orders.corp.example:6543", nil))
+	r.Name = "Orders.corp.example"
+	if got, want := meaningOf(r), ", which is "+orders; got != want {
+		t.Errorf("the ready line says %q, want %q", got, want)
+	}
+	if !strings.Contains(log.String(), "the name is a CNAME") || !strings.Contains(log.String(), orders+":6543") {
+		t.Errorf("the log says %q", log.String())
+	}
+	found, err := r.Resolve(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := found.TLS().ServerName; got != orders || found.Address != orders+":6543" {
+		t.Errorf("certificate checked for %s at %s, want %s at its port 6543", got, found.Address, orders)
+	}
+	if token, err := found.Tokens.Token(t.Context(), "ada"); err != nil || !strings.HasPrefix(token, orders+":6543") {
+		t.Errorf("token for %.40s…, %v; want one for %s", token, err, orders)
+	}
+}
+
+func TestCustomNamesThatLeadNowhere(t *testing.T) {
+	isolate(t)
+	for _, test := range []struct {
+		name  string
+		chain []string
+		err   error
+		final string // part of the error that ends the start; "" for a warning
+	}{
+		{"unknown", nil, &net.DNSError{Err: "no such host", IsNotFound: true}, "DNS does not know it"},
+		{"no CNAME", nil, nil, "no CNAME of one"},
+		{"elsewhere", []string{"db.example.net"}, nil, "another name of db.example.net"},
+		{"no DNS now", nil, &net.DNSError{Err: "server misbehaving", IsTemporary: true}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log bytes.Buffer
+			chain, failure := test.chain, test.err
+			w := aliasWiring(&log, func(context.Context, string) ([]string, error) { return chain, failure })
+			r, err := w.route(t.Context(), target("orders.corp.example", nil))
+			if test.final != "" {
+				if err == nil || !strings.Contains(err.Error(), test.final) || hintOf(err) == "" {
+					t.Errorf("got %v, want %q", err, test.final)
+				}
+				return
+			}
+			if err != nil || !strings.Contains(log.String(), "database not found yet") || meaningOf(r) != ", not looked up yet" {
+				t.Fatalf("got %v, log %q", err, log.String())
+			}
+			if _, err := r.Resolve(t.Context(), false); err == nil || !strings.Contains(err.Error(), "server misbehaving") {
+				t.Errorf("a client is told %v", err)
+			}
+			chain, failure = []string{orders}, nil
+			if found, err := r.Resolve(t.Context(), true); err != nil || found.Address != orders+":5432" {
+				t.Errorf("with DNS back: %v, %v", found.Address, err)
+			}
+		})
+	}
+}
+
+// TestKeptAnswerOutlastsDNS keeps an answer that cannot be had anew.
+func TestKeptAnswerOutlastsDNS(t *testing.T) {
+	isolate(t)
+	var log bytes.Buffer
+	asked := 0
+	l := &late{
+		w: aliasWiring(&log, func(context.Context, string) ([]string, error) {
+			if asked++; asked > 1 {
+				return nil, errors.New("no network")
+			}
+			return []string{orders}, nil
+		}),
+		target: target("orders.corp.example", nil), asking: make(chan struct{}, 1),
+	}
+	resolve := func(stale bool, want int) {
+		t.Helper()
+		if r, err := l.resolve(t.Context(), stale); err != nil || r.Address != orders+":5432" {
+			t.Errorf("got %v, %v", r.Address, err)
+		}
+		if asked != want {
+			t.Errorf("asked %d times, want %d", asked, want)
+		}
+	}
+	resolve(false, 1)
+	resolve(true, 1) // so soon, once more is no use
+	l.asked = l.asked.Add(-lookupPause)
+	resolve(false, 1)
+	resolve(true, 2)
+	resolve(true, 2)
+}
+
+func TestNamesInNeedOfALookUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		target config.Target
+		want   bool
+	}{
+		"endpoint":              {target(orders, nil), false},
+		"identifier":            {config.Target{Ref: "orders"}, true},
+		"custom name":           {target("orders.corp.example", nil), true},
+		"custom name, CA file":  {target("orders.corp.example", func(o *config.Options) { o.CAFile = "ca.pem" }), false},
+		"address":               {target("10.0.0.1", nil), false},
+		"unknown form of AWS's": {target("orders.new-abc.eu-central-1.rds.amazonaws.com", nil), false},
+	} {
+		if got := lookedUp(test.target); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
