@@ -104,7 +104,7 @@ func (r *relay) run(ctx context.Context, early []byte) {
 	}()
 	var both sync.WaitGroup
 	both.Go(func() { r.upload(early) })
-	both.Go(r.download)
+	r.download()
 	both.Wait()
 }
 
