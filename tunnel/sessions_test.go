@@ -504,6 +504,40 @@ func TestSnapshotCounts(t *testing.T) {
 	})
 }
 
+func TestSnapshotTellsOfTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeAWS(t)
+		d := newTestDialer(t, f, oneSession)
+		c := dial(t, d)
+		defer c.Close()
+		echo(t, c, 100)
+		synctest.Wait()
+		if s := d.Snapshot()[0]; s.Resends != 0 || s.Duplicates != 0 || s.Gaps != 0 || s.Resumes != 0 || s.RoundTrip <= 0 {
+			t.Errorf("before: %+v", s)
+		}
+		nop := []byte{1, 3, 0, 0, 0, 0, 0, 0}
+		f.agent(1).set(func(a *fakeAgent) {
+			early := a.nextOut + 1
+			second := encode("output_stream_data", early, 0, 1, nop)
+			a.write(second) // before the first: a gap
+			a.send(1, nop)
+			a.unacked[early] = second
+			a.nextOut++
+			a.write(second) // again
+			a.deaf = true
+		})
+		if _, err := c.Write([]byte("lost on its way")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		f.agent(1).set(func(a *fakeAgent) { a.deaf = false })
+		time.Sleep(time.Second)
+		if s := d.Snapshot()[0]; s.Resends != 1 || s.Duplicates != 1 || s.Gaps != 1 || s.Unacknowledged != 0 {
+			t.Errorf("afterwards: %+v, want one resend, duplicate and gap", s)
+		}
+	})
+}
+
 func TestOneLinePerChangeOfState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -556,7 +590,10 @@ func TestCloseWhileThePoolEndsASession(t *testing.T) {
 		c.(*stream).Retire("test")
 		c.Close()
 		f.agent(1).setDeaf()
-		time.Sleep(tendEvery + farewell)
+		time.Sleep(tendEvery + farewell + flagTimeout/2)
+		if s := d.Snapshot(); len(s) != 1 || s[0].State != StateEnding {
+			t.Errorf("snapshot %+v, want a session that is ending", s)
+		}
 		if err := d.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
