@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -41,11 +40,8 @@ func setUpAndRun(m *testing.M) (code int, err error) {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	shared.binary = filepath.Join(dir, "pgkeyless")
-	args := append([]string{"build", "-o", shared.binary}, buildFlags...)
-	build := exec.CommandContext(ctx, "go", append(args, "../cmd/pgkeyless")...)
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("building pgkeyless: %w\n%s", err, out)
+	if shared.binary, err = lab.BuildProxy(ctx, dir); err != nil {
+		return 0, err
 	}
 	shared.keys = lab.NewCredentials()
 	if shared.database, err = lab.StartDatabase(ctx, shared.keys, nil); err != nil {

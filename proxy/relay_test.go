@@ -328,3 +328,33 @@ func BenchmarkLogin(b *testing.B) {
 		c.Close()
 	}
 }
+
+// The relay has no bound on messages: PostgreSQL's own is 1 GB.
+func TestRelayTakesMessagesOfAnyLength(t *testing.T) {
+	const part = 1 << 20
+	for name, connect := range map[string]func(t *testing.T, session func(*databaseConn)) *client{
+		"sockets": func(t *testing.T, session func(*databaseConn)) *client {
+			_, dial := loopback(t, session)
+			return dial()
+		},
+		"conns that are none": func(t *testing.T, session func(*databaseConn)) *client {
+			r := newRig(t, func(c *databaseConn) { c.logIn(); session(c) }, nil)
+			t.Cleanup(r.stop)
+			return r.established()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row := append([]byte{'D', 0x7f, 0xff, 0xff, 0xff}, randomBytes(part)...)
+			parameter := append([]byte{'B', 0xff, 0xff, 0xff, 0xff}, randomBytes(part)...)
+			c := connect(t, func(c *databaseConn) {
+				c.expect(parameter)
+				c.send(row)
+				c.untilTerminate()
+			})
+			defer c.Close()
+			c.send(parameter)
+			c.expect(row)
+			c.send(terminate)
+		})
+	}
+}

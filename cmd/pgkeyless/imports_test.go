@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"cmd/pgkeyless-demo":      {module + "/integration/..."},
 	"integration":             {module + "/integration/..."},
 	"integration/awsemu":      {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"integration/fidelity":    {},
 	"integration/lab":         {module + "/integration/awsemu", module + "/integration/pgserver"},
 	"integration/pluginrun":   {"github.com/aws/aws-sdk-go-v2/..."},
 	"integration/benchkit":    {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},

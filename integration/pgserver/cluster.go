@@ -91,7 +91,7 @@ func (c *cluster) prepare(cmd *exec.Cmd) {
 }
 
 // configure writes certificates, postgresql.conf and pg_hba.conf.
-func (c *cluster) configure(ca *CA, certHosts []string, bindPort int, extraConf string) error {
+func (c *cluster) configure(ca *CA, certHosts []string, bindPort int, extraConf, extraHBA string) error {
 	chain, key, err := ca.Issue(certHosts[0], certHosts[1:]...)
 	if err != nil {
 		return err
@@ -121,10 +121,11 @@ ssl_key_file = %s
 `, quoteConf(c.dir), quoteConf(filepath.Join(c.dir, certFile)), quoteConf(filepath.Join(c.dir, keyFile)), extraConf)
 	hba := fmt.Sprintf(`
 local     all %s trust
-hostssl   all +rds_iam all ldap ldapserver=127.0.0.1 ldapport=%d ldapprefix="%s" ldapsuffix="%s"
+%s
+hostssl   all,replication +rds_iam all ldap ldapserver=127.0.0.1 ldapport=%d ldapprefix="%s" ldapsuffix="%s"
 hostssl   all all all scram-sha-256
 hostnossl all all all reject
-`, superuser, bindPort, bindPrefix, bindSuffix)
+`, superuser, extraHBA, bindPort, bindPrefix, bindSuffix)
 	return errors.Join(
 		os.WriteFile(filepath.Join(c.dir, caFile), ca.PEM(), 0o644),
 		c.write(certFile, chain),

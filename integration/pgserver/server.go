@@ -38,6 +38,7 @@ type Config struct {
 
 	BinDir    string           // where postgres and initdb are; empty means the newest found
 	ExtraConf string           // lines for the end of postgresql.conf
+	ExtraHBA  string           // lines of pg_hba.conf that go before those for TCP
 	Now       func() time.Time // clock that tokens are checked by; nil means time.Now
 }
 
@@ -117,7 +118,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 		return err
 	}
 	s.dir, s.binDir = c.dir, binDir.dir
-	if err := c.configure(s.ca, slices.Concat([]string{cfg.CertHost}, cfg.CertAlso, cfg.Also), s.bind.port, cfg.ExtraConf); err != nil {
+	if err := c.configure(s.ca, slices.Concat([]string{cfg.CertHost}, cfg.CertAlso, cfg.Also), s.bind.port, cfg.ExtraConf, cfg.ExtraHBA); err != nil {
 		return err
 	}
 	if s.master, s.port, err = c.run(ctx); err != nil {

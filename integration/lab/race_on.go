@@ -1,6 +1,6 @@
 //go:build race
 
-package integration
+package lab
 
 // buildFlags build the binary as the tests were built.
 var buildFlags = []string{"-race"}
