@@ -351,6 +351,9 @@ func (c *scriptedConn) Read(p []byte) (int, error) {
 }
 func (c *scriptedConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 
+// SetReadDeadline does nothing: reads do not wait.
+func (c *scriptedConn) SetReadDeadline(time.Time) error { return nil }
+
 func FuzzStartup(f *testing.F) {
 	f.Add(plainStartup, true)
 	f.Add(startupPacket(3<<16|9999, "user", "u", "_pq_.x", "", "user", "v"), true)
