@@ -76,13 +76,16 @@ func (m *messages) rest() []byte {
 }
 
 // fill reads once. The buffer doubles when full, so memory is taken for bytes
-// that came and not for those that a length announces.
+// that came and not for those that a length announces. Bytes move once for a
+// message, however small the pieces are that it comes in.
 func (m *messages) fill() error {
-	unread := m.buf[m.pos:]
-	if buf := m.buf; len(unread) == cap(buf) {
-		m.buf = make([]byte, 0, max(readSize, 2*cap(buf)))
+	if m.pos > 0 || len(m.buf) == cap(m.buf) {
+		unread := m.buf[m.pos:]
+		if buf := m.buf; len(unread) == cap(buf) {
+			m.buf = make([]byte, 0, max(readSize, 2*cap(buf)))
+		}
+		m.buf, m.pos = append(m.buf[:0], unread...), 0
 	}
-	m.buf, m.pos = append(m.buf[:0], unread...), 0
 	n, err := m.r.Read(m.buf[len(m.buf):cap(m.buf)])
 	m.buf = m.buf[:len(m.buf)+n]
 	if n > 0 {
