@@ -32,7 +32,8 @@ func failed(code, message string) *apiError {
 }
 
 // serveAPI serves the APIs of SSM and ECS (AWS JSON 1.1), those of STS, IAM, RDS
-// and Auto Scaling (Query) and that of CloudWatch (rpc-v2-cbor).
+// and Auto Scaling (Query), that of CloudWatch (rpc-v2-cbor) and those of Identity
+// Center (REST-JSON).
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -43,6 +44,9 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-RequestId", newUUID().String())
 	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, cloudWatchPath) {
 		e.serveCloudWatch(w, r, body)
+		return
+	}
+	if e.serveSSO(w, r, body) {
 		return
 	}
 	operation, isSSM := strings.CutPrefix(r.Header.Get("X-Amz-Target"), ssmTargetPrefix)

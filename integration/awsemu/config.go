@@ -27,6 +27,8 @@ type Config struct {
 	Regions []string          // further ones, in which RDS, ECS and the like answer
 	Account string            // default 123456789012
 	Callers map[string]Caller // by access key id
+	Roles   map[string]Role   // that callers may assume, by ARN
+	SSO     *SSO              // nil: there is no Identity Center
 	Log     *slog.Logger      // default: discards
 
 	// Hosts is the name service and the network of every jump host:

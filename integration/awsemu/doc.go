@@ -1,4 +1,4 @@
-// Package awsemu emulates the part of AWS that an SSM tunnel needs: STS
+// Package awsemu emulates the part of AWS that an SSM tunnel and its people need: STS
 // GetCallerIdentity, the SSM session API, the Session Manager websocket, and
 // behind it the service's relay and an agent with real multiplexing and real
 // dialling; and what a diagnosis asks: IAM's policy simulation and CloudWatch's

@@ -56,6 +56,8 @@ type Emulator struct {
 	databases Databases
 	fleet     Fleet
 	calls     map[string]int // by operation
+	assumed   int            // calls of AssumeRole for a role that there is
+	sso       ssoState
 }
 
 // Start listens on a free port of 127.0.0.1 and serves until Close.
@@ -72,7 +74,7 @@ func Start(cfg Config) (*Emulator, error) {
 		sessions: map[string]*session{}, requests: map[string]bool{}, change: make(chan struct{}),
 		targets: maps.Clone(cfg.Targets), offline: map[string]bool{}, failures: map[string]*failure{},
 		hosts: map[string]string{}, connects: map[ConnectStep]*countdown{}, slow: map[string]*slowness{},
-		calls: map[string]int{},
+		calls: map[string]int{}, sso: newSSOState(),
 	}
 	e.dropping.Store(cfg.DropWhileAbsent)
 	for host, address := range cfg.Hosts {

@@ -18,7 +18,7 @@ type callerIdentity struct {
 
 // stsOperations are what STS answers.
 func (e *Emulator) stsOperations() map[string]queryOperation {
-	return map[string]queryOperation{"GetCallerIdentity": e.callerIdentity}
+	return map[string]queryOperation{"GetCallerIdentity": e.callerIdentity, "AssumeRole": e.assumeRole}
 }
 
 func (e *Emulator) callerIdentity(caller Caller, _ url.Values) (any, *apiError) {
