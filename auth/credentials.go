@@ -2,15 +2,18 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/pgkeyless/pgkeyless/causes"
@@ -39,9 +42,14 @@ const (
 
 // Profiles holds the configuration of each profile in use, so that all targets
 // of a profile share one credentials cache: a burst of logins makes one
-// retrieval. Failures are not kept. The zero value is ready.
+// retrieval, and one question to a person. Failures are not kept. The zero value
+// is ready, and asks nobody.
 type Profiles struct {
+	People People // set before first use
+
 	mu     sync.Mutex
+	turn   turn
+	logins ssoLogins
 	loaded map[string]aws.Config // by the name asked for; "" is the SDK's own choice
 }
 
@@ -57,7 +65,7 @@ func (p *Profiles) Config(ctx context.Context, profile, region string) (aws.Conf
 	cfg, ok := p.loaded[profile]
 	if !ok {
 		var err error
-		if cfg, err = load(ctx, profile, region); err != nil {
+		if cfg, err = p.load(ctx, profile, region); err != nil {
 			return aws.Config{}, err
 		}
 		if p.loaded == nil {
@@ -101,14 +109,21 @@ func StaleEnvironment(profile string) string {
 	return "temporary keys in the environment (AWS_SESSION_TOKEN) cannot be refreshed when they expire"
 }
 
-func load(ctx context.Context, profile, region string) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, loadOptions(profile, "")...)
+// load reads profile's configuration. p.mu is held.
+func (p *Profiles) load(ctx context.Context, profile, region string) (aws.Config, error) {
+	if p.turn == nil {
+		p.turn = newTurn()
+	}
+	source := &provider{profile: profile, region: region, people: p.People, turn: p.turn, logins: &p.logins}
+	cfg, err := config.LoadDefaultConfig(ctx, source.loadOptions(ctx, "", nil)...)
 	if err != nil {
 		return aws.Config{}, newCredentialsError(profile, nil, orBroken(causeOf(err)), err)
 	}
-	cfg.Credentials = aws.NewCredentialsCache(&provider{profile: profile, region: region}, func(o *aws.CredentialsCacheOptions) {
-		o.ExpiryWindow = renewBefore
-	})
+	cfg.Credentials = &cache{
+		CredentialsCache: aws.NewCredentialsCache(source, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }),
+		profile:          profile,
+		open:             &source.open,
+	}
 	return cfg, nil
 }
 
@@ -127,34 +142,75 @@ func orBroken(c causes.Cause) causes.Cause {
 type provider struct {
 	profile string
 	region  string // for STS, when the profile has none
+
+	people People
+	turn   turn                     // of all profiles
+	logins *ssoLogins               // of all profiles
+	open   atomic.Pointer[question] // what a person is being asked; nil for nothing
 }
 
 // loadOptions are the SDK's settings. Its warnings (IMDSv1 is used, a region was
-// not set) are left out: they would go to stderr past our log.
-func loadOptions(profile, defaultRegion string) []func(*config.LoadOptions) error {
-	return []func(*config.LoadOptions) error{
-		config.WithSharedConfigProfile(profile),
+// not set) are left out: they would go to stderr past our log. limit does not
+// count while a person is asked; it may be nil.
+func (p *provider) loadOptions(ctx context.Context, defaultRegion string, limit *time.Timer) []func(*config.LoadOptions) error {
+	options := []func(*config.LoadOptions) error{
+		config.WithSharedConfigProfile(p.profile),
 		config.WithDefaultRegion(defaultRegion),
 		config.WithLogger(logging.Nop{}),
 	}
+	if p.people.MFACode == nil {
+		return options
+	}
+	return append(options, config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+		if o.SerialNumber == nil {
+			return
+		}
+		o.TokenProvider = func() (string, error) {
+			limit.Stop()
+			defer limit.Reset(retrieveTimeout)
+			return p.mfaCode(ctx, aws.ToString(o.SerialNumber))
+		}
+	}))
 }
 
-// Retrieve implements aws.CredentialsProvider. Errors are *CredentialsError.
+// Retrieve implements aws.CredentialsProvider. Errors are *CredentialsError. It
+// may wait for a person, whoever else has left.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	ctx, cancel := context.WithTimeout(ctx, retrieveTimeout)
-	defer cancel()
-	cfg, err := config.LoadDefaultConfig(ctx, loadOptions(p.profile, p.region)...)
+	began := time.Now()
+	creds, cfg, err := p.retrieve(ctx)
+	known, ok := errors.AsType[*CredentialsError](err)
+	if !ok || known.cause != causes.SSOExpired || p.people.SSOPage == nil {
+		return creds, err
+	}
+	session, ok := ssoSessionOf(sharedConfig(cfg))
+	if !ok {
+		return creds, err
+	}
+	if err := p.ssoLogin(ctx, cfg, session, began); err != nil {
+		return aws.Credentials{}, newCredentialsError(p.profile, sharedConfig(cfg), causes.SSOLoginFailed, err)
+	}
+	creds, _, err = p.retrieve(ctx)
+	return creds, err
+}
+
+// retrieve goes through the SDK's chain once.
+func (p *provider) retrieve(ctx context.Context) (aws.Credentials, aws.Config, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := time.AfterFunc(retrieveTimeout, func() { cancel(context.DeadlineExceeded) })
+	defer limit.Stop()
+	cfg, err := config.LoadDefaultConfig(ctx, p.loadOptions(ctx, p.region, limit)...)
 	if err != nil {
-		return aws.Credentials{}, newCredentialsError(p.profile, nil, orBroken(causeOf(err)), err)
+		return aws.Credentials{}, cfg, newCredentialsError(p.profile, nil, orBroken(causeOf(err)), err)
 	}
 	creds, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, newCredentialsError(p.profile, sharedConfig(cfg), causeOf(err), err)
+		return aws.Credentials{}, cfg, newCredentialsError(p.profile, sharedConfig(cfg), causeOf(err), err)
 	}
 	if !creds.CanExpire && strings.HasPrefix(creds.Source, "SharedConfigCredentials") {
 		creds.CanExpire, creds.Expires = true, time.Now().Add(rereadAfter)
 	}
-	return creds, nil
+	return creds, cfg, nil
 }
 
 // AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy: early

@@ -94,6 +94,9 @@ func causeOf(err error) causes.Cause {
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return causes.NoProfile
 	}
+	if _, ok := errors.AsType[*errNoCode](err); ok {
+		return causes.MFAUnanswered
+	}
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
 		return causes.MFAUnanswerable
 	}
@@ -176,6 +179,9 @@ func causeOfCall(err error) causes.Cause {
 		return causes.SignatureRefused
 	}
 	if strings.HasPrefix(op.Operation(), "AssumeRole") {
+		if strings.Contains(api.ErrorMessage(), "MultiFactorAuthentication failed") { // of two AccessDenied, the only sign
+			return causes.MFARefused
+		}
 		return causes.RoleRefused
 	}
 	return causes.CredentialsFailed

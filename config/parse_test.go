@@ -276,6 +276,18 @@ func TestEmptyFilesAreFine(t *testing.T) {
 	}
 }
 
+// A file that nobody named runs no command and opens no browser.
+func TestFoundFileAsksNobody(t *testing.T) {
+	for _, line := range []string{"mfa-command: cat /etc/passwd\n", "sso-login: true\n"} {
+		if _, err := parseFile("/p/f.yaml", true, []byte(line)); err == nil || !strings.Contains(err.Error(), "may not set this") {
+			t.Errorf("%q gave %v, want a refusal", line, err)
+		}
+		if _, err := parseFile("/p/f.yaml", false, []byte(line)); err != nil {
+			t.Errorf("%q in a file that was named: %v", line, err)
+		}
+	}
+}
+
 // What a file that nobody named may not do, the same file may when it is named.
 func TestFoundFileIsTrustedLess(t *testing.T) {
 	tests := []struct {

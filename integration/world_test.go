@@ -43,6 +43,7 @@ type setup struct {
 	flags   []string                // further flags
 	port    string                  // of the first listener; "" means a free one
 	exits   int                     // code expected after SIGTERM; 0 means 143
+	change  func(*exec.Cmd)         // changes how pgkeyless is run
 }
 
 // world is one emulator and one pgkeyless.
@@ -99,7 +100,7 @@ func start(t *testing.T, s setup) *world {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w.proxy, err = lab.StartProxy(ctx, lab.Command{Binary: shared.binary, Args: append(args, s.flags...), Env: env})
+	w.proxy, err = lab.StartProxy(ctx, lab.Command{Binary: shared.binary, Args: append(args, s.flags...), Env: env, Change: s.change})
 	if err != nil {
 		t.Fatal(err)
 	}

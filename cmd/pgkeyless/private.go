@@ -40,6 +40,7 @@ func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, comman
 		log = newLog(a.stderr, run)
 	}
 	w := newWiring(log)
+	w.profiles.People = a.people(run)
 	defer a.endSessions(ctx, w, log)
 	route, err := w.route(ctx, t)
 	if err != nil {

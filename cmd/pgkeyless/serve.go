@@ -50,6 +50,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 
 	ctx := cmd.Context()
 	w := newWiring(log)
+	w.profiles.People = a.people(cfg.Run)
 	defer a.endSessions(ctx, w, log)
 	p := new(ports)
 	var front front

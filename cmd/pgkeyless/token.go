@@ -29,7 +29,7 @@ used again; those that only say how to connect or listen have no effect.`,
 		switch f.Name {
 		case "user":
 			f.Usage = "database user that the token is for; required"
-		case "region", "profile", "structured-logs", "config-file", "endpoint", "rds-instance", "rds-cluster":
+		case "region", "profile", "mfa-command", "sso-login", "structured-logs", "config-file", "endpoint", "rds-instance", "rds-cluster":
 		default:
 			f.Hidden = true // accepted without effect
 		}
@@ -38,14 +38,14 @@ used again; those that only say how to connect or listen have no effect.`,
 }
 
 func (a *app) token(cmd *cobra.Command, args []string) error {
-	target, _, err := config.LoadOne(a.input(args))
+	target, run, err := config.LoadOne(a.input(args))
 	if err != nil {
 		return err
 	}
 	if target.User == "" {
 		return &usageError{"no database user given", "a token is for one user: add --user NAME"}
 	}
-	token, err := iamToken(cmd.Context(), target)
+	token, err := iamToken(cmd.Context(), target, a.people(run))
 	if err != nil {
 		return err
 	}

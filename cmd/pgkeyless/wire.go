@@ -268,12 +268,12 @@ func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 }
 
 // iamToken makes the password for one login as t.User.
-func iamToken(ctx context.Context, t config.Target) (string, error) {
+func iamToken(ctx context.Context, t config.Target, people auth.People) (string, error) {
 	t, err := behind(ctx, discover.LookupAliases, t)
 	if err != nil {
 		return "", err
 	}
-	var profiles auth.Profiles
+	profiles := auth.Profiles{People: people}
 	l, err := newLogin(ctx, &profiles, t)
 	if err != nil {
 		return "", err

@@ -27,6 +27,8 @@ type Command struct {
 	Args   []string
 	Env    []string  // the whole environment, but for PATH and HOME
 	Echo   io.Writer // gets stderr as it comes; may be nil
+	// Change, when not nil, changes the command before it starts: its terminal, say.
+	Change func(*exec.Cmd)
 }
 
 // Proxy is a running pgkeyless. Its methods are safe for concurrent use.
@@ -52,6 +54,9 @@ func StartProxy(ctx context.Context, c Command) (*Proxy, error) {
 	p.cmd = exec.Command(c.Binary, c.Args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}, c.Env...)
 	p.cmd.WaitDelay = 5 * time.Second
+	if c.Change != nil {
+		c.Change(p.cmd)
+	}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
