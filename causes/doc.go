@@ -1,7 +1,7 @@
 // Package causes is the one table of what can go wrong before a client's first
 // query: SQLSTATE, message, DETAIL and HINT for each cause.
 //
-//	auth, tunnel, proxy, cmd ── Cause.Fill(Facts) ──► Told ──► ErrorResponse, log, terminal
+//	auth, discover, tunnel, proxy, cmd ── Cause.Fill(Facts) ──► Told ──► ErrorResponse, log, terminal
 //	docs/troubleshooting.md  ◄── Markdown ── All
 //
 // It is one package of data below all layers, and not rows that each layer

@@ -15,6 +15,7 @@ type Section struct {
 func Table() []Section {
 	return []Section{
 		{"Credentials", Credentials()},
+		{"Finding the database and the jump host", Lookups()},
 		{"Session Manager", Sessions()},
 		{"The jump host", JumpHost()},
 		{"The way to the database", Databases()},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // maxAliases bounds the CNAMEs that are followed.
@@ -142,22 +144,17 @@ func Endpoint(ctx context.Context, aliases Aliases, host string, isEndpoint func
 			return name, nil
 		}
 	}
-	e := &Error{
-		state: stateUnreachable, err: err,
-		detail: "asked this machine's DNS for the CNAMEs of " + host,
-		hint: "give the database's identifier or endpoint itself: `pgkeyless list` shows both; " +
-			"a database that is not AWS's own needs its CA certificate, --ca-file, and --region",
-	}
 	notFound, isDNS := errors.AsType[*net.DNSError](err)
+	var leads string
 	switch {
 	case len(chain) > 0:
-		e.kind, e.msg = ErrNotFound, host+" is another name of "+chain[len(chain)-1]+", which is no endpoint of a database at AWS"
+		leads = "is another name of " + chain[len(chain)-1] + ", which is no endpoint of a database at AWS"
 	case err == nil:
-		e.kind, e.msg = ErrNotFound, host+" is no endpoint of a database at AWS, and no CNAME of one"
+		leads = "is no endpoint of a database at AWS, and no CNAME of one"
 	case isDNS && notFound.IsNotFound:
-		e.kind, e.msg = ErrNotFound, host+" is no endpoint of a database at AWS, and DNS does not know it here"
+		leads = "is no endpoint of a database at AWS, and DNS does not know it here"
 	default:
-		e.msg, e.hint = "finding out what "+host+" stands for: "+clean(err.Error()), "check this machine's DNS, then connect again"
+		return "", because(causes.AliasUnanswered, nil, causes.Facts{"host": host, "said": clean(err.Error())}, err)
 	}
-	return "", e
+	return "", because(causes.NotAnAlias, ErrNotFound, causes.Facts{"host": host, "leads": leads}, err)
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // Kind is what a database is to RDS. The zero value is no kind.
@@ -100,22 +102,21 @@ func (d Database) Trouble() error {
 		if d.Status == "stopped" {
 			mend = "start it: `" + d.command("start-db", "") + "`"
 		}
-		return &Error{
-			msg:    fmt.Sprintf("%s %q is %s", d.Kind, d.Identifier, d.Status),
-			state:  stateNotReady,
-			detail: d.String(),
-			hint:   mend,
-		}
+		return because(causes.DatabaseDown, nil, d.facts("mend", mend), nil)
 	}
 	if asked := d.Kind != Global || d.ResourceID != ""; asked && !d.IAM {
-		return &Error{
-			msg:    fmt.Sprintf("IAM authentication is off for the %s %q", d.Kind, d.Identifier),
-			state:  stateInvalidLogin,
-			detail: d.String(),
-			hint:   d.switchOn(),
-		}
+		return because(causes.IAMSwitchedOff, nil, d.facts("mend", d.switchOn()), nil)
 	}
 	return nil
+}
+
+// facts are what errors tell of the database, and further pairs.
+func (d Database) facts(more ...string) causes.Facts {
+	facts := causes.Facts{"kind": d.Kind.String(), "name": d.Identifier, "status": d.Status, "database": d.String(), "cluster": d.Cluster, "engine": engineName(d.Engine)}
+	for i := 0; i+1 < len(more); i += 2 {
+		facts[more[i]] = more[i+1]
+	}
+	return facts
 }
 
 // switchOn is how IAM authentication is switched on.
@@ -145,21 +146,9 @@ func (d Database) command(verb, options string) string {
 func (d Database) unsupported() error {
 	switch {
 	case !d.Postgres():
-		return &Error{
-			kind:   ErrUnsupported,
-			msg:    fmt.Sprintf("%s %q runs %s, not PostgreSQL", d.Kind, d.Identifier, engineName(d.Engine)),
-			state:  stateUnsupported,
-			detail: d.String(),
-			hint:   "pgkeyless speaks the PostgreSQL protocol only; `pgkeyless list` shows the databases it can reach",
-		}
+		return because(causes.OtherEngine, ErrUnsupported, d.facts(), nil)
 	case d.EngineMode == "serverless":
-		return &Error{
-			kind:   ErrUnsupported,
-			msg:    fmt.Sprintf("cluster %q is Aurora Serverless v1, which has no IAM authentication", d.Identifier),
-			state:  stateUnsupported,
-			detail: d.String(),
-			hint:   "move it to Serverless v2 or to provisioned instances (`aws rds modify-db-cluster --engine-mode provisioned`)",
-		}
+		return because(causes.ServerlessOne, ErrUnsupported, d.facts(), nil)
 	}
 	return nil
 }

@@ -2,13 +2,14 @@ package discover
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // The endpoints that every cluster has, as the option endpoint names them.
@@ -45,10 +46,7 @@ func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, 
 		if err := d.Trouble(); err != nil { // it is being made, say
 			return Database{}, err
 		}
-		return Database{}, &Error{
-			msg: fmt.Sprintf("%s %q has no endpoint %s", d.Kind, d.Identifier, endpoint), state: stateNotReady,
-			detail: d.String(), hint: "see its state in the RDS console, then connect again",
-		}
+		return Database{}, because(causes.DatabaseDown, nil, d.facts("mend", "it has no endpoint yet: see its state in the RDS console, then connect again"), nil)
 	}
 	return d, nil
 }
@@ -149,26 +147,12 @@ func (f *Finder) endpointsOf(ctx context.Context, proxy string) ([]types.DBProxy
 
 // noEndpoint says that the endpoint does not exist, and which do.
 func (d Database) noEndpoint(endpoint string, names []string) error {
-	return &Error{
-		kind: ErrNotFound, state: stateUnreachable,
-		msg:    fmt.Sprintf("%s %q has no endpoint %q", d.Kind, d.Identifier, endpoint),
-		detail: d.String(),
-		hint:   "its endpoints are " + strings.Join(names, ", "),
-	}
+	return because(causes.NoSuchEndpoint, ErrNotFound, d.facts("endpoint", endpoint, "names", strings.Join(names, ", ")), nil)
 }
 
 // oneEndpoint says that there is nothing to choose from.
 func (d Database) oneEndpoint(endpoint string) error {
-	e := &Error{
-		kind: ErrNotFound, state: stateUnreachable,
-		msg:    fmt.Sprintf("%s %q has one endpoint, and %q is none of it", d.Kind, d.Identifier, endpoint),
-		detail: d.String(),
-		hint:   "leave out the option endpoint",
-	}
-	if d.Cluster != "" {
-		e.hint = fmt.Sprintf("name the cluster %s, which has a writer and a reader endpoint", d.Cluster)
-	}
-	return e
+	return because(causes.OneEndpoint, ErrNotFound, d.facts("endpoint", endpoint), nil)
 }
 
 // ByEndpoint returns the database whose endpoint is host, a name that AWS gave
@@ -212,10 +196,5 @@ func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) 
 }
 
 func (f *Finder) noSuchHost(host string) error {
-	return &Error{
-		kind: ErrNotFound, state: stateUnreachable,
-		msg:    fmt.Sprintf("no database in %s has the endpoint %s", f.where(), host),
-		detail: "asked RDS in " + f.where(),
-		hint:   "check the name, and that --profile chooses credentials of the account that owns the database",
-	}
+	return because(causes.NoSuchHost, ErrNotFound, causes.Facts{"where": f.where(), "endpoint": host}, nil)
 }

@@ -9,16 +9,8 @@ import (
 	"unicode"
 
 	"github.com/aws/smithy-go"
-)
 
-// SQLSTATE codes of this package's errors.
-//
-// Source: PostgreSQL docs, errcodes-appendix.html.
-const (
-	stateUnreachable  = "08001" // sqlclient_unable_to_establish_sqlconnection
-	stateUnsupported  = "0A000" // feature_not_supported
-	stateInvalidLogin = "28000" // invalid_authorization_specification
-	stateNotReady     = "57P03" // cannot_connect_now
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // What an *Error may be about. These stay true until the name is changed, all
@@ -35,15 +27,25 @@ var ErrDenied = errors.New("access denied")
 // Error is a failure worded for people: Error says what happened, Detail what
 // was asked, Hint what to do next.
 type Error struct {
-	kind                     error // one of the above, or nil
+	kind                     error  // one of the above, or nil
+	cause                    string // the row of the table that the words are from
 	msg, state, detail, hint string
 	err                      error // beneath; may be nil
+}
+
+// because words cause.
+func because(cause causes.Cause, kind error, facts causes.Facts, err error) *Error {
+	told := cause.Fill(facts)
+	return &Error{kind: kind, cause: cause.Name, msg: told.Message, state: told.SQLState, detail: told.Detail, hint: told.Hint, err: err}
 }
 
 func (e *Error) Error() string    { return e.msg }
 func (e *Error) SQLState() string { return e.state }
 func (e *Error) Detail() string   { return e.detail }
 func (e *Error) Hint() string     { return e.hint }
+
+// Cause names the row of the causes table that e's words are from.
+func (e *Error) Cause() string { return e.cause }
 
 // Unwrap gives what the error is about, and its cause.
 func (e *Error) Unwrap() []error {
@@ -95,33 +97,27 @@ func (f *Finder) worded(doing, action string, err error) error {
 		return done
 	}
 	err = f.explain(err)
-	e := &Error{
-		msg:    fmt.Sprintf("%s: %s", doing, clean(err.Error())),
-		state:  stateUnreachable,
-		detail: action + " in " + f.where(),
-		hint:   "check this machine's network, HTTPS_PROXY and NO_PROXY, then connect again",
-		err:    err,
-	}
+	facts := causes.Facts{"doing": doing, "action": action, "where": f.where(), "said": clean(err.Error())}
 	if inner, ok := errors.AsType[explained](err); ok {
+		e := because(causes.LookupError, nil, facts, err)
 		e.adopt(doing, inner)
 		return e
 	}
 	api, isAPI := errors.AsType[smithy.APIError](err)
+	if isAPI {
+		facts["code"], facts["said"] = clean(api.ErrorCode()), clean(api.ErrorMessage())
+	}
 	switch {
 	case isDenied(err):
-		e.denied(doing, action, clean(api.ErrorMessage()))
-	case isAPI && strings.HasPrefix(api.ErrorCode(), "Throttl"), isAPI && api.ErrorCode() == "RequestLimitExceeded":
-		e.msg = fmt.Sprintf("%s: too many API calls in this account (%s)", doing, api.ErrorCode())
-		e.hint = "connect again in a minute"
+		return denied(facts, err)
+	case isAPI && (strings.HasPrefix(api.ErrorCode(), "Throttl") || api.ErrorCode() == "RequestLimitExceeded"):
+		return because(causes.LookupThrottled, nil, facts, err)
 	case isAPI:
-		e.msg = fmt.Sprintf("%s: %s: %s", doing, clean(api.ErrorCode()), clean(api.ErrorMessage()))
-		e.hint = fmt.Sprintf("look up this error of %s in the API reference", action)
+		return because(causes.LookupError, nil, facts, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		e.msg = doing + ": no answer from AWS in time"
-	case errors.Is(err, context.Canceled):
-		e.msg = doing + ": interrupted"
+		return because(causes.LookupUnanswered, nil, facts, err)
 	}
-	return e
+	return because(causes.LookupUnreachable, nil, facts, err)
 }
 
 // adopt takes over what inner says about itself, which errors.As would not reach
@@ -134,24 +130,25 @@ func (e *Error) adopt(doing string, inner explained) {
 	if h, ok := inner.(interface{ Hint() string }); ok && h.Hint() != "" {
 		e.hint = h.Hint()
 	}
+	if c, ok := inner.(interface{ Cause() string }); ok && c.Cause() != "" {
+		e.cause = c.Cause()
+	}
 }
 
 var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
 
 // denied names the permission that is missing, as AWS's own sentence has it.
-func (e *Error) denied(doing, action, text string) {
-	e.kind = ErrDenied
-	e.msg = doing + ": access denied: " + text
-	if m := notAuthorized.FindStringSubmatch(text); m != nil {
-		e.detail += ", identity " + m[1]
-		action = m[2]
+func denied(facts causes.Facts, err error) *Error {
+	action := facts["action"]
+	if m := notAuthorized.FindStringSubmatch(facts["said"]); m != nil {
+		facts["identity"], action = m[1], m[2]
 	}
-	e.hint = fmt.Sprintf(`allow it: {"Effect": "Allow", "Action": %q, "Resource": "*"}; `, action)
+	facts["statement"] = fmt.Sprintf(`{"Effect": "Allow", "Action": %q, "Resource": "*"}`, action)
+	facts["instead"] = "one jump host, --via i-…"
 	if strings.HasPrefix(action, "rds:") {
-		e.hint += "or name the database by its endpoint, HOST[:PORT], which takes no such permission"
-	} else {
-		e.hint += "or name one jump host, --via i-…, which takes no such permission"
+		facts["instead"] = "the database by its endpoint, HOST[:PORT]"
 	}
+	return because(causes.LookupDenied, ErrDenied, facts, err)
 }
 
 // maxForeign bounds text of AWS inside our messages, in runes.

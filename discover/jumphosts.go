@@ -12,6 +12,8 @@ import (
 	autoscalingtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // Bounds of DescribeInstanceInformation.
@@ -92,12 +94,9 @@ func (f *Finder) OnlineTargets(ctx context.Context, via string) ([]string, error
 		seen = append(seen, h.Target+" "+h.Status)
 	}
 	if len(online) == 0 {
-		return nil, &Error{
-			state:  stateUnreachable,
-			msg:    fmt.Sprintf("none of the jump hosts that %s stands for is online", via),
-			detail: "in " + f.where() + ": " + clean(strings.Join(seen, ", ")),
-			hint:   offlineHint(via),
-		}
+		return nil, because(causes.NoneOnline, nil, causes.Facts{
+			"via": via, "where": f.where(), "seen": clean(strings.Join(seen, ", ")), "mend": offlineHint(via),
+		}, nil)
 	}
 	return online, nil
 }
@@ -111,21 +110,18 @@ func offlineHint(via string) string {
 }
 
 func (f *Finder) noJumpHost(via string) error {
-	e := &Error{
-		state:  stateUnreachable,
-		msg:    fmt.Sprintf("there is no jump host %s in %s", via, f.where()),
-		detail: "asked Systems Manager for managed nodes in " + f.where(),
-		hint:   "`pgkeyless list` shows the jump hosts there; --region and --profile choose where to look",
-		err:    ErrNotFound,
+	facts := causes.Facts{
+		"via": via, "where": f.where(), "asked": "asked Systems Manager for managed nodes in " + f.where(),
+		"mend": "`pgkeyless list` shows the jump hosts there; --region and --profile choose where to look",
 	}
-	switch {
-	case strings.HasPrefix(via, "asg:"), strings.HasPrefix(via, "autoscaling:"):
-		e.detail = "asked for the group's instances in service, and whether Systems Manager manages them"
-	case strings.HasPrefix(via, "ecs:"):
-		e.detail = "asked ECS for the running tasks"
-		e.hint = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
+	switch kind, _, _ := strings.Cut(via, ":"); kind {
+	case "asg", "autoscaling":
+		facts["asked"] = "asked for the group's instances in service, and whether Systems Manager manages them"
+	case "ecs":
+		facts["asked"] = "asked ECS for the running tasks"
+		facts["mend"] = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
 	}
-	return e
+	return because(causes.NoJumpHost, nil, facts, ErrNotFound)
 }
 
 // nodes lists the managed nodes that a filter lets through; an empty key lists

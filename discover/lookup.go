@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/pgkeyless/pgkeyless/causes"
 )
 
 // Database returns the database that ref, an identifier or ARN, stands for.
@@ -97,11 +99,7 @@ func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 		"global-cluster":    f.globals,
 	}[kind]
 	if !ok || a.Service != "rds" || name == "" {
-		return nil, &Error{
-			kind: ErrUnsupported, state: stateUnsupported,
-			msg:  fmt.Sprintf("%s is not the ARN of a database", a),
-			hint: "give that of an RDS instance, cluster, cluster endpoint, proxy, proxy endpoint or global cluster: arn:aws:rds:REGION:ACCOUNT:db:NAME",
-		}
+		return nil, because(causes.NotADatabase, ErrUnsupported, causes.Facts{"arn": a.String()}, nil)
 	}
 	found, err := find(ctx, name)
 	if err != nil {
@@ -109,9 +107,7 @@ func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 	}
 	found = slices.DeleteFunc(found, func(e entry) bool { return e.Account != "" && e.Account != a.AccountID })
 	if len(found) == 0 {
-		e := f.notFound(ctx, a.String(), nil)
-		e.hint = fmt.Sprintf("check the ARN, and that the credentials are for account %s (`aws sts get-caller-identity`)", a.AccountID)
-		return nil, e
+		return nil, because(causes.NotInAccount, ErrNotFound, causes.Facts{"name": a.String(), "where": f.where(), "account": a.AccountID}, nil)
 	}
 	return found, nil
 }
@@ -133,12 +129,9 @@ func choose(ref string, found []entry) (entry, error) {
 		for _, e := range fitting {
 			arns = append(arns, e.ARN)
 		}
-		return entry{}, &Error{
-			kind: ErrAmbiguous, state: stateUnreachable,
-			msg:    fmt.Sprintf("%q is the name of %d databases", ref, len(fitting)),
-			detail: strings.Join(arns, ", "),
-			hint:   "give the ARN of the one that is meant: " + strings.Join(arns, " or "),
-		}
+		return entry{}, because(causes.AmbiguousDatabase, ErrAmbiguous, causes.Facts{
+			"name": ref, "count": strconv.Itoa(len(arns)), "arns": strings.Join(arns, ", "), "choice": strings.Join(arns, " or "),
+		}, nil)
 	}
 	if err := fitting[0].unsupported(); err != nil {
 		return entry{}, err
@@ -148,17 +141,14 @@ func choose(ref string, found []entry) (entry, error) {
 
 // notFound says that nothing has the name, and which names are near.
 func (f *Finder) notFound(ctx context.Context, name string, errs []error) *Error {
-	e := &Error{
-		kind: ErrNotFound, state: stateUnreachable,
-		msg:    fmt.Sprintf("there is no database %q in %s", name, f.where()),
-		detail: "asked for instances, clusters, their endpoints, proxies and global clusters",
-		hint:   "`pgkeyless list` shows those there are; --region and --profile choose where to look",
-	}
+	facts := causes.Facts{"name": name, "where": f.where()}
+	var denied []string
 	for _, err := range errs {
 		if errors.Is(err, ErrDenied) {
-			e.detail += "; " + err.Error()
+			denied = append(denied, err.Error())
 		}
 	}
+	facts["denied"] = strings.Join(denied, "; ")
 	all, err := f.Databases(ctx)
 	var names []string
 	for _, d := range all {
@@ -166,11 +156,9 @@ func (f *Finder) notFound(ctx context.Context, name string, errs []error) *Error
 			names = append(names, d.Identifier)
 		}
 	}
-	switch near := similar(name, names); {
-	case len(near) > 0:
-		e.hint = fmt.Sprintf("did you mean %s? %s", strings.Join(near, " or "), e.hint)
-	case err == nil && len(names) == 0:
-		e.hint = "no PostgreSQL database is there at all: --region and --profile choose where to look"
+	facts["near"] = strings.Join(similar(name, names), " or ")
+	if err == nil && len(names) == 0 {
+		return because(causes.NoDatabaseAtAll, ErrNotFound, facts, nil)
 	}
-	return e
+	return because(causes.NoSuchDatabase, ErrNotFound, facts, nil)
 }

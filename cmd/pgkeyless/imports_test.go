@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"config":                  {"go.yaml.in/yaml/v3"},
 	"auth":                    {module + "/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"auth/genroots":           {},
-	"discover":                {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
+	"discover":                {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage", module + "/causes"},
 	"policy":                  {},
 	"proxy":                   {module + "/causes", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":         {},
