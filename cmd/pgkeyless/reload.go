@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -60,7 +59,7 @@ func (r *reloading) reload(ctx context.Context) {
 
 // exchange makes the Server serve cfg.
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
-	r.wiring.roots = map[rootsKey]*auth.Roots{} // their files may have changed
+	r.wiring.forgetRoots() // their files may have changed
 	p := portsOf(r.front)
 	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
 	if err != nil {

@@ -134,6 +134,13 @@ func baseRoute(t config.Target) proxy.Route {
 	}
 }
 
+// forgetRoots makes routes that are made from now on read their ca-file again.
+func (w *wiring) forgetRoots() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.roots)
+}
+
 func (w *wiring) rootsFor(t config.Target, cfg aws.Config) (*auth.Roots, error) {
 	key := rootsKey{t.Profile, t.CAFile}
 	w.mu.Lock()
