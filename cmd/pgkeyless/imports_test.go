@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"integration/benchkit":    {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
 	"integration/proxybench":  {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
 	"integration/tunnelbench": {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
+	"integration/suites":      {module + "/integration/...", "github.com/jackc/pgx/v5"},
 	"integration/soak":        {module + "/integration/...", "github.com/jackc/pgx/v5/..."},
 	"scripts/testreport":      {},
 	"integration/pgserver":    {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
