@@ -1,0 +1,117 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// broken is a walk that stops at login.
+func broken(p Printer) int {
+	w := New(p)
+	w.Begin(Credentials)
+	time.Sleep(1234 * time.Millisecond)
+	w.OK("arn:aws:iam::111122223333:user/ada")
+	w.Begin(Permissions)
+	w.Skip("not permitted: iam:SimulatePrincipalPolicy")
+	w.Begin(JumpHost)
+	w.LeaveOut("via=none")
+	w.Begin(Clock)
+	w.Warn("2 minutes behind", "set it")
+	w.Begin(Login)
+	time.Sleep(250 * time.Millisecond)
+	w.Fail(Result{Text: "refused", Notes: []string{"one", "two"}, Mend: "GRANT <x>", State: "28000"})
+	w.Begin(Rights) // has no effect any more
+	w.OK("never told")
+	return w.Done()
+}
+
+func TestPlain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		if code := broken(NewPlain(&out)); code != Login.Code {
+			t.Errorf("exit code %d, want %d", code, Login.Code)
+		}
+		want := `ok    credentials         1.234 s  arn:aws:iam::111122223333:user/ada
+skip  permissions         0.000 s  not permitted: iam:SimulatePrincipalPolicy
+-     jump-host           0.000 s  via=none
+warn  clock               0.000 s  2 minutes behind
+      mend: set it
+FAIL  login               0.250 s  refused
+      note: one
+      note: two
+      mend: GRANT <x>
+
+stopped at login: what comes after it was not tried
+`
+		if out.String() != want {
+			t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+		}
+	})
+}
+
+func TestTerminalShowsProgressAndThenThePlainLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var plain, out bytes.Buffer
+		broken(NewPlain(&plain))
+		broken(NewTerminal(&out))
+		for _, part := range []string{"\r\x1b[K|     credentials           0.0 s", "\r\x1b[K/     credentials           0.1 s", "1.2 s"} {
+			if !strings.Contains(out.String(), part) {
+				t.Errorf("the terminal was never shown %q", part)
+			}
+		}
+		var shown strings.Builder // what is left when every overwritten line is gone
+		for line := range strings.Lines(out.String()) {
+			shown.WriteString(line[max(0, strings.LastIndex(line, clearLine)):])
+		}
+		if got := strings.ReplaceAll(shown.String(), clearLine, ""); got != plain.String() {
+			t.Errorf("left on the terminal:\n%s\nwant:\n%s", got, plain.String())
+		}
+	})
+}
+
+func TestJSONLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		broken(NewJSON(&out))
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		for _, line := range lines {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("no JSON: %s", line)
+			}
+		}
+		for i, want := range map[int]string{
+			0: `{"stage":"credentials","status":"ok","seconds":1.234,"text":"arn:aws:iam::111122223333:user/ada"}`,
+			4: `{"stage":"login","status":"failed","seconds":0.25,"text":"refused","notes":["one","two"],"mend":"GRANT <x>","sqlstate":"28000"}`,
+			5: `{"result":"failed","failed_stage":"login","exit_code":20}`,
+		} {
+			if i >= len(lines) || lines[i] != want {
+				t.Errorf("line %d of %d: want %s\n%s", i, len(lines), want, out.String())
+			}
+		}
+		out.Reset()
+		if code := New(NewJSON(&out)).Done(); code != 0 || out.String() != `{"result":"ok","exit_code":0}`+"\n" {
+			t.Errorf("all good is %d, %s", code, out.String())
+		}
+	})
+}
+
+func TestExitCodesAreDistinct(t *testing.T) {
+	seen := map[int]string{0: "", 1: "", 2: "", 129: "", 130: "", 143: ""}
+	ids := map[string]bool{}
+	for _, s := range Stages() {
+		if _, taken := seen[s.Code]; taken && s.Code != 0 {
+			t.Errorf("%s has code %d of %q", s.ID, s.Code, seen[s.Code])
+		}
+		if ids[s.ID] {
+			t.Errorf("two stages %s", s.ID)
+		}
+		seen[s.Code], ids[s.ID] = s.ID, true
+		if listed := strings.Contains(CodeTable(), "  "+s.ID+" "); listed != (s.Code != 0) {
+			t.Errorf("%s in the table: %v", s.ID, listed)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// words are what lines begin with.
+var words = map[Status]string{OK: "ok", Warning: "warn", Skipped: "skip", LeftOut: "-", Failed: "FAIL"}
+
+// indent is that of what belongs to the line above.
+const indent = "      "
+
+// line is r for people, of one line and those that belong to it.
+func line(r Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-5s %-18s %8s  %s\n", words[r.Status], r.Stage.ID, seconds(r.Took), r.Text)
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "%snote: %s\n", indent, note)
+	}
+	if r.Mend != "" {
+		fmt.Fprintf(&b, "%smend: %s\n", indent, r.Mend)
+	}
+	return b.String()
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
+
+// verdict is the last line.
+func verdict(failed *Result) string {
+	if failed == nil {
+		return "\nall good\n"
+	}
+	return fmt.Sprintf("\nstopped at %s: what comes after it was not tried\n", failed.Stage.ID)
+}
+
+// Plain writes a line when a stage has ended.
+type Plain struct{ w io.Writer }
+
+// NewPlain is for files and pipes.
+func NewPlain(w io.Writer) *Plain { return &Plain{w} }
+
+func (p *Plain) Begin(Stage)         {}
+func (p *Plain) End(r Result)        { io.WriteString(p.w, line(r)) }
+func (p *Plain) Done(failed *Result) { io.WriteString(p.w, verdict(failed)) }
+
+// clearLine goes back to the line's start and empties it.
+//
+// Source: ECMA-48, CR and EL.
+const clearLine = "\r\x1b[K"
+
+// spinEvery is how often the line of a stage under way is written anew.
+const spinEvery = 100 * time.Millisecond
+
+// Terminal shows the stage under way with its time, and then its result in the
+// same line.
+type Terminal struct {
+	w    io.Writer
+	stop chan struct{}
+	spun sync.WaitGroup
+}
+
+// NewTerminal is for terminals.
+func NewTerminal(w io.Writer) *Terminal { return &Terminal{w: w} }
+
+func (t *Terminal) Begin(s Stage) {
+	t.stop = make(chan struct{})
+	began := time.Now()
+	t.show(s, 0)
+	t.spun.Go(func() {
+		tick := time.NewTicker(spinEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-t.stop:
+				return
+			case <-tick.C:
+				t.show(s, time.Since(began))
+			}
+		}
+	})
+}
+
+func (t *Terminal) show(s Stage, took time.Duration) {
+	turn := `|/-\`[int(took/spinEvery)%4]
+	fmt.Fprintf(t.w, "%s%-5c %-18s %8s", clearLine, turn, s.ID, fmt.Sprintf("%.1f s", took.Seconds()))
+}
+
+// rest ends the spinning.
+func (t *Terminal) rest() {
+	if t.stop != nil {
+		close(t.stop)
+		t.spun.Wait()
+		t.stop = nil
+	}
+}
+
+func (t *Terminal) End(r Result) {
+	t.rest()
+	io.WriteString(t.w, clearLine+line(r))
+}
+
+func (t *Terminal) Done(failed *Result) {
+	if t.stop != nil {
+		t.rest()
+		io.WriteString(t.w, clearLine)
+	}
+	io.WriteString(t.w, verdict(failed))
+}
+
+// JSON writes an object for each stage as it ends, one a line, and one for the
+// whole at the end.
+type JSON struct{ enc *json.Encoder }
+
+// NewJSON is for programs.
+func NewJSON(w io.Writer) *JSON {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return &JSON{enc}
+}
+
+// stageObject is a stage in JSON. Times are seconds.
+type stageObject struct {
+	Stage    string   `json:"stage"`
+	Status   Status   `json:"status"`
+	Seconds  float64  `json:"seconds"`
+	Text     string   `json:"text"`
+	Notes    []string `json:"notes,omitempty"`
+	Mend     string   `json:"mend,omitempty"`
+	SQLState string   `json:"sqlstate,omitempty"`
+}
+
+// resultObject is the last line. Result is "ok" or "failed".
+type resultObject struct {
+	Result   Status `json:"result"`
+	Stage    string `json:"failed_stage,omitempty"`
+	ExitCode int    `json:"exit_code"`
+}
+
+func (j *JSON) Begin(Stage) {}
+
+func (j *JSON) End(r Result) {
+	_ = j.enc.Encode(stageObject{r.Stage.ID, r.Status, r.Took.Round(time.Microsecond).Seconds(), r.Text, r.Notes, r.Mend, r.State})
+}
+
+func (j *JSON) Done(failed *Result) {
+	end := resultObject{Result: OK}
+	if failed != nil {
+		end = resultObject{Failed, failed.Stage.ID, failed.Stage.Code}
+	}
+	_ = j.enc.Encode(end)
+}

@@ -1,0 +1,122 @@
+package doctor
+
+import (
+	"sync"
+	"time"
+)
+
+// Status is how a stage ended.
+type Status string
+
+const (
+	OK      Status = "ok"
+	Warning Status = "warning"    // works, and something is to be told
+	Skipped Status = "skipped"    // may not be asked; nothing depends on it
+	LeftOut Status = "not needed" // this path has no such link
+	Failed  Status = "failed"
+)
+
+// Result is the end of one stage.
+type Result struct {
+	Stage  Stage
+	Status Status
+	Took   time.Duration
+	Text   string   // what was found, or what is wrong
+	Notes  []string // what else speaks for it, a line each
+	Mend   string   // what to do, when there is something
+	State  string   // SQLSTATE that a client would see, of a failure
+}
+
+// Printer shows a walk. Its methods are called by one goroutine at a time.
+type Printer interface {
+	Begin(Stage)
+	End(Result)
+	// Done ends the walk; failed is where it stopped, nil when all is good.
+	Done(failed *Result)
+}
+
+// Walk leads from stage to stage. Its methods may be called from several
+// goroutines, of which only one has a stage at a time. After a failure nothing is
+// told any more.
+type Walk struct {
+	printer Printer
+
+	mu      sync.Mutex
+	current *Stage
+	began   time.Time
+	failed  *Result
+}
+
+// New begins a walk that p shows.
+func New(p Printer) *Walk { return &Walk{printer: p} }
+
+// Begin begins stage.
+func (w *Walk) Begin(s Stage) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return
+	}
+	w.current, w.began = &s, time.Now()
+	w.printer.Begin(s)
+}
+
+// OK ends the current stage well. The methods beside it end it otherwise.
+func (w *Walk) OK(text string, notes ...string) { w.end(Result{Status: OK, Text: text, Notes: notes}) }
+
+// Warn says that the stage is passed and mend would be better done.
+func (w *Walk) Warn(text, mend string, notes ...string) {
+	w.end(Result{Status: Warning, Text: text, Mend: mend, Notes: notes})
+}
+
+// Skip says why what the stage looks at could not be asked.
+func (w *Walk) Skip(why string) { w.end(Result{Status: Skipped, Text: why}) }
+
+// LeaveOut says why the path has no such link.
+func (w *Walk) LeaveOut(why string) { w.end(Result{Status: LeftOut, Text: why}) }
+
+// Fail ends the walk: text is what is wrong, mend what to do about it.
+func (w *Walk) Fail(r Result) {
+	r.Status = Failed
+	w.end(r)
+}
+
+func (w *Walk) end(r Result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil || w.current == nil {
+		return
+	}
+	r.Stage, r.Took = *w.current, time.Since(w.began)
+	w.current = nil
+	w.printer.End(r)
+	if r.Status == Failed {
+		w.failed = &r
+	}
+}
+
+// Current is the stage under way, nil between two.
+func (w *Walk) Current() *Stage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.current
+}
+
+// HasFailed says whether the walk has ended.
+func (w *Walk) HasFailed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed != nil
+}
+
+// Done ends the walk and returns its exit code: that of the stage that failed,
+// else 0.
+func (w *Walk) Done() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.printer.Done(w.failed)
+	if w.failed == nil {
+		return 0
+	}
+	return w.failed.Stage.Code
+}

@@ -1,0 +1,141 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/smithy-go"
+)
+
+// fakeIAM knows one role, with a path, and what it may do.
+type fakeIAM struct {
+	allowed []string
+	refuse  string // code for every call
+	asked   []string
+}
+
+const rolePath = "arn:aws:iam::111122223333:role/team/developer"
+
+func (f *fakeIAM) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*iam.Options)) (*iam.GetRoleOutput, error) {
+	f.asked = append(f.asked, "GetRole "+*in.RoleName)
+	return &iam.GetRoleOutput{Role: &types.Role{Arn: aws.String(rolePath)}}, nil
+}
+
+func (f *fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+	f.asked = append(f.asked, "Simulate "+*in.PolicySourceArn)
+	if f.refuse != "" {
+		return nil, &smithy.GenericAPIError{Code: f.refuse, Message: "secret words"}
+	}
+	if strings.Contains(*in.PolicySourceArn, ":role/developer") {
+		return nil, &smithy.GenericAPIError{Code: "NoSuchEntity"}
+	}
+	out := &iam.SimulatePrincipalPolicyOutput{}
+	for _, action := range in.ActionNames {
+		for _, resource := range in.ResourceArns {
+			decision := types.PolicyEvaluationDecisionTypeImplicitDeny
+			if slices.Contains(f.allowed, action) {
+				decision = types.PolicyEvaluationDecisionTypeAllowed
+			}
+			out.EvaluationResults = append(out.EvaluationResults, types.EvaluationResult{
+				EvalActionName: &action, EvalResourceName: &resource, EvalDecision: decision,
+			})
+		}
+	}
+	return out, nil
+}
+
+func TestSimulateFindsTheRoleBehindASession(t *testing.T) {
+	ada := Caller{ARN: "arn:aws:sts::111122223333:assumed-role/developer/ada", Account: "111122223333", UserID: "AROA:ada"}
+	f := &fakeIAM{allowed: []string{"ssm:StartSession"}}
+	got, err := Simulate(t.Context(), f, ada, []Question{
+		{[]string{"ssm:StartSession"}, []string{"arn:i", "arn:d"}}, {[]string{"rds-db:connect"}, []string{"arn:u"}},
+	})
+	if err != nil || !slices.Equal(got, []Verdict{{"rds-db:connect", "arn:u", false}}) {
+		t.Errorf("denied %v, %v", got, err)
+	}
+	want := []string{"Simulate arn:aws:iam::111122223333:role/developer", "GetRole developer", "Simulate " + rolePath, "Simulate " + rolePath}
+	if !slices.Equal(f.asked, want) {
+		t.Errorf("asked %q, want %q", f.asked, want)
+	}
+}
+
+func TestSimulateThatIsRefused(t *testing.T) {
+	user := Caller{ARN: "arn:aws-us-gov:iam::111122223333:user/ada"}
+	for code, notPermitted := range map[string]bool{"AccessDenied": true, "AccessDeniedException": true, "Throttling": false} {
+		_, err := Simulate(t.Context(), &fakeIAM{refuse: code}, user, []Question{{[]string{"a:b"}, []string{"arn:x"}}})
+		if err == nil || errors.Is(err, ErrNotPermitted) != notPermitted || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "iam:SimulatePrincipalPolicy") {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	if _, err := Simulate(t.Context(), &fakeIAM{}, Caller{ARN: "arn:aws:iam::111122223333:root"}, nil); err == nil {
+		t.Error("the root user has policies that can be simulated")
+	}
+}
+
+type fakeCloudWatch map[string]float64
+
+func (f fakeCloudWatch) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error) {
+	out := &cloudwatch.GetMetricDataOutput{}
+	for _, q := range in.MetricDataQueries {
+		m := q.MetricStat.Metric
+		if *m.Dimensions[0].Name != "DBClusterIdentifier" || *m.Dimensions[0].Value != "sales" || in.EndTime.Sub(*in.StartTime) != Window {
+			return nil, fmt.Errorf("query for %+v", m)
+		}
+		r := cwtypes.MetricDataResult{Id: q.Id}
+		if v, ok := f[*m.MetricName]; ok {
+			r.Values = []float64{v, 1}
+		}
+		out.MetricDataResults = append(out.MetricDataResults, r)
+	}
+	return out, nil
+}
+
+func TestLoginMetrics(t *testing.T) {
+	got, err := LoginMetrics(t.Context(), fakeCloudWatch{
+		"IamDbAuthConnectionSuccess": 9, "IamDbAuthConnectionFailure": 6,
+		"IamDbAuthConnectionFailureInvalidToken": 1, "IamDbAuthConnectionFailureInsufficientPermissions": 3,
+	}, "DBClusterIdentifier", "sales")
+	want := "in the last hour 10 IAM logins succeeded and 7 failed: 4 × FailureInsufficientPermissions; 2 × FailureInvalidToken"
+	if err != nil || got.String() != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+	if got, err := LoginMetrics(t.Context(), fakeCloudWatch{}, "DBClusterIdentifier", "sales"); err != nil || !strings.Contains(got.String(), "no IAM login counted") {
+		t.Errorf("nothing counted: %q, %v", got, err)
+	}
+}
+
+func TestIdentifyTellsTheClockOfARefusalToo(t *testing.T) {
+	const answer = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>` +
+		`<Arn>arn:aws:iam::111122223333:user/ada</Arn><UserId>AIDA</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`
+	for status, offset := range map[int]time.Duration{200: 3 * time.Minute, 403: -20 * time.Minute} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", time.Now().Add(-offset).UTC().Format(http.TimeFormat))
+			w.WriteHeader(status)
+			fmt.Fprint(w, answer)
+		}))
+		who, clock, err := Identify(t.Context(), aws.Config{
+			Region: "eu-central-1", BaseEndpoint: &srv.URL, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", ""),
+		})
+		srv.Close()
+		if (err == nil) != (status == 200) || err == nil && who != (Caller{"arn:aws:iam::111122223333:user/ada", "111122223333", "AIDA"}) {
+			t.Errorf("status %d: %+v, %v", status, who, err)
+		}
+		if !clock.Known || (clock.Ahead-offset).Abs() > 2*time.Second {
+			t.Errorf("status %d: clock %+v, want %v ahead", status, clock, offset)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package evidence
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+)
+
+// CloudWatch is the part of CloudWatch that has metrics. *cloudwatch.Client is one.
+type CloudWatch interface {
+	cloudwatch.GetMetricDataAPIClient
+}
+
+// Window is how far back Logins looks. CloudWatch lags by a minute or two.
+const Window = time.Hour
+
+// Logins are the IAM logins at one database as RDS counts them.
+type Logins struct {
+	Succeeded, Failed float64
+	Reasons           []Reason // that were counted, most frequent first
+}
+
+// Reason is why logins were refused.
+type Reason struct {
+	Metric string // without its prefix
+	Count  float64
+	Means  string
+}
+
+const metricPrefix = "IamDbAuthConnection"
+
+// reasons are the metrics that say why.
+//
+// Source: Amazon RDS user guide, UsingWithRDS.IAMDBAuth.Troubleshooting.html.
+var reasons = []Reason{
+	{Metric: "FailureInvalidToken", Means: "the token was expired, signed for another endpoint, region or user, or by keys that AWS does not know"},
+	{Metric: "FailureInsufficientPermissions", Means: "the identity's policies do not allow rds-db:connect as this user on this resource id"},
+	{Metric: "FailureThrottling", Means: "too many logins a second: pool connections"},
+	{Metric: "FailureServerError", Means: "AWS's own fault: try again"},
+}
+
+// LoginMetrics asks CloudWatch for the IAM logins of the last Window at one
+// database. dimension is DBInstanceIdentifier or DBClusterIdentifier.
+// ErrNotPermitted is wrapped when it may not ask.
+func LoginMetrics(ctx context.Context, api CloudWatch, dimension, identifier string) (Logins, error) {
+	now := time.Now()
+	in := &cloudwatch.GetMetricDataInput{StartTime: aws.Time(now.Add(-Window)), EndTime: &now}
+	names := []string{"Success", "Failure"}
+	for _, r := range reasons {
+		names = append(names, r.Metric)
+	}
+	for _, name := range names {
+		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{
+			Id: aws.String(strings.ToLower(name[:1]) + name[1:]),
+			MetricStat: &types.MetricStat{
+				Metric: &types.Metric{
+					Namespace: aws.String("AWS/RDS"), MetricName: aws.String(metricPrefix + name),
+					Dimensions: []types.Dimension{{Name: &dimension, Value: &identifier}},
+				},
+				Period: aws.Int32(int32(Window.Seconds())), Stat: aws.String("Sum"),
+			},
+		})
+	}
+	counts := map[string]float64{}
+	for pages := cloudwatch.NewGetMetricDataPaginator(api, in); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return Logins{}, worded("cloudwatch:GetMetricData", err)
+		}
+		for _, r := range out.MetricDataResults {
+			for _, v := range r.Values {
+				counts[aws.ToString(r.Id)] += v
+			}
+		}
+	}
+	return tally(counts), nil
+}
+
+// tally sorts out what was counted, by the queries' ids.
+func tally(counts map[string]float64) Logins {
+	l := Logins{Succeeded: counts["success"], Failed: counts["failure"]}
+	for _, r := range reasons {
+		if r.Count = counts["f"+r.Metric[1:]]; r.Count > 0 {
+			l.Reasons = append(l.Reasons, r)
+		}
+	}
+	slices.SortStableFunc(l.Reasons, func(a, b Reason) int { return cmp.Compare(b.Count, a.Count) })
+	return l
+}
+
+// String is a sentence for people.
+func (l Logins) String() string {
+	if l.Succeeded+l.Failed == 0 {
+		return "no IAM login counted in the last hour (CloudWatch lags by minutes, and not every engine version counts)"
+	}
+	s := fmt.Sprintf("in the last hour %.0f IAM logins succeeded and %.0f failed", l.Succeeded, l.Failed)
+	for i, r := range l.Reasons {
+		s += map[bool]string{true: ": ", false: "; "}[i == 0] + fmt.Sprintf("%.0f × %s", r.Count, r.Metric)
+	}
+	return s
+}
