@@ -10,9 +10,9 @@ type Status string
 
 const (
 	OK      Status = "ok"
-	Warning Status = "warning"    // works, and something is to be told
-	Skipped Status = "skipped"    // may not be asked; nothing depends on it
-	LeftOut Status = "not needed" // this path has no such link
+	Warning Status = "warning"  // works, and something is to be told
+	Skipped Status = "skipped"  // may not be asked; nothing depends on it
+	LeftOut Status = "left_out" // this path has no such link
 	Failed  Status = "failed"
 )
 

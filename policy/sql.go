@@ -10,7 +10,7 @@ import (
 // comments. It never grants rds_iam to the master user, who could then log in
 // with a token only.
 func SQL(f Facts) string {
-	user := quoteIdentifier(cmp.Or(f.User, UnknownUser))
+	user := QuoteIdentifier(cmp.Or(f.User, UnknownUser))
 	switch {
 	case f.Kind == DSQL && f.User == "admin":
 		return "-- admin is there in every DSQL cluster: nothing to do\n"
@@ -27,12 +27,21 @@ func SQL(f Facts) string {
 			"-- With end-to-end IAM authentication it is granted, and the proxy's role needs rds-db:connect on the database:\n"+
 			"--   CREATE USER %[1]s WITH LOGIN; GRANT rds_iam TO %[1]s;\n", user)
 	}
-	return fmt.Sprintf("CREATE USER %s WITH LOGIN;\nGRANT rds_iam TO %[1]s;\n", user)
+	return fmt.Sprintf("CREATE USER %s WITH LOGIN;\n%s\n", user, Grant(f))
 }
 
-// quoteIdentifier writes a name as SQL takes any name.
+// Grant is the statement that lets an existing user log in with tokens, and with
+// nothing else from then on; a comment in its place for the master user.
+func Grant(f Facts) string {
+	if f.master() {
+		return "-- nothing for " + QuoteIdentifier(f.User) + ", the master user: log in as another"
+	}
+	return "GRANT rds_iam TO " + QuoteIdentifier(cmp.Or(f.User, UnknownUser)) + ";"
+}
+
+// QuoteIdentifier writes a name as SQL takes any name.
 //
 // Source: PostgreSQL 18 docs, sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS.
-func quoteIdentifier(name string) string {
+func QuoteIdentifier(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -26,6 +27,8 @@ type ProbeStep struct {
 	Stage ProbeStage
 	Took  time.Duration // since the stage before
 	Err   error         // with SQLState, Detail and Hint, as a client would be told
+
+	TLS *tls.ConnectionState // of ProbeTLS, without an Err
 }
 
 // probeTimeout bounds a Probe: a client's own login timeout.
@@ -73,7 +76,8 @@ func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p.passed(ProbeTLS)
+	state := up.ConnectionState()
+	p.done(ProbeStep{Stage: ProbeTLS, TLS: &state})
 	defer interrupt(ctx, up.raw)()
 	var told bytes.Buffer
 	l := &login{
@@ -92,7 +96,7 @@ func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*Pr
 		up.raw.Close()
 		return nil, spelledOut(r.explain(ctx, err))
 	}
-	p.passed(ProbeLogin)
+	p.done(ProbeStep{Stage: ProbeLogin})
 	return newProbeConn(up, told.Bytes(), l.asked), nil
 }
 
@@ -113,15 +117,15 @@ type probe struct {
 	report func(ProbeStep)
 }
 
-// passed tells of stage. A second dial's is told no more than once.
-func (p *probe) passed(stage ProbeStage) {
+// done tells of a stage that went well. A second dial's is not told again.
+func (p *probe) done(s ProbeStep) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if stage < p.next {
+	if s.Stage < p.next {
 		return
 	}
-	p.tell(ProbeStep{Stage: stage})
-	p.next = stage + 1
+	p.tell(s)
+	p.next = s.Stage + 1
 }
 
 // failed tells of the stage that has not been passed.
@@ -151,7 +155,7 @@ func (d *probeDialer) DialContext(ctx context.Context, network, address string) 
 	if err != nil {
 		return nil, err
 	}
-	d.probe.passed(ProbeDial)
+	d.probe.done(ProbeStep{Stage: ProbeDial})
 	return &probedConn{Conn: c, probe: d.probe}, nil
 }
 
@@ -165,7 +169,7 @@ type probedConn struct {
 func (c *probedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.once.Do(func() { c.probe.passed(ProbeAnswer) })
+		c.once.Do(func() { c.probe.done(ProbeStep{Stage: ProbeAnswer}) })
 	}
 	return n, err
 }

@@ -40,7 +40,13 @@ func TestProbeTellsEachStageAndKeepsTheConnection(t *testing.T) {
 			c.untilTerminate()
 		})
 		var steps []ProbeStep
-		conn, err := Probe(t.Context(), route, "app_user", "app", func(s ProbeStep) { steps = append(steps, s) })
+		conn, err := Probe(t.Context(), route, "app_user", "app", func(s ProbeStep) {
+			if (s.TLS != nil) != (s.Stage == ProbeTLS) {
+				t.Errorf("stage %v with TLS %v", s.Stage, s.TLS)
+			}
+			s.TLS = nil
+			steps = append(steps, s)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -65,7 +64,7 @@ func childStatus(err error, state *os.ProcessState) error {
 }
 
 // isTerminal reports whether in is a terminal or something like one.
-func isTerminal(in io.Reader) bool {
+func isTerminal(in any) bool {
 	f, ok := in.(*os.File)
 	if !ok {
 		return false

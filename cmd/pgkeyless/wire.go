@@ -26,6 +26,7 @@ import (
 // cache for each profile, the SSM sessions of each jump host.
 type wiring struct {
 	log      *slog.Logger
+	trace    func(tunnel.Progress) // is told of each start of a session; may be nil
 	profiles auth.Profiles
 	aliases  discover.Aliases
 
@@ -174,6 +175,7 @@ func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
 		return d, nil
 	}
 	cfg := l.tunnelConfig(t, w.log)
+	cfg.Trace = w.trace
 	if discover.Several(t.Via) {
 		finder, err := newFinder(l.aws, t.Profile)
 		if err != nil {

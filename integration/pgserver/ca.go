@@ -13,7 +13,7 @@ import (
 )
 
 // validity is how long certificates last; the demo may be left running.
-const validity = 30 * 24 * time.Hour
+const validity = 2 * 365 * 24 * time.Hour
 
 // CA is a certificate authority for tests: a root, and an issuer beneath it
 // that signs server certificates, as in RDS.
