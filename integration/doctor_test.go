@@ -2,11 +2,11 @@ package integration
 
 import (
 	"encoding/json"
-	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
@@ -29,6 +29,7 @@ type clinic struct {
 	t        *testing.T
 	aws      *awsemu.Emulator
 	database *pgserver.Server
+	env      func([]string) []string // changes the command's environment; may be nil
 }
 
 func openClinic(t *testing.T, database *pgserver.Server, change func(*awsemu.Config)) *clinic {
@@ -46,7 +47,8 @@ func openClinic(t *testing.T, database *pgserver.Server, change func(*awsemu.Con
 		t.Fatal(err)
 	}
 	aws.SetDatabases(ordersDatabase(nil))
-	c := &clinic{t, aws, database}
+	aws.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}})
+	c := &clinic{t: t, aws: aws, database: database}
 	t.Cleanup(func() {
 		(&world{t: t, aws: aws}).awaitSessionsEnded()
 		if broken := aws.Violations(); len(broken) > 0 {
@@ -60,7 +62,11 @@ func openClinic(t *testing.T, database *pgserver.Server, change func(*awsemu.Con
 // run runs one command, whose output must hold nothing secret.
 func (c *clinic) run(args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
-	stdout, stderr, code = command(c.t, shared.keys.Env(c.aws.URL()), args...)
+	env := shared.keys.Env(c.aws.URL())
+	if c.env != nil {
+		env = c.env(env)
+	}
+	stdout, stderr, code = command(c.t, env, args...)
 	checkOutput(c.t, stdout+stderr)
 	return stdout, stderr, code
 }
@@ -158,5 +164,156 @@ func TestDoctorFindsAllGood(t *testing.T) {
 	}
 }
 
-var _ = fmt.Sprint
-var _ = regexp.MustCompile
+// TestDoctorStopsAtEachStage breaks one link at a time, and reads where doctor
+// stops, with which exit code, and what it says mends it.
+func TestDoctorStopsAtEachStage(t *testing.T) {
+	denied := func(action, resource string) string {
+		return "User: " + lab.ARN + " is not authorized to perform: " + action + " on resource: " + resource
+	}
+	tests := []struct {
+		name   string
+		stage  string
+		code   int
+		broken func(*testing.T, *clinic) // nil: the arguments are enough
+		args   func(*clinic) []string    // nil: the usual target as app_user
+		env    func([]string) []string
+		text   string
+		mend   string
+		notes  string
+	}{
+		{name: "no credentials", stage: "credentials", code: 10, env: without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+			text: "no usable AWS credentials", mend: "aws sso login"},
+		{name: "expired credentials", stage: "credentials", code: 10, broken: func(_ *testing.T, c *clinic) {
+			c.aws.FailNext("GetCallerIdentity", "ExpiredToken", "The security token included in the request is expired", -1)
+		}, text: "expired", mend: "AWS_SESSION_TOKEN"},
+		{name: "clock behind", stage: "clock", code: 11, broken: func(_ *testing.T, c *clinic) { c.aws.SetClock(20 * time.Minute) },
+			text: "20m0s behind AWS's", mend: "timedatectl set-ntp true"},
+		{name: "no such database", stage: "endpoint", code: 12, args: func(*clinic) []string { return []string{"ordres?region=eu-central-1&via=none"} },
+			text: `no database "ordres"`, mend: "did you mean orders?"},
+		{name: "IAM authentication off", stage: "iam-authentication", code: 13, broken: func(_ *testing.T, c *clinic) {
+			c.aws.SetDatabases(ordersDatabase(func(i *awsemu.DBInstance) { i.NoIAM = true }))
+		}, text: "IAM authentication is off", mend: "aws rds modify-db-instance --db-instance-identifier orders --region eu-central-1 --enable-iam-database-authentication"},
+		{name: "stopped", stage: "iam-authentication", code: 13, broken: func(_ *testing.T, c *clinic) {
+			c.aws.SetDatabases(ordersDatabase(func(i *awsemu.DBInstance) { i.Status = "stopped" }))
+		}, text: "is stopped", mend: "aws rds start-db-instance"},
+		{name: "another account's database", stage: "resource-id", code: 14, broken: func(_ *testing.T, c *clinic) {
+			c.aws.SetDatabases(awsemu.Databases{})
+		}, text: lab.Host, mend: "region", notes: "account 111122223333"},
+		{name: "jump host offline", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) { c.aws.SetOnline(lab.Target, false) },
+			text: "online", mend: "agent"},
+		{name: "agent too old", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) {
+			c.aws.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target, Agent: "3.1.1080.0"}}})
+		}, text: "too old", mend: "AWS-UpdateSSMAgent"},
+		{name: "StartSession denied", stage: "start-session", code: 16, broken: func(_ *testing.T, c *clinic) {
+			c.aws.FailNext("StartSession", "AccessDeniedException", denied("ssm:StartSession", "arn:aws:ssm:eu-central-1::document/AWS-StartPortForwardingSessionToRemoteHost"), -1)
+			c.aws.SetSimulation(func(_, action, resource string) awsemu.Decision {
+				if action == "ssm:StartSession" && strings.Contains(resource, ":document/") {
+					return awsemu.ImplicitDeny
+				}
+				return awsemu.Allowed
+			})
+		}, text: "access denied", mend: "ssm:StartSession", notes: "no policy allows ssm:StartSession on arn:aws:ssm:eu-central-1::document/"},
+		{name: "document missing", stage: "start-session", code: 16, broken: func(_ *testing.T, c *clinic) {
+			c.aws.FailNext("StartSession", "InvalidDocument", "Document with name X does not exist.", -1)
+		}, text: "document", mend: "aws ssm describe-document"},
+		{name: "data channel denied", stage: "websocket", code: 17, broken: func(_ *testing.T, c *clinic) { c.aws.RefuseUpgrades(-1) },
+			text: "403", mend: "ssmmessages:OpenDataChannel"},
+		{name: "security group", stage: "stream", code: 18, broken: func(t *testing.T, c *clinic) { c.aws.SetHost(lab.Endpoint, closedPort(t)) },
+			text: lab.Endpoint, mend: "security group"},
+		{name: "own tunnel is not there", stage: "stream", code: 18, args: func(c *clinic) []string {
+			return []string{lab.Host + "?user=app_user&dial=" + closedPort(c.t) + "&ca-file=" + c.database.CAFile()}
+		}, text: "refused", mend: "tunnel"},
+		{name: "unknown authority", stage: "tls", code: 19, args: func(*clinic) []string {
+			return []string{lab.Host + "?user=app_user&via=" + lab.Target}
+		}, env: func(env []string) []string { return append(env, "HTTPS_PROXY=http://127.0.0.1:1") }, text: "not trusted", mend: "ca-file"},
+		{name: "token refused", stage: "login", code: 20, broken: func(t *testing.T, c *clinic) {
+			c.aws.SetSimulation(func(_, action, _ string) awsemu.Decision {
+				if action == "rds-db:connect" {
+					return awsemu.ImplicitDeny
+				}
+				return awsemu.Allowed
+			})
+			c.aws.SetMetric("IamDbAuthConnectionFailure", "DBInstanceIdentifier", "orders", 3)
+			c.aws.SetMetric("IamDbAuthConnectionFailureInsufficientPermissions", "DBInstanceIdentifier", "orders", 3)
+		}, args: func(c *clinic) []string { return []string{c.target("user=app_user", "region=eu-central-1")} },
+			text: "LDAP authentication failed", mend: "rds-db:connect",
+			notes: "no policy allows rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:" + ordersID + "/app_user"},
+		{name: "user without rds_iam", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=plain_user")} },
+			text: "plain_user", mend: `GRANT rds_iam TO "plain_user"`},
+		{name: "unknown database", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=app_user", "dbname=nowhere")} },
+			text: `database "nowhere" does not exist`},
+		{name: "let in without rds_iam", stage: "rights", code: 21, args: func(c *clinic) []string { return []string{c.target("user=guest")} },
+			text: "guest is not in rds_iam", mend: `GRANT rds_iam TO "guest";`, notes: "asked for no password"},
+		{name: "queries too slow", stage: "speed", code: 22, args: func(c *clinic) []string { return []string{c.target("user=hasty")} },
+			text: "statement timeout"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			database := shared.database
+			switch test.name {
+			case "token refused":
+				database = strangersDatabase(t)
+			case "let in without rds_iam", "queries too slow":
+				database = oddDatabase(t)
+			}
+			c := openClinic(t, database, nil)
+			if test.broken != nil {
+				test.broken(t, c)
+			}
+			args := []string{c.target("user=app_user")}
+			if test.args != nil {
+				args = test.args(c)
+			}
+			if test.env != nil {
+				c.env = test.env
+			}
+			lines, code := c.stages(args...)
+			if code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			failed := lines[len(lines)-2]
+			if failed.Stage != test.stage || failed.Status != "failed" || lines[len(lines)-1].FailedStage != test.stage {
+				t.Fatalf("stopped with %+v, want %s", failed, test.stage)
+			}
+			for _, l := range lines[:len(lines)-2] {
+				if l.Status == "failed" {
+					t.Errorf("%+v and went on", l)
+				}
+			}
+			for what, pair := range map[string][2]string{"text": {failed.Text, test.text}, "mend": {failed.Mend, test.mend}, "notes": {strings.Join(failed.Notes, "\n"), test.notes}} {
+				if !strings.Contains(pair[0], pair[1]) {
+					t.Errorf("%s %q lacks %q", what, pair[0], pair[1])
+				}
+			}
+			t.Logf("%+v", failed)
+		})
+	}
+}
+
+// strangersDatabase knows other keys than those that doctor has.
+func strangersDatabase(t *testing.T) *pgserver.Server {
+	t.Helper()
+	return startDatabase(t, lab.NewCredentials(), nil)
+}
+
+// oddDatabase lets guest in without a question, and hasty with a token but no
+// time for queries.
+func oddDatabase(t *testing.T) *pgserver.Server {
+	t.Helper()
+	db := startDatabase(t, shared.keys, func(c *pgserver.Config) { c.ExtraHBA = "hostssl all guest all trust" })
+	// A second is enough for small queries, not for what repeat is here.
+	const roles = `create role guest login; create role hasty login in role rds_iam;
+		create schema slow; grant usage on schema slow to hasty;
+		create function slow.repeat(text, integer) returns text language sql volatile
+			as 'select case when pg_sleep(10) is null then $1 else $1 end';
+		alter role hasty set search_path = slow, pg_catalog; alter role hasty set statement_timeout = '1s'`
+	admin, err := pgx.Connect(t.Context(), strings.Replace(db.AdminURL(), "/"+pgserver.Database+"?", "/postgres?", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	if _, err := admin.Exec(t.Context(), roles); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
