@@ -198,7 +198,7 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		}, text: "is stopped", mend: "aws rds start-db-instance"},
 		{name: "another account's database", stage: "resource-id", code: 14, broken: func(_ *testing.T, c *clinic) {
 			c.aws.SetDatabases(awsemu.Databases{})
-		}, text: lab.Host, mend: "region", notes: "account 111122223333"},
+		}, text: lab.Host, mend: "profile", notes: "account 111122223333"},
 		{name: "jump host offline", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) { c.aws.SetOnline(lab.Target, false) },
 			text: "online", mend: "agent"},
 		{name: "agent too old", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) {
@@ -241,11 +241,11 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		{name: "user without rds_iam", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=plain_user")} },
 			text: "plain_user", mend: `GRANT rds_iam TO "plain_user"`},
 		{name: "unknown database", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=app_user", "dbname=nowhere")} },
-			text: `database "nowhere" does not exist`},
+			text: `database "nowhere" does not exist`, mend: "--dbname"},
 		{name: "let in without rds_iam", stage: "rights", code: 21, args: func(c *clinic) []string { return []string{c.target("user=guest")} },
 			text: "guest is not in rds_iam", mend: `GRANT rds_iam TO "guest";`, notes: "asked for no password"},
 		{name: "queries too slow", stage: "speed", code: 22, args: func(c *clinic) []string { return []string{c.target("user=hasty")} },
-			text: "statement timeout"},
+			text: "statement timeout", mend: "--debug-logs"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
