@@ -300,7 +300,7 @@ func strangersDatabase(t *testing.T) *pgserver.Server {
 // time for queries.
 func oddDatabase(t *testing.T) *pgserver.Server {
 	t.Helper()
-	db := startDatabase(t, shared.keys, func(c *pgserver.Config) { c.ExtraHBA = "hostssl all guest all trust" })
+	db := startDatabase(t, shared.keys, func(c *pgserver.Config) { c.ExtraHBA = "hostssl all guest all trust\n" })
 	// A second is enough for small queries, not for what repeat is here.
 	const roles = `create role guest login; create role hasty login in role rds_iam;
 		create schema slow; grant usage on schema slow to hasty;
