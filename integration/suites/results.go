@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,9 @@ type results map[string]string
 
 // event is a line of go test -json.
 type event struct{ Action, Package, Test string }
+
+// temporary are directories in the names of tests, which are new ones each time.
+var temporary = regexp.MustCompile(`/tmp/Test[^/]+/[0-9]+`)
 
 // parse reads what go test -json prints. Lines that are no events are what a
 // build had to say.
@@ -35,7 +39,7 @@ func parse(r io.Reader) (results, error) {
 		switch e.Action {
 		case "pass", "fail", "skip":
 			if e.Test != "" {
-				all[e.Package+"."+e.Test] = e.Action
+				all[e.Package+"."+temporary.ReplaceAllString(e.Test, "TMP")] = e.Action
 			}
 		case "build-fail":
 			return nil, errors.New("a package does not build")

@@ -34,6 +34,15 @@ func TestLostTestsAreJudgedByTheList(t *testing.T) {
 	}
 }
 
+func TestNamesWithTemporaryDirectoriesAreTheSame(t *testing.T) {
+	for _, dir := range []string{"/tmp/TestX322185023/001", "/tmp/TestX7/002"} {
+		got, err := parse(strings.NewReader(`{"Action":"pass","Package":"p","Test":"TestX/file='` + dir + `/f'"}`))
+		if want := "p.TestX/file='TMP/f'"; err != nil || got[want] != "pass" {
+			t.Errorf("%s: got %v, %v, want %s", dir, got, err, want)
+		}
+	}
+}
+
 func TestListIsWellFormed(t *testing.T) {
 	known, err := parseDifferences(differences)
 	if err != nil {
