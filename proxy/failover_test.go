@@ -118,7 +118,7 @@ func TestFailOverRetiresTheConn(t *testing.T) {
 // Conns that cannot be retired bear a fail-over as they did.
 func TestFailOverOverTCP(t *testing.T) {
 	words := errorPacket("SERROR", "C25006", "Mread-only transaction")
-	_, dial := loopback(t, func(c *databaseConn) {
+	_, dial := loopback(t, true, func(c *databaseConn) {
 		c.send(words, readyForQuery)
 		io.Copy(io.Discard, c)
 	})

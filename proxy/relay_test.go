@@ -22,8 +22,9 @@ func (r *rig) established() *client {
 }
 
 // loopback is a rig on TCP sockets, whose conns have buffers and can be closed
-// one way. dial connects a client that is logged in.
-func loopback(tb testing.TB, session func(*databaseConn)) (r *rig, dial func() *client) {
+// one way. dial connects a client that is logged in. looped relays run on an event
+// loop where there is one, others on goroutines, as on other systems than Linux.
+func loopback(tb testing.TB, looped bool, session func(*databaseConn)) (r *rig, dial func() *client) {
 	tb.Helper()
 	listen := func() *net.TCPListener {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,6 +40,9 @@ func loopback(tb testing.TB, session func(*databaseConn)) (r *rig, dial func() *
 	}, func(cfg *Config) {
 		route := &cfg.Routes[0]
 		route.Listen = []net.Listener{front}
+		if !looped {
+			route.Listen = []net.Listener{unloopedListener{front}}
+		}
 		route.Dialer = new(net.Dialer)
 		route.Address = back.Addr().String()
 		cfg.Log = nil
@@ -70,6 +74,23 @@ func loopback(tb testing.TB, session func(*databaseConn)) (r *rig, dial func() *
 	}
 }
 
+// unloopedListener's conns are nothing that an event loop takes.
+type unloopedListener struct{ net.Listener }
+
+func (l unloopedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ *net.TCPConn }{c.(*net.TCPConn)}, nil
+}
+
+// eitherRelay runs a test with the event loop and with goroutines.
+func eitherRelay(t *testing.T, test func(t *testing.T, looped bool)) {
+	t.Run("loop", func(t *testing.T) { test(t, true) })
+	t.Run("goroutines", func(t *testing.T) { test(t, false) })
+}
+
 func randomBytes(n int) []byte {
 	p := make([]byte, n)
 	source := rand.NewChaCha8([32]byte{1})
@@ -78,53 +99,59 @@ func randomBytes(n int) []byte {
 }
 
 func TestRelayIsByteExactBothWaysAtOnce(t *testing.T) {
-	data := randomBytes(8 << 20)
-	got := make(chan []byte, 1)
-	_, dial := loopback(t, func(c *databaseConn) {
+	eitherRelay(t, func(t *testing.T, looped bool) {
+		data := randomBytes(8 << 20)
+		got := make(chan []byte, 1)
+		_, dial := loopback(t, looped, func(c *databaseConn) {
+			go c.Write(data)
+			p := make([]byte, len(data))
+			io.ReadFull(c, p)
+			got <- p
+			io.Copy(io.Discard, c)
+		})
+		c := dial()
 		go c.Write(data)
-		p := make([]byte, len(data))
-		io.ReadFull(c, p)
-		got <- p
-		io.Copy(io.Discard, c)
+		c.expect(data)
+		if p := <-got; !bytes.Equal(p, data) {
+			t.Error("the database got other bytes than the client sent")
+		}
 	})
-	c := dial()
-	go c.Write(data)
-	c.expect(data)
-	if p := <-got; !bytes.Equal(p, data) {
-		t.Error("the database got other bytes than the client sent")
-	}
 }
 
 func TestClientThatHalfClosesGetsItsAnswer(t *testing.T) {
-	answer := randomBytes(1 << 20)
-	_, dial := loopback(t, func(c *databaseConn) {
-		if p, err := io.ReadAll(c); err != nil || string(p) != "question" {
-			t.Errorf("database got %q (%v), want the question and its end", p, err)
-		}
-		c.Write(answer)
+	eitherRelay(t, func(t *testing.T, looped bool) {
+		answer := randomBytes(1 << 20)
+		_, dial := loopback(t, looped, func(c *databaseConn) {
+			if p, err := io.ReadAll(c); err != nil || string(p) != "question" {
+				t.Errorf("database got %q (%v), want the question and its end", p, err)
+			}
+			c.Write(answer)
+		})
+		c := dial()
+		c.send([]byte("question"))
+		c.Conn.(*net.TCPConn).CloseWrite()
+		c.expect(answer)
+		c.expectEnd()
 	})
-	c := dial()
-	c.send([]byte("question"))
-	c.Conn.(*net.TCPConn).CloseWrite()
-	c.expect(answer)
-	c.expectEnd()
 }
 
 func TestLastWordsOfADatabaseReachABusyClient(t *testing.T) {
-	words := errorPacket("SFATAL", "C57P01", "Mterminating connection due to administrator command")
-	_, dial := loopback(t, func(c *databaseConn) {
-		c.expect([]byte("begin"))
-		c.send(words)
+	eitherRelay(t, func(t *testing.T, looped bool) {
+		words := errorPacket("SFATAL", "C57P01", "Mterminating connection due to administrator command")
+		_, dial := loopback(t, looped, func(c *databaseConn) {
+			c.expect([]byte("begin"))
+			c.send(words)
+		})
+		c := dial()
+		c.send([]byte("begin"))
+		c.send(make([]byte, 100)) // unread by the database: it resets its side
+		c.expect(words)
 	})
-	c := dial()
-	c.send([]byte("begin"))
-	c.send(make([]byte, 100)) // unread by the database: it resets its side
-	c.expect(words)
 }
 
 // A name may lead to several servers; the key remembers which one it was.
 func TestCancelKeyRemembersTheServersOwnAddress(t *testing.T) {
-	r, dial := loopback(t, func(c *databaseConn) { c.untilTerminate() })
+	r, dial := loopback(t, true, func(c *databaseConn) { c.untilTerminate() })
 	_, port, err := net.SplitHostPort(r.server.routes[0].Address)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +291,7 @@ func BenchmarkRelay(b *testing.B) {
 	const block = 64 << 10
 	b.Run("download", func(b *testing.B) {
 		data := randomBytes(block)
-		_, dial := loopback(b, func(c *databaseConn) {
+		_, dial := loopback(b, true, func(c *databaseConn) {
 			for {
 				if _, err := c.Write(data); err != nil {
 					return
@@ -283,7 +310,7 @@ func BenchmarkRelay(b *testing.B) {
 		c.Close()
 	})
 	b.Run("upload", func(b *testing.B) {
-		_, dial := loopback(b, func(c *databaseConn) { io.Copy(io.Discard, c) })
+		_, dial := loopback(b, true, func(c *databaseConn) { io.Copy(io.Discard, c) })
 		c := dial()
 		data := randomBytes(block)
 		b.SetBytes(block)
@@ -296,7 +323,7 @@ func BenchmarkRelay(b *testing.B) {
 		c.Close()
 	})
 	b.Run("question and answer", func(b *testing.B) {
-		_, dial := loopback(b, func(c *databaseConn) {
+		_, dial := loopback(b, true, func(c *databaseConn) {
 			for {
 				m, err := readMessage(c)
 				if err != nil || m[0] == 'X' {
@@ -320,7 +347,7 @@ func BenchmarkRelay(b *testing.B) {
 }
 
 func BenchmarkLogin(b *testing.B) {
-	_, dial := loopback(b, func(c *databaseConn) { c.untilTerminate() })
+	_, dial := loopback(b, true, func(c *databaseConn) { c.untilTerminate() })
 	b.ReportAllocs()
 	for b.Loop() {
 		c := dial()
@@ -334,7 +361,7 @@ func TestRelayTakesMessagesOfAnyLength(t *testing.T) {
 	const part = 1 << 20
 	for name, connect := range map[string]func(t *testing.T, session func(*databaseConn)) *client{
 		"sockets": func(t *testing.T, session func(*databaseConn)) *client {
-			_, dial := loopback(t, session)
+			_, dial := loopback(t, true, session)
 			return dial()
 		},
 		"conns that are none": func(t *testing.T, session func(*databaseConn)) *client {
