@@ -8,8 +8,18 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
+const (
+	bulkQuery = "bulk"
+	bulkParts = 16
+	// bulkPart is PostgreSQL's send buffer, and so what it puts in a TLS record.
+	//
+	// Source: PQ_SEND_BUFFER_SIZE in PostgreSQL's pqcomm.c.
+	bulkPart = 8 << 10
+)
+
 // fake lets everybody in, over TLS and with any password, and answers every
-// query with nothing: a database whose idle connections cost little.
+// query with nothing, but bulkQuery with more than fits into anybody's first
+// buffer: a database whose idle connections cost little.
 type fake struct {
 	listener net.Listener
 	tls      *tls.Config
@@ -115,12 +125,30 @@ func (f *fake) serve(c net.Conn) error {
 		if err != nil {
 			return err
 		}
-		switch m.(type) {
+		switch m := m.(type) {
 		case *pgproto3.Terminate:
 			return nil
 		case *pgproto3.Query:
+			if m.String == bulkQuery {
+				if err := f.sendBulk(backend); err != nil {
+					return err
+				}
+			}
 			backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 0")})
 			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 		}
 	}
+}
+
+// sendBulk sends a table of one row in each part.
+func (f *fake) sendBulk(backend *pgproto3.Backend) error {
+	backend.Send(&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("bulk"), DataTypeOID: 25, DataTypeSize: -1}}})
+	row := pgproto3.DataRow{Values: [][]byte{make([]byte, bulkPart-11)}} // with its head
+	for range bulkParts {
+		backend.Send(&row)
+		if err := backend.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

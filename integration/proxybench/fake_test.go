@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
@@ -34,6 +38,13 @@ func TestFakeIsADatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	config.Password = "any"
+	config.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		results, err := c.Exec(ctx, bulkQuery).ReadAll()
+		if err == nil && (len(results) != 1 || len(results[0].Rows) != bulkParts) {
+			err = fmt.Errorf("bulk came as %d results", len(results))
+		}
+		return err
+	}
 	var counts []int
 	if err := benchkit.Idle(t.Context(), config, []int{1, 20}, 0, func(n int) { counts = append(counts, n) }); err != nil {
 		t.Fatal(err)

@@ -58,9 +58,10 @@ func (b *bench) holdIdle(ctx context.Context, s *side) error {
 		return err
 	}
 	config.Password = "any" // to the database of a few lines
-	// PgBouncer has no connection to the database for a client that never asked.
+	// PgBouncer has no connection to the database for a client that never asked,
+	// and a proxy's buffers have grown once something large has gone through.
 	config.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
-		_, err := c.Exec(ctx, "select 1").ReadAll()
+		_, err := c.Exec(ctx, bulkQuery).ReadAll()
 		return err
 	}
 	if s.name == pgbouncer {
