@@ -114,9 +114,10 @@ func (b *bench) env() []string { return b.keys.Env("http://127.0.0.1:1") }
 // most is how many connections one side has at most.
 func (b *bench) most() int { return slices.Max(append(b.plan.idle, clients...)) }
 
-// run takes the cells whose name matches, round by round, until ctx ends. What
-// fails is told and leaves its samples out.
-func (b *bench) run(ctx context.Context, which *regexp.Regexp) {
+// run takes the cells whose name matches, round by round, until ctx ends, and
+// returns how many rounds are whole. What fails is told and leaves its samples
+// out.
+func (b *bench) run(ctx context.Context, which *regexp.Regexp) (rounds int) {
 	for round := range b.plan.rounds {
 		for _, c := range cells() {
 			if !which.MatchString(c.name) || c.once && round > 0 {
@@ -125,21 +126,25 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) {
 			begun := time.Now()
 			for i := range c.sides {
 				if ctx.Err() != nil {
-					return
+					return round
 				}
 				b.take(ctx, c, b.sides[c.sides[(i+round)%len(c.sides)]])
 			}
 			fmt.Fprintf(b.log, "round %d of %d, %-14s %5.1f s\n", round+1, b.plan.rounds, c.name, time.Since(begun).Seconds())
 		}
 	}
+	return b.plan.rounds
 }
+
+// interrupted tells an end from outside from a cell's own limit.
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // take takes one cell with one side.
 func (b *bench) take(ctx context.Context, c cell, s *side) {
 	ctx, cancel := context.WithTimeout(ctx, cellLimit)
 	defer cancel()
 	b.ctx = ctx
-	if err := c.take(b, s); err != nil {
+	if err := c.take(b, s); err != nil && !interrupted(ctx) {
 		err = fmt.Errorf("%s with %s: %w", c.name, s.name, err)
 		fmt.Fprintln(b.log, err)
 		if s.name == ours || s.name == oursUnix {

@@ -31,10 +31,8 @@ func measure(ctx context.Context, o benchkit.Options, log io.Writer) (benchkit.N
 		return nil, "", err
 	}
 	defer b.close()
-	b.run(ctx, o.Only)
-	if ctx.Err() != nil {
-		return nil, "", context.Cause(ctx)
-	}
+	rounds := b.run(ctx, o.Only)
 	n := condense(b.samples, b.plan)
-	return n, table(n, b.plan), errors.Join(b.failures...)
+	n.Set("rounds", float64(rounds))
+	return n, table(n, b.plan), errors.Join(append(b.failures, context.Cause(ctx))...)
 }

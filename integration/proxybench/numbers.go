@@ -28,7 +28,6 @@ func prefix(side string) string {
 // of pgkeyless's to those of the other sides. What was not measured has no key.
 func condense(s benchkit.Samples, p plan) benchkit.Numbers {
 	n := benchkit.Numbers{}
-	n.Set("rounds", float64(p.rounds))
 	few, many := slices.Min(p.idle), slices.Max(p.idle)
 	for _, side := range everySide {
 		pre := prefix(side)

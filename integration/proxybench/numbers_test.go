@@ -40,7 +40,6 @@ func measured() benchkit.Samples {
 func TestNumbers(t *testing.T) {
 	n := condense(measured(), small)
 	for key, want := range map[string]float64{
-		"rounds":                      2,
 		"tps1":                        200,
 		"direct_tps1":                 100,
 		"tps1_ratio_direct":           2,
@@ -68,14 +67,14 @@ func TestNumbers(t *testing.T) {
 	if _, ok := n["direct_tps8_cpu_us"]; ok {
 		t.Error("there is CPU of no process")
 	}
-	if n := condense(benchkit.Samples{}, small); len(n) != 1 {
+	if n := condense(benchkit.Samples{}, small); len(n) != 0 {
 		t.Errorf("numbers of nothing: %v", n)
 	}
 }
 
 func TestTableShowsEveryMeasure(t *testing.T) {
 	n := condense(measured(), small)
-	shown := map[string]bool{"rounds": true, "connects_cpu_us": true}
+	shown := map[string]bool{"connects_cpu_us": true}
 	for _, l := range append(lines, memoryLines(small)...) {
 		if _, ok := n[l.key]; !ok {
 			t.Errorf("row %q shows %s, which is no number", l.what, l.key)
