@@ -18,7 +18,7 @@ import (
 
 const (
 	startLimit = time.Minute     // for the database and its tables, and for each proxy
-	cellLimit  = 2 * time.Minute // for one cell with one side
+	cellLimit  = 4 * time.Minute // for one cell with one side: ten thousand handshakes take time
 	stopLimit  = 10 * time.Second
 )
 
