@@ -44,6 +44,30 @@ func TestTroubleshootingHasTheTable(t *testing.T) {
 	}
 }
 
+// TestClientsPageListsEveryClient holds the generated tables to the clients that
+// scripts/test-clients runs.
+func TestClientsPageListsEveryClient(t *testing.T) {
+	listed := make(map[string]bool)
+	_, tables, _ := strings.Cut(read(t, "../../docs/clients.md"), "<!-- made by scripts/test-clients --write -->")
+	tables, _, _ = strings.Cut(tables, "<!-- end -->")
+	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| .*✓`).FindAllStringSubmatch(tables, -1) {
+		listed[row[1]] = true
+	}
+	clients := regexp.MustCompile(`Title: "([^"]+)"`).FindAllStringSubmatch(read(t, "../../integration/clients/table.go"), -1)
+	if len(clients) < 18 {
+		t.Errorf("%d clients, want 18 at least", len(clients))
+	}
+	for _, client := range clients {
+		if !listed[client[1]] {
+			t.Errorf("docs/clients.md lacks %s: run scripts/test-clients --write", client[1])
+		}
+		delete(listed, client[1])
+	}
+	for title := range listed {
+		t.Errorf("docs/clients.md has %s, which scripts/test-clients does not run", title)
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

@@ -46,6 +46,10 @@ var arrows = map[string][]string{
 	"integration/soak":        {module + "/integration/...", "github.com/jackc/pgx/v5/..."},
 	"scripts/testreport":      {},
 	"integration/pgserver":    {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+
+	"integration/clients":                          {module + "/integration/...", "github.com/jackc/pgx/v5"},
+	"integration/clients/harness/checks":           {},
+	"integration/clients/harness/checks/sqlchecks": {module + "/integration/clients/harness/checks"},
 }
 
 // emulators must not share code with what they check, in their tests neither.

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var two = client{Name: "x", Title: "X", Checks: []check{{Name: "connect"}, {Name: "cancel"}}}
+
+func TestReportTakesTheProgramsLines(t *testing.T) {
+	p := report{Client: two}
+	if err := p.read(strings.NewReader("version 1.2 beta\nsome library's words\nok connect\nn/a cancel: no call: none\n")); err != nil {
+		t.Fatal(err)
+	}
+	if p.Version != "1.2 beta" || p.Output != "some library's words\n" || len(p.failures()) != 0 {
+		t.Errorf("version %q, output %q, failures %q", p.Version, p.Output, p.failures())
+	}
+	if got, want := p.Outcomes["cancel"], (outcome{unavailable, "no call: none"}); got != want {
+		t.Errorf("cancel: got %v, want %v", got, want)
+	}
+}
+
+func TestReportFailsWhatIsMissing(t *testing.T) {
+	p := report{Client: two}
+	if err := p.read(strings.NewReader("fail connect: refused\n")); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"connect: refused",
+		"cancel: the program did not come to it",
+		"the program did not tell the client's version",
+	}
+	if got := p.failures(); !slices.Equal(got, want) {
+		t.Errorf("failures: got %q, want %q", got, want)
+	}
+}
+
+func TestReportRefusesWhatBreaksTheRules(t *testing.T) {
+	for _, lines := range []string{"ok conect\n", "ok connect\nok connect\n", "n/a cancel\n", "fail cancel\n", "ok connect: well\n"} {
+		p := report{Client: two}
+		if err := p.read(strings.NewReader(lines)); err == nil {
+			t.Errorf("%q was taken", lines)
+		}
+	}
+}
+
+// TestEveryDirectoryIsAClient holds the table to the directories, which name
+// their packages and have a program.
+func TestEveryDirectoryIsAClient(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs, names, titles []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "harness" {
+			dirs = append(dirs, e.Name())
+		}
+	}
+	for _, c := range table {
+		names = append(names, c.Name)
+		titles = append(titles, c.Title)
+		if _, err := languageOf(c.Name); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(c.Name, "packages")); err != nil {
+			t.Error(err)
+		}
+	}
+	slices.Sort(names)
+	if !slices.Equal(dirs, names) {
+		t.Errorf("directories %q, clients of the table %q", dirs, names)
+	}
+	slices.Sort(titles)
+	if len(slices.Compact(titles)) != len(table) {
+		t.Errorf("a title is there twice: %q", titles)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	for _, test := range []struct {
+		only            string
+		tunnel          bool
+		direct, tunnel2 int
+	}{
+		{"", false, len(table), tunnelled()},
+		{"", true, 0, tunnelled()},
+		{"pg_isready", false, 1, 0},
+		{"pg_isready", true, 0, 1},
+		{"psql,pgbench", false, 2, 1},
+	} {
+		direct, tunnel, err := options{only: test.only, tunnel: test.tunnel}.plan()
+		if err != nil || len(direct) != test.direct || len(tunnel) != test.tunnel2 {
+			t.Errorf("--only %q, --tunnel %v: %d directly, %d through the tunnel, %v; want %d, %d", test.only, test.tunnel, len(direct), len(tunnel), err, test.direct, test.tunnel2)
+		}
+	}
+	if _, _, err := (options{only: "psqll"}).plan(); err == nil {
+		t.Error("a client that is not there was taken")
+	}
+}
+
+func tunnelled() (n int) {
+	for _, c := range table {
+		if c.Tunnel {
+			n++
+		}
+	}
+	return n
+}
+
+func TestTableIsWrittenBetweenItsMarks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "clients.md")
+	if err := os.WriteFile(path, []byte("before\n"+beginTable+"\nstale row\n"+endTable+"\nafter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &report{Client: client{Name: "y", Title: "Y"}, Version: "7"}
+	if err := p.read(strings.NewReader("ok connect\nn/a cancel: no call\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeTable(path, []*report{p}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"before\n", "| Y | 7 | ✓ | **missing** |", "- Y, cancel: no call.\n", endTable + "\nafter\n"} {
+		if !strings.Contains(string(page), part) {
+			t.Errorf("no %q in:\n%s", part, page)
+		}
+	}
+	if strings.Contains(string(page), "stale row") {
+		t.Errorf("the old table is still there:\n%s", page)
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// printTable writes reports as Markdown: libraries in a matrix of their common
+// checks, PostgreSQL's own programs in a list, then what could not be done and
+// why.
+func printTable(out io.Writer, reports []*report) {
+	names := []string{"client", "version"}
+	for _, k := range driverChecks {
+		names = append(names, k.Name)
+	}
+	rows(out, append(names, "more", "tunnel"), func(row func(...string)) {
+		for _, p := range reports {
+			if p.Client.Checks != nil || p.Tunnel && direct(reports, p.Client) != nil {
+				continue
+			}
+			cells := []string{p.Client.Title, p.Version}
+			for _, k := range driverChecks {
+				cells = append(cells, p.mark(k.Name))
+			}
+			row(append(cells, p.marks(p.Client.Extra), throughTunnel(reports, p.Client))...)
+		}
+	})
+	fmt.Fprintln(out)
+	rows(out, []string{"program", "version", "checks", "tunnel"}, func(row func(...string)) {
+		for _, p := range reports {
+			if p.Client.Checks == nil || p.Tunnel && direct(reports, p.Client) != nil {
+				continue
+			}
+			row(p.Client.Title, p.Version, p.marks(p.Client.checks()), throughTunnel(reports, p.Client))
+		}
+	})
+	fmt.Fprintln(out)
+	for _, p := range reports {
+		if p.Tunnel && direct(reports, p.Client) != nil {
+			continue
+		}
+		for _, k := range p.Client.checks() {
+			if o := p.Outcomes[k.Name]; o.State == unavailable {
+				fmt.Fprintf(out, "- %s, %s: %s.\n", p.Client.Title, k.Name, o.Why)
+			}
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+// rows prints a table with a head.
+func rows(out io.Writer, head []string, fill func(row func(...string))) {
+	row := func(cells ...string) { fmt.Fprintf(out, "| %s |\n", strings.Join(cells, " | ")) }
+	row(head...)
+	fmt.Fprintln(out, "|"+strings.Repeat("---|", len(head)))
+	fill(row)
+}
+
+// mark is how a check ended, in a word at most.
+func (p *report) mark(name string) string {
+	return map[state]string{ok: "✓", failed: "**failed**", missing: "**missing**", unavailable: "–"}[p.Outcomes[name].State]
+}
+
+// marks names checks with their marks.
+func (p *report) marks(checks []check) string {
+	var did []string
+	for _, k := range checks {
+		did = append(did, k.Name+" "+p.mark(k.Name))
+	}
+	return strings.Join(did, ", ")
+}
+
+// direct is the report of c's run without tunnel, if there was one.
+func direct(reports []*report, c client) *report { return find(reports, c, false) }
+
+func find(reports []*report, c client, tunnel bool) *report {
+	i := slices.IndexFunc(reports, func(p *report) bool { return p.Client.Name == c.Name && p.Tunnel == tunnel })
+	if i < 0 {
+		return nil
+	}
+	return reports[i]
+}
+
+// throughTunnel says how c's run through the tunnel ended, if there was one.
+func throughTunnel(reports []*report, c client) string {
+	p := find(reports, c, true)
+	switch {
+	case p == nil:
+		return ""
+	case len(p.failures()) == 0:
+		return "✓"
+	}
+	return "**failed**"
+}
+
+// What docs/clients.md keeps the table between.
+const (
+	beginTable = "<!-- made by scripts/test-clients --write -->"
+	endTable   = "<!-- end -->"
+)
+
+// writeTable puts the table into the page at path.
+func writeTable(path string, reports []*report) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := strings.Cut(string(page), beginTable+"\n")
+	_, after, ends := strings.Cut(rest, endTable)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no lines %q and %q", path, beginTable, endTable)
+	}
+	var b strings.Builder
+	rows(&b, []string{"check", "what the library did"}, func(row func(...string)) {
+		for _, k := range slices.Concat(driverChecks, pipelineCheck) {
+			row(k.Name, k.Means)
+		}
+	})
+	fmt.Fprintln(&b)
+	printTable(&b, reports)
+	return os.WriteFile(path, []byte(before+beginTable+"\n\n"+b.String()+endTable+after), 0o644)
+}

@@ -1,0 +1,61 @@
+package main
+
+import "slices"
+
+// client is a row of the table. Its program is in the directory Name.
+type client struct {
+	Name   string
+	Title  string  // as people know it
+	Checks []check // nil: driverChecks
+	Extra  []check // further ones
+	Tunnel bool    // runs through the emulated Session Manager too
+}
+
+// table has every client, in the order it is printed in.
+var table = []client{
+	{Name: "psql", Title: "psql", Checks: psqlChecks, Tunnel: true},
+	{Name: "pgbench", Title: "pgbench", Checks: pgbenchChecks},
+	{Name: "pg_dump", Title: "pg_dump, pg_restore", Checks: pgDumpChecks, Tunnel: true},
+	{Name: "pg_isready", Title: "pg_isready", Checks: pgIsReadyChecks},
+
+	{Name: "libpq", Title: "C: libpq", Extra: pipelineCheck, Tunnel: true},
+	{Name: "ecpg", Title: "C: ECPG"},
+	{Name: "libpqxx", Title: "C++: libpqxx"},
+	{Name: "psycopg2", Title: "Python: psycopg 2"},
+	{Name: "psycopg3", Title: "Python: psycopg 3", Tunnel: true},
+	{Name: "asyncpg", Title: "Python: asyncpg"},
+	{Name: "pg8000", Title: "Python: pg8000"},
+	{Name: "sqlalchemy", Title: "Python: SQLAlchemy (psycopg 2)"},
+	{Name: "django", Title: "Python: Django (psycopg 2)"},
+	{Name: "pgjdbc", Title: "Java: pgjdbc", Tunnel: true},
+	{Name: "pgx", Title: "Go: pgx"},
+	{Name: "database-sql", Title: "Go: database/sql (pgx)"},
+	{Name: "lib-pq", Title: "Go: database/sql (lib/pq)"},
+	{Name: "node-postgres", Title: "Node.js: node-postgres (pg)", Tunnel: true},
+	{Name: "postgresjs", Title: "Node.js: Postgres.js"},
+	{Name: "sequelize", Title: "Node.js: Sequelize (pg)"},
+	{Name: "typeorm", Title: "Node.js: TypeORM (pg)"},
+	{Name: "prisma", Title: "Node.js: Prisma (pg)"},
+	{Name: "knex", Title: "Node.js: Knex (pg)"},
+	{Name: "drizzle", Title: "Node.js: Drizzle (pg)"},
+	{Name: "ruby-pg", Title: "Ruby: pg"},
+	{Name: "activerecord", Title: "Ruby: ActiveRecord (pg)"},
+	{Name: "sequel", Title: "Ruby: Sequel (pg)"},
+	{Name: "dbd-pg", Title: "Perl: DBD::Pg"},
+	{Name: "php-pdo", Title: "PHP: pdo_pgsql"},
+	{Name: "php-pgsql", Title: "PHP: pgsql"},
+	{Name: "rpostgresql", Title: "R: RPostgreSQL"},
+	{Name: "psqlodbc", Title: "ODBC: psqlODBC (unixODBC, pyodbc)"},
+}
+
+func (c client) checks() []check {
+	if c.Checks == nil {
+		return slices.Concat(driverChecks, c.Extra)
+	}
+	return slices.Concat(c.Checks, c.Extra)
+}
+
+// has tells whether name is one of c's checks.
+func (c client) has(name string) bool {
+	return slices.ContainsFunc(c.checks(), func(k check) bool { return k.Name == name })
+}
