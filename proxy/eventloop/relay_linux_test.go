@@ -74,9 +74,9 @@ func TestNothingIsLostWhenTheContextEnds(t *testing.T) {
 		t.Run(fmt.Sprintf("TLS %t", secure), func(t *testing.T) {
 			r := newRig(t, newGroup(t), secure, secure)
 			up, down := randomBytes(1, 24<<20), randomBytes(2, 24<<20)
-			var all sync.WaitGroup
-			all.Go(func() { r.client.Write(up) })
-			all.Go(func() { r.database.Write(down) })
+			var words, copies sync.WaitGroup
+			words.Go(func() { r.client.Write(up) })
+			words.Go(func() { r.database.Write(down) })
 			r.start()
 			expect(t, r.client, down[:3<<20])
 			expect(t, r.database, up[:5<<20])
@@ -84,13 +84,14 @@ func TestNothingIsLostWhenTheContextEnds(t *testing.T) {
 			if got := <-r.result; got.Ended != 0 || got.Err != nil || got.Up < 5<<20 || got.Down < 3<<20 {
 				t.Errorf("ended with %+v", got)
 			}
-			all.Go(func() { io.Copy(plain{r.nearDatabase}, plain{r.nearClient}) })
-			all.Go(func() { io.Copy(plain{r.nearClient}, plain{r.nearDatabase}) })
-			all.Go(func() { expect(t, r.client, down[3<<20:]) })
-			expect(t, r.database, up[5<<20:])
+			copies.Go(func() { io.Copy(plain{r.nearDatabase}, plain{r.nearClient}) })
+			copies.Go(func() { io.Copy(plain{r.nearClient}, plain{r.nearDatabase}) })
+			words.Go(func() { expect(t, r.client, down[3<<20:]) })
+			words.Go(func() { expect(t, r.database, up[5<<20:]) })
+			words.Wait() // what is closed sooner cuts the other way's words short
 			r.farClient.CloseWrite()
 			r.farDatabase.CloseWrite()
-			all.Wait()
+			copies.Wait()
 		})
 	}
 }
