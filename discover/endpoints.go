@@ -195,6 +195,21 @@ func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) 
 	return Database{}, f.noSuchHost(host)
 }
 
+// Mark is the part of an endpoint's name that all endpoints of one account in one
+// region have, and "" for names of another form.
+//
+// Source: RDS user guide, CHAP_CommonTasks.Connect.html.
+func Mark(host string) string {
+	labels := strings.Split(strings.ToLower(host), ".")
+	if len(labels) > 2 && labels[1] == "endpoint" { // of a proxy
+		labels = labels[1:]
+	}
+	if len(labels) < 4 {
+		return ""
+	}
+	return labels[1][strings.LastIndexByte(labels[1], '-')+1:]
+}
+
 func (f *Finder) noSuchHost(host string) error {
 	return because(causes.NoSuchHost, ErrNotFound, causes.Facts{"where": f.where(), "endpoint": host}, nil)
 }

@@ -134,6 +134,10 @@ func TestDoctorFindsAllGood(t *testing.T) {
 			return []string{c.target("user=app_user")}
 		}, map[string]string{"iam-authentication": "skipped", "resource-id": "skipped", "jump-host": "skipped", "permissions": "skipped", "login-metrics": "skipped"},
 			map[string]string{"resource-id": "aws rds describe-db-instances", "permissions": "not permitted: iam:SimulatePrincipalPolicy"}},
+		{"at an endpoint that is not listed", func(c *clinic) []string {
+			c.aws.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: ordersID, Host: "orders.c1234567890x.eu-central-1.rds.amazonaws.com"}}})
+			return []string{c.target("user=app_user")}
+		}, map[string]string{"iam-authentication": "skipped", "resource-id": "warning", "login-metrics": "skipped"}, map[string]string{"resource-id": "not known: no database in eu-central-1"}},
 		{"with metrics denied only", func(c *clinic) []string {
 			c.aws.FailNext("GetMetricData", "AccessDenied", "no", -1)
 			return []string{c.target("user=app_user")}
@@ -196,9 +200,16 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		{name: "stopped", stage: "iam-authentication", code: 13, broken: func(_ *testing.T, c *clinic) {
 			c.aws.SetDatabases(ordersDatabase(func(i *awsemu.DBInstance) { i.Status = "stopped" }))
 		}, text: "is stopped", mend: "aws rds start-db-instance"},
-		{name: "another account's database", stage: "resource-id", code: 14, broken: func(_ *testing.T, c *clinic) {
-			c.aws.SetDatabases(awsemu.Databases{})
-		}, text: lab.Host, mend: "profile", notes: "account 111122223333"},
+		{name: "deleted database", stage: "resource-id", code: 14, broken: func(_ *testing.T, c *clinic) {
+			all := policyDatabases()
+			all.Instances = nil
+			c.aws.SetDatabases(all)
+		}, text: lab.Host, mend: "check the name", notes: "c9akciq32abc in the name stands for account 111122223333 in eu-central-1, as in that of "},
+		{name: "tags may not be looked up", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) {
+			c.aws.FailNext("DescribeInstanceInformation", "AccessDeniedException", denied("ssm:DescribeInstanceInformation", "*"), -1)
+		}, args: func(c *clinic) []string {
+			return []string{lab.Host + "?user=app_user&via=tag:Role=jump&ca-file=" + c.database.CAFile()}
+		}, text: "access denied", mend: "ssm:DescribeInstanceInformation"},
 		{name: "jump host offline", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) { c.aws.SetOnline(lab.Target, false) },
 			text: "online", mend: "agent"},
 		{name: "agent too old", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *clinic) {
@@ -238,6 +249,9 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		}, args: func(c *clinic) []string { return []string{c.target("user=app_user", "region=eu-central-1")} },
 			text: "LDAP authentication failed", mend: "rds-db:connect",
 			notes: "no policy allows rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:" + ordersID + "/app_user"},
+		{name: "another account's database", stage: "login", code: 20, broken: func(_ *testing.T, c *clinic) {
+			c.aws.SetDatabases(awsemu.Databases{})
+		}, text: "LDAP authentication failed", mend: "rds-db:connect", notes: "these credentials are of account 111122223333"},
 		{name: "user without rds_iam", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=plain_user")} },
 			text: "plain_user", mend: `GRANT rds_iam TO "plain_user"`},
 		{name: "unknown database", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=app_user", "dbname=nowhere")} },
@@ -251,7 +265,7 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			database := shared.database
 			switch test.name {
-			case "token refused":
+			case "token refused", "another account's database":
 				database = strangersDatabase(t)
 			case "let in without rds_iam", "queries too slow":
 				database = oddDatabase(t)

@@ -34,8 +34,6 @@ const clockWorth = 30 * time.Second
 // credentials gets some, and asks whose they are.
 func (c *checkup) credentials(ctx context.Context) {
 	c.walk.Begin(doctor.Credentials)
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
 	region := cmp.Or(c.target.Region, discover.RegionOf(c.target.Ref))
 	if e, err := auth.ParseEndpoint(c.target.Endpoint); err == nil && region == "" {
 		region = e.Region
@@ -45,11 +43,13 @@ func (c *checkup) credentials(ctx context.Context) {
 		c.fail(err)
 		return
 	}
-	keys, err := c.aws.Credentials.Retrieve(ctx)
+	keys, err := c.aws.Credentials.Retrieve(ctx) // has its own limits: a person may be asked
 	if err != nil {
 		c.fail(auth.Explain(c.target.Profile, err))
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	var notes []string
 	if stale := auth.StaleEnvironment(c.target.Profile); stale != "" {
 		notes = append(notes, stale)
@@ -116,7 +116,7 @@ func (c *checkup) endpoint(ctx context.Context) {
 
 // locate finds out where the target is.
 func (c *checkup) locate(ctx context.Context) (err error) {
-	if c.login, err = newLogin(ctx, &c.wiring.profiles, c.target); err != nil {
+	if c.login, err = newLogin(ctx, c.wiring.profiles, c.target); err != nil {
 		return err
 	}
 	c.found = c.login.database.Kind != 0
@@ -169,14 +169,14 @@ func (c *checkup) iamOn(ctx context.Context) {
 }
 
 // resourceID says what a policy must name.
-func (c *checkup) resourceID(context.Context) {
+func (c *checkup) resourceID(ctx context.Context) {
 	c.walk.Begin(doctor.ResourceID)
 	f := c.facts()
 	switch {
 	case c.login.endpoint.Kind == auth.KindDSQL:
 		c.walk.OK(f.ResourceID)
 	case c.absent != nil:
-		c.fail(c.absent, fmt.Sprintf("a token is checked in the account that owns the database; these credentials are of account %s", c.caller.Account))
+		c.notListed(ctx)
 	case f.ResourceID == "":
 		why := "not known"
 		for _, gap := range f.Unknown() {
@@ -188,6 +188,29 @@ func (c *checkup) resourceID(context.Context) {
 	default:
 		c.walk.OK(fmt.Sprintf("%s in account %s", f.ResourceID, c.login.database.Account))
 	}
+}
+
+// notListed tells of an endpoint that RDS does not know in this account. It is the
+// walk's end only where the name itself is of this account: other databases bear
+// its mark. An endpoint may be of another account, or of a kind that is not listed.
+func (c *checkup) notListed(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	mark := discover.Mark(c.login.endpoint.Host)
+	listed, _ := c.finder.Databases(ctx) // those that may be seen will do
+	for _, db := range listed {
+		if mark != "" && discover.Mark(db.Host) == mark {
+			c.fail(c.absent, fmt.Sprintf("%s in the name stands for account %s in %s, as in that of %s %s: there is no such endpoint any more, or it was renamed",
+				mark, cmp.Or(db.Account, c.caller.Account), db.Region, db.Kind, db.Identifier))
+			return
+		}
+	}
+	c.walk.Warn("not known: "+oneLine(c.absent.Error()), hintOf(c.absent), c.otherAccount())
+}
+
+// otherAccount is what speaks against a login at an endpoint that is not listed.
+func (c *checkup) otherAccount() string {
+	return fmt.Sprintf("a token is checked in the account that owns the database; these credentials are of account %s", c.caller.Account)
 }
 
 // jumpHost looks for one that is online, with an agent that can forward.

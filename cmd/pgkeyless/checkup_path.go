@@ -119,6 +119,9 @@ func (c *checkup) explainedBy(stage string) []string {
 			notes = append(notes, fmt.Sprintf("CloudWatch counts %.0f × %s in the last hour: %s", r.Count, r.Metric, r.Means))
 		}
 	}
+	if stage == doctor.Login.ID && c.absent != nil {
+		notes = append(notes, oneLine(c.absent.Error())+"; "+c.otherAccount())
+	}
 	return notes
 }
 
