@@ -115,3 +115,59 @@ func TestExitCodesAreDistinct(t *testing.T) {
 		}
 	}
 }
+
+// What asks a person has the terminal for itself, however long that takes.
+func TestProgressRestsAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		w := New(NewTerminal(&out))
+		w.Begin(Credentials)
+		time.Sleep(150 * time.Millisecond)
+		w.Aside(func() {
+			if !strings.HasSuffix(out.String(), clearLine) {
+				t.Errorf("the line is not empty: %q", out.String())
+			}
+			before := out.Len()
+			time.Sleep(time.Minute)
+			if out.Len() != before {
+				t.Errorf("written meanwhile: %q", out.String()[before:])
+			}
+		})
+		if !strings.HasSuffix(out.String(), "60.1 s") && !strings.HasSuffix(out.String(), "60.2 s") {
+			t.Errorf("does not go on with the time that has passed: %q", out.String())
+		}
+		w.Aside(func() { w.OK("mine") }) // given up by the one who waited
+		if last := out.String(); !strings.HasSuffix(last, "mine\n") {
+			t.Errorf("spins after the end: %q", last)
+		}
+		w.Done()
+	})
+}
+
+func TestInterruptedWalk(t *testing.T) {
+	for what, test := range map[string]struct {
+		printer func(*bytes.Buffer) Printer
+		within  string
+		between string
+	}{
+		"plain":    {func(b *bytes.Buffer) Printer { return NewPlain(b) }, "\ninterrupted at login\n", "\ninterrupted\n"},
+		"terminal": {func(b *bytes.Buffer) Printer { return NewTerminal(b) }, clearLine + "\ninterrupted at login\n", "\ninterrupted\n"},
+		"JSON": {func(b *bytes.Buffer) Printer { return NewJSON(b) }, `{"result":"interrupted","failed_stage":"login","exit_code":130}` + "\n",
+			`{"result":"interrupted","exit_code":130}` + "\n"},
+	} {
+		for _, within := range []bool{true, false} {
+			var out bytes.Buffer
+			w, want := New(test.printer(&out)), test.between
+			if within {
+				w.Begin(Login)
+				want = test.within
+			}
+			w.Interrupt(130)
+			w.Fail(Result{Text: "context canceled"})
+			w.Begin(Rights)
+			if code := w.Done(); code != 130 || !strings.HasSuffix(out.String(), want) || strings.Contains(out.String(), "canceled") {
+				t.Errorf("%s: code %d, %q, want 130 and %q", what, code, out.String(), want)
+			}
+		}
+	}
+}

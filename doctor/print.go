@@ -32,8 +32,13 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds())
 
 // verdict is the last line.
 func verdict(failed *Result) string {
-	if failed == nil {
+	switch {
+	case failed == nil:
 		return "\nall good\n"
+	case failed.Status == Interrupted && failed.Stage.ID != "":
+		return fmt.Sprintf("\ninterrupted at %s\n", failed.Stage.ID)
+	case failed.Status == Interrupted:
+		return "\ninterrupted\n"
 	}
 	return fmt.Sprintf("\nstopped at %s: what comes after it was not tried\n", failed.Stage.ID)
 }
@@ -45,6 +50,8 @@ type Plain struct{ w io.Writer }
 func NewPlain(w io.Writer) *Plain { return &Plain{w} }
 
 func (p *Plain) Begin(Stage)         {}
+func (p *Plain) Pause()              {}
+func (p *Plain) Resume()             {}
 func (p *Plain) End(r Result)        { io.WriteString(p.w, line(r)) }
 func (p *Plain) Done(failed *Result) { io.WriteString(p.w, verdict(failed)) }
 
@@ -59,18 +66,28 @@ const spinEvery = 100 * time.Millisecond
 // Terminal shows the stage under way with its time, and then its result in the
 // same line.
 type Terminal struct {
-	w    io.Writer
-	stop chan struct{}
-	spun sync.WaitGroup
+	w     io.Writer
+	stage Stage     // under way, when it has an ID
+	began time.Time // of stage
+	stop  chan struct{}
+	spun  sync.WaitGroup
 }
 
 // NewTerminal is for terminals.
 func NewTerminal(w io.Writer) *Terminal { return &Terminal{w: w} }
 
 func (t *Terminal) Begin(s Stage) {
+	t.stage, t.began = s, time.Now()
+	t.Resume()
+}
+
+// Resume lets the stage under way spin, if there is one.
+func (t *Terminal) Resume() {
+	if t.stage.ID == "" {
+		return
+	}
 	t.stop = make(chan struct{})
-	began := time.Now()
-	t.show(s, 0)
+	t.show(t.stage, time.Since(t.began))
 	t.spun.Go(func() {
 		tick := time.NewTicker(spinEvery)
 		defer tick.Stop()
@@ -79,7 +96,7 @@ func (t *Terminal) Begin(s Stage) {
 			case <-t.stop:
 				return
 			case <-tick.C:
-				t.show(s, time.Since(began))
+				t.show(t.stage, time.Since(t.began))
 			}
 		}
 	})
@@ -90,25 +107,25 @@ func (t *Terminal) show(s Stage, took time.Duration) {
 	fmt.Fprintf(t.w, "%s%-5c %-18s %8s", clearLine, turn, s.ID, fmt.Sprintf("%.1f s", took.Seconds()))
 }
 
-// rest ends the spinning.
-func (t *Terminal) rest() {
+// Pause ends the spinning and empties the line.
+func (t *Terminal) Pause() {
 	if t.stop != nil {
 		close(t.stop)
 		t.spun.Wait()
 		t.stop = nil
+		io.WriteString(t.w, clearLine)
 	}
 }
 
 func (t *Terminal) End(r Result) {
-	t.rest()
-	io.WriteString(t.w, clearLine+line(r))
+	t.Pause()
+	t.stage = Stage{}
+	io.WriteString(t.w, line(r))
 }
 
 func (t *Terminal) Done(failed *Result) {
-	if t.stop != nil {
-		t.rest()
-		io.WriteString(t.w, clearLine)
-	}
+	t.Pause()
+	t.stage = Stage{}
 	io.WriteString(t.w, verdict(failed))
 }
 
@@ -134,7 +151,7 @@ type stageObject struct {
 	SQLState string   `json:"sqlstate,omitempty"`
 }
 
-// resultObject is the last line. Result is "ok" or "failed".
+// resultObject is the last line. Result is "ok", "failed" or "interrupted".
 type resultObject struct {
 	Result   Status `json:"result"`
 	Stage    string `json:"failed_stage,omitempty"`
@@ -142,6 +159,8 @@ type resultObject struct {
 }
 
 func (j *JSON) Begin(Stage) {}
+func (j *JSON) Pause()      {}
+func (j *JSON) Resume()     {}
 
 func (j *JSON) End(r Result) {
 	_ = j.enc.Encode(stageObject{r.Stage.ID, r.Status, r.Took.Round(time.Microsecond).Seconds(), r.Text, r.Notes, r.Mend, r.State})
@@ -150,7 +169,7 @@ func (j *JSON) End(r Result) {
 func (j *JSON) Done(failed *Result) {
 	end := resultObject{Result: OK}
 	if failed != nil {
-		end = resultObject{Failed, failed.Stage.ID, failed.Stage.Code}
+		end = resultObject{failed.Status, failed.Stage.ID, failed.Stage.Code}
 	}
 	_ = j.enc.Encode(end)
 }

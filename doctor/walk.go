@@ -14,6 +14,8 @@ const (
 	Skipped Status = "skipped"  // may not be asked; nothing depends on it
 	LeftOut Status = "left_out" // this path has no such link
 	Failed  Status = "failed"
+
+	Interrupted Status = "interrupted" // the walk, by a signal
 )
 
 // Result is the end of one stage.
@@ -31,7 +33,11 @@ type Result struct {
 type Printer interface {
 	Begin(Stage)
 	End(Result)
-	// Done ends the walk; failed is where it stopped, nil when all is good.
+	// Pause leaves the terminal to somebody else, until Resume.
+	Pause()
+	Resume()
+	// Done ends the walk; failed is where it stopped, nil when all is good. One
+	// that was interrupted between two stages has none.
 	Done(failed *Result)
 }
 
@@ -95,6 +101,33 @@ func (w *Walk) end(r Result) {
 	}
 }
 
+// Aside runs f, which may ask a person something while a stage is under way.
+func (w *Walk) Aside(f func()) {
+	w.printing(w.printer.Pause)
+	defer w.printing(w.printer.Resume)
+	f()
+}
+
+func (w *Walk) printing(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// Interrupt ends the walk with an exit code, whatever stage is under way.
+func (w *Walk) Interrupt(code int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return
+	}
+	w.failed = &Result{Status: Interrupted, Stage: Stage{Code: code}}
+	if w.current != nil {
+		w.failed.Stage.ID, w.failed.Took = w.current.ID, time.Since(w.began)
+		w.current = nil
+	}
+}
+
 // Current is the stage under way, nil between two.
 func (w *Walk) Current() *Stage {
 	w.mu.Lock()
@@ -102,15 +135,15 @@ func (w *Walk) Current() *Stage {
 	return w.current
 }
 
-// HasFailed says whether the walk has ended.
+// HasFailed says whether the walk has ended before its time.
 func (w *Walk) HasFailed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failed != nil
 }
 
-// Done ends the walk and returns its exit code: that of the stage that failed,
-// else 0.
+// Done ends the walk and returns its exit code: that of the stage that failed or
+// of Interrupt, else 0.
 func (w *Walk) Done() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

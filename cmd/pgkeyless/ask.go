@@ -17,6 +17,12 @@ import (
 	"github.com/pgkeyless/pgkeyless/config"
 )
 
+// profiles holds the AWS credentials of one run, and knows whom to ask for what
+// they want of a person.
+func (a *app) profiles(run config.Run) *auth.Profiles {
+	return &auth.Profiles{People: a.people(run)}
+}
+
 // people says how this run asks the person who started it. The terminal is that
 // of the process, wherever stdin and stderr lead.
 func (a *app) people(run config.Run) auth.People {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/doctor"
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ Aurora wakes up.
 
 --json prints one object a line for each stage (stage, status: ok, warning,
 skipped, left_out or failed, seconds, text, notes, mend, sqlstate), and one at the
-end (result, failed_stage, exit_code).
+end (result: ok, failed or interrupted; failed_stage, exit_code).
 
 Exit codes:
 ` + doctor.CodeTable(),
@@ -60,7 +61,7 @@ func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 				break
 			}
 		}
-		if code := walk.Done(); code != 0 {
+		if code := walk.Done(); code != 0 { // an interrupted one's too
 			return &ended{code}
 		}
 		return nil
@@ -92,11 +93,19 @@ func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, 
 	go func() {
 		select {
 		case s := <-signals:
-			cancel(&stoppedError{s})
+			stopped := &stoppedError{s}
+			if walk != nil {
+				walk.Interrupt(stopped.code())
+			}
+			cancel(stopped)
 		case <-looking.Done():
 		}
 	}()
-	c := newCheckup(t, walk, newWiring(log))
+	profiles := a.profiles(run)
+	if walk != nil {
+		profiles.People = besides(walk, profiles.People)
+	}
+	c := newCheckup(t, walk, newWiring(log, profiles))
 	defer a.endSessions(ctx, c.wiring, log)
 	defer c.close()
 	err := f(looking, c)
@@ -104,4 +113,18 @@ func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, 
 		return stopped
 	}
 	return err
+}
+
+// besides asks as p does, and lets the walk's progress rest meanwhile.
+func besides(walk *doctor.Walk, p auth.People) auth.People {
+	if ask := p.MFACode; ask != nil {
+		p.MFACode = func(ctx context.Context, q auth.MFAQuestion) (code string, err error) {
+			walk.Aside(func() { code, err = ask(ctx, q) })
+			return code, err
+		}
+	}
+	if show := p.SSOPage; show != nil {
+		p.SSOPage = func(page auth.SSOPage) { walk.Aside(func() { show(page) }) }
+	}
+	return p
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -27,7 +28,7 @@ func TestGuardsBecomeSettings(t *testing.T) {
 			[]proxy.Setting{readOnly, {Name: "statement_timeout", Value: "90000"}},
 			" (default_transaction_read_only=on, statement_timeout=90000ms at login; a client's SET can change it)"},
 	} {
-		r := wireRoute(t, newWiring(slog.New(slog.DiscardHandler)), target(orders, tt.change))
+		r := wireRoute(t, newWiring(slog.New(slog.DiscardHandler), new(auth.Profiles)), target(orders, tt.change))
 		if !slices.Equal(r.Settings, tt.want) || guardsInWords(r) != tt.words {
 			t.Errorf("settings %v in words %q, want %v and %q", r.Settings, guardsInWords(r), tt.want, tt.words)
 		}
@@ -44,7 +45,7 @@ func TestGuardsWarnOfRDSProxy(t *testing.T) {
 		want     bool
 	}{{proxied, true, true}, {proxied, false, false}, {orders, true, false}} {
 		var log bytes.Buffer
-		wireRoute(t, newWiring(slog.New(slog.NewTextHandler(&log, nil))), target(tt.endpoint, func(o *config.Options) { o.ReadOnly = tt.guarded }))
+		wireRoute(t, newWiring(slog.New(slog.NewTextHandler(&log, nil)), new(auth.Profiles)), target(tt.endpoint, func(o *config.Options) { o.ReadOnly = tt.guarded }))
 		if got := strings.Contains(log.String(), "an RDS Proxy takes few start-up parameters"); got != tt.want {
 			t.Errorf("%s, guarded %v: warned %v, want %v: %s", tt.endpoint, tt.guarded, got, tt.want, &log)
 		}

@@ -140,7 +140,7 @@ func (l *late) ask(ctx context.Context) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	found, err := newLogin(ctx, &l.w.profiles, t)
+	found, err := newLogin(ctx, l.w.profiles, t)
 	if err != nil {
 		return proxy.Route{}, err
 	}

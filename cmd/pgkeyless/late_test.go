@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/discover"
 )
 
 // aliasWiring has a DNS of its own.
 func aliasWiring(log *bytes.Buffer, aliases discover.Aliases) *wiring {
-	w := newWiring(slog.New(slog.NewTextHandler(log, nil)))
+	w := newWiring(slog.New(slog.NewTextHandler(log, nil)), new(auth.Profiles))
 	w.aliases = aliases
 	return w
 }

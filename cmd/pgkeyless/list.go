@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/discover"
 	"github.com/spf13/cobra"
 )
 
 const (
-	// listTimeout bounds a list: all regions are asked side by side.
+	// listTimeout bounds a list, once there are credentials: all regions are asked
+	// side by side.
 	listTimeout = 45 * time.Second
 
 	// exitPartial is the exit code of a list that lacks something.
@@ -43,12 +45,19 @@ Exit codes: 0 everything is listed, 1 nothing could be, 2 a part could not.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			profile = cmp.Or(profile, lookUp(a.environ, "PGKEYLESS_PROFILE"))
-			return a.list(cmd.Context(), profile, splitRegions(cmp.Or(regions, lookUp(a.environ, "PGKEYLESS_REGION"))), asJSON)
+			run, err := config.LoadRun(a.input(nil))
+			if err != nil {
+				return err
+			}
+			return a.list(cmd.Context(), a.profiles(run), profile, splitRegions(cmp.Or(regions, lookUp(a.environ, "PGKEYLESS_REGION"))), asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&regions, "region", "", "AWS regions, separated by commas (default AWS_REGION or the profile's)")
 	cmd.Flags().StringVar(&profile, "profile", "", "profile of the shared AWS configuration (default as the AWS CLI chooses)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	a.addFlags(cmd, func(o config.Option) bool {
+		return o.Name == "mfa-command" || o.Name == "sso-login" || o.Name == "config-file"
+	})
 	return cmd
 }
 
@@ -111,10 +120,8 @@ type incomplete struct{ exit int }
 func (incomplete) Error() string { return "the list is not complete" }
 func (i incomplete) code() int   { return i.exit }
 
-func (a *app) list(ctx context.Context, profile string, regions []string, asJSON bool) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	found, err := takeInventory(ctx, profile, regions)
+func (a *app) list(ctx context.Context, profiles *auth.Profiles, profile string, regions []string, asJSON bool) error {
+	found, err := takeInventory(ctx, profiles, profile, regions)
 	if err != nil {
 		return err
 	}
@@ -135,9 +142,8 @@ func (a *app) list(ctx context.Context, profile string, regions []string, asJSON
 }
 
 // takeInventory asks all regions side by side. The error is for what concerns
-// all of them: a profile that does not exist, no region.
-func takeInventory(ctx context.Context, profile string, regions []string) (inventory, error) {
-	var profiles auth.Profiles
+// all of them: a profile that does not exist, no credentials, no region.
+func takeInventory(ctx context.Context, profiles *auth.Profiles, profile string, regions []string) (inventory, error) {
 	finders := make([]*discover.Finder, len(regions))
 	for i := range regions {
 		cfg, err := profiles.Config(ctx, profile, regions[i])
@@ -148,7 +154,13 @@ func takeInventory(ctx context.Context, profile string, regions []string) (inven
 			return inventory{}, err
 		}
 		regions[i] = cfg.Region
+		// Once for all, and in the time that a person may take.
+		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+			return inventory{}, auth.Explain(profile, err)
+		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	parts := make([]inventory, 2*len(finders))
 	var asking sync.WaitGroup
 	for i, f := range finders {

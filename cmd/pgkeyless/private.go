@@ -39,8 +39,7 @@ func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, comman
 	if run.DebugLogs || run.StructuredLogs {
 		log = newLog(a.stderr, run)
 	}
-	w := newWiring(log)
-	w.profiles.People = a.people(run)
+	w := newWiring(log, a.profiles(run))
 	defer a.endSessions(ctx, w, log)
 	route, err := w.route(ctx, t)
 	if err != nil {

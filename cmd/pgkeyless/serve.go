@@ -49,8 +49,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	defer stop()
 
 	ctx := cmd.Context()
-	w := newWiring(log)
-	w.profiles.People = a.people(cfg.Run)
+	w := newWiring(log, a.profiles(cfg.Run))
 	defer a.endSessions(ctx, w, log)
 	p := new(ports)
 	var front front

@@ -45,7 +45,7 @@ func (a *app) token(cmd *cobra.Command, args []string) error {
 	if target.User == "" {
 		return &usageError{"no database user given", "a token is for one user: add --user NAME"}
 	}
-	token, err := iamToken(cmd.Context(), target, a.people(run))
+	token, err := iamToken(cmd.Context(), target, a.profiles(run))
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ import (
 type wiring struct {
 	log      *slog.Logger
 	trace    func(tunnel.Progress) // is told of each start of a session; may be nil
-	profiles auth.Profiles
+	profiles *auth.Profiles
 	aliases  discover.Aliases
 
 	mu      sync.Mutex // routes may be made while clients come
@@ -49,8 +49,8 @@ type (
 	}
 )
 
-func newWiring(log *slog.Logger) *wiring {
-	return &wiring{log: log, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
+func newWiring(log *slog.Logger, profiles *auth.Profiles) *wiring {
+	return &wiring{log: log, profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -92,7 +92,7 @@ func (w *wiring) route(ctx context.Context, t config.Target) (proxy.Route, error
 	if lookedUp(t) {
 		return w.lateRoute(ctx, t)
 	}
-	l, err := newLogin(ctx, &w.profiles, t)
+	l, err := newLogin(ctx, w.profiles, t)
 	if err != nil {
 		return proxy.Route{}, err
 	}
@@ -277,13 +277,12 @@ func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 }
 
 // iamToken makes the password for one login as t.User.
-func iamToken(ctx context.Context, t config.Target, people auth.People) (string, error) {
+func iamToken(ctx context.Context, t config.Target, profiles *auth.Profiles) (string, error) {
 	t, err := behind(ctx, discover.LookupAliases, t)
 	if err != nil {
 		return "", err
 	}
-	profiles := auth.Profiles{People: people}
-	l, err := newLogin(ctx, &profiles, t)
+	l, err := newLogin(ctx, profiles, t)
 	if err != nil {
 		return "", err
 	}

@@ -42,7 +42,7 @@ func TestTargetsShareWhatTheyCan(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte("[profile dev]\nregion = us-east-1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWiring(slog.New(slog.DiscardHandler))
+	w := newWiring(slog.New(slog.DiscardHandler), new(auth.Profiles))
 	first := wireRoute(t, w, target(orders, nil))
 	for _, tt := range []struct {
 		name   string
@@ -68,7 +68,7 @@ func TestTargetsShareWhatTheyCan(t *testing.T) {
 
 func TestRouteKeepsEndpointAndDialApart(t *testing.T) {
 	isolate(t)
-	w := newWiring(slog.New(slog.DiscardHandler))
+	w := newWiring(slog.New(slog.DiscardHandler), new(auth.Profiles))
 	r := wireRoute(t, w, target("Orders.c9akciq32abc.eu-central-1.rds.amazonaws.com:6543", func(o *config.Options) {
 		o.Via, o.Dial, o.User, o.Database = config.ViaNone, "localhost:1053", "u", "d"
 		o.SSLNegotiation = config.SSLDirect
@@ -92,7 +92,7 @@ func TestCAFileIsTrusted(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: db.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWiring(slog.New(slog.DiscardHandler))
+	w := newWiring(slog.New(slog.DiscardHandler), new(auth.Profiles))
 	for caFile, want := range map[string]bool{file: true, "": false} {
 		r := wireRoute(t, w, target(orders, func(o *config.Options) { o.CAFile = caFile }))
 		_, err := db.Certificate().Verify(x509.VerifyOptions{Roots: r.TLS().RootCAs})
@@ -179,7 +179,7 @@ func TestOwnTunnelDownIsToldAsSuch(t *testing.T) {
 	}
 	address := closed.Addr().String()
 	closed.Close()
-	r := wireRoute(t, newWiring(slog.New(slog.DiscardHandler)), target(orders, func(o *config.Options) { o.Via, o.Dial = config.ViaNone, address }))
+	r := wireRoute(t, newWiring(slog.New(slog.DiscardHandler), new(auth.Profiles)), target(orders, func(o *config.Options) { o.Via, o.Dial = config.ViaNone, address }))
 	_, err = r.Dialer.DialContext(t.Context(), "tcp", r.Address)
 	var told interface {
 		error
