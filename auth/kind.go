@@ -110,6 +110,15 @@ func classify(host string) Endpoint {
 	return other
 }
 
+// Described says whether RDS knows databases by such a name.
+func (e Endpoint) Described() bool {
+	switch e.Kind {
+	case KindOther, KindShardGroup, KindDSQL, KindRedshift:
+		return false
+	}
+	return true
+}
+
 // Custom says whether the name is not one that AWS gives: a CNAME for an
 // endpoint, say, which can be neither signed for nor verified. An address is none.
 func (e Endpoint) Custom() bool {

@@ -104,11 +104,15 @@ func (d Database) Trouble() error {
 		}
 		return because(causes.DatabaseDown, nil, d.facts("mend", mend), nil)
 	}
-	if asked := d.Kind != Global || d.ResourceID != ""; asked && !d.IAM {
+	if d.TokensOff() {
 		return because(causes.IAMSwitchedOff, nil, d.facts("mend", d.switchOn()), nil)
 	}
 	return nil
 }
+
+// TokensOff says that RDS told that IAM authentication is off. A global database
+// whose writer could not be asked about has not been told of.
+func (d Database) TokensOff() bool { return !d.IAM && (d.Kind != Global || d.ResourceID != "") }
 
 // facts are what errors tell of the database, and further pairs.
 func (d Database) facts(more ...string) causes.Facts {
@@ -122,10 +126,18 @@ func (d Database) facts(more ...string) causes.Facts {
 // switchOn is how IAM authentication is switched on.
 func (d Database) switchOn() string {
 	if d.Kind == Proxy {
-		return fmt.Sprintf("set IAM authentication of the proxy to Required or Enabled: `aws rds modify-db-proxy --db-proxy-name %s --region %s --auth …`, "+
-			"with IAMAuth=REQUIRED for each secret", d.Identifier, d.Region)
+		return "set IAM authentication of the proxy to Required or Enabled: `" + d.SwitchOn() + "`, with IAMAuth=REQUIRED for each secret"
 	}
-	return "switch it on: `" + d.command("modify-db", " --enable-iam-database-authentication --apply-immediately") + "`"
+	return "switch it on: `" + d.SwitchOn() + "`"
+}
+
+// SwitchOn is the AWS CLI's command that switches IAM authentication on. For a
+// proxy it ends in "…", in place of its secrets.
+func (d Database) SwitchOn() string {
+	if d.Kind == Proxy {
+		return fmt.Sprintf("aws rds modify-db-proxy --db-proxy-name %s --region %s --auth …", d.Identifier, d.Region)
+	}
+	return d.command("modify-db", " --enable-iam-database-authentication --apply-immediately")
 }
 
 // command is an `aws rds` command for the instance, or for its cluster where

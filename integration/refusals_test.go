@@ -145,3 +145,52 @@ func TestEveryRefusalIsExplained(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusalsKnowTheDatabase lets RDS be asked after a refused login: whether
+// the database takes tokens at all, and what its resource id is. Where that is
+// not allowed the words are those for a database that nobody knows.
+func TestRefusalsKnowTheDatabase(t *testing.T) {
+	f := startFakeDatabase(t)
+	f.say("SFATAL", "C28000", `MPAM authentication failed for user "app_user"`)
+	const dbuser = "arn:aws:rds-db:" + lab.Region + ":" + lab.Account + ":dbuser:"
+	for _, test := range []struct {
+		name  string
+		noIAM bool
+		fault func(*awsemu.Emulator)
+		cause causes.Cause
+		hint  string
+	}{
+		{"IAM authentication off", true, nil, causes.IAMOff,
+			"`aws rds modify-db-instance --db-instance-identifier orders --region eu-central-1 --enable-iam-database-authentication --apply-immediately` switches it on"},
+		{"on", false, nil, causes.TokenRefused, `"Resource":"` + dbuser + `db-REAL/app_user"`},
+		{"not permitted", true, func(e *awsemu.Emulator) { e.FailNext("DescribeDBInstances", "AccessDenied", "no", -1) }, causes.TokenRefused,
+			`"Resource":"` + dbuser + `RESOURCE-ID/app_user"`},
+		{"slow", true, func(e *awsemu.Emulator) { e.SlowNext("DescribeDBInstances", time.Minute, -1) }, causes.TokenRefused,
+			`"Resource":"` + dbuser + `RESOURCE-ID/app_user"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, setup{
+				emulator:  func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.listener.Addr().String() },
+				databases: awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: "db-REAL", Host: lab.Host, NoIAM: test.noIAM}}},
+				faults:    test.fault,
+			})
+			if n := w.aws.Calls()["DescribeDBInstances"]; n != 0 {
+				t.Errorf("RDS was asked %d times before any login", n)
+			}
+			began := time.Now()
+			w.mustRefuse(test.cause.Name, "28000", "PAM authentication failed", lab.ARN, test.hint)
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("the refusal took %v", took)
+			}
+			if test.fault == nil {
+				w.refused("")
+				if n := w.aws.Calls()["DescribeDBInstances"]; n != 1 {
+					t.Errorf("RDS was asked %d times for two refusals, want once", n)
+				}
+			} else if out := w.proxy.Output(); strings.Contains(out, "DescribeDBInstances") {
+				t.Errorf("a look-up that failed is spoken of:\n%s", out)
+			}
+		})
+	}
+}

@@ -129,8 +129,7 @@ func (c *checkup) describe(ctx context.Context) error {
 	if c.found {
 		return nil
 	}
-	switch c.login.endpoint.Kind {
-	case auth.KindOther, auth.KindShardGroup, auth.KindDSQL:
+	if !c.login.endpoint.Described() {
 		return errNotDescribed
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

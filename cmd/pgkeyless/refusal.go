@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/discover"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -32,5 +34,58 @@ func (l login) refusals(t config.Target) *auth.Refusals {
 	if t.Via != config.ViaNone {
 		r.JumpHost = t.Via
 	}
+	if l.endpoint.Described() {
+		d := &describer{login: l, profile: t.Profile, asking: make(chan struct{}, 1)}
+		r.Describe = d.describe
+	}
 	return r
+}
+
+// describer asks RDS about a database, and keeps the answer for a while, a
+// refusal too: clients that are refused come back, all of them.
+type describer struct {
+	login   login
+	profile string
+	asking  chan struct{} // holds one: who asks owns what follows
+
+	asked time.Time // when that was over; zero before
+	found auth.Described
+	err   error
+}
+
+// describe is auth.Refusals' Describe. It calls AWS with permissions that a login
+// does not need, so that its errors are nobody's business.
+func (d *describer) describe(ctx context.Context) (auth.Described, error) {
+	select {
+	case d.asking <- struct{}{}:
+		defer func() { <-d.asking }()
+	case <-ctx.Done():
+		return auth.Described{}, context.Cause(ctx)
+	}
+	if !d.asked.IsZero() && time.Since(d.asked) < lookupPause {
+		return d.found, d.err
+	}
+	db, err := d.login.describe(ctx, d.profile)
+	if err != nil && ctx.Err() != nil { // a client that left, or waits no longer
+		return auth.Described{}, err
+	}
+	d.asked, d.found, d.err = time.Now(), auth.Described{}, err
+	if err == nil {
+		d.found = auth.Described{ResourceID: db.ResourceID, Account: db.Account, TokensOff: db.TokensOff(), Enable: db.SwitchOn()}
+	}
+	return d.found, d.err
+}
+
+// describe asks RDS which database has l's endpoint. Where it must not, a name
+// that was looked up still has the answer of then.
+func (l login) describe(ctx context.Context, profile string) (discover.Database, error) {
+	finder, err := newFinder(l.aws, profile)
+	if err != nil {
+		return discover.Database{}, err
+	}
+	db, err := finder.ByEndpoint(ctx, l.endpoint.Host)
+	if err != nil && l.database.Kind != 0 {
+		return l.database, nil
+	}
+	return db, err
 }
