@@ -19,11 +19,16 @@ import (
 const whoAmI = `select current_user, ssl, coalesce(version, '-'), coalesce(cipher, '-'), current_database()
   from pg_stat_ssl where pid = pg_backend_pid()`
 
-// check runs whoAmI by psql and compares what the database, the emulator and
-// the token verifier each say of it.
+// check runs a query, doctor and policy.
 func (d *demo) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
+	return errors.Join(d.checkQuery(ctx), d.checkCommands(ctx))
+}
+
+// checkQuery runs whoAmI by psql and compares what the database, the emulator and
+// the token verifier each say of it.
+func (d *demo) checkQuery(ctx context.Context) error {
 	answer, err := d.psql(ctx, whoAmI)
 	if err != nil {
 		return err

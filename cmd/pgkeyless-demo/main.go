@@ -3,7 +3,8 @@
 // real pgkeyless in front, and prints what to type.
 //
 // With --check it runs one query through the whole path, prints who it was
-// logged in as and how, and exits 0 only if everything was as it should be.
+// logged in as and how, runs the commands doctor and policy against the same
+// target, and exits 0 only if everything was as it should be.
 package main
 
 import (
@@ -37,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("pgkeyless-demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	check := flags.Bool("check", false, "run one query through the whole path and exit")
+	check := flags.Bool("check", false, "run one query through the whole path, doctor and policy, and exit")
 	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
 	port := flags.Int("port", 0, "local `port`; 0 takes a free one")
 	if err := flags.Parse(args); err != nil {
@@ -84,6 +85,7 @@ type demo struct {
 	out    io.Writer
 	echo   io.Writer // gets what pgkeyless prints; may be nil
 
+	env      []string // of pgkeyless: the emulated account's keys and endpoint
 	database *pgserver.Server
 	aws      *awsemu.Emulator
 	proxy    *lab.Proxy
@@ -110,11 +112,13 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.aws.Close()) }()
+	populate(d.aws)
+	d.env = keys.Env(d.aws.URL())
 	d.proxy, err = lab.StartProxy(starting, lab.Command{
 		Binary: d.binary,
 		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),
 			"--port", fmt.Sprint(d.port), "--unix-socket", dir},
-		Env:  keys.Env(d.aws.URL()),
+		Env:  d.env,
 		Echo: d.echo,
 	})
 	if err != nil {
