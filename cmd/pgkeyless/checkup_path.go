@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/discover"
 	"github.com/pgkeyless/pgkeyless/doctor"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -100,10 +102,19 @@ func (c *checkup) broken(err error) {
 	if at := c.walk.Current(); at != nil && (at.ID == doctor.Login.ID || at.ID == doctor.StartSession.ID || at.ID == doctor.Websocket.ID) {
 		notes = append(notes, c.explainedBy(at.ID)...)
 	}
-	if c.mayWake() && strings.Contains(err.Error(), "not finished within") {
+	if c.mayWake() && isOverdue(err) {
 		notes = append(notes, "an Aurora that has scaled to zero takes 15 s to wake, at times longer; this try has woken it: run doctor again in a minute")
 	}
 	c.fail(err, notes...)
+}
+
+// isOverdue says that the login was not done in the time there is.
+func isOverdue(err error) bool {
+	known, ok := errors.AsType[interface {
+		error
+		Cause() string
+	}](err)
+	return ok && known.Cause() == causes.LoginOverdue.Name
 }
 
 // explainedBy is what simulation and metrics say of a refusal at a stage.
