@@ -1,0 +1,166 @@
+//go:build linux
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+)
+
+// The commands that look and end ask for a code as serve does, once.
+func TestCommandsAskForMFA(t *testing.T) {
+	script := t.TempDir() + "/code"
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho "+mfaCode+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"list"}, {"list", "--region", "eu-central-1,eu-west-1"}, {"doctor", "TARGET"}, {"policy", "TARGET"}, {"policy", "TARGET", "--check"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			s, _ := withPerson(t, "mfa")
+			c := openClinic(t, nil, s.emulator)
+			c.env = s.env
+			for i := range args {
+				args[i] = strings.Replace(args[i], "TARGET", c.target("user=app_user"), 1)
+			}
+			stdout, stderr, code := c.run(append(args, "--mfa-command", script)...)
+			if allowed := args[0] == "list" && strings.Contains(stderr, "eu-west-1"); code != 0 && !allowed { // the emulator is of one region
+				t.Errorf("ended with %d, stderr %q\n%s", code, stderr, stdout)
+			}
+			if n := c.aws.RolesAssumed(); n != 1 {
+				t.Errorf("the role was assumed %d times, want once", n)
+			}
+		})
+	}
+}
+
+// screen runs pgkeyless on a terminal of its own, on which typed is answered to
+// the first question, and returns what that showed.
+func (c *clinic) screen(typed string, args ...string) (shown string, code int) {
+	c.t.Helper()
+	master, slave := openPTY(c.t)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, shared.binary, args...)
+	env := shared.keys.Env(c.aws.URL())
+	if c.env != nil {
+		env = c.env(env)
+	}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir(), "TERM=xterm"}, env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	slave.Close()
+	var all bytes.Buffer
+	for b := make([]byte, 1024); ; {
+		n, err := master.Read(b)
+		all.Write(b[:n])
+		if typed != "" && bytes.HasSuffix(all.Bytes(), []byte("): ")) {
+			time.AfterFunc(300*time.Millisecond, func() { master.WriteString(typed) }) // a person takes a while
+		}
+		if err != nil { // EIO: the last one has left
+			break
+		}
+	}
+	_ = cmd.Wait()
+	checkOutput(c.t, all.String())
+	return all.String(), cmd.ProcessState.ExitCode()
+}
+
+// left is what of shown is still there when all that was overwritten is gone.
+func left(shown string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(shown, "\r\n", "\n")) {
+		b.WriteString(line[strings.LastIndexByte(line, '\r')+1:])
+	}
+	return strings.ReplaceAll(b.String(), "\x1b[K", "")
+}
+
+// On a terminal a stage's line counts its time, and its result takes its place:
+// in the end there is what a pipe would have got.
+func TestDoctorShowsProgressOnATerminal(t *testing.T) {
+	c := openClinic(t, nil, nil)
+	shown, code := c.screen("", "doctor", c.target("user=app_user"))
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, stage := range allStages {
+		if !strings.Contains(shown, "\r\x1b[K|     "+stage+" ") {
+			t.Errorf("%s was not shown as under way", stage)
+		}
+	}
+	for _, turn := range []string{`/     speed                 0.1 s`, `-     speed                 0.2 s`} {
+		if !strings.Contains(shown, turn) {
+			t.Errorf("never shown: %q", turn)
+		}
+	}
+	plain, _, _ := c.run("doctor", c.target("user=app_user"))
+	if masked(left(shown)) != masked(plain) {
+		t.Errorf("left on the terminal:\n%s\nwant:\n%s", left(shown), plain)
+	}
+}
+
+// The question is not overwritten while a person types.
+func TestDoctorAsksForMFAOnTheTerminal(t *testing.T) {
+	s, _ := withPerson(t, "mfa")
+	c := openClinic(t, nil, s.emulator)
+	c.env = s.env
+	shown, code := c.screen(mfaCode+"\n", "doctor", c.target("user=app_user"))
+	prompt := "MFA code for " + mfaDevice + ` (profile "mfa"): `
+	before, after, asked := strings.Cut(shown, prompt)
+	if code != 0 || !asked || !strings.HasSuffix(before, "\r\x1b[K") {
+		t.Fatalf("code %d, asked %v\n%q", code, asked, shown)
+	}
+	if !strings.HasPrefix(after, mfaCode+"\r\n") {
+		t.Errorf("something came between question and answer: %q", after[:min(len(after), 80)])
+	}
+	if !strings.HasSuffix(left(shown), "\nall good\n") || strings.Count(left(shown), prompt) != 1 {
+		t.Errorf("left on the terminal:\n%s", left(shown))
+	}
+}
+
+// Ctrl-C ends the walk with what a shell expects, and the session that it has.
+func TestDoctorIsInterrupted(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--json=false": "\ninterrupted at stream\n",
+		"--json":       `{"result":"interrupted","failed_stage":"stream","exit_code":130}` + "\n",
+	} {
+		t.Run(flag, func(t *testing.T) {
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer silent.Close()
+			c := openClinic(t, nil, nil)
+			c.aws.SetHost(lab.Endpoint, silent.Addr().String())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, shared.binary, "doctor", c.target("user=app_user"), flag)
+			cmd.Env = append(shared.keys.Env(c.aws.URL()), "HOME="+t.TempDir())
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := silent.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.HasSuffix(out.String(), want) || strings.Contains(out.String(), "FAIL") {
+				t.Errorf("ended with %d, want 130 and %q\n%s", code, want, &out)
+			}
+		})
+	}
+}
