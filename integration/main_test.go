@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +32,9 @@ func TestMain(m *testing.M) {
 }
 
 func setUpAndRun(m *testing.M) (code int, err error) {
+	// Under nohup SIGHUP is ignored, by the programs that are started here too;
+	// what is caught is not passed on.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	if _, err := exec.LookPath("psql"); err != nil {
 		return 0, fmt.Errorf("%w: run scripts/install-deps", err)
 	}
