@@ -12,8 +12,12 @@ const (
 	speaksWithin = 4 * time.Second
 
 	// aliveWithin: a transport with a sign of life within this time works. Beside
-	// unanswered messages a websocket is pinged every four seconds or so.
-	aliveWithin = 6 * time.Second
+	// unanswered messages a websocket is pinged every four seconds or so, and a
+	// busy machine may be late for one.
+	aliveWithin = 9 * time.Second
+
+	// answersWithin: answers come within this time once a transport works again.
+	answersWithin = 6 * time.Second
 
 	// stallable unanswered bytes may fill what an agent holds for its targets, 4
 	// MiB. While a target takes nothing it then acknowledges nothing, for any
@@ -55,7 +59,7 @@ func (c *Conn) patience(now time.Time) time.Duration {
 		!c.paused.IsZero(),
 		c.speaks(now),
 		now.Sub(c.alive) >= aliveWithin,
-		now.Sub(c.revived) < aliveWithin, // answers may follow
+		now.Sub(c.revived) < answersWithin,
 		c.cfg.Stream.Unanswered() >= stallable:
 		return c.cfg.StallTimeout
 	}
