@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,6 +35,10 @@ func TestSignalsReachTheChild(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // has no signals
 	}
+	// Under nohup SIGHUP is ignored, by children too; what is caught is not passed on.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGHUP, os.Interrupt} { // no terminal here has told it of the interrupt
 		// The child says when it is there to get them.
 		cmd := exec.Command("sh", "-c", "trap 'exit 9' TERM HUP INT; echo; while :; do sleep 0.01; done")
