@@ -3,8 +3,10 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -106,6 +108,48 @@ func TestCancelWithTheWrongKeyIsDropped(t *testing.T) {
 		if len(got) != 0 {
 			t.Errorf("database got %q", <-got)
 		}
+	})
+}
+
+// A flood of keys that nobody was told reaches no database and leaves nothing.
+func TestFloodOfUnknownCancelsDialsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, nil)
+		synctest.Wait()
+		atRest := runtime.NumGoroutine()
+		const waves, each = 5, 900 // all of a wave wait at a time: see maxLobby
+		for range waves {
+			var flood []*client
+			for range each {
+				flood = append(flood, r.dial())
+			}
+			synctest.Wait()
+			if n := runtime.NumGoroutine() - atRest; n > 3*each {
+				t.Errorf("%d goroutines for %d clients", n, each)
+			}
+			for _, c := range flood {
+				key := make([]byte, 8)
+				rand.Read(key)
+				c.send(codePacket(80877102, key...))
+			}
+			for _, c := range flood {
+				c.expectEnd()
+				c.Close()
+			}
+			synctest.Wait()
+			if n := runtime.NumGoroutine() - atRest; n > 0 {
+				t.Errorf("%d goroutines left", n)
+			}
+		}
+		got := r.server.Snapshot()
+		if got.CancelsUnknown != waves*each || got.CancelsKnown != 0 {
+			t.Errorf("%d requests: %+v", waves*each, got)
+		}
+		got.balanced(t)
+		if len(r.db.addresses) != 0 {
+			t.Errorf("dialled %q", r.db.addresses)
+		}
+		r.stop()
 	})
 }
 
