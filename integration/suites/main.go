@@ -153,6 +153,9 @@ func (s suite) compare(ctx context.Context, direct, proxied string, known map[st
 	}
 	fmt.Printf("%s: %d tests pass directly (%d fail, %d are skipped), %d through pgkeyless; %d differ, %d of them listed\n",
 		s.name, want.count("pass"), want.count("fail"), want.count("skip"), got.count("pass"), len(missing), len(known))
+	if bad := want.failed(); len(bad) > 0 {
+		fmt.Printf("%s: fail directly: %s\n", s.name, strings.Join(bad, " "))
+	}
 	return judge(missing, known), nil
 }
 

@@ -77,6 +77,18 @@ func (r results) count(how string) int {
 	return n
 }
 
+// failed are the tests that failed, by name.
+func (r results) failed() []string {
+	var names []string
+	for name, how := range r {
+		if how == "fail" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // lost are the tests that pass in direct and not in proxied, by name.
 func lost(direct, proxied results) []string {
 	var names []string
