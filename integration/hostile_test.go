@@ -1,0 +1,255 @@
+//go:build linux
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/benchkit"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+)
+
+// TestHostileClients lets them all at the binary. Each gets the answer it should,
+// nobody is dialled for those that name no database, and when they have gone the
+// process is as it was. They come twice, since memory that a runtime has taken
+// once it keeps, and the race detector takes much: it must not grow with each time.
+func TestHostileClients(t *testing.T) {
+	front := countDials(t, shared.database.Address())
+	w := start(t, setup{args: []string{lab.Host + "?dial=" + front.Addr().String() + "&ca-file=" + shared.database.CAFile()}})
+	for _, mode := range []string{"sslmode=disable", "sslmode=require"} {
+		w.query(mode, whoAmI)
+	}
+	before := w.usage()
+	var once usage
+	for _, round := range []string{"once", "twice"} {
+		t.Run(round, func(t *testing.T) { w.attack(t, front) })
+		began := time.Now()
+		if got := w.query("", whoAmI); got != itsMe {
+			t.Errorf("afterwards: %q, want %q", got, itsMe)
+		}
+		t.Logf("psql afterwards took %v", time.Since(began))
+		after := w.settle(before)
+		t.Logf("before %+v, after %+v", before, after)
+		if after.files > before.files || after.threads > before.threads+40 {
+			t.Errorf("before %+v, after %+v", before, after)
+		}
+		growth := 32 << 10
+		if lab.Race {
+			growth *= 6 // the detector's own memory among it
+		}
+		if once.rss > 0 && after.rss > once.rss+growth {
+			t.Errorf("memory grew from %d to %d KiB", once.rss, after.rss)
+		}
+		once = after
+	}
+	w.countGoroutines(t)
+}
+
+// attack sends one kind after the other.
+func (w *world) attack(t *testing.T, front *counter) {
+	for _, h := range hostiles {
+		t.Run(h.name, func(t *testing.T) {
+			dialled := front.count()
+			h.attack(t, w.proxy.Addresses()[0])
+			if got, most := front.count()-dialled, h.times*h.dials; got > most {
+				t.Errorf("the database was dialled %d times, want at most %d", got, most)
+			}
+		})
+	}
+	t.Run("slow first packets", func(t *testing.T) { w.crawl(t, front) })
+}
+
+// attack has 50 clients at a time.
+func (h hostile) attack(t *testing.T, address string) {
+	var attackers sync.WaitGroup
+	turns := make(chan struct{}, h.times)
+	for range h.times {
+		turns <- struct{}{}
+	}
+	close(turns)
+	for range min(50, h.times) {
+		attackers.Go(func() {
+			for range turns {
+				h.once(t, address)
+			}
+		})
+	}
+	attackers.Wait()
+}
+
+func (h hostile) once(t *testing.T, address string) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	answer, err := h.talk(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("not let go: %v, after %q", err, answer)
+	}
+	if answer == "" && h.reset {
+		return
+	}
+	if !strings.HasPrefix(answer, h.want) || h.want == "" && answer != "" {
+		t.Errorf("answered with %q (%v), want %q", answer, err, h.want)
+	}
+	if strings.Contains(answer, sqlMarker) {
+		t.Errorf("the answer repeats the request: %q", answer)
+	}
+}
+
+// crawl has more clients that stop amid their first packet than may wait at a
+// time. psql is served all the same.
+func (w *world) crawl(t *testing.T, front *counter) {
+	const clients, places = 1100, 1000 // proxy's maxLobby
+	dialled := front.count()
+	ended := make(chan string, clients)
+	for range clients {
+		c, err := net.Dial("tcp", w.proxy.Addresses()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Write(whoIAm[:7])
+		go func() {
+			answer, _ := theRest(c)
+			ended <- answer
+		}()
+	}
+	if got := w.query("", whoAmI); got != itsMe {
+		t.Errorf("among them: %q, want %q", got, itsMe)
+	}
+	if n := front.count() - dialled; n != 1 {
+		t.Errorf("the database was dialled %d times, want once for psql", n)
+	}
+	late := time.After(time.Minute)
+	for n := range clients - places {
+		select {
+		case answer := <-ended:
+			if answer != "" {
+				t.Errorf("one was told %q", answer)
+			}
+		case <-late:
+			t.Fatalf("%d have made room, want %d", n, clients-places)
+		}
+	}
+}
+
+// counter forwards to the database, and counts.
+type counter struct {
+	net.Listener
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+// countDials stands before address until the test's end.
+func countDials(t *testing.T, address string) *counter {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := &counter{Listener: l}
+	var forwarding sync.WaitGroup
+	forwarding.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			front.mu.Lock()
+			front.n++
+			front.mu.Unlock()
+			forwarding.Go(func() { forward(c, address) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); forwarding.Wait() })
+	return front
+}
+
+// forward carries both ways until both have ended.
+func forward(c net.Conn, address string) {
+	defer c.Close()
+	up, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	var down sync.WaitGroup
+	down.Go(func() { io.Copy(c, up); c.(*net.TCPConn).CloseWrite() })
+	io.Copy(up, c)
+	up.(*net.TCPConn).CloseWrite()
+	down.Wait()
+}
+
+// settle returns what the process holds when it has closed what it opened since
+// before, for which it may take as long as clients are given to read last words.
+func (w *world) settle(before usage) usage {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	now := w.usage()
+	for now.files > before.files && ctx.Err() == nil {
+		w.query("", "select pg_sleep(0.1)")
+		now = w.usage()
+	}
+	return now
+}
+
+// countGoroutines ends the process with the runtime's dump, which must show those
+// of a proxy at rest.
+func (w *world) countGoroutines(t *testing.T) {
+	if code := w.stop(syscall.SIGQUIT); code != 2 {
+		t.Errorf("exit code after SIGQUIT = %d, want the runtime's 2", code)
+	}
+	const atRest = 40
+	n := strings.Count(w.proxy.Output(), "\ngoroutine ")
+	t.Logf("%d goroutines", n)
+	if n == 0 || n > atRest {
+		t.Errorf("%d goroutines, want at most %d", n, atRest)
+	}
+}
+
+// usage is what a process holds.
+type usage struct {
+	rss            int // KiB
+	threads, files int
+}
+
+// usage of pgkeyless, from /proc.
+func (w *world) usage() (u usage) {
+	w.t.Helper()
+	proc := fmt.Sprintf("/proc/%d/", w.proxy.PID())
+	status, err := os.ReadFile(proc + "status")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		fmt.Sscanf(line, "Threads: %d", &u.threads)
+	}
+	files, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	u.files = len(files)
+	if u.rss, err = benchkit.ProcessRSS(w.proxy.PID()); err != nil {
+		w.t.Fatal(err)
+	}
+	return u
+}
