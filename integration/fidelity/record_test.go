@@ -1,6 +1,7 @@
 package fidelity
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
@@ -66,8 +67,9 @@ func newPeer(w way) (*peer, error) {
 // read records messages until the end. The request for a password is answered
 // where the way can, and not recorded.
 func (p *peer) read() {
+	in := bufio.NewReaderSize(p.conn, 64<<10) // two system calls a row would be most of the time
 	for {
-		r, err := readRecord(p.conn)
+		r, err := readRecord(in)
 		if err != nil {
 			p.add(record{kindEnd, ending(err)})
 			return
