@@ -52,7 +52,7 @@ func copyIn() error {
 	if err != nil {
 		return err
 	}
-	s, err := tx.Prepare(pq.CopyIn("copied", "id"))
+	s, err := tx.Prepare("copy copied (id) from stdin")
 	if err != nil {
 		return err
 	}
