@@ -97,7 +97,10 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	facts := f.facts(r, caller, described)
 	told := c.Fill(facts)
 	if r.User == masterUser && (c == causes.UserNotGranted || c == causes.OtherPassword) {
-		told.Hint = causes.MasterUser.Fill(facts).Hint
+		message := told.Message
+		c = causes.MasterUser
+		told = c.Fill(facts)
+		told.Message = message
 	}
 	return c, told, true
 }

@@ -72,7 +72,7 @@ func TestRowsAreSound(t *testing.T) {
 			t.Errorf("name %q is taken or not of lower-case words", c.Name)
 		}
 		seen[c.Name] = true
-		if !state.MatchString(c.SQLState) || c.Means == "" || c.Hint == "" && c.Name != TokenMissing.Name {
+		if !state.MatchString(c.SQLState) || c.Means == "" || c.Hint == "" {
 			t.Errorf("%s: SQLSTATE %q, means %q, hint %q", c.Name, c.SQLState, c.Means, c.Hint)
 		}
 		if c.Says != strings.ToLower(c.Says) {

@@ -21,12 +21,6 @@ var (
 		Hint:    "check that host and port are those of a PostgreSQL server",
 		Means:   "the server breaks the protocol",
 	}
-	TokenMissing = Cause{
-		Name: "token-missing", SQLState: invalidLogin,
-		Message: `making a login token for user "{user}": {said}`,
-		Detail:  "for a login at {database}",
-		Means:   "no token could be signed; where credentials are to blame, their own row says more",
-	}
 	NoUser = Cause{
 		Name: "no-user", SQLState: invalidLogin,
 		Message: "no user name in the StartupMessage",
@@ -48,7 +42,7 @@ var (
 	TooManyClients = Cause{
 		Name: "too-many-clients", SQLState: tooManyConnections,
 		Message: "too many connections: the proxy is limited to {limit}",
-		Hint:    "close another client, or raise the proxy's limit",
+		Hint:    "close another client, or raise --max-connections",
 		Means:   "pgkeyless has as many clients as it may have",
 	}
 	ShuttingDown = Cause{
@@ -61,5 +55,5 @@ var (
 
 // Clients are the rows of this file.
 func Clients() []Cause {
-	return []Cause{LoginOverdue, LoginLost, LoginGarbled, TokenMissing, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
+	return []Cause{LoginOverdue, LoginLost, LoginGarbled, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
 }

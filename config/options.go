@@ -106,6 +106,9 @@ type Run struct {
 	MaxSigtermDelay   time.Duration
 	ExitZeroOnSigterm bool
 
+	// MaxConnections bounds the clients of all targets together; 0 does not.
+	MaxConnections int
+
 	// MFACommand prints the code of an MFA device; empty asks on the terminal. It
 	// is words at spaces, for no shell.
 	MFACommand string
@@ -175,6 +178,7 @@ func All() []Option {
 
 		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
+		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
 		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
 		{Name: "mfa-command", Value: "CMD", Usage: "prints the MFA code for a role that wants one; words at spaces, no shell", Default: "ask on the terminal", run: func(r *Run, v string) error { r.MFACommand = v; return nil }},
 		{Name: "sso-login", Usage: "open the browser once to log in when an SSO session has expired", run: flagged(func(r *Run) *bool { return &r.SSOLogin })},

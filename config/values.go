@@ -72,6 +72,15 @@ func setSessions(o *Options, v string) error {
 	return nil
 }
 
+func setMaxConnections(r *Run, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return problem("%q is not a number of connections", v).hinted("give a whole number; 0 means no limit")
+	}
+	r.MaxConnections = n
+	return nil
+}
+
 func setSessionAge(o *Options, v string) error {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {

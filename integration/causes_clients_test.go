@@ -1,23 +1,69 @@
 package integration
 
 import (
+	"io"
 	"net"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
 )
 
 func TestEveryCauseAtTheProxyItself(t *testing.T) {
-	showCauses(t, []causes.Cause{causes.BadStartup, causes.OldProtocol, causes.NoUser}, map[string]way{
+	answering := func(answer func(io.ReadWriter)) setup {
+		f := startFakeDatabase(t, lab.Host, answer)
+		return setup{emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.address() }}
+	}
+	started := make(chan struct{}, 1)
+	showCauses(t, causes.Clients(), map[string]way{
+		causes.LoginOverdue.Name: {
+			setup:  answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) }),
+			client: "connect_timeout=80", // for the proxy's 60 s
+			facts:  []string{"1m0s"},
+		},
+		causes.LoginLost.Name: {
+			setup: answering(func(io.ReadWriter) {}),
+			facts: []string{lab.Host, "closed"},
+		},
+		causes.LoginGarbled.Name: {
+			setup: answering(func(c io.ReadWriter) { c.Write([]byte{'Z', 0, 0, 0, 5, 'I'}) }),
+			facts: []string{lab.Host, `'Z'`},
+		},
 		causes.BadStartup.Name: {meet: sayFirst([]byte{0, 0, 0, 7, 0, 3, 0})},
 		causes.OldProtocol.Name: {
 			meet:  sayFirst([]byte{0, 0, 0, 9, 0, 2, 0, 0, 0}),
 			facts: []string{"2.0"},
 		},
 		causes.NoUser.Name: {meet: sayFirst([]byte{0, 0, 0, 9, 0, 3, 0, 0, 0})},
+		causes.TooManyClients.Name: {
+			setup: setup{flags: []string{"--max-connections", "1"}},
+			arm:   func(_ *testing.T, w *world) { w.connect("") },
+			facts: []string{"limited to 1"},
+		},
+		causes.ShuttingDown.Name: {
+			setup: answering(func(c io.ReadWriter) {
+				started <- struct{}{}
+				io.Copy(io.Discard, c)
+			}),
+			meet: func(t *testing.T, w *world) *pgconn.PgError {
+				told := make(chan *pgconn.PgError, 1)
+				go func() { told <- w.refused("") }()
+				<-started
+				if err := w.proxy.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+				if code := w.stop(syscall.SIGTERM); code != 130 {
+					t.Errorf("exit code %d, want 130", code)
+				}
+				return <-told
+			},
+		},
 	})
 }
 

@@ -185,7 +185,10 @@ func (l *login) answer(ctx context.Context, held []byte) error {
 func (l *login) password(ctx context.Context) ([]byte, error) {
 	secret, err := l.route.Tokens.Token(ctx, l.user)
 	if err != nil {
-		return nil, because(causes.TokenMissing, causes.Facts{"user": l.user, "database": l.route.Name}, err)
+		return nil, &failure{
+			state: stateInvalidLogin, what: fmt.Sprintf("making a login token for user %q", l.user),
+			detail: "for a login at " + l.route.Name, err: err,
+		}
 	}
 	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
 		return nil, &failure{state: stateInternal, what: "the login token is empty or malformed"}

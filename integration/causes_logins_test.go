@@ -1,0 +1,56 @@
+package integration
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
+)
+
+const pamRefusal = `MPAM authentication failed for user "app_user"`
+
+// TestEveryCauseOfARefusedLogin has the rows that more than the database's words
+// lead to; TestEveryRefusalIsExplained has the others.
+func TestEveryCauseOfARefusedLogin(t *testing.T) {
+	f := startFakeDatabase(t, lab.Host, nil)
+	f.say("SFATAL", "C28000", pamRefusal)
+	atFake := func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.address() }
+	const alias = "orders.example.org"
+	own := startFakeDatabase(t, alias, nil)
+	own.say("SFATAL", "C28000", pamRefusal)
+
+	rows := slices.DeleteFunc(causes.Logins(), func(c causes.Cause) bool { return slices.Contains(causes.Refusals(), c) })
+	showCauses(t, rows, map[string]way{
+		causes.ClockWrong.Name: {
+			setup: setup{emulator: atFake},
+			arm: func(_ *testing.T, w *world) {
+				w.refused("") // now there is an SSM session
+				w.aws.SetClock(7 * time.Minute)
+			},
+			state: "28000", facts: []string{"behind AWS's", lab.ARN},
+		},
+		causes.IAMOff.Name: {
+			setup: setup{emulator: atFake, databases: awsemu.Databases{Instances: []awsemu.DBInstance{
+				{Identifier: "orders", ResourceID: "db-REAL", Host: lab.Host, NoIAM: true}}}},
+			state: "28000", facts: []string{"--db-instance-identifier orders", "--enable-iam-database-authentication"},
+		},
+		causes.RegionGuessed.Name: {
+			setup: setup{
+				args: []string{alias + "?dial=" + own.address() + "&ca-file=" + shared.database.CAFile()},
+				env:  func(env []string) []string { return append(env, "AWS_REGION="+lab.Region) },
+			},
+			state: "28000", facts: []string{"signed for " + alias + ":5432 in " + lab.Region, "--region"},
+		},
+		causes.OtherPassword.Name: {
+			client: "user=plain_user",
+			facts:  []string{lab.Host, "asks for a SCRAM password", `GRANT rds_iam TO "plain_user"`},
+		},
+		causes.MasterUser.Name: {
+			client: "user=postgres",
+			state:  "28000", facts: []string{lab.Host, `for user "postgres"`},
+		},
+	})
+}
