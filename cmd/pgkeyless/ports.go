@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -59,6 +60,10 @@ func (p *ports) tcp(ctx context.Context, t config.Target) (net.Listener, error) 
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, network, address)
+	if own, ok := p.onPort(port); err != nil && ok {
+		return nil, &usageError{fmt.Sprintf("port %d on %s is already in use: pgkeyless itself listens on %s", port, t.Address, own),
+			"an address is changed for a port that is in use at the next start; or choose another port"}
+	}
 	if err != nil {
 		return nil, listenError(t, err)
 	}
@@ -83,6 +88,16 @@ func (p *ports) take(address string) (net.Listener, bool) {
 	l, ok := p.open[address]
 	delete(p.open, address)
 	return l, ok
+}
+
+// onPort is the address of a listener that is open already on a TCP port.
+func (p *ports) onPort(port int) (address string, ok bool) {
+	for address, l := range p.open {
+		if tcp, is := l.Addr().(*net.TCPAddr); is && tcp.Port == port {
+			return address, true
+		}
+	}
+	return "", false
 }
 
 // close closes what was opened here.
