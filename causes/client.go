@@ -6,7 +6,7 @@ var (
 		Name: "login-overdue", SQLState: notReady,
 		Message: "login not finished within {limit}",
 		Detail:  "{doing}",
-		Hint:    "try again: a paused or restarting database may need a minute to wake",
+		Hint:    "try again: a paused or restarting database may need a minute to wake, and --login-timeout may give it longer",
 		Means:   "a paused Aurora is waking up, or a firewall swallows packets",
 	}
 	LoginLost = Cause{

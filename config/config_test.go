@@ -110,6 +110,8 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"too many sessions", Input{Targets: []string{orders}, Flags: flags("via", jump, "sessions", "65")}, "--sessions:", "1 to 64"},
 		{"max connections", Input{Targets: []string{orders}, Flags: flags("via", jump, "max-connections", "-1")}, `--max-connections: "-1" is not a number of connections`, "0 means no limit"},
 		{"max connections of a target", Input{Targets: []string{orders + "?max-connections=5"}, Flags: via}, "max-connections", ""},
+		{"login timeout", Input{Targets: []string{orders}, Flags: flags("via", jump, "login-timeout", "0s")}, `--login-timeout: "0s" is no time for a login`, "a second at least"},
+		{"login timeout without a unit", Input{Targets: []string{orders}, Flags: flags("via", jump, "login-timeout", "30")}, `--login-timeout: "30" is no time for a login`, "30s"},
 		{"session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "12")}, `--session-age: "12" is not a duration`, "12h"},
 		{"short session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "1s")}, "too short", "a minute"},
 		{"keep-alive", Input{Targets: []string{orders}, Flags: flags("via", jump, "keep-alive", "yes")}, `--keep-alive: "yes" is none of connected, off`, "idle timeout"},
@@ -263,9 +265,9 @@ func TestTargetsFromEnvironment(t *testing.T) {
 func TestRunSettings(t *testing.T) {
 	run, err := LoadRun(Input{
 		Flags:   flags("debug-logs", "true", "min-sigterm-delay", "5s"),
-		Environ: []string{"PGKEYLESS_STRUCTURED_LOGS=1", "PGKEYLESS_EXIT_ZERO_ON_SIGTERM=true", "PGKEYLESS_MIN_SIGTERM_DELAY=1s", "PGKEYLESS_MAX_CONNECTIONS=200"},
+		Environ: []string{"PGKEYLESS_STRUCTURED_LOGS=1", "PGKEYLESS_EXIT_ZERO_ON_SIGTERM=true", "PGKEYLESS_MIN_SIGTERM_DELAY=1s", "PGKEYLESS_MAX_CONNECTIONS=200", "PGKEYLESS_LOGIN_TIMEOUT=5m"},
 	})
-	want := Run{StructuredLogs: true, DebugLogs: true, MinSigtermDelay: 5 * time.Second, MaxSigtermDelay: 30 * time.Second, ExitZeroOnSigterm: true, MaxConnections: 200}
+	want := Run{StructuredLogs: true, DebugLogs: true, MinSigtermDelay: 5 * time.Second, MaxSigtermDelay: 30 * time.Second, ExitZeroOnSigterm: true, MaxConnections: 200, LoginTimeout: 5 * time.Minute}
 	if err != nil || run != want {
 		t.Errorf("got %+v, %v; want %+v", run, err, want)
 	}

@@ -108,6 +108,9 @@ type Run struct {
 
 	// MaxConnections bounds the clients of all targets together; 0 does not.
 	MaxConnections int
+	// LoginTimeout bounds a client's login, from its connection to the first
+	// ReadyForQuery; 0 is the proxy's own bound.
+	LoginTimeout time.Duration
 
 	// MFACommand prints the code of an MFA device; empty asks on the terminal. It
 	// is words at spaces, for no shell.
@@ -180,6 +183,7 @@ func All() []Option {
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
 		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
+		{Name: "login-timeout", Value: "DURATION", Usage: "most time that a client's login may take: a paused Aurora, or a person who is asked for a code, may need longer", Default: "1m", run: setLoginTimeout},
 		{Name: "mfa-command", Value: "CMD", Usage: "prints the MFA code for a role that wants one; words at spaces, no shell", Default: "ask on the terminal", run: func(r *Run, v string) error { r.MFACommand = v; return nil }},
 		{Name: "sso-login", Usage: "open the browser once to log in when an SSO session has expired", run: flagged(func(r *Run) *bool { return &r.SSOLogin })},
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},

@@ -15,7 +15,7 @@ func mayBeFound(option, value string) bool {
 	case "via", "dial", "user", "dbname", "port", "region", "profile",
 		"sessions", "session-age", "keep-alive", "sslnegotiation", "endpoint", "read-only", "statement-timeout",
 		"structured-logs", "debug-logs", "quiet", "min-sigterm-delay", "max-sigterm-delay", "exit-zero-on-sigterm",
-		"shared-port", "default-target", "max-connections":
+		"shared-port", "default-target", "max-connections", "login-timeout":
 		return true
 	case "address":
 		a, err := netip.ParseAddr(value)

@@ -93,6 +93,15 @@ func setSessionAge(o *Options, v string) error {
 	return nil
 }
 
+func setLoginTimeout(r *Run, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < time.Second {
+		return problem("%q is no time for a login", v).hinted("write it with a unit, for example 30s or 5m; a second at least")
+	}
+	r.LoginTimeout = d
+	return nil
+}
+
 func setConfigFile(r *Run, v string) error {
 	if v == "" {
 		return problem("the value is empty")

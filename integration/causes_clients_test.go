@@ -23,9 +23,8 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 	started := make(chan struct{}, 1)
 	showCauses(t, causes.Clients(), map[string]way{
 		causes.LoginOverdue.Name: {
-			setup:  answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) }),
-			client: "connect_timeout=80", // for the proxy's 60 s
-			facts:  []string{"1m0s"},
+			setup: waitingOnly("5s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
+			facts: []string{"within 5s"},
 		},
 		causes.LoginLost.Name: {
 			setup: answering(func(io.ReadWriter) {}),
@@ -65,6 +64,12 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			},
 		},
 	})
+}
+
+// waitingOnly is s in which logins may take so long at most.
+func waitingOnly(most string, s setup) setup {
+	s.flags = append(s.flags, "--login-timeout", most)
+	return s
 }
 
 // sayFirst is a client that sends packet in place of a StartupMessage.

@@ -51,7 +51,7 @@ func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, comman
 	}
 	defer cleanUp()
 	route.Listen = []net.Listener{l}
-	srv, err := proxy.New(proxy.Config{Routes: []proxy.Route{route}, Log: log})
+	srv, err := proxy.New(proxy.Config{Routes: []proxy.Route{route}, LoginTimeout: run.LoginTimeout, Log: log})
 	if err != nil {
 		l.Close()
 		return err

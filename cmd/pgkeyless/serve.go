@@ -64,7 +64,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(cfg.Run, front.routes), MaxConnections: cfg.Run.MaxConnections, Log: log})
+	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(cfg.Run, front.routes), MaxConnections: cfg.Run.MaxConnections, LoginTimeout: cfg.Run.LoginTimeout, Log: log})
 	if err != nil {
 		p.close()
 		return err
