@@ -42,6 +42,16 @@ role_arn = ` + mfaRole + `
 source_profile = person
 mfa_serial = ` + mfaDevice + `
 region = ` + lab.Region + `
+[profile other]
+role_arn = arn:aws:iam::` + lab.Account + `:role/other
+source_profile = person
+region = ` + lab.Region + `
+[profile login]
+login_session = arn:aws:iam::` + lab.Account + `:user/ada
+region = ` + lab.Region + `
+[profile process]
+credential_process = echo nothing that anybody should see; exit 3
+region = ` + lab.Region + `
 [profile sso]
 sso_session = corp
 sso_account_id = ` + lab.Account + `
@@ -59,7 +69,9 @@ sso_registration_scopes = sso:account:access
 func withPerson(t *testing.T, profile string, flags ...string) (setup, string) {
 	home := t.TempDir()
 	file := filepath.Join(home, "config")
-	if err := os.WriteFile(file, []byte(personConfig), 0o600); err != nil {
+	temporary := fmt.Sprintf("[profile temporary]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\nregion = %s\n",
+		shared.keys.AccessKeyID, shared.keys.SecretAccessKey, shared.keys.SessionToken, lab.Region)
+	if err := os.WriteFile(file, []byte(personConfig+temporary), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return setup{
@@ -228,6 +240,19 @@ func TestSSOLogin(t *testing.T) {
 	env := s.env
 	s.env = func(v []string) []string { return append(env(v), "PATH="+bin+":"+os.Getenv("PATH")) }
 	w := start(t, s)
+	allowLogin(t, w)
+	burst(w)
+	if n := w.aws.SSOLogins(); n != 1 {
+		t.Errorf("%d logins begun, want 1", n)
+	}
+	if got, err := os.ReadFile(opened); err != nil || strings.Count(string(got), w.aws.URL()+"/device?user_code=") != 1 || strings.Count(string(got), "\n") != 1 {
+		t.Errorf("the browser was opened at %q (%v), want once at the page", got, err)
+	}
+	checkSSOCache(t, home, w)
+}
+
+// allowLogin opens the page of the next SSO login, which allows it.
+func allowLogin(t *testing.T, w *world) {
 	go func() { // ends with the test's context at the latest
 		line, err := w.proxy.AwaitLine(t.Context(), "log in to AWS for profile")
 		if err != nil {
@@ -238,14 +263,17 @@ func TestSSOLogin(t *testing.T) {
 			answer.Body.Close()
 		}
 	}()
-	burst(w)
-	if n := w.aws.SSOLogins(); n != 1 {
-		t.Errorf("%d logins begun, want 1", n)
-	}
-	if got, err := os.ReadFile(opened); err != nil || strings.Count(string(got), w.aws.URL()+"/device?user_code=") != 1 || strings.Count(string(got), "\n") != 1 {
-		t.Errorf("the browser was opened at %q (%v), want once at the page", got, err)
-	}
-	checkSSOCache(t, home, w)
+}
+
+// denyLogin denies the next SSO login.
+func denyLogin(t *testing.T, w *world) {
+	go func() { // ends with the test's context at the latest
+		line, err := w.proxy.AwaitLine(t.Context(), "shows the code")
+		if err != nil {
+			return
+		}
+		w.aws.DenySSO(line[strings.LastIndexByte(line, ' ')+1:])
+	}()
 }
 
 // checkSSOCache reads what other tools are to find.
@@ -290,13 +318,7 @@ func checkSSOCache(t *testing.T, home string, w *world) {
 func TestSSOLoginDenied(t *testing.T) {
 	s, _ := withPerson(t, "sso", "--sso-login")
 	w := start(t, s)
-	go func() { // ends with the test's context at the latest
-		line, err := w.proxy.AwaitLine(t.Context(), "shows the code")
-		if err != nil {
-			return
-		}
-		w.aws.DenySSO(line[strings.LastIndexByte(line, ' ')+1:])
-	}()
+	denyLogin(t, w)
 	w.mustRefuse("sso-login-failed", "28000", "came to nothing", "AccessDenied", "aws sso login --profile sso")
 	w.mustRefuse("sso-login-failed", "28000", "came to nothing", "AccessDenied", "reconnect")
 	if n := w.aws.SSOLogins(); n != 1 {
