@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
 // maxStartup bounds the body of a packet before login: the server's own limit
@@ -182,7 +183,7 @@ func reply(c net.Conn, answer byte) error {
 // acceptTLS is the server's half of a handshake. Nothing can be said to a
 // client that fails it, so its errors are silent.
 func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
-	secure := tls.Server(c, cfg)
+	secure := tls.Server(eventloop.Records(c), cfg)
 	switch err := secure.Handshake(); {
 	case errors.Is(err, io.EOF):
 		return nil, &silent{error: clientGone(err)}

@@ -136,7 +136,7 @@ func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls
 	} else if err := r.askForTLS(raw); err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, cfg)
+	conn := tls.Client(eventloop.Records(raw), cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, r.untrusted(cfg.ServerName, err)
 	}

@@ -31,6 +31,9 @@
 // record; so a read that has nothing says so. A write takes everything, into a
 // buffer that is sent afterwards: at most what one read of the other side gave.
 //
+// It keeps the buffer that it reads into for as long as the conn lives, so it is
+// given no more at once than it needs: see records_linux.go.
+//
 // # Where there is none
 //
 // Other systems than Linux, and conns that are no sockets, such as the streams of

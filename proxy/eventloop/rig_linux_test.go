@@ -93,10 +93,10 @@ func newRig(t *testing.T, group *Group, clientTLS, databaseTLS bool) *rig {
 	near, r.farDatabase = socketPair(t)
 	r.nearDatabase, r.database = Wrap(near), r.farDatabase
 	if clientTLS {
-		r.nearClient, r.client = secured(t, r.nearClient, r.farClient)
+		r.nearClient, r.client = secured(t, Records(r.nearClient), r.farClient)
 	}
 	if databaseTLS {
-		r.nearDatabase, r.database = secured(t, r.nearDatabase, r.farDatabase)
+		r.nearDatabase, r.database = secured(t, Records(r.nearDatabase), r.farDatabase)
 	}
 	return r
 }

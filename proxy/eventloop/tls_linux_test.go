@@ -13,7 +13,7 @@ import (
 func newRigByHand(t *testing.T) (r *rig, out, in *sealer) {
 	t.Helper()
 	r = newRig(t, newGroup(t), false, false)
-	r.nearDatabase, out, in = securedByHand(t, r.nearDatabase, r.farDatabase)
+	r.nearDatabase, out, in = securedByHand(t, Records(r.nearDatabase), r.farDatabase)
 	return r, out, in
 }
 
@@ -68,7 +68,7 @@ func TestTLSHasWordsOfItsOwn(t *testing.T) {
 func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
 	r, out, _ := newRigByHand(t)
 	r.farDatabase.SetReadBuffer(4 << 10)
-	near := r.nearDatabase.(interface{ NetConn() net.Conn }).NetConn().(*socket)
+	near, _ := split(r.nearDatabase)
 	near.stream.(*net.TCPConn).SetWriteBuffer(4 << 10)
 	go io.Copy(io.Discard, r.client)
 	r.start()
@@ -89,5 +89,47 @@ func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
 	<-r.result
 	if n := len(near.unsent); n > maxOwn+readSize {
 		t.Errorf("%d bytes are held for a side that does not read", n)
+	}
+}
+
+// roomSpy notes how much room TLS has when it reads: what is free in the buffer
+// that it keeps.
+type roomSpy struct {
+	net.Conn
+	most int
+}
+
+func (s *roomSpy) NetConn() net.Conn { return s.Conn }
+
+func (s *roomSpy) Read(p []byte) (int, error) {
+	s.most = max(s.most, len(p))
+	return s.Conn.Read(p)
+}
+
+// A connection at rest holds what TLS has kept. That is the room of one record,
+// and not of two, also where TLS had half of one when the relay began.
+func TestTLSKeepsRoomForOneRecord(t *testing.T) {
+	const size = 8 << 10 // PostgreSQL's
+	r := newRig(t, newGroup(t), false, false)
+	spy := &roomSpy{Conn: Records(r.nearDatabase)}
+	inner, out, _ := securedByHand(t, spy, r.farDatabase)
+	r.nearDatabase = inner
+
+	first := out.record(recordApplication, []byte("first"))
+	sent := randomBytes(1, 100*size)
+	var wire []byte
+	for part := range slices.Chunk(sent, size) {
+		wire = append(wire, out.record(recordApplication, part)...)
+	}
+	const ahead = 500 // of the second record, which TLS reads with the first
+	r.farDatabase.Write(append(first, wire[:ahead]...))
+	expect(t, r.nearDatabase, []byte("first"))
+	r.start()
+	go r.farDatabase.Write(wire[ahead:])
+	expect(t, r.client, sent)
+	r.cancel()
+	<-r.result
+	if spy.most >= size+size/2 {
+		t.Errorf("TLS keeps room for %d bytes after records of %d", spy.most, size)
 	}
 }
