@@ -46,5 +46,8 @@ func (w *watch) stop() []byte {
 	w.conn.SetReadDeadline(longAgo)
 	<-w.done
 	w.conn.SetReadDeadline(time.Time{})
+	if len(w.early) == 0 {
+		return nil // and not its room, for as long as the session rests
+	}
 	return w.early
 }
