@@ -35,7 +35,11 @@ func startFake(chain, key []byte) (*fake, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fake{tls: &tls.Config{Certificates: []tls.Certificate{certificate}}, conns: map[net.Conn]struct{}{}}
+	f := &fake{tls: &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		// Go begins with records of a packet, PostgreSQL does not.
+		DynamicRecordSizingDisabled: true,
+	}, conns: map[net.Conn]struct{}{}}
 	if f.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
