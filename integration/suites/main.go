@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +20,9 @@ import (
 
 //go:embed differences.txt
 var differences string
+
+//go:embed failures.txt
+var failures string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,13 +39,17 @@ func main() {
 }
 
 func compareAll(ctx context.Context, binary, only string) error {
-	known, err := parseDifferences(differences)
+	differ, err := parseList(differences)
 	if err != nil {
-		return err
+		return fmt.Errorf("differences.txt: %w", err)
+	}
+	fail, err := parseList(failures)
+	if err != nil {
+		return fmt.Errorf("failures.txt: %w", err)
 	}
 	keys := lab.NewCredentials()
 	database, err := lab.StartDatabase(ctx, keys, func(c *pgserver.Config) {
-		c.ExtraHBA = "hostnossl all " + role + " 127.0.0.1/32 trust\n"
+		c.ExtraHBA = hba
 	})
 	if err != nil {
 		return err
@@ -52,10 +58,16 @@ func compareAll(ctx context.Context, binary, only string) error {
 	if err := prepare(ctx, database); err != nil {
 		return err
 	}
+	// pgkeyless asks it about logins that are refused.
+	cloud, err := lab.StartAWS(keys, database.Address(), nil)
+	if err != nil {
+		return err
+	}
+	defer cloud.Close()
 	proxy, err := lab.StartProxy(ctx, lab.Command{
 		Binary: binary,
 		Args:   []string{"serve", lab.Host + "?dial=" + database.Address() + "&ca-file=" + database.CAFile(), "--port", "0"},
-		Env:    keys.Env("http://127.0.0.1:1"), // no call is made
+		Env:    keys.Env(cloud.URL()),
 	})
 	if err != nil {
 		return err
@@ -67,7 +79,7 @@ func compareAll(ctx context.Context, binary, only string) error {
 		if only != "" && s.name != only {
 			continue
 		}
-		complaints, err := s.compare(ctx, database.Address(), proxy.Addresses()[0], known[s.name])
+		complaints, err := s.compare(ctx, database.Address(), proxy.Addresses()[0], fail[s.name], differ[s.name])
 		if err != nil {
 			return err
 		}
@@ -77,7 +89,7 @@ func compareAll(ctx context.Context, binary, only string) error {
 		}
 	}
 	if failed {
-		return fmt.Errorf("what passes directly does not pass through pgkeyless, or the list is out of date")
+		return fmt.Errorf("what passes directly does not pass through pgkeyless, or a list is out of date")
 	}
 	return nil
 }
@@ -113,86 +125,71 @@ func prepare(ctx context.Context, database *pgserver.Server) error {
 }
 
 // compare runs the suite at both addresses, and returns what is not as it must
-// be. Tests that were lost are tried once more, since some of them depend on
-// timing.
-func (s suite) compare(ctx context.Context, direct, proxied string, known map[string]string) ([]string, error) {
+// be. Functions whose tests failed or were lost without being listed are tried
+// once more, since some of them depend on timing.
+func (s suite) compare(ctx context.Context, direct, proxied string, fail, differ list) ([]string, error) {
 	dir, err := os.MkdirTemp("", "pgkeyless-suite-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	dir = filepath.Join(dir, "src")
-	if err := s.copyTo(ctx, dir); err != nil {
+	source := filepath.Join(dir, "src")
+	if err := s.copyTo(ctx, source); err != nil {
 		return nil, err
 	}
-	at := func(address string, only []string) (results, error) {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		return run(ctx, dir, s.packages, s.env(host, port), only)
+	env := func(address string) []string {
+		_, port, _ := net.SplitHostPort(address)
+		return s.env(port)
 	}
-	want, err := at(direct, nil)
+	binaries, err := build(ctx, source, dir, s.packages, env(direct))
 	if err != nil {
 		return nil, err
 	}
-	got, err := at(proxied, nil)
-	if err != nil {
-		return nil, err
+	var names []string
+	for _, b := range binaries {
+		names = append(names, b.tests...)
 	}
-	missing := lost(want, got)
-	if len(missing) > 0 {
-		again, err := at(proxied, topLevel(missing))
+	// at runs them at address, and then once more those that wrong names.
+	at := func(address string, wrong func(results) []string) (results, error) {
+		began := time.Now()
+		env := env(address)
+		all, err := runAll(ctx, binaries, env, names)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range missing {
-			got[name] = again[name]
+		if again := functions(wrong(all)); len(again) > 0 {
+			second, err := runAll(ctx, binaries, env, again)
+			if err != nil {
+				return nil, err
+			}
+			all.replace(again, second)
 		}
-		missing = lost(want, got)
+		fmt.Printf("%s: %d pass, %d fail, %d are skipped at %s, in %d s\n",
+			s.name, all.count("pass"), all.count("fail"), all.count("skip"), address, int(time.Since(began).Seconds()))
+		return all, nil
 	}
-	fmt.Printf("%s: %d tests pass directly (%d fail, %d are skipped), %d through pgkeyless; %d differ, %d of them listed\n",
-		s.name, want.count("pass"), want.count("fail"), want.count("skip"), got.count("pass"), len(missing), len(known))
-	if bad := want.failed(); len(bad) > 0 {
-		fmt.Printf("%s: fail directly: %s\n", s.name, strings.Join(bad, " "))
+	want, err := at(direct, func(r results) []string { return fail.without(r.that("fail")) })
+	if err != nil {
+		return nil, err
 	}
-	return judge(missing, known), nil
-}
-
-// judge says which losses are not known, and which that are known did not happen.
-func judge(missing []string, known map[string]string) (complaints []string) {
-	happened := make(map[string]bool)
-	for _, name := range missing {
-		happened[name] = true
-		if known[name] == "" {
-			complaints = append(complaints, name+" passes directly, and not through pgkeyless")
-		}
+	got, err := at(proxied, func(r results) []string { return differ.without(lost(want, r)) })
+	if err != nil {
+		return nil, err
 	}
-	for name := range known {
-		if !happened[name] {
-			complaints = append(complaints, name+" is listed in differences.txt, and is none")
-		}
+	var complaints []string
+	failed, missing := want.that("fail"), lost(want, got)
+	for _, name := range fail.without(failed) {
+		complaints = append(complaints, name+" fails without pgkeyless, and is not in failures.txt:\n"+want[name].said)
 	}
-	return complaints
-}
-
-// parseDifferences reads "SUITE TEST: reason" lines, by suite and test.
-func parseDifferences(text string) (map[string]map[string]string, error) {
-	all := make(map[string]map[string]string)
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key, reason, ok := strings.Cut(line, ": ")
-		name, test, ok2 := strings.Cut(key, " ")
-		if !ok || !ok2 {
-			return nil, fmt.Errorf("differences.txt: %q is not SUITE TEST: REASON", line)
-		}
-		if all[name] == nil {
-			all[name] = make(map[string]string)
-		}
-		all[name][test] = reason
+	for _, name := range fail.idle(failed) {
+		complaints = append(complaints, name+" is in failures.txt, and does not fail")
 	}
-	return all, nil
+	for _, name := range differ.without(missing) {
+		complaints = append(complaints, name+" passes directly, and not through pgkeyless:\n"+got[name].said)
+	}
+	for _, name := range differ.idle(missing) {
+		complaints = append(complaints, name+" is in differences.txt, and is no difference")
+	}
+	fmt.Printf("%s: %d fail directly and %d differ, by %d and %d entries of the lists\n", s.name, len(failed), len(missing), len(fail), len(differ))
+	return complaints, nil
 }

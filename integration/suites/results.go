@@ -1,31 +1,31 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/exec"
 	"regexp"
 	"slices"
-	"strings"
 )
 
-// results are how tests ended ("pass", "fail" or "skip"), by package and name.
-type results map[string]string
+// result is how a test ended: "pass", "fail" or "skip". "run" is one that was
+// begun, and whose process ended first.
+type result struct {
+	how  string
+	said string // what it printed
+}
+
+// results are those of tests, by package and name: "host/path.TestX/part".
+type results map[string]result
 
 // event is a line of go test -json.
-type event struct{ Action, Package, Test string }
+type event struct{ Action, Package, Test, Output string }
 
 // temporary are directories in the names of tests, which are new ones each time.
 var temporary = regexp.MustCompile(`/tmp/Test[^/]+/[0-9]+`)
 
-// parse reads what go test -json prints. Lines that are no events are what a
-// build had to say.
+// parse reads what go test -json prints.
 func parse(r io.Reader) (results, error) {
 	all := make(results)
 	for dec := json.NewDecoder(r); ; {
@@ -34,75 +34,63 @@ func parse(r io.Reader) (results, error) {
 		case err == io.EOF:
 			return all, nil
 		case err != nil:
-			return nil, fmt.Errorf("reading what go test printed: %w", err)
+			return nil, fmt.Errorf("reading what the tests printed: %w", err)
+		case e.Test == "":
+			continue
 		}
+		name := e.Package + "." + temporary.ReplaceAllString(e.Test, "TMP")
+		now := all[name]
 		switch e.Action {
-		case "pass", "fail", "skip":
-			if e.Test != "" {
-				all[e.Package+"."+temporary.ReplaceAllString(e.Test, "TMP")] = e.Action
-			}
-		case "build-fail":
-			return nil, errors.New("a package does not build")
+		case "run", "pass", "fail", "skip":
+			now.how = e.Action
+		case "output":
+			now.said += e.Output
 		}
+		all[name] = now
 	}
-}
-
-// run runs the tests in dir; only, when not empty, names top-level tests.
-func run(ctx context.Context, dir string, packages, env, only []string) (results, error) {
-	args := []string{"test", "-json", "-count=1", "-timeout=5m"}
-	if len(only) > 0 {
-		args = append(args, "-run", "^("+strings.Join(only, "|")+")$")
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-mod=mod", "GOWORK=off"}, env...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output() // tests may fail
-	all, parseErr := parse(bytes.NewReader(out))
-	if parseErr != nil || len(all) == 0 {
-		return nil, fmt.Errorf("running the tests: %w\n%s", errors.Join(err, parseErr), stderr.Bytes())
-	}
-	return all, nil
 }
 
 // count is how many ended so.
-func (r results) count(how string) int {
-	n := 0
-	for _, ended := range r {
-		if ended == how {
-			n++
-		}
-	}
-	return n
-}
+func (r results) count(how string) int { return len(r.that(how)) }
 
-// failed are the tests that failed, by name.
-func (r results) failed() []string {
+// that are the tests that ended so, by name.
+func (r results) that(how string) []string {
 	var names []string
-	for name, how := range r {
-		if how == "fail" {
+	for name, ended := range r {
+		if ended.how == how {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// unfinished are the tests of all, functions by name, that have not been run to
+// their end: a test that panics takes with it those beside and behind it.
+func (r results) unfinished(all []string) []string {
+	var names []string
+	for _, name := range all {
+		if how := r[name].how; how == "" || how == "run" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// replace puts what came of the functions named, and of their parts, in the
+// place of what came of them before.
+func (r results) replace(functions []string, again results) {
+	maps.DeleteFunc(r, func(name string, _ result) bool { return slices.Contains(functions, function(name)) })
+	maps.Copy(r, again)
 }
 
 // lost are the tests that pass in direct and not in proxied, by name.
 func lost(direct, proxied results) []string {
-	var names []string
-	for name, how := range direct {
-		if how == "pass" && proxied[name] != "pass" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return slices.DeleteFunc(direct.that("pass"), func(name string) bool { return proxied[name].how == "pass" })
 }
 
-// topLevel are the tests that names are, or are parts of.
-func topLevel(names []string) []string {
+// functions are the test functions that names are, or are parts of.
+func functions(names []string) []string {
 	tops := make(map[string]bool)
 	for _, name := range names {
 		tops[function(name)] = true
@@ -110,9 +98,7 @@ func topLevel(names []string) []string {
 	return slices.Sorted(maps.Keys(tops))
 }
 
-// function is the test function in a name such as "host/path.TestX/part".
-func function(name string) string {
-	_, test, _ := strings.Cut(name, ".Test")
-	test, _, _ = strings.Cut(test, "/")
-	return "Test" + test
-}
+var functionName = regexp.MustCompile(`^.*?\.(Test|Fuzz|Example)[^/]*`)
+
+// function is the name without its parts.
+func function(name string) string { return functionName.FindString(name) }

@@ -14,8 +14,8 @@ type suite struct {
 	module   string
 	version  string   // "" for the one that this project requires
 	packages []string // those whose tests want a database
-	// env leads its tests to the database.
-	env func(host, port string) []string
+	// env leads its tests to a port of this machine.
+	env func(port string) []string
 }
 
 // Role and database of the tests; lib/pq's ask for these names.
@@ -25,25 +25,46 @@ var suites = []suite{
 	{
 		name: "pgx", module: "github.com/jackc/pgx/v5",
 		packages: []string{".", "./pgconn", "./pgtype", "./pgxpool", "./stdlib"},
-		env: func(host, port string) []string {
-			conninfo := fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable", host, port, role, role)
+		env: func(port string) []string {
+			conninfo := fmt.Sprintf("host=127.0.0.1 port=%s user=%s dbname=%s sslmode=disable", port, role, role)
 			return []string{"PGX_TEST_DATABASE=" + conninfo, "PGX_TEST_TCP_CONN_STRING=" + conninfo}
 		},
 	},
 	{
 		name: "pq", module: "github.com/lib/pq", version: "v1.12.3",
 		packages: []string{".", "./hstore"},
-		env: func(host, port string) []string {
-			return []string{"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + role, "PGDATABASE=" + role, "PGSSLMODE=disable"}
+		env: func(port string) []string { // the host's name stands in what some tests want
+			return []string{"PGHOST=localhost", "PGPORT=" + port, "PGUSER=" + role, "PGDATABASE=" + role, "PGSSLMODE=disable"}
 		},
 	},
 }
 
 // setUp is what the suites' own instructions make a superuser do first.
+//
+// Source: lib/pq's testdata/postgres/docker-entrypoint-initdb.d/20-config.sql.
 var setUp = []string{
 	"CREATE ROLE " + role + " SUPERUSER LOGIN IN ROLE rds_iam",
 	"CREATE DATABASE " + role + " OWNER " + role,
+	"CREATE ROLE pqgossl LOGIN",
+	"CREATE ROLE pqgosslcert LOGIN",
+	"CREATE ROLE pqgopassword LOGIN PASSWORD 'wordpass'",
+	"CREATE ROLE pqgoscram LOGIN PASSWORD 'wordpass'",
+	"SET password_encryption = 'md5'",
+	"CREATE ROLE pqgomd5 LOGIN PASSWORD 'wordpass'",
 }
+
+// hba are the lines of pg_hba.conf that the suites want. What else comes with TLS
+// is for the database's own: pgkeyless logs in by them.
+//
+// Source: lib/pq's testdata/postgres/docker-entrypoint-initdb.d/10-hba.sh.
+const hba = `
+hostnossl all pqgomd5               127.0.0.1/32 md5
+hostnossl all pqgopassword          127.0.0.1/32 password
+hostnossl all pqgoscram             127.0.0.1/32 scram-sha-256
+hostnossl all pqgossl,pqgosslcert   127.0.0.1/32 reject
+hostssl   all pqgossl               127.0.0.1/32 trust
+hostnossl all all                   127.0.0.1/32 trust
+`
 
 // setUpInside is done in the new database.
 //
