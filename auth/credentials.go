@@ -156,6 +156,7 @@ func (p *provider) loadOptions(ctx context.Context, defaultRegion string, limit 
 	options := []func(*config.LoadOptions) error{
 		config.WithSharedConfigProfile(p.profile),
 		config.WithDefaultRegion(defaultRegion),
+		config.WithHTTPClient(newHTTPClient()),
 		config.WithLogger(logging.Nop{}),
 	}
 	if p.people.MFACode == nil {

@@ -24,13 +24,6 @@ var (
 		Hint:    "check `aws ssm describe-document --name {document} --region {region}`",
 		Means:   "the session document is missing in this region",
 	}
-	SessionGone = Cause{
-		Name: "session-gone", SQLState: cannotConnect,
-		Message: "{doing}: the session does not exist any more",
-		Detail:  called,
-		Hint:    reconnect,
-		Means:   "the SSM session has ended on AWS's side",
-	}
 	AccessDenied = Cause{
 		Name: "access-denied", SQLState: cannotConnect,
 		Message: "{doing}: access denied: {said}",
@@ -99,6 +92,13 @@ var (
 		Hint:    "check this machine's network, HTTPS_PROXY and NO_PROXY, and AWS_CA_BUNDLE if a proxy opens TLS",
 		Means:   "packets are swallowed on the way to AWS, or the jump host is very slow",
 	}
+	ProxyWantsLogin = Cause{
+		Name: "http-proxy-login", SQLState: cannotConnect,
+		Message: "{doing}: HTTP proxy {proxy} wants a login before it leads to {what}",
+		Detail:  "[{through}, ]" + where,
+		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
+		Means:   "the HTTP proxy on the way to AWS answers 407",
+	}
 	ChannelDenied = Cause{
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
@@ -106,13 +106,6 @@ var (
 		Hint: "allow ssmmessages:OpenDataChannel on {resource} in an IAM policy of this identity; the statement: {statement}; " +
 			"if it is allowed, check this machine's clock",
 		Means: "`ssmmessages:OpenDataChannel` is not allowed, or this machine's clock is wrong",
-	}
-	ProxyWantsLogin = Cause{
-		Name: "http-proxy-login", SQLState: cannotConnect,
-		Message: "{doing}: the websocket was refused with {said}",
-		Detail:  websocket,
-		Hint:    "the HTTP proxy wants a login: put it into HTTPS_PROXY",
-		Means:   "the HTTP proxy answers 407",
 	}
 	ChannelFault = Cause{
 		Name: "channel-fault", SQLState: cannotConnect,
@@ -140,8 +133,8 @@ var (
 // Sessions are the rows of this file.
 func Sessions() []Cause {
 	return []Cause{
-		TargetNotConnected, InvalidDocument, SessionGone, AccessDenied, ExplicitDeny, Throttled, ParametersRefused,
+		TargetNotConnected, InvalidDocument, AccessDenied, ExplicitDeny, Throttled, ParametersRefused,
 		SessionCredentials, SessionManagerFault, SessionManagerOther,
-		Unreachable, NoAnswer, ChannelDenied, ProxyWantsLogin, ChannelFault, ChannelRefused, StreamURLRefused,
+		Unreachable, NoAnswer, ProxyWantsLogin, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"unicode"
@@ -120,8 +121,21 @@ func (p place) networkError(op, what, through string, err error) *Error {
 		e.msg = op + ": interrupted"
 		return e
 	}
+	if refused, ok := errors.AsType[refusedByProxy](err); ok {
+		proxy, status := refused.HTTPProxy()
+		if facts["proxy"] = clean(proxy); status == http.StatusProxyAuthRequired {
+			return p.because(causes.ProxyWantsLogin, facts, err)
+		}
+	}
 	facts["said"] = clean(withoutURL(err).Error())
 	return p.because(causes.Unreachable, facts, err)
+}
+
+// refusedByProxy is the answer of an HTTP proxy that does not lead on: the
+// proxy's host and port, and the HTTP status.
+type refusedByProxy interface {
+	error
+	HTTPProxy() (host string, status int)
 }
 
 // withoutURL is the cause inside a *url.Error: its own text repeats the URL,

@@ -246,8 +246,6 @@ func (p place) dialError(op string, err error) *Error {
 		resources := p.resources(action)
 		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
 		return p.because(causes.ChannelDenied, facts, err)
-	case refused.Status == http.StatusProxyAuthRequired:
-		return p.because(causes.ProxyWantsLogin, facts, err)
 	case refused.Status >= 500:
 		return p.because(causes.ChannelFault, facts, err)
 	}

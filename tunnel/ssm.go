@@ -150,8 +150,6 @@ func (p place) apiError(op, action string, err error) *Error {
 		return p.because(causes.TargetNotConnected, facts, err)
 	case code == "InvalidDocument":
 		return p.because(causes.InvalidDocument, facts, err)
-	case code == "DoesNotExistException":
-		return p.because(causes.SessionGone, facts, err)
 	case code == "AccessDeniedException" || code == "AccessDenied":
 		return p.accessDenied(facts, action, text, err)
 	case throttleCodes[code]:

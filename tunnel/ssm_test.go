@@ -70,8 +70,6 @@ func TestAPIErrors(t *testing.T) {
 			"08001", faultTransient, "fault of its own", "request id req-1", "connect again"},
 		{"AWS fault by status", apiFailure(503, &smithy.GenericAPIError{Code: "SlowDay"}),
 			"08001", faultTransient, "SlowDay", "req-1", "connect again"},
-		{"session gone", apiFailure(400, &types.DoesNotExistException{}),
-			"08001", faultGone, "does not exist", "req-1", "new session"},
 		{"access denied", generic("AccessDeniedException", denied),
 			"08001", faultFinal, "access denied", "identity arn:aws:sts::123456789012:assumed-role/dev/me",
 			"allow ssm:StartSession on arn:aws:ec2:eu-west-1:123456789012:instance/i-0123456789abcdef0"},

@@ -14,6 +14,7 @@ import (
 const (
 	startTries = 4                      // StartSession calls, on top of the SDK's own retries
 	startDelay = 500 * time.Millisecond // before the second call, doubling
+	startRetry = 8 * time.Second        // no call is begun so long after the first: people should hear within 15 s
 
 	// startCallTimeout bounds one StartSession call with the SDK's retries. On a
 	// network that swallows packets people should hear about it; with flagTimeout
@@ -192,6 +193,7 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 		Parameters:   documentParameters(p.document, host, port),
 		Reason:       aws.String(d.cfg.Reason),
 	}
+	began := time.Now()
 	for try := 1; ; try++ {
 		if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
 			return nil, p.credentialsError(p.starting(), err)
@@ -200,8 +202,9 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 		if err == nil {
 			return out, nil
 		}
+		_, refused := errors.AsType[refusedByProxy](err)
 		unanswered := errors.Is(err, context.DeadlineExceeded) // once more would take as long
-		if unanswered || try == startTries || ctx.Err() != nil || faultOf(err) != faultTransient {
+		if refused || unanswered || try == startTries || time.Since(began) > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
 		delay := jitter(startDelay << (try - 1))

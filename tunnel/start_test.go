@@ -51,6 +51,9 @@ func TestSlowStartGetsASecondSession(t *testing.T) {
 		{"every upgrade hangs", func(f *fakeAWS) {
 			f.refuse = func(int) int { time.Sleep(time.Minute); return 503 }
 		}, 0, upgradeTimeout, 2, 2},
+		{"every call fails late", func(f *fakeAWS) {
+			f.onStart = func(context.Context, int) error { time.Sleep(3 * time.Second); return &types.InternalServerError{} }
+		}, 0, 3*3*time.Second + startDelay/2 + startDelay, 3, 0},
 		{"a slow API call is no doubt", func(f *fakeAWS) {
 			f.onStart = func(context.Context, int) error { time.Sleep(11 * time.Second); return nil }
 		}, 1, 11 * time.Second, 1, 0},

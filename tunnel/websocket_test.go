@@ -253,7 +253,6 @@ func TestDialErrors(t *testing.T) {
 	}{
 		{"forbidden", status(403), staticKeys(), testURL, "refused with 403 Forbidden", "08001", "ssmmessages:OpenDataChannel"},
 		{"redirect is not followed", status(302), staticKeys(), testURL, "refused with 302 Found", "08001", "HTTPS_PROXY"},
-		{"proxy login", status(407), staticKeys(), testURL, "407 Proxy Authentication Required", "08001", "HTTPS_PROXY"},
 		{"service fault", status(503), staticKeys(), testURL, "503", "08001", "health"},
 		{"no upgrade", status(200), staticKeys(), testURL, "refused with 200 OK", "08001", "websockets"},
 		{"hanging upgrade", hang, staticKeys(), testURL, "in time", "08001", "network"},
