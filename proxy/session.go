@@ -210,6 +210,10 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
+	if name := cause(r.err); name != "" {
+		attrs = append(attrs, slog.String("sqlstate", state(&lostInSession{r.err})), slog.String("cause", name),
+			slog.String("detail", detail(r.err)), slog.String("hint", hint(r.err)))
+	}
 	if r.reason == reasonDatabaseLost {
 		level = slog.LevelWarn
 	}
