@@ -5,6 +5,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,19 +30,26 @@ type way struct {
 
 // showCauses brings about each of rows and reads what a real client is told:
 // all that the row says, its places filled with facts. A row that has no way, and
-// a way that has no row, is a failure.
+// a way that has no row, is a failure. Rows mostly wait, so as many run at once as
+// in the matrix of faults.
 func showCauses(t *testing.T, rows []causes.Cause, ways map[string]way) {
+	var running sync.WaitGroup
+	free := make(chan struct{}, faultWorkers)
 	for _, row := range rows {
 		w, ok := ways[row.Name]
 		delete(ways, row.Name)
-		t.Run(row.Name, func(t *testing.T) {
-			if !ok {
-				t.Fatal("no client shows this cause")
-			}
-			t.Parallel()
-			w.show(t, row)
+		free <- struct{}{}
+		running.Go(func() {
+			defer func() { <-free }()
+			t.Run(row.Name, func(t *testing.T) {
+				if !ok {
+					t.Fatal("no client shows this cause")
+				}
+				w.show(t, row)
+			})
 		})
 	}
+	running.Wait()
 	for name := range ways {
 		t.Errorf("%s is no row of the table", name)
 	}

@@ -227,7 +227,7 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		{name: "document missing", stage: "start-session", code: 16, broken: func(_ *testing.T, c *clinic) {
 			c.aws.FailNext("StartSession", "InvalidDocument", "Document with name X does not exist.", -1)
 		}, text: "document", mend: "aws ssm describe-document"},
-		{name: "data channel denied", stage: "websocket", code: 17, broken: func(_ *testing.T, c *clinic) { c.aws.RefuseUpgrades(-1) },
+		{name: "data channel denied", stage: "websocket", code: 17, broken: func(_ *testing.T, c *clinic) { c.aws.RefuseUpgrades(403, -1) },
 			text: "403", mend: "ssmmessages:OpenDataChannel"},
 		{name: "security group", stage: "stream", code: 18, broken: func(t *testing.T, c *clinic) { c.aws.SetHost(lab.Endpoint, closedPort(t)) },
 			text: lab.Endpoint, mend: "security group"},

@@ -29,39 +29,6 @@ func TestFailuresExplainThemselves(t *testing.T) {
 			sqlstate: "08001", message: lab.Target, hint: "agent",
 		},
 		{
-			name: "StartSession denied",
-			breakIt: func(_ *testing.T, w *world) {
-				w.aws.FailNext("StartSession", "AccessDeniedException", "User: "+lab.ARN+" is not authorized to perform: ssm:StartSession on resource: arn:aws:ec2:eu-central-1:111122223333:instance/"+lab.Target, -1)
-			},
-			sqlstate: "08001", message: lab.Target, hint: "ssm:StartSession",
-		},
-		{
-			name: "document missing",
-			breakIt: func(_ *testing.T, w *world) {
-				w.aws.FailNext("StartSession", "InvalidDocument", "Document with name AWS-StartPortForwardingSessionToRemoteHost does not exist.", -1)
-			},
-			sqlstate: "08001", message: "document", hint: "region",
-		},
-		{
-			name: "parameters refused",
-			breakIt: func(_ *testing.T, w *world) {
-				w.aws.FailNext("StartSession", "ValidationException", "host is not valid", -1)
-			},
-			sqlstate: "08001", message: lab.Target, hint: "",
-		},
-		{
-			name: "credentials expired",
-			breakIt: func(_ *testing.T, w *world) {
-				w.aws.FailNext("StartSession", "ExpiredTokenException", "The security token included in the request is expired", -1)
-			},
-			sqlstate: "28000", message: "expired", hint: "",
-		},
-		{
-			name:     "data channel denied",
-			breakIt:  func(_ *testing.T, w *world) { w.aws.RefuseUpgrades(-1) },
-			sqlstate: "08001", message: "403", hint: "ssmmessages:OpenDataChannel",
-		},
-		{
 			name:     "no credentials",
 			setup:    setup{env: without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")},
 			sqlstate: "28000", message: "no usable AWS credentials", hint: "AWS_PROFILE",

@@ -44,7 +44,8 @@ type Emulator struct {
 	targets    map[string]bool // nil: every well-formed one
 	offline    map[string]bool
 	failures   map[string]*failure
-	refusals   countdown
+	refusals   refusals
+	origin     string // of stream URLs; "": the emulator's own
 	connects   map[ConnectStep]*countdown
 	slow       map[string]*slowness
 	resumeless countdown

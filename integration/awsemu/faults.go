@@ -131,12 +131,18 @@ func (e *Emulator) SetIntercept(f Intercept) {
 	e.intercept = f
 }
 
-// RefuseUpgrades answers the next n websocket upgrades with HTTP 403; n below
-// zero means from now on, zero ends it.
-func (e *Emulator) RefuseUpgrades(n int) {
+// RefuseUpgrades answers the next n websocket upgrades with an HTTP status; n
+// below zero means from now on, zero ends it.
+func (e *Emulator) RefuseUpgrades(status, n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.refusals = countdown(n)
+	e.refusals = refusals{status, countdown(n)}
+}
+
+// refusals are answers in place of a websocket upgrade.
+type refusals struct {
+	status int
+	n      countdown
 }
 
 // CutWebsockets drops the connection of every client, without a close frame,

@@ -16,7 +16,7 @@ const (
 )
 
 // FailConnect makes the next n connects fail at a step; n below zero means from
-// now on, zero ends it. See RefuseUpgrades for an answer of 403.
+// now on, zero ends it. See RefuseUpgrades for an answer of HTTP.
 func (e *Emulator) FailConnect(step ConnectStep, n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -62,6 +62,14 @@ func (e *Emulator) dawdle(ctx context.Context, operation string) {
 	case <-ctx.Done():
 	case <-e.ctx.Done():
 	}
+}
+
+// SetStreamOrigin changes what stream URLs begin with, "wss://HOST"; "" restores
+// it.
+func (e *Emulator) SetStreamOrigin(origin string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.origin = origin
 }
 
 // EndOnResume ends a session when it is to be resumed, n times: the answer has

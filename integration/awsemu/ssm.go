@@ -1,6 +1,7 @@
 package awsemu
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -96,6 +97,8 @@ func (e *Emulator) startSession(caller Caller, in ssmInput) (any, *apiError) {
 		return nil, failed("TargetNotConnected", in.Target+" is not connected.")
 	}
 	id, token := e.newSession(caller, in.Target, in.DocumentName, reason, p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	return sessionAnswer{id, e.streamURL(id), token}, nil
 }
 
@@ -231,8 +234,9 @@ func (e *Emulator) streamQuery() string {
 	return "role=" + channelRole + "&cell-number=QVdT+ZW11/bGF0b3I="
 }
 
+// streamURL leads to a session's data channel. e.mu is held.
 func (e *Emulator) streamURL(id string) string {
-	return "ws://" + e.listen.Addr().String() + channelPath + url.PathEscape(id) + "?" + e.streamQuery()
+	return cmp.Or(e.origin, "ws://"+e.listen.Addr().String()) + channelPath + url.PathEscape(id) + "?" + e.streamQuery()
 }
 
 // sessionID is the caller's name and 17 hex digits.

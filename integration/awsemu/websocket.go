@@ -38,7 +38,7 @@ func (e *Emulator) serveChannel(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.URL.Path, channelPath)
 	e.mu.Lock()
 	s := e.sessions[id]
-	refuse := e.refusals.take()
+	refuse, status := e.refusals.n.take(), e.refusals.status
 	e.mu.Unlock()
 	switch {
 	case e.fails(UpgradeHangs):
@@ -48,7 +48,7 @@ func (e *Emulator) serveChannel(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	case refuse:
-		http.Error(w, "Forbidden", http.StatusForbidden)
+		http.Error(w, http.StatusText(status), status)
 		return
 	case s == nil || r.URL.Query().Get("role") != channelRole:
 		http.Error(w, "Bad Request", http.StatusBadRequest)

@@ -32,7 +32,7 @@ func TestUpgradeRefused(t *testing.T) {
 	if got := status(strings.Replace(c.url, channelRole, "publish", 1), testSecret); got != http.StatusBadRequest {
 		t.Errorf("wrong role: status %d", got)
 	}
-	e.RefuseUpgrades(1)
+	e.RefuseUpgrades(403, 1)
 	if got := status(c.url, testSecret); got != http.StatusForbidden {
 		t.Errorf("refused once: status %d", got)
 	}

@@ -110,7 +110,7 @@ func faults(s *summary) []fault {
 		{"cut, slow resume", 0, 2, cutAfter(func(e *awsemu.Emulator, r *rand.Rand) {
 			e.SlowNext("ResumeSession", between(r, 100*ms, 2*time.Second), 1)
 		})},
-		{"cut, resume refused once", 0, 2, cutAfter(func(e *awsemu.Emulator, _ *rand.Rand) { e.RefuseUpgrades(1) })},
+		{"cut, resume refused once", 0, 2, cutAfter(func(e *awsemu.Emulator, _ *rand.Rand) { e.RefuseUpgrades(403, 1) })},
 		{"cut, resume dropped after open", 0, 2, cutAfter(func(e *awsemu.Emulator, r *rand.Rand) { e.FailConnect(awsemu.ClosesAfterOpen, 1+r.IntN(2)) })},
 		{"round trip and jitter", 0, 4, network(func(r *rand.Rand) awsemu.Network {
 			return awsemu.Network{RoundTrip: between(r, 10*ms, 200*ms), Jitter: between(r, 0, 40*ms)}
