@@ -88,9 +88,9 @@ var (
 	}
 	RootsUnreachable = Cause{
 		Name:   "roots-unreachable",
-		Detail: "the roots of {region} are not embedded, and could not be fetched from {host}",
+		Detail: "no root that pgkeyless has vouches for it, and the roots of {region} could not be fetched from {host}",
 		Hint:   "let pgkeyless reach {host} (it asks again after a minute), or give the CA certificates of {region} with ca-file",
-		Means:  "as before, in a region whose roots are newer than this pgkeyless; message and SQLSTATE are those of `certificate-untrusted`",
+		Means:  "as before, where the region's roots may be newer than this pgkeyless; message and SQLSTATE are those of `certificate-untrusted`",
 	}
 	CertificateExpired = Cause{
 		Name: "certificate-expired", SQLState: cannotConnect,

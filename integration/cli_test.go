@@ -90,6 +90,12 @@ func TestToken(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q", code, stderr)
 	}
+	checkToken(t, strings.TrimSuffix(stdout, "\n"))
+}
+
+// checkToken logs in with token by psql, without pgkeyless.
+func checkToken(t *testing.T, token string) {
+	t.Helper()
 	host, port, err := net.SplitHostPort(shared.database.Address())
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +104,7 @@ func TestToken(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := psqlCommand(ctx, conninfo, "-c", whoAmI)
-	cmd.Env = append(cmd.Env, "PGPASSWORD="+strings.TrimSuffix(stdout, "\n"))
+	cmd.Env = append(cmd.Env, "PGPASSWORD="+token)
 	out, err := cmd.CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != itsMe {
 		t.Errorf("psql with the token: %q, %v", got, err)
