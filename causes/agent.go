@@ -1,10 +1,9 @@
 package causes
 
 const (
-	remoteHostDocument = "AWS-StartPortForwardingSessionToRemoteHost"
-	oldestAgent        = "3.1.1374.0"
-	agentSays          = "{doing}: the jump host says: "
-	preferences        = "; how long sessions may last, and idle, is in the account's Session Manager preferences"
+	oldestAgent = "3.1.1374.0"
+	agentSays   = "{doing}: the jump host says: "
+	preferences = "; how long sessions may last, and idle, is in the account's Session Manager preferences"
 )
 
 // The agent ends a session and says why, in channel_closed. Says is matched
@@ -16,9 +15,8 @@ var (
 		Name: "address-forbidden", SQLState: cannotConnect, Says: "forwarding to ip address",
 		Message: "{doing}: the jump host must not forward to this address: {said}",
 		Detail:  where,
-		Hint: "the agent refuses metadata, DNS and other reserved addresses of the VPC: check what the endpoint's name resolves to there; " +
-			"for a service on the jump host itself use document AWS-StartPortForwardingSession",
-		Means: "the name resolves to a reserved address of the jump host's VPC",
+		Hint:    "the agent refuses metadata, DNS and other reserved addresses of the VPC: check what the endpoint's name resolves to there",
+		Means:   "the name resolves to a reserved address of the jump host's VPC",
 	}
 	NameUnknown = Cause{
 		Name: "name-unknown-to-jump-host", SQLState: cannotConnect, Says: "no such host",
@@ -33,20 +31,6 @@ var (
 		Detail:  where,
 		Hint:    "check the DNS settings of the jump host and its VPC",
 		Means:   "the jump host's resolver does not answer",
-	}
-	PortEmpty = Cause{
-		Name: "document-without-port", SQLState: cannotConnect, Says: "port number is empty",
-		Message: "{doing}: the document passes no port on: {said}",
-		Detail:  where,
-		Hint:    "use document " + remoteHostDocument + " or one with the same properties",
-		Means:   "a custom session document without portNumber",
-	}
-	PortUnreachable = Cause{
-		Name: "port-unreachable", SQLState: cannotConnect, Says: "unable to connect to specified port",
-		Message: "{doing}: the jump host cannot connect to the endpoint: {said}",
-		Detail:  where,
-		Hint:    "the database's security group must allow the jump host on this port",
-		Means:   "an old agent's first connection to the database failed",
 	}
 	AgentTooOld = Cause{
 		Name: "agent-too-old", SQLState: cannotConnect, Says: "plugin with name port is not supported",
@@ -128,15 +112,8 @@ var (
 		Name: "still-starting", SQLState: notReady,
 		Message: "{doing}: not ready when the wait ended",
 		Detail:  where,
-		Hint:    "the start goes on: connect again, with a longer timeout if the client has one",
+		Hint:    "the start goes on: connect again, or give logins longer with --login-timeout",
 		Means:   "AWS or the jump host is slow; the next client may find the session ready",
-	}
-	TunnelClosed = Cause{
-		Name: "tunnel-closed", SQLState: shuttingDown,
-		Message: "tunnel through {jump host} closed",
-		Detail:  where,
-		Hint:    "the proxy is shutting down: start it again",
-		Means:   "pgkeyless was ended while this connection was under way",
 	}
 )
 
@@ -144,11 +121,11 @@ var (
 // they are to be looked for.
 func AgentRefusals() []Cause {
 	return []Cause{
-		AddressForbidden, NameUnknown, LookupFailed, PortEmpty, PortUnreachable, AgentTooOld, AgentChannelFailed, AgentHandshakeFailed,
+		AddressForbidden, NameUnknown, LookupFailed, AgentTooOld, AgentChannelFailed, AgentHandshakeFailed,
 	}
 }
 
 // JumpHost are the rows of this file.
 func JumpHost() []Cause {
-	return append(AgentRefusals(), AgentSays, SessionClosed, SessionOver, SessionLost, WrongDocument, AgentSilent, JumpHostGone, StillStarting, TunnelClosed)
+	return append(AgentRefusals(), AgentSays, SessionClosed, SessionOver, SessionLost, WrongDocument, AgentSilent, JumpHostGone, StillStarting)
 }

@@ -59,11 +59,6 @@ func TestFailuresExplainThemselves(t *testing.T) {
 			sqlstate: "08001", message: lab.Endpoint, hint: "security group",
 		},
 		{
-			name:     "database unknown to the jump host",
-			breakIt:  func(_ *testing.T, w *world) { w.aws.SetHost(lab.Endpoint, "") },
-			sqlstate: "08001", message: lab.Host, hint: "",
-		},
-		{
 			name:     "user without rds_iam",
 			client:   "user=plain_user",
 			sqlstate: "28000", message: "plain_user", hint: "rds_iam",

@@ -206,7 +206,6 @@ func handshakeFaults() []fault {
 		{name: "handshake/agent 3.0.196.0", emulator: agent("3.0.196.0"), want: refused, state: "08001"},
 		{name: "handshake/unknown action", spoil: awsemu.UnknownAction(), want: refused, state: "08001"},
 		{name: "handshake/encryption", spoil: awsemu.KMSEncryption(), want: refused, state: "08001"},
-		{name: "handshake/a shell", spoil: awsemu.OtherSession("Standard_Stream"), want: refused, state: "08001"},
 		{name: "handshake/customer message", emulator: func(c *awsemu.Config) { c.CustomerMessage = "all sessions are recorded" }, want: exact},
 	}
 }

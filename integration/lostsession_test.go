@@ -1,12 +1,9 @@
 package integration
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,16 +26,9 @@ func TestLostSessionIsExplained(t *testing.T) {
 		words    string
 		hint     string
 	}{
-		{"closed without a word", nil, terminate(""), "57P01", "closed by the service or the jump host", "connect again"},
 		{"closed with words", nil, terminate("the instance is stopping"), "57P01", "the jump host says: the instance is stopping", "connect again"},
 		{"idle timeout", func(c *awsemu.Config) { c.IdleTimeout = 4 * time.Second }, nil, "57P01", "idle timeout", "Session Manager preferences"},
 		{"maximum duration", func(c *awsemu.Config) { c.MaxDuration = 4 * time.Second }, nil, "57P01", "maximum duration", "Session Manager preferences"},
-		{"ended while the websocket was away", nil, func(w *world) { w.aws.EndOnResume(1); w.aws.CutWebsockets() }, "57P01", "the service has ended it", "Session Manager preferences"},
-		{"messages lost for good", nil, func(w *world) {
-			w.aws.SetIntercept(loseOneForGood())
-			w.aws.SendPayload(99, []byte("lost"))
-			w.aws.SendPayload(99, []byte("not lost"))
-		}, "08006", "too many messages of the SSM agent are lost", "connect again"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -98,19 +88,4 @@ func (w *world) sleepers(name, selected string) (n int) {
 		w.t.Fatal(err)
 	}
 	return n
-}
-
-// loseOneForGood loses the next data message to the client, each time that it is
-// sent.
-func loseOneForGood() awsemu.Intercept {
-	var lost atomic.Int64
-	return func(_ string, way awsemu.Direction, msg []byte) []awsemu.Delivery {
-		if way == awsemu.ToClient && len(msg) > 56 && bytes.HasPrefix(msg[4:], []byte("output_stream_data")) {
-			number := int64(binary.BigEndian.Uint64(msg[48:]))
-			if lost.CompareAndSwap(0, number) || lost.Load() == number {
-				return nil
-			}
-		}
-		return []awsemu.Delivery{{Message: msg}}
-	}
 }

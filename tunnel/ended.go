@@ -71,7 +71,13 @@ func (p place) letGo(why string) *Error {
 	return e
 }
 
-func (p place) closedError() *Error { return p.because(causes.TunnelClosed, nil, ErrClosed) }
+// closedError is for the log: clients are told that the proxy is shutting down,
+// before the tunnel does.
+func (p place) closedError() *Error {
+	e := p.because(causes.SessionLost, nil, ErrClosed)
+	e.msg, e.state = "tunnel through "+p.target+" closed", stateShuttingDown
+	return e
+}
 
 // stillStarting is the error of a caller that did not wait for a start to end.
 func (p place) stillStarting(cause error) *Error {

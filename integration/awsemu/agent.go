@@ -66,11 +66,26 @@ func (a *agent) run() {
 	if !sleep(a.ctx, a.cfg.StartDelay) {
 		return
 	}
+	if why := a.cannotStart(); why != "" {
+		a.fail(why)
+		return
+	}
 	a.s.publish(typeStart)
 	a.wg.Go(a.resend)
 	a.wg.Go(a.handshakeTimer)
 	a.sendHandshakeRequest()
 	a.read()
+}
+
+// cannotStart is what the agent tells in place of a handshake; "": it shakes
+// hands.
+func (a *agent) cannotStart() string {
+	if compareVersions(a.cfg.AgentVersion, agentPortFrom) < 0 {
+		return "Plugin with name Port is not supported by this version of ssm agent, please update to latest version"
+	}
+	a.s.e.mu.Lock()
+	defer a.s.e.mu.Unlock()
+	return a.s.e.agentFailure
 }
 
 // read handles one message after the other, blocking like the original.

@@ -49,10 +49,13 @@ type Emulator struct {
 	connects   map[ConnectStep]*countdown
 	slow       map[string]*slowness
 	resumeless countdown
-	dial       Dial
-	intercept  Intercept
-	simulation Simulation
-	metrics    map[metricKey]float64
+	lookups    string // why the jump hosts' name service does not answer; "": it does
+
+	agentFailure string // of all agents to come, in their words
+	dial         Dial
+	intercept    Intercept
+	simulation   Simulation
+	metrics      map[metricKey]float64
 
 	databases Databases
 	fleet     Fleet

@@ -30,6 +30,14 @@ func (e *Emulator) FreezeAgents(frozen bool) int {
 	return len(all)
 }
 
+// FailAgents makes the agents of sessions to come end them with output in place of
+// a handshake, as they do when they cannot open their side; "" ends that.
+func (e *Emulator) FailAgents(output string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.agentFailure = output
+}
+
 // CutAgents takes the websocket of every present agent away for a while. The
 // agents go on reading their targets, into the buffer that they resend from,
 // one message each tick. What clients send waits, or is lost with

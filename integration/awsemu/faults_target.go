@@ -9,6 +9,14 @@ import (
 	"syscall"
 )
 
+// FailLookups makes every name be answered with why, "i/o timeout" say, by the
+// jump hosts' name service; "" ends that.
+func (e *Emulator) FailLookups(why string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lookups = why
+}
+
 // RefuseDials refuses the first n dials; below zero, all.
 func RefuseDials(n int) Dial {
 	return dials(func(ctx context.Context, i int, dial func() (net.Conn, error)) (net.Conn, error) {

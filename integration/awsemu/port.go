@@ -45,8 +45,11 @@ func (e *Emulator) resolve(host, port string) (string, error) {
 			address = net.JoinHostPort(address, port)
 		}
 	}
+	broken := e.lookups
 	e.mu.Unlock()
 	switch {
+	case broken != "" && net.ParseIP(name) == nil:
+		return "", fmt.Errorf("lookup %s on 169.254.169.253:53: %s", host, broken)
 	case ok:
 	case net.ParseIP(name) != nil:
 		address = net.JoinHostPort(name, port)

@@ -13,6 +13,7 @@ const (
 	keepAliveUpTo = "1.2.331.0" // later ones do without smux keepalive
 
 	// Milestones of the agent's own, each the first version with it.
+	agentPortFrom          = "2.3.672.0"
 	agentMuxFrom           = "3.0.222.0"
 	agentNoKeepAlive       = "3.1.1446.0"
 	agentKeepAliveAgain    = "3.1.1476.0"
