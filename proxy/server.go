@@ -177,11 +177,11 @@ func (s *Server) begin(stop, cut context.CancelCauseFunc, accept func(*listening
 		return errors.New("proxy: Serve called twice")
 	}
 	s.serving, s.stop, s.cut, s.serve = true, stop, cut, accept
+	if s.stopping {
+		stop(errShuttingDown) // before accept finds the listeners closed
+	}
 	for _, on := range s.open {
 		accept(on)
-	}
-	if s.stopping {
-		stop(errShuttingDown)
 	}
 	return nil
 }
