@@ -81,6 +81,9 @@ func (c *cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		e.facts = q.facts
 		return creds, e
 	}
+	if _, ok := errors.AsType[*CredentialsError](err); !ok {
+		err = newCredentialsError(c.profile, nil, causes.CredentialsSlow, err)
+	}
 	return creds, err
 }
 

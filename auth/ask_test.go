@@ -95,8 +95,8 @@ func TestMFAFailuresSayWhatToDo(t *testing.T) {
 	}
 }
 
-// A client that does not wait for the person hears what it would wait for, and
-// the retrieval goes on for the next.
+// A client that does not wait for the person hears what it would wait for, or
+// that there was no answer, and the retrieval goes on for the next.
 func TestClientsHearWhatIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answered := make(chan struct{})
@@ -108,6 +108,12 @@ func TestClientsHearWhatIsWaitedFor(t *testing.T) {
 		known, ok := errors.AsType[*CredentialsError](err)
 		if !ok || known.Cause() != causes.SSOLoginWaiting.Name || known.SQLState() != "57P03" || !strings.Contains(known.Detail(), "open https://x and check that it shows the code ABCD") {
 			t.Errorf("got %v, %q", err, known.Detail())
+		}
+		source.open.Store(nil)
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := c.Retrieve(ctx); !errors.As(err, &known) || known.Cause() != causes.CredentialsSlow.Name || known.SQLState() != "57P03" {
+			t.Errorf("while nobody is asked: %v", err)
 		}
 		close(answered)
 		if creds, err := c.Retrieve(t.Context()); err != nil || creds.AccessKeyID != "k" {

@@ -51,7 +51,7 @@ func (e *CredentialsError) told() causes.Told {
 	if e.Profile != "" {
 		facts["from"] = fmt.Sprintf("from profile %q", e.Profile)
 	}
-	if e.cause.Name == causes.NoCredentials.Name && e.Profile != "" && !e.named {
+	if (e.cause.Name == causes.NoCredentials.Name || e.cause.Name == causes.CredentialsFailed.Name) && e.Profile != "" && !e.named {
 		facts["from"], facts["unnamed"] = "", "and no profile is named"
 	}
 	return e.cause.Fill(facts.With(e.facts))
@@ -76,7 +76,7 @@ func (e *CredentialsError) Cause() string { return e.cause.Name }
 
 // oneLine returns what err says on one line without control characters, cut to
 // 400 characters. Of an answer by AWS only the first line counts: those after it
-// may repeat the request.
+// may repeat the request. That the SDK keeps credentials is left out.
 func oneLine(err error) string {
 	if err == nil {
 		return ""
@@ -84,7 +84,9 @@ func oneLine(err error) string {
 	line := err.Error()
 	if _, ok := errors.AsType[smithy.APIError](err); ok {
 		line, _, _ = strings.Cut(line, "\n")
+		line, _, _ = strings.Cut(line, "The Canonical String")
 	}
+	line = strings.TrimPrefix(line, "failed to refresh cached credentials, ")
 	line = strings.Join(strings.Fields(line), " ")
 	line = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

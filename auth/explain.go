@@ -173,9 +173,10 @@ func causeOfCall(err error) causes.Cause {
 	switch api.ErrorCode() {
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
 		return causes.KeysExpired
-	case "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken":
+	case "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken", "AuthFailure":
 		return causes.KeysUnknown
-	case "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed":
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed",
+		"IncompleteSignature", "IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
 		return causes.SignatureRefused
 	}
 	if strings.HasPrefix(op.Operation(), "AssumeRole") {

@@ -162,7 +162,10 @@ func (p *provider) authorizeDevice(ctx context.Context, cfg aws.Config, s ssoSes
 	return token, nil
 }
 
-var errNotFinished = errors.New("it was not finished in the browser in time")
+var (
+	errNotFinished = errors.New("it was not finished in the browser in time")
+	errDenied      = errors.New("access was denied in the browser")
+)
 
 // checkPage: what is given to a browser is a page on the web. A loopback host may
 // do without TLS, as an emulator does.
@@ -194,7 +197,14 @@ func pollToken(ctx context.Context, client *ssooidc.Client, in *ssooidc.CreateTo
 		if slow {
 			every += ssoPollEvery // RFC 8628 section 3.5
 		}
-		if !pending && !slow {
+		_, denied := errors.AsType[*types.AccessDeniedException](err)
+		_, expired := errors.AsType[*types.ExpiredTokenException](err)
+		switch {
+		case denied: // the service gives no reason
+			return nil, errDenied
+		case expired:
+			return nil, errNotFinished
+		case !pending && !slow:
 			return nil, err
 		}
 	}

@@ -52,14 +52,6 @@ var (
 		Hint:    "check the endpoint {endpoint}, the jump host {jump host} and the document {document}",
 		Means:   "AWS does not take the endpoint, the jump host or the document's parameters",
 	}
-	SessionCredentials = Cause{
-		Name: "session-credentials", SQLState: invalidLogin,
-		Message: "{doing}: AWS credentials expired or not valid ({said})",
-		Detail:  called,
-		Hint: "renew the credentials (with SSO: run `aws sso login[ {profile}]`) and check this machine's clock, then reconnect; " +
-			"the proxy may keep running",
-		Means: "temporary keys are too old, or this machine's clock is wrong",
-	}
 	SessionManagerFault = Cause{
 		Name: "session-manager-fault", SQLState: cannotConnect,
 		Message: "{doing}: Systems Manager has a fault of its own ({said})",
@@ -134,7 +126,7 @@ var (
 func Sessions() []Cause {
 	return []Cause{
 		TargetNotConnected, InvalidDocument, AccessDenied, ExplicitDeny, Throttled, ParametersRefused,
-		SessionCredentials, SessionManagerFault, SessionManagerOther,
+		SessionManagerFault, SessionManagerOther,
 		Unreachable, NoAnswer, ProxyWantsLogin, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}
 }

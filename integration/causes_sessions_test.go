@@ -51,15 +51,6 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			arm:   refuse("ValidationException", "1 validation error detected: Value at 'parameters' failed to satisfy constraint"),
 			facts: []string{"Value at 'parameters'", "the endpoint " + lab.Endpoint, "the jump host " + lab.Target, document},
 		},
-		causes.SessionCredentials.Name: {
-			setup: setup{emulator: func(c *awsemu.Config) {
-				for id, caller := range c.Callers {
-					caller.Expired = true
-					c.Callers[id] = caller
-				}
-			}},
-			facts: []string{"ExpiredTokenException", "`aws sso login`"},
-		},
 		causes.SessionManagerFault.Name: {
 			arm:   refuse("InternalServerError", ""),
 			facts: []string{"(InternalServerError)", "request id ", "dashboard for " + lab.Region},

@@ -41,6 +41,10 @@ type Config struct {
 	Reason   string // shown in the session history, at most 256 characters; default "pgkeyless"
 	Profile  string // named in hints; "" is the default profile or unknown
 
+	// Explain, when not nil, turns an error of API into what is to blame, when that
+	// is the credentials: an error with SQLSTATE 28000, whose words are used.
+	Explain func(error) error
+
 	// EndpointOverride is the SSM endpoint URL as the SDK has it from
 	// AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL, "" for none. Its host may then
 	// serve the websocket too, and a loopback host may do so without TLS.
@@ -112,6 +116,9 @@ func New(cfg Config) (*Dialer, error) {
 	override, err := hostOf(cfg.EndpointOverride)
 	if err != nil {
 		return nil, fmt.Errorf("tunnel: %w", err)
+	}
+	if cfg.Explain != nil {
+		cfg.API = explainedAPI{cfg.API, cfg.Explain}
 	}
 	if cfg.Document == "" {
 		cfg.Document = remoteHostDocument

@@ -85,6 +85,30 @@ func echo(t *testing.T, c net.Conn, n int) {
 }
 
 // wantError checks that err is an *Error with this code, and words in it.
+// TestImpatientClientHearsOfTheCredentials leaves while the start waits for them:
+// they know best for what.
+func TestImpatientClientHearsOfTheCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answered := make(chan struct{})
+		d := newTestDialer(t, newFakeAWS(t), func(c *Config) {
+			c.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				select {
+				case <-answered:
+					return staticKeys().Retrieve(ctx)
+				case <-ctx.Done():
+					return aws.Credentials{}, ownWords{ctx.Err()}
+				}
+			})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := d.DialContext(ctx, "tcp", dbAddress)
+		wantError(t, err, "28000", "starting SSM session on i-0abc: SSO session of dev expired")
+		close(answered) // the start went on
+		dial(t, d)
+	})
+}
+
 func wantError(t *testing.T, err error, state, words string) *Error {
 	t.Helper()
 	var e *Error

@@ -180,9 +180,23 @@ func (w *waiter) wait(ctx context.Context) error {
 		case <-enough:
 			return nil
 		case <-ctx.Done():
-			return w.place.stillStarting(context.Cause(ctx))
+			return w.left(ctx)
 		}
 	}
+}
+
+// left is the error of a wait that ctx has ended. The credentials know what they
+// are waiting for themselves: a person, perhaps.
+func (w *waiter) left(ctx context.Context) error {
+	select {
+	case <-w.start.done:
+		return w.start.err
+	default:
+	}
+	if _, err := w.d.cfg.Credentials.Retrieve(ctx); err != nil {
+		return w.place.credentialsError(w.place.starting(), err)
+	}
+	return w.place.stillStarting(context.Cause(ctx))
 }
 
 // hope waits while waiting may help. Its only error is that of ctx.

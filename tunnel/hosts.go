@@ -105,6 +105,9 @@ func (h *hosts) outcome(host string, err error) (elsewhere bool) {
 // of the account, the credentials or the network here. A permission may be for
 // some hosts only.
 func hostsOwn(err error) bool {
+	if ofCredentials(err) {
+		return false
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
 		case "TargetNotConnected", "InvalidTarget", "AccessDeniedException", "AccessDenied":

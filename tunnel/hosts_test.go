@@ -77,16 +77,16 @@ func TestHostsWithoutAny(t *testing.T) {
 
 func TestWhatAnotherHostMayDoBetter(t *testing.T) {
 	for err, want := range map[error]bool{
-		&types.TargetNotConnected{}:                                 true,
-		&smithy.GenericAPIError{Code: "AccessDeniedException"}:      true,
-		datachannel.ErrHandshakeTimeout:                             true,
-		&datachannel.ChannelClosedError{}:                           true,
-		&smithy.GenericAPIError{Code: "InvalidDocument"}:            false,
-		&smithy.GenericAPIError{Code: "ExpiredTokenException"}:      false,
-		&smithy.GenericAPIError{Code: "ThrottlingException"}:        false,
-		context.DeadlineExceeded:                                    false,
-		fmt.Errorf("dial tcp: %w", errors.New("no route to host")):  false,
-		fmt.Errorf("starting: %w", datachannel.ErrHandshakeTimeout): true,
+		&types.TargetNotConnected{}:                                                         true,
+		&smithy.GenericAPIError{Code: "AccessDeniedException"}:                              true,
+		datachannel.ErrHandshakeTimeout:                                                     true,
+		&datachannel.ChannelClosedError{}:                                                   true,
+		&smithy.GenericAPIError{Code: "InvalidDocument"}:                                    false,
+		fmt.Errorf("starting: %w", ownWords{&smithy.GenericAPIError{Code: "AccessDenied"}}): false,
+		&smithy.GenericAPIError{Code: "ThrottlingException"}:                                false,
+		context.DeadlineExceeded:                                                            false,
+		fmt.Errorf("dial tcp: %w", errors.New("no route to host")):                          false,
+		fmt.Errorf("starting: %w", datachannel.ErrHandshakeTimeout):                         true,
 	} {
 		if got := hostsOwn(err); got != want {
 			t.Errorf("%v: %v, want %v", err, got, want)

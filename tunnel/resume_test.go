@@ -191,7 +191,7 @@ func TestResumeIsGivenUp(t *testing.T) {
 		soon, late time.Duration
 	}{
 		{"after its patience", func(int) error { return &types.InternalServerError{} }, 0, "08006", "given up after 15m", resumePatience, resumePatience + 10*time.Second},
-		{"without credentials", func(int) error { return &smithy.GenericAPIError{Code: "ExpiredTokenException"} }, 0, "28000", "given up after 15m", resumePatience, resumePatience + credentialsDelay},
+		{"without credentials", func(int) error { return ownWords{} }, 0, "28000", "given up after 15m", resumePatience, resumePatience + credentialsDelay},
 		{"when access is denied", func(int) error { return denied }, 0, "08006", "access denied", 0, 0},
 		{"when upgrades are refused", nil, 403, "08006", "403", 0, 10 * time.Second},
 	}

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
 )
 
 // newSDKClient is a real client of an API that answers every call like this.
@@ -43,7 +45,7 @@ func TestErrorsOfTheRealSDK(t *testing.T) {
 		{400, `{"__type":"TargetNotConnected","message":"i-0 is not connected."}`, staticKeys(), "08001", faultFinal, "not connected", "req-42"},
 		{400, `{"__type":"com.amazon#AccessDeniedException","Message":"User: arn:x is not authorized to perform: ssm:StartSession on resource: arn:y"}`,
 			staticKeys(), "08001", faultFinal, "access denied: User: arn:x", "identity arn:x"},
-		{400, `{"__type":"ExpiredTokenException","message":"expired"}`, staticKeys(), "28000", faultCredentials, "ExpiredTokenException", "req-42"},
+		{400, `{"__type":"ExpiredTokenException","message":"expired"}`, staticKeys(), "28000", faultCredentials, "starting: SSO session of dev expired", "req-42"},
 		{400, `{"__type":"DoesNotExistException","message":"no"}`, staticKeys(), "08001", faultGone, "DoesNotExistException: no", "req-42"},
 		{500, `{"__type":"InternalServerError","message":"oops"}`, staticKeys(), "08001", faultTransient, "fault of its own", "req-42"},
 		{502, `<html>bad gateway</html>`, staticKeys(), "08001", faultTransient, "starting: ", "req-42"},
@@ -53,7 +55,13 @@ func TestErrorsOfTheRealSDK(t *testing.T) {
 		t.Run(tt.words, func(t *testing.T) {
 			client, _ := newSDKClient(t, tt.status, tt.body, tt.keys)
 			once := func(o *ssm.Options) { o.RetryMaxAttempts = 1 }
-			_, err := client.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-0")}, once)
+			api := explainedAPI{client, func(err error) error {
+				if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "ExpiredTokenException" {
+					return ownWords{err}
+				}
+				return err
+			}}
+			_, err := api.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-0")}, once)
 			if err == nil {
 				t.Fatal("no error")
 			}

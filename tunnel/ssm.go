@@ -23,6 +23,27 @@ type API interface {
 	TerminateSession(ctx context.Context, in *ssm.TerminateSessionInput, opts ...func(*ssm.Options)) (*ssm.TerminateSessionOutput, error)
 }
 
+// explainedAPI is API with its errors explained.
+type explainedAPI struct {
+	API
+	explain func(error) error
+}
+
+func (a explainedAPI) StartSession(ctx context.Context, in *ssm.StartSessionInput, opts ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
+	out, err := a.API.StartSession(ctx, in, opts...)
+	return out, a.explain(err)
+}
+
+func (a explainedAPI) ResumeSession(ctx context.Context, in *ssm.ResumeSessionInput, opts ...func(*ssm.Options)) (*ssm.ResumeSessionOutput, error) {
+	out, err := a.API.ResumeSession(ctx, in, opts...)
+	return out, a.explain(err)
+}
+
+func (a explainedAPI) TerminateSession(ctx context.Context, in *ssm.TerminateSessionInput, opts ...func(*ssm.Options)) (*ssm.TerminateSessionOutput, error) {
+	out, err := a.API.TerminateSession(ctx, in, opts...)
+	return out, a.explain(err)
+}
+
 // ssmToken is the TokenValue of StartSession and ResumeSession. Whoever holds
 // it can open the session's data channel: it is written to the open message
 // and nowhere else.
@@ -66,7 +87,7 @@ const (
 // faultOf sorts the errors of an API call. Connection errors are transient
 // here: the SDK has already sorted out what it would not retry.
 func faultOf(err error) fault {
-	if inner, ok := errors.AsType[explained](err); ok && inner.SQLState() == stateCredentials {
+	if ofCredentials(err) {
 		return faultCredentials
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
@@ -76,8 +97,6 @@ func faultOf(err error) fault {
 	switch code := api.ErrorCode(); {
 	case code == "DoesNotExistException":
 		return faultGone
-	case credentialCodes[code]:
-		return faultCredentials
 	case throttleCodes[code], code == "InternalServerError", code == "InternalFailure", code == "ServiceUnavailable",
 		api.ErrorFault() == smithy.FaultServer, statusOf(err) >= 500:
 		return faultTransient
@@ -85,21 +104,10 @@ func faultOf(err error) fault {
 	return faultFinal
 }
 
-// credentialCodes are the answers to expired, unknown or wrongly signed
-// credentials. Their messages can quote the signed request, session token
-// included, and are not repeated.
-var credentialCodes = map[string]bool{
-	"ExpiredTokenException":        true,
-	"ExpiredToken":                 true,
-	"RequestExpired":               true,
-	"UnrecognizedClientException":  true,
-	"InvalidClientTokenId":         true,
-	"InvalidSignatureException":    true,
-	"SignatureDoesNotMatch":        true,
-	"IncompleteSignature":          true,
-	"IncompleteSignatureException": true,
-	"MissingAuthenticationToken":   true,
-	"AuthFailure":                  true,
+// ofCredentials says whether err explains itself by the credentials.
+func ofCredentials(err error) bool {
+	inner, ok := errors.AsType[explained](err)
+	return ok && inner.SQLState() == stateCredentials
 }
 
 var throttleCodes = map[string]bool{
@@ -156,9 +164,6 @@ func (p place) apiError(op, action string, err error) *Error {
 		return p.because(causes.Throttled, facts, err)
 	case code == "ValidationException" || code == "InvalidParameters" || code == "BadRequest":
 		return p.because(causes.ParametersRefused, facts, err)
-	case credentialCodes[code]:
-		facts["said"] = code // its text can quote the request
-		return p.because(causes.SessionCredentials, facts, err)
 	case faultOf(err) == faultTransient:
 		facts["said"] = code
 		return p.because(causes.SessionManagerFault, facts, err)

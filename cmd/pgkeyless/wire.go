@@ -265,6 +265,7 @@ func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		Region:      l.endpoint.Region,
 		Target:      t.Via,
 		Profile:     t.Profile,
+		Explain:     func(err error) error { return auth.Explain(t.Profile, err) },
 		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
 		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
 		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
