@@ -49,7 +49,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 		causes.SSOLoginFailed.Name: {
 			setup: as("sso", "--sso-login"),
 			arm:   denyLogin,
-			facts: []string{`from profile "sso"`, "`aws sso login --profile sso`", "the person has denied access"},
+			facts: []string{`from profile "sso"`, "`aws sso login --profile sso`", "access was denied in the browser"},
 		},
 		causes.LoginExpired.Name: {
 			setup: as("login"),

@@ -2,8 +2,6 @@ package integration
 
 import (
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,29 +25,6 @@ func TestFailuresExplainThemselves(t *testing.T) {
 			name:     "jump host offline",
 			breakIt:  func(_ *testing.T, w *world) { w.aws.SetOnline(lab.Target, false) },
 			sqlstate: "08001", message: lab.Target, hint: "agent",
-		},
-		{
-			name:     "no credentials",
-			setup:    setup{env: without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")},
-			sqlstate: "28000", message: "no usable AWS credentials", hint: "AWS_PROFILE",
-		},
-		{
-			name: "SSO login expired",
-			setup: setup{env: func(env []string) []string {
-				dir, err := os.MkdirTemp("", "pgk-sso-")
-				if err != nil {
-					panic(err)
-				}
-				config := filepath.Join(dir, "config")
-				text := "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = developer\nregion = eu-central-1\n" +
-					"[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-central-1\nsso_registration_scopes = sso:account:access\n"
-				if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-					panic(err)
-				}
-				env = without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE")(env)
-				return append(env, "AWS_CONFIG_FILE="+config, "AWS_PROFILE=dev")
-			}},
-			sqlstate: "28000", message: "SSO", hint: "aws sso login --profile dev",
 		},
 		{
 			name: "database refuses the dial",

@@ -319,8 +319,8 @@ func TestSSOLoginDenied(t *testing.T) {
 	s, _ := withPerson(t, "sso", "--sso-login")
 	w := start(t, s)
 	denyLogin(t, w)
-	w.mustRefuse("sso-login-failed", "28000", "came to nothing", "AccessDenied", "aws sso login --profile sso")
-	w.mustRefuse("sso-login-failed", "28000", "came to nothing", "AccessDenied", "reconnect")
+	w.mustRefuse("sso-login-failed", "28000", "came to nothing", "denied in the browser", "aws sso login --profile sso")
+	w.mustRefuse("sso-login-failed", "28000", "came to nothing", "denied in the browser", "reconnect")
 	if n := w.aws.SSOLogins(); n != 1 {
 		t.Errorf("%d logins begun, want 1: the second client came right after", n)
 	}
