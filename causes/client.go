@@ -15,6 +15,12 @@ var (
 		Hint:    "try again; if it lasts, see the database's log",
 		Means:   "the connection ended during the login: a restart, a fail-over, or a crash",
 	}
+	DatabaseLost = Cause{
+		Name: "database-lost", SQLState: connectionLost,
+		Message: "connection to {database} lost: {said}",
+		Hint:    "connect again; whether what was under way was done is not known: if it lasts, see the database's log",
+		Means:   "a session ended without a word of the database: a crash, a fail-over, or a network that dropped it",
+	}
 	LoginGarbled = Cause{
 		Name: "login-garbled", SQLState: rejected,
 		Message: "{database} {said}",
@@ -55,5 +61,5 @@ var (
 
 // Clients are the rows of this file.
 func Clients() []Cause {
-	return []Cause{LoginOverdue, LoginLost, LoginGarbled, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
+	return []Cause{LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
 }

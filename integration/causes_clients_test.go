@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -29,6 +31,21 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.LoginLost.Name: {
 			setup: answering(func(io.ReadWriter) {}),
 			facts: []string{lab.Host, "closed"},
+		},
+		causes.DatabaseLost.Name: {
+			setup: answering(func(c io.ReadWriter) { // lets in, and vanishes at the first question
+				c.Write([]byte{'R', 0, 0, 0, 8, 0, 0, 0, 0, 'Z', 0, 0, 0, 5, 'I'})
+				c.Read(make([]byte, 1))
+				c.(*tls.Conn).NetConn().Close()
+			}),
+			meet: func(t *testing.T, w *world) *pgconn.PgError {
+				var told *pgconn.PgError
+				if _, err := w.connect("").Exec(t.Context(), "select 1"); !errors.As(err, &told) {
+					t.Fatalf("query: %v, want an ErrorResponse", err)
+				}
+				return told
+			},
+			facts: []string{lab.Host, "without a word"},
 		},
 		causes.LoginGarbled.Name: {
 			setup: answering(func(c io.ReadWriter) { c.Write([]byte{'Z', 0, 0, 0, 5, 'I'}) }),

@@ -15,6 +15,11 @@ type boundary struct {
 // follow takes the next bytes.
 func (b *boundary) follow(p []byte) {
 	for len(p) > 0 && !b.lost {
+		if b.left == 0 && b.have == 0 {
+			if p = b.skip(p); len(p) == 0 {
+				return
+			}
+		}
 		if skip := min(b.left, int64(len(p))); skip > 0 {
 			b.left -= skip
 			p = p[skip:]
@@ -31,6 +36,25 @@ func (b *boundary) follow(p []byte) {
 		b.left = int64(length) - 4
 	}
 }
+
+// skip leaves out the whole messages that p begins with. Most bytes are passed
+// here: small rows need it to be quick.
+func (b *boundary) skip(p []byte) []byte {
+	kind := b.head[0]
+	for len(p) >= headLen {
+		size := int64(binary.BigEndian.Uint32(p[1:headLen])) + 1
+		if size < headLen || size > int64(len(p)) {
+			break
+		}
+		kind = p[0]
+		p = p[size:]
+	}
+	b.head[0] = kind
+	return p
+}
+
+// failed says that the last message was an ErrorResponse.
+func (b *boundary) failed() bool { return b.head[0] == 'E' }
 
 // between says that what came ends with a whole message.
 func (b *boundary) between() bool { return b.left == 0 && b.have == 0 && !b.lost }

@@ -26,6 +26,29 @@ func TestBoundaryIsFoundHoweverItIsCut(t *testing.T) {
 	}
 }
 
+func TestBoundaryKnowsALastError(t *testing.T) {
+	words := errorPacket("SERROR", "C42601")
+	for _, test := range []struct {
+		said []byte
+		want bool
+	}{
+		{nil, false},
+		{readyForQuery, false},
+		{join(readyForQuery, words), true},
+		{join(words, readyForQuery), false},
+	} {
+		for size := 1; size < len(test.said)+2; size++ {
+			var b boundary
+			for p := range chunks(test.said, size) {
+				b.follow(p)
+			}
+			if b.failed() != test.want {
+				t.Errorf("%q in pieces of %d: failed %v, want %v", test.said, size, b.failed(), test.want)
+			}
+		}
+	}
+}
+
 func TestBoundaryOfWhatIsNoMessage(t *testing.T) {
 	for _, length := range []uint32{0, 3} {
 		var b boundary

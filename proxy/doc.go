@@ -53,13 +53,18 @@
 // once more; and one over which the database says, at login or in the relay,
 // that it ends or has become a reader (failover.go). The session on it goes on.
 //
-// When such a conn fails in mid-session with an error that has an SQLSTATE, the
-// client is told so in a FATAL ErrorResponse of the proxy's own, as PostgreSQL
-// would (lastwords.go); but only if what it got so far ends where a message ends
-// (boundary.go), for in the middle of one it would take it for data.
-//
 // While such a conn takes nothing, nobody reads from the client. Its socket is
 // then asked every two seconds whether it is still there (stall.go).
+//
+// # A session that ends in bad order
+//
+// When the conn to the database fails in mid-session, or ends without the
+// close_notify that PostgreSQL sends whenever it ends a session itself, the client
+// is told so in a FATAL ErrorResponse of the proxy's own, as PostgreSQL would
+// (lastwords.go); but only if what it got so far ends where a message ends
+// (boundary.go), for in the middle of one it would take it for data. A reset is
+// passed on as the end of the stream in any case: on some systems a reset takes
+// back what the client has not read yet.
 //
 // # Cancel
 //

@@ -29,8 +29,7 @@ func failOverReason(state string) string {
 }
 
 // toClient looks out for a fail-over in what the database says, and calls
-// retire once when it finds one. It also knows where in the database's messages
-// the client stands.
+// retire once when it finds one.
 //
 // It reads bytes and no messages, so a row that holds such bytes is taken for
 // one too, as is an administrator who ends one connection: that costs a session
@@ -40,7 +39,6 @@ func failOverReason(state string) string {
 // be retired. A field that two writes share is found.
 type toClient struct {
 	net.Conn
-	told   boundary
 	retire func(reason string)
 	found  bool
 	last   [2*fieldLen - 2]byte // its first kept bytes end what was written
@@ -51,9 +49,7 @@ func (w *toClient) Write(p []byte) (int, error) {
 	if !w.found {
 		w.look(p)
 	}
-	n, err := w.Conn.Write(p)
-	w.told.follow(p[:n])
-	return n, err
+	return w.Conn.Write(p)
 }
 
 func (w *toClient) look(p []byte) {

@@ -1,24 +1,85 @@
 package proxy
 
-import "time"
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
 
-// explain tells the client why its session ends, where the way to the database
-// says why: a tunnel's session that was closed or lost. The client must stand
-// between two messages of the database; in the middle of one it would take our
-// words for the database's data.
+	"github.com/pgkeyless/pgkeyless/causes"
+)
+
+// followed notes where in the database's messages a client stands.
+type followed struct {
+	net.Conn
+	told *boundary
+}
+
+func (f followed) Write(p []byte) (int, error) {
+	n, err := f.Conn.Write(p)
+	f.told.follow(p[:n])
+	return n, err
+}
+
+// NetConn returns the conn beneath, as (*tls.Conn).NetConn does.
+func (f followed) NetConn() net.Conn { return f.Conn }
+
+// streamEnd is what carries the TLS of a database, and knows whether its end has
+// been read. TLS that ends in good order does not read so far: a close_notify
+// comes first.
+type streamEnd struct {
+	net.Conn
+	reached bool // for who reads
+}
+
+func (s *streamEnd) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if err == io.EOF {
+		s.reached = true
+	}
+	return n, err
+}
+
+// NetConn returns the conn beneath, as (*tls.Conn).NetConn does.
+func (s *streamEnd) NetConn() net.Conn { return s.Conn }
+
+// errNoGoodbye stands in for the io.EOF of a stream that ended without TLS's
+// close_notify, which PostgreSQL sends whenever it ends a session itself.
+var errNoGoodbye = errors.New("it ended without a word, as in a crash")
+
+// explained returns why the database's words have ended with err, and tells the
+// client when they did not end in good order: the tunnel's session was lost, or
+// the database or the way to it. The client must stand between two messages of
+// the database; in the middle of one it would take our words for the database's
+// data.
 //
 // PostgreSQL itself says so when it has to end a session, at any time, so clients
 // know what to do with it.
-func (r *relay) explain(err error) {
-	if sqlState(err) == "" || r.said.Load() {
-		return
+func (r *relay) explained(err error) error {
+	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		return err // our own doing
+	case sqlState(err) != "":
+	case r.told.failed() && r.told.between(): // it has said why
+		return err
+	case err == io.EOF && !r.server.end.reached:
+		return err
+	case err == io.EOF:
+		err = because(causes.DatabaseLost, causes.Facts{"database": r.name}, errNoGoodbye)
+	default:
+		err = because(causes.DatabaseLost, causes.Facts{"database": r.name}, err)
+	}
+	if r.said.Load() || !r.told.between() {
+		return err
 	}
 	words, failed := response(&lostInSession{err}, "").Encode(nil)
 	if failed != nil {
-		return
+		return err
 	}
 	r.client.SetWriteDeadline(time.Now().Add(farewell))
 	r.client.Write(words) // its own error changes nothing any more
+	return err
 }
 
 // lostInSession is the end of a session in the words of what ended it, with an

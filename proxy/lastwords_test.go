@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,66 @@ func TestLostSessionIsExplained(t *testing.T) {
 				}
 				c.Close()
 				r.stop()
+			})
+		})
+	}
+}
+
+// TestLostDatabaseIsExplained ends a database's socket, in good order and not.
+func TestLostDatabaseIsExplained(t *testing.T) {
+	row := message('D', 1, 2, 3, 4)
+	fatal := errorPacket("SFATAL", "C57P01", "Mterminating connection due to administrator command")
+	goodbye := func(c *databaseConn) { c.Close() }
+	vanish := func(c *databaseConn) { c.NetConn().Close() }
+	reset := func(c *databaseConn) {
+		socket := c.NetConn().(*net.TCPConn)
+		socket.SetLinger(0)
+		socket.Close()
+	}
+	tests := []struct {
+		name  string
+		then  []byte // sent before the end
+		leave bool   // the client says Terminate
+		end   func(*databaseConn)
+		words string // in the message that the client gets; "" is none
+	}{
+		{"close_notify", row, false, goodbye, ""},
+		{"close_notify in a row", row[:7], false, goodbye, ""},
+		{"nothing said", nil, false, vanish, "without a word"},
+		{"nothing said, between rows", join(row, row), false, vanish, "without a word"},
+		{"nothing said, in a row", join(row, row[:7]), false, vanish, ""},
+		{"nothing said after Terminate", nil, true, vanish, ""},
+		{"nothing said behind the reason", fatal, false, vanish, ""},
+		{"reset", nil, false, reset, "reset by peer"},
+		{"reset after Terminate", nil, true, reset, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			eitherRelay(t, func(t *testing.T, looped bool) {
+				_, dial := loopback(t, looped, func(c *databaseConn) {
+					c.send(test.then)
+					if test.leave {
+						c.untilTerminate()
+					} else {
+						c.expect([]byte("seen")) // a reset loses what the proxy has not read yet
+					}
+					test.end(c)
+				})
+				c := dial()
+				c.expect(test.then)
+				if test.leave {
+					c.send(terminate)
+				} else {
+					c.send([]byte("seen"))
+				}
+				if test.words == "" {
+					c.expectEnd()
+					return
+				}
+				told := c.failed()
+				if told['S'] != "FATAL" || told['C'] != "08006" || !strings.Contains(told['M'], test.words) || !strings.Contains(told['H'], "connect again") {
+					t.Errorf("client got %q, want FATAL 08006 with %q and a HINT", told, test.words)
+				}
 			})
 		})
 	}

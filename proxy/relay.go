@@ -40,6 +40,8 @@ type relay struct {
 	linger  time.Duration
 	loops   *eventloop.Group
 	buffers *sync.Pool // of *[bufferSize]byte
+	name    string     // of the database, for people
+	told    boundary   // where in the database's messages the client stands
 
 	up, down int64            // bytes delivered, for reading after run
 	looped   eventloop.Result // how the loop ended, if there was one
@@ -86,7 +88,7 @@ func (w toServer) Write(p []byte) (int, error) {
 // When one way ends, the other goes on for as long as it moves: linger without
 // a byte ends it. A database that closes gets its last words to the client.
 func (r *relay) run(ctx context.Context, early []byte) {
-	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.notice); ok {
+	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.notice, r.told.follow); ok {
 		r.looped, early = looped, nil
 		r.up, r.down = looped.Up, looped.Down
 	}
@@ -142,15 +144,13 @@ func (r *relay) clientLeft() {
 
 // download carries the database's bytes, and its end.
 func (r *relay) download() {
-	client := r.client
-	var tunnelled *toClient
+	var client net.Conn = followed{r.client, &r.told}
 	if _, ok := r.server.raw.(retirer); ok {
-		tunnelled = &toClient{Conn: r.client, retire: r.server.retire, told: r.server.told}
-		client = tunnelled
+		client = &toClient{Conn: client, retire: r.server.retire}
 	}
 	reading, err := r.copy(client, r.server, nil, &r.down, eventloop.Down)
-	if reading && tunnelled != nil && tunnelled.told.between() {
-		r.explain(err)
+	if reading {
+		err = r.explained(err)
 	}
 	switch {
 	case !reading:

@@ -250,9 +250,11 @@ func TestLostDatabaseIsAWarning(t *testing.T) {
 			c.NetConn().Write([]byte("not a TLS record at all"))
 		}, nil)
 		c := r.established()
-		c.expectEnd()
+		if told := c.failed(); told['C'] != "08006" || told['H'] == "" {
+			t.Errorf("client got %q, want 08006 and a HINT", told)
+		}
 		r.stop()
-		if !r.log.hasLine("session ended", "level=WARN", `reason="database connection lost"`, "error=") {
+		if !r.log.hasLine("session ended", "level=WARN", `reason="database connection lost"`, "cause=database-lost", "error=") {
 			t.Errorf("want a warning in\n%s", r.log.bytes())
 		}
 	})

@@ -200,7 +200,8 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
-	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers}
+	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
+		name: s.route.Name, told: up.told}
 	s.loggedIn = true
 	s.server.tally.loggedIn()
 	r.run(ctx, early)
@@ -208,6 +209,9 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	up.Close()
 	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)
 	if r.err != nil {
+		if c := cause(r.err); c != "" {
+			attrs = append(attrs, slog.String("cause", c))
+		}
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
 	if name := cause(r.err); name != "" {

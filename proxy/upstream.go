@@ -29,6 +29,7 @@ var longAgo = time.Unix(1, 0)
 type upstream struct {
 	*tls.Conn
 	raw net.Conn // beneath TLS
+	end *streamEnd
 	// address reaches the same server again: a name may have several, and a
 	// CancelRequest must go to the one that runs the query.
 	address string
@@ -98,7 +99,7 @@ func (r *Route) connect(ctx context.Context, address string, patience time.Durat
 		raw.Close()
 		return nil, err
 	}
-	return &upstream{Conn: conn, raw: raw, address: address}, nil
+	return &upstream{Conn: conn, raw: raw, end: conn.NetConn().(*streamEnd), address: address}, nil
 }
 
 // converse secures raw, and retires it when it is unanswered.
@@ -136,7 +137,7 @@ func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls
 	} else if err := r.askForTLS(raw); err != nil {
 		return nil, err
 	}
-	conn := tls.Client(eventloop.Records(raw), cfg)
+	conn := tls.Client(&streamEnd{Conn: eventloop.Records(raw)}, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, r.untrusted(cfg.ServerName, err)
 	}

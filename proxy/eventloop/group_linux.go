@@ -33,17 +33,17 @@ func (g *Group) Close() {
 // be TLS over what came from it; otherwise ok is false and nothing has happened.
 // It is also false when the system has no more to give.
 //
-// seen is called with what the client sends, early included, before it is sent,
-// and must not keep it.
+// up is called with what the client sends, early included, before it is sent on,
+// and down with what the database sends; they must not keep it. Each may be nil.
 //
 // Meanwhile nobody else may touch the conns. Afterwards they are as before, but
 // for deadlines, which are gone, and one of them may hold bytes to send: a Write
 // sends them first, and so does its method Flush() (more bool, err error), a part
 // at a time.
-func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []byte, seen func([]byte)) (r Result, ok bool) {
+func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []byte, up, down func([]byte)) (r Result, ok bool) {
 	p := &pair{early: early, done: make(chan struct{})}
-	p.client = end{pair: p, peer: &p.database, seen: seen}
-	p.database = end{pair: p, peer: &p.client}
+	p.client = end{pair: p, peer: &p.database, seen: up}
+	p.database = end{pair: p, peer: &p.client, seen: down}
 	p.client.sock, p.client.secure = split(client)
 	p.database.sock, p.database.secure = split(database)
 	if p.client.sock == nil || p.database.sock == nil {

@@ -20,6 +20,6 @@ type Group struct{}
 func (*Group) Close() {}
 
 // Relay reports that it cannot.
-func (*Group) Relay(context.Context, net.Conn, net.Conn, []byte, func([]byte)) (r Result, ok bool) {
+func (*Group) Relay(context.Context, net.Conn, net.Conn, []byte, func([]byte), func([]byte)) (r Result, ok bool) {
 	return r, false
 }

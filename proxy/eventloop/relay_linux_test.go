@@ -284,10 +284,10 @@ func TestWhatIsNoSocketIsNotRelayed(t *testing.T) {
 	if Wrap(near) != near {
 		t.Error("a pipe was wrapped")
 	}
-	if _, ok := group.Relay(t.Context(), Wrap(socket), near, nil, nil); ok {
+	if _, ok := group.Relay(t.Context(), Wrap(socket), near, nil, nil, nil); ok {
 		t.Error("a pipe was relayed")
 	}
-	if _, ok := group.Relay(t.Context(), near, Wrap(socket), nil, nil); ok {
+	if _, ok := group.Relay(t.Context(), near, Wrap(socket), nil, nil, nil); ok {
 		t.Error("a pipe was relayed")
 	}
 }
@@ -360,7 +360,7 @@ func TestRefusedByEpollIsNotRelayed(t *testing.T) {
 	defer file.Close()
 	near, far := socketPair(t)
 	client := Wrap(near)
-	if _, ok := newGroup(t).Relay(t.Context(), client, &socket{stream: file}, []byte("early"), nil); ok {
+	if _, ok := newGroup(t).Relay(t.Context(), client, &socket{stream: file}, []byte("early"), nil, nil); ok {
 		t.Error("a file was relayed")
 	}
 	far.Write([]byte("still here"))
@@ -419,7 +419,7 @@ func TestContextThatHasEnded(t *testing.T) {
 	r.early = []byte("early")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	got, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, nil)
+	got, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, nil, nil)
 	if !ok || got != (Result{Up: int64(len(r.early))}) {
 		t.Errorf("ended with %+v, %t", got, ok)
 	}

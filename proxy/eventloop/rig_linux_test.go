@@ -107,7 +107,7 @@ func (r *rig) start() {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel = cancel
 	go func() {
-		result, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, r.seen)
+		result, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, r.seen, nil)
 		if !ok {
 			r.t.Error("cannot relay two sockets")
 		}
