@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/causes"
@@ -181,7 +182,7 @@ func (r *Route) lost(doing string, err error) error {
 	if errors.Is(err, io.EOF) {
 		err = errClosed
 	}
-	return because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "said": doing + ": " + err.Error()}, err)
+	return because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "address": r.Address, "said": doing + ": " + err.Error()}, err)
 }
 
 // errClosed stands in for io.EOF, which tells people nothing.
@@ -204,10 +205,22 @@ func (r *Route) untrusted(name string, err error) error {
 		cause = causes.CertificateExpired
 	case r.DirectTLS && !errors.As(err, new(*tls.CertificateVerificationError)):
 		cause = causes.DirectTLSUnsupported
+	case alerted(err): // the other side says why
 	case errors.As(err, new(*net.OpError)), errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
 		cause = causes.TLSEnded
 	}
-	return because(cause, causes.Facts{"database": r.Name, "server name": name}, err)
+	facts := causes.Facts{"database": r.Name, "server name": name}
+	if errors.Is(err, io.EOF) {
+		facts["said"] = errClosed.Error()
+	}
+	return because(cause, facts, err)
+}
+
+// alerted says whether the other side of a handshake refused it by an alert, for
+// which crypto/tls exports no type.
+func alerted(err error) bool {
+	var e *net.OpError
+	return errors.As(err, &e) && e.Op == "remote error"
 }
 
 // readRefusal returns the text of an error whose leading E has been read: an
@@ -218,7 +231,7 @@ func readRefusal(c net.Conn) string {
 	if len(b) > 4 && b[0] == 0 {
 		return printable(errorFields(b[4:])['M'])
 	}
-	return printable(string(b))
+	return printable(strings.TrimRight(string(b), "\x00\n"))
 }
 
 // interrupt makes reads and writes on c fail once ctx has ended. The function

@@ -109,7 +109,7 @@ func TestCertificatesThatAreNotTrusted(t *testing.T) {
 			cfg := ca.serverConfig(t, host, time.Hour)
 			cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 			return cfg
-		}, "TLS with " + host, "host and port"},
+		}, "TLS with " + host, "check host and port"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
