@@ -35,7 +35,8 @@ var (
 	}
 	OutOfFiles = Cause{
 		Name: "out-of-files", SQLState: cannotConnect,
-		Message: "cannot connect to {endpoint}: {said}",
+		Message: "[{doing}: ]cannot connect to {endpoint}: {said}",
+		Detail:  "[{through}, jump host {jump host} in {region}, endpoint {endpoint}]",
 		Hint:    "the proxy can have no more files open, and each client takes two: raise its limit (`ulimit -n`)",
 		Means:   "the process has as many files open as the hard limit allows (systemd: `LimitNOFILE`); the soft limit is raised to that by itself",
 	}

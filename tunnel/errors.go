@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/pgkeyless/pgkeyless/causes"
@@ -128,6 +129,9 @@ func (p place) networkError(op, what, through string, err error) *Error {
 		}
 	}
 	facts["said"] = clean(withoutURL(err).Error())
+	if errors.Is(err, syscall.EMFILE) {
+		return p.because(causes.OutOfFiles, facts, err)
+	}
 	return p.because(causes.Unreachable, facts, err)
 }
 

@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -93,6 +95,8 @@ func TestAPIErrors(t *testing.T) {
 			"28000", faultCredentials, "starting: SSO session of dev expired", "ssm:StartSession", "run the login command"},
 		{"network", &url.Error{Op: "Post", URL: "https://ssm/", Err: &net.OpError{Op: "dial", Err: errors.New("no route to host")}},
 			"08001", faultTransient, "no route to host", "i-0123456789abcdef0", "HTTPS_PROXY"},
+		{"no files left", &url.Error{Op: "Post", URL: "https://ssm/", Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}},
+			"08001", faultTransient, "too many open files", "ssm:StartSession, jump host", "ulimit -n"},
 		{"deadline", context.DeadlineExceeded, "08001", faultTransient, "in time", "", "network"},
 	}
 	for _, tt := range tests {
