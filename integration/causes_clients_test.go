@@ -101,14 +101,20 @@ func sayFirst(packet []byte) func(*testing.T, *world) *pgconn.PgError {
 		if _, err := c.Write(packet); err != nil {
 			t.Fatal(err)
 		}
-		message, err := pgproto3.NewFrontend(c, c).Receive()
-		if err != nil {
-			t.Fatal(err)
-		}
-		said, ok := message.(*pgproto3.ErrorResponse)
-		if !ok {
-			t.Fatalf("got %T, want an ErrorResponse", message)
-		}
-		return pgconn.ErrorResponseToPgError(said)
+		return firstError(t, c)
 	}
+}
+
+// firstError reads a message, which must be an ErrorResponse.
+func firstError(t *testing.T, c net.Conn) *pgconn.PgError {
+	t.Helper()
+	message, err := pgproto3.NewFrontend(c, c).Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, ok := message.(*pgproto3.ErrorResponse)
+	if !ok {
+		t.Fatalf("got %T, want an ErrorResponse", message)
+	}
+	return pgconn.ErrorResponseToPgError(said)
 }

@@ -27,13 +27,6 @@ func TestFailuresExplainThemselves(t *testing.T) {
 			sqlstate: "08001", message: lab.Target, hint: "agent",
 		},
 		{
-			name: "database refuses the dial",
-			breakIt: func(t *testing.T, w *world) {
-				w.aws.SetHost(lab.Endpoint, closedPort(t))
-			},
-			sqlstate: "08001", message: lab.Endpoint, hint: "security group",
-		},
-		{
 			name:     "user without rds_iam",
 			client:   "user=plain_user",
 			sqlstate: "28000", message: "plain_user", hint: "rds_iam",

@@ -49,13 +49,26 @@ func (ca *CA) PEM() []byte { return certPEM(ca.root) }
 // Issue makes a server certificate for host, as RDS would, and for the names in
 // also: chain is the certificate and its issuer, both are PEM.
 func (ca *CA) Issue(host string, also ...string) (chain, key []byte, err error) {
+	return ca.issue(anHourAgo(), append([]string{host}, also...))
+}
+
+// IssueExpired is Issue for a certificate whose time is over.
+func (ca *CA) IssueExpired(host string) (chain, key []byte, err error) {
+	return ca.issue(anHourAgo().Add(-validity), []string{host})
+}
+
+// anHourAgo is when certificates begin: clocks differ.
+func anHourAgo() time.Time { return time.Now().Add(-time.Hour) }
+
+func (ca *CA) issue(from time.Time, hosts []string) (chain, key []byte, err error) {
 	private, err := newKey()
 	if err != nil {
 		return nil, nil, err
 	}
 	cert, err := sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: host},
-		DNSNames:    append([]string{host}, also...),
+		Subject:     pkix.Name{CommonName: hosts[0]},
+		DNSNames:    hosts,
+		NotBefore:   from,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, ca.issuer, private, ca.issuerKey)
@@ -72,13 +85,14 @@ func (ca *CA) Issue(host string, also ...string) (chain, key []byte, err error) 
 func authority(name string) *x509.Certificate {
 	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"pgkeyless tests"}},
+		NotBefore:             anHourAgo(),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
 }
 
-// sign gives template a serial number and dates and signs it for key's public
+// sign gives template a serial number and an end, and signs it for key's public
 // half. A nil parent means self-signed.
 func sign(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
@@ -86,7 +100,6 @@ func sign(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (*x
 		return nil, fmt.Errorf("making a serial number: %w", err)
 	}
 	template.SerialNumber = serial
-	template.NotBefore = time.Now().Add(-time.Hour)
 	template.NotAfter = template.NotBefore.Add(validity)
 	if parent == nil {
 		parent = template
