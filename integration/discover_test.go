@@ -104,6 +104,9 @@ func TestNamesOfEachKindLogIn(t *testing.T) {
 		{accountARN + "cluster:ledger", ledgerWriter},
 		{accountARN + "cluster-endpoint:reports", ledgerReports},
 		{"world", worldHost},
+		{"pooled", pooledHost},
+		{"pooled?endpoint=pooled-ro", pooledReader},
+		{accountARN + "db-proxy:prx-0123", pooledHost},
 	} {
 		t.Run(test.target, func(t *testing.T) {
 			w := startNamed(t, db, test.target)

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,6 +41,63 @@ func TestCommandsAskForMFA(t *testing.T) {
 			}
 		})
 	}
+}
+
+// They log in to an expired SSO session by the browser, too, when they are told
+// that they may.
+func TestCommandsLogInBySSO(t *testing.T) {
+	for _, args := range [][]string{{"list"}, {"doctor", "TARGET"}, {"policy", "TARGET", "--check"}} {
+		t.Run(args[0], func(t *testing.T) {
+			s, home := withPerson(t, "sso")
+			c := openClinic(t, nil, s.emulator)
+			bin := browser(t)
+			c.env = func(env []string) []string { return append(s.env(env), "PATH="+bin+":"+os.Getenv("PATH")) }
+			for i := range args {
+				args[i] = strings.Replace(args[i], "TARGET", c.target("user=app_user"), 1)
+			}
+			if stdout, stderr, code := c.run(append(args, "--sso-login")...); code != 0 {
+				t.Errorf("ended with %d, stderr %q\n%s", code, stderr, stdout)
+			}
+			if n := c.aws.SSOLogins(); n != 1 {
+				t.Errorf("%d logins begun, want 1", n)
+			}
+			if found, _ := filepath.Glob(filepath.Join(home, ".aws/sso/cache/*.json")); len(found) == 0 {
+				t.Error("the login was not kept")
+			}
+		})
+	}
+}
+
+// browser is a directory with an xdg-open that visits the page it is given.
+func browser(t *testing.T) string {
+	t.Helper()
+	bin := t.TempDir()
+	pages := filepath.Join(bin, "pages")
+	if err := syscall.Mkfifo(pages, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho \"$1\" > '" + pages + "'\n"
+	if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		page, err := os.ReadFile(pages) // waits for the script
+		if err != nil || len(page) == 0 {
+			return
+		}
+		if answer, err := http.Get(strings.TrimSpace(string(page))); err == nil {
+			answer.Body.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		if f, err := os.OpenFile(pages, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil { // nobody came
+			f.Close()
+		}
+		<-read
+	})
+	return bin
 }
 
 // screen runs pgkeyless on a terminal of its own, on which typed is answered to
