@@ -40,14 +40,8 @@ var (
 		Name: "serverless-v1", SQLState: unsupported,
 		Message: "cluster \"{name}\" is Aurora Serverless v1, which has no IAM authentication",
 		Detail:  "{database}",
-		Hint:    "move it to Serverless v2 or to provisioned instances (`aws rds modify-db-cluster --engine-mode provisioned`)",
+		Hint:    "move it to Serverless v2 or to provisioned instances (`aws rds modify-db-cluster --db-cluster-identifier {name} --engine-mode provisioned --allow-engine-mode-change --db-cluster-instance-class CLASS`)",
 		Means:   "Aurora Serverless v1",
-	}
-	NotADatabase = Cause{
-		Name: "not-a-database", SQLState: unsupported,
-		Message: "{arn} is not the ARN of a database",
-		Hint:    "give that of an RDS instance, cluster, cluster endpoint, proxy, proxy endpoint or global cluster: arn:aws:rds:REGION:ACCOUNT:db:NAME",
-		Means:   "the ARN of something else, a snapshot say",
 	}
 	NoSuchEndpoint = Cause{
 		Name: "no-such-endpoint", SQLState: cannotConnect,
@@ -152,7 +146,7 @@ var (
 // Lookups are the rows of this file.
 func Lookups() []Cause {
 	return []Cause{
-		NoSuchDatabase, NoDatabaseAtAll, NotInAccount, AmbiguousDatabase, OtherEngine, ServerlessOne, NotADatabase, NoSuchEndpoint, OneEndpoint,
+		NoSuchDatabase, NoDatabaseAtAll, NotInAccount, AmbiguousDatabase, OtherEngine, ServerlessOne, NoSuchEndpoint, OneEndpoint,
 		NoSuchHost, DatabaseDown, IAMSwitchedOff, LookupDenied, LookupThrottled, LookupUnanswered, LookupUnreachable, LookupError,
 		NoJumpHost, NoneOnline, NotAnAlias, AliasUnanswered,
 	}

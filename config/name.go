@@ -14,7 +14,7 @@ const nameForm = "a target is an RDS instance, cluster or proxy by its identifie
 // Source: Amazon RDS user guide, "Naming constraints" and "ARNs in Amazon RDS".
 var (
 	identifier = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$`)
-	rdsARN     = regexp.MustCompile(`^arn:aws[a-z-]*:rds:([a-z0-9-]*):[0-9]{12}:(db|cluster|db-proxy|cluster-endpoint|global-cluster):([A-Za-z0-9-]+)$`)
+	rdsARN     = regexp.MustCompile(`^arn:aws[a-z-]*:rds:([a-z0-9-]*):[0-9]{12}:(db|cluster|db-proxy|db-proxy-endpoint|cluster-endpoint|global-cluster):([A-Za-z0-9-]+)$`)
 )
 
 const (
@@ -47,7 +47,7 @@ func parseARN(s string) (Target, error) {
 	m := rdsARN.FindStringSubmatch(s)
 	if m == nil || len(s) > maxARN || m[1] != "" && checkRegion(m[1]) != nil || m[1] == "" && m[2] != "global-cluster" {
 		return Target{}, problem("target %q is not the ARN of an RDS database", s).hinted(
-			"one looks like arn:aws:rds:REGION:ACCOUNT:KIND:NAME with kind db, cluster, db-proxy, cluster-endpoint or global-cluster")
+			"one looks like arn:aws:rds:REGION:ACCOUNT:KIND:NAME with kind db, cluster, db-proxy, db-proxy-endpoint, cluster-endpoint or global-cluster")
 	}
 	return Target{Ref: s, Name: m[3]}, nil
 }

@@ -19,6 +19,7 @@ func TestWhatNamesATarget(t *testing.T) {
 		{arn("db", "orders-prod"), "", arn("db", "orders-prod"), "orders-prod"},
 		{arn("cluster", "orders"), "", arn("cluster", "orders"), "orders"},
 		{arn("db-proxy", "prx-0123456789abcdef0"), "", arn("db-proxy", "prx-0123456789abcdef0"), "prx-0123456789abcdef0"},
+		{arn("db-proxy-endpoint", "prx-endpoint-0123456789abcdef0"), "", arn("db-proxy-endpoint", "prx-endpoint-0123456789abcdef0"), "prx-endpoint-0123456789abcdef0"},
 		{arn("cluster-endpoint", "analysts"), "", arn("cluster-endpoint", "analysts"), "analysts"},
 		{"arn:aws:rds::111122223333:global-cluster:world", "", "arn:aws:rds::111122223333:global-cluster:world", "world"},
 	}

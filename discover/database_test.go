@@ -126,8 +126,8 @@ func TestWrongNamesAreFinal(t *testing.T) {
 		{"ledger-1", "reader", ErrNotFound, "one endpoint", "name the cluster ledger"},
 		{"arn:aws:rds:eu-central-1:999999999999:db:orders", "", ErrNotFound, "999999999999", "account 999999999999"},
 		{testARN + "db:nobody", "", ErrNotFound, "nobody", "account"},
-		{"arn:aws:s3:::bucket", "", ErrUnsupported, "not the ARN of a database", "arn:aws:rds"},
-		{testARN + "snapshot:x", "", ErrUnsupported, "not the ARN of a database", "arn:aws:rds"},
+		{"arn:aws:s3:::bucket", "", ErrNotFound, "arn:aws:s3:::bucket", "check the ARN"},
+		{testARN + "snapshot:x", "", ErrNotFound, "snapshot:x", "check the ARN"},
 	}
 	for _, test := range tests {
 		t.Run(test.ref+"/"+test.endpoint, func(t *testing.T) {

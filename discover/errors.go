@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -116,6 +117,9 @@ func (f *Finder) worded(doing, action string, err error) error {
 		return because(causes.LookupError, nil, facts, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return because(causes.LookupUnanswered, nil, facts, err)
+	}
+	if sent, ok := errors.AsType[*url.Error](err); ok { // what the SDK says around it helps nobody
+		facts["said"] = clean(sent.Err.Error())
 	}
 	return because(causes.LookupUnreachable, nil, facts, err)
 }

@@ -90,7 +90,7 @@ func worst(errs []error) error {
 // byARN asks for the one thing that an ARN names.
 func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 	kind, name, _ := strings.Cut(a.Resource, ":")
-	find, ok := map[string]func(context.Context, string) ([]entry, error){
+	find := map[string]func(context.Context, string) ([]entry, error){
 		"db":                f.instances,
 		"cluster":           f.clusters,
 		"cluster-endpoint":  f.customEndpoints,
@@ -98,12 +98,12 @@ func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 		"db-proxy-endpoint": f.proxyEndpointByID,
 		"global-cluster":    f.globals,
 	}[kind]
-	if !ok || a.Service != "rds" || name == "" {
-		return nil, because(causes.NotADatabase, ErrUnsupported, causes.Facts{"arn": a.String()}, nil)
-	}
-	found, err := find(ctx, name)
-	if err != nil {
-		return nil, err
+	var found []entry
+	if find != nil && a.Service == "rds" && name != "" { // else it is no database's
+		var err error
+		if found, err = find(ctx, name); err != nil {
+			return nil, err
+		}
 	}
 	found = slices.DeleteFunc(found, func(e entry) bool { return e.Account != "" && e.Account != a.AccountID })
 	if len(found) == 0 {
