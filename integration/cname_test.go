@@ -16,8 +16,8 @@ const alias = "orders.corp.example"
 // without a CA file, so no database here can be verified; but what is refused,
 // and what tokens are made for, is the endpoint.
 func TestCNAMEStandsForItsEndpoint(t *testing.T) {
-	asking := startNameServer(t, map[string]string{alias: lab.Host})
-	w := start(t, setup{args: []string{alias + "?via=" + lab.Target}, change: asking})
+	names := startNameServer(t, map[string]string{alias: lab.Host})
+	w := start(t, setup{args: []string{alias + "?via=" + lab.Target}, change: names.asking})
 	if out := w.proxy.Output(); !strings.Contains(out, "the name is a CNAME; tokens are signed for its endpoint, whose certificate is verified") || !strings.Contains(out, "endpoint="+lab.Endpoint) {
 		t.Errorf("the start does not tell the endpoint:\n%s", out)
 	}
@@ -30,10 +30,10 @@ func TestCNAMEStandsForItsEndpoint(t *testing.T) {
 // TestTokenForACNAME takes the token to the database, which finds it signed for
 // its endpoint.
 func TestTokenForACNAME(t *testing.T) {
-	asking := startNameServer(t, map[string]string{alias: "writer." + alias, "writer." + alias: lab.Host})
+	names := startNameServer(t, map[string]string{alias: "writer." + alias, "writer." + alias: lab.Host})
 	cmd := exec.CommandContext(t.Context(), shared.binary, "token", alias, "--user", "app_user")
 	cmd.Env = append(shared.keys.Env("http://127.0.0.1:1"), "HOME="+t.TempDir(), "PATH=/usr/bin:/bin")
-	asking(cmd)
+	names.asking(cmd)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

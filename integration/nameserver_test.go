@@ -8,15 +8,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// startNameServer answers for names that are CNAMEs of others, which have an
-// address, and says of every other name that it does not exist. It returns how
-// to let a command ask it: resolv.conf knows no port but 53.
-func startNameServer(t *testing.T, aliases map[string]string) func(*exec.Cmd) {
+// nameServer answers for names that are CNAMEs of others, which have an address,
+// and says of every other name that it does not exist.
+type nameServer struct {
+	aliases map[string]string
+	conf    string // a resolv.conf that names it
+
+	mu     sync.Mutex
+	broken map[string]bool // names for which it fails
+}
+
+func startNameServer(t *testing.T, aliases map[string]string) *nameServer {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a name server on port 53, and a resolv.conf of its own, take root")
@@ -25,16 +33,17 @@ func startNameServer(t *testing.T, aliases map[string]string) func(*exec.Cmd) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n := &nameServer{aliases: aliases, conf: filepath.Join(t.TempDir(), "resolv.conf"), broken: map[string]bool{}}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		packet := make([]byte, 1500)
 		for {
-			n, from, err := c.ReadFrom(packet)
+			size, from, err := c.ReadFrom(packet)
 			if err != nil {
 				return
 			}
-			if answer, err := answerName(packet[:n], aliases); err == nil {
+			if answer, err := n.answer(packet[:size]); err == nil {
 				c.WriteTo(answer, from)
 			}
 		}
@@ -43,18 +52,33 @@ func startNameServer(t *testing.T, aliases map[string]string) func(*exec.Cmd) {
 		c.Close()
 		<-served
 	})
-	conf := filepath.Join(t.TempDir(), "resolv.conf")
-	if err := os.WriteFile(conf, []byte("nameserver 127.0.0.77\n"), 0o644); err != nil {
+	if err := os.WriteFile(n.conf, []byte("nameserver 127.0.0.77\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return func(cmd *exec.Cmd) {
-		const script = `mount --bind "$0" /etc/resolv.conf && exec "$@"`
-		cmd.Args = append([]string{"unshare", "--mount", "sh", "-c", script, conf, cmd.Path}, cmd.Args[1:]...)
-		cmd.Path, cmd.Err = exec.LookPath("unshare")
-	}
+	return n
 }
 
-func answerName(packet []byte, aliases map[string]string) ([]byte, error) {
+// asking lets a command ask it: resolv.conf knows no port but 53.
+func (n *nameServer) asking(cmd *exec.Cmd) {
+	const script = `mount --bind "$0" /etc/resolv.conf && exec "$@"`
+	cmd.Args = append([]string{"unshare", "--mount", "sh", "-c", script, n.conf, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path, cmd.Err = exec.LookPath("unshare")
+}
+
+// fail says whether questions for a name fail.
+func (n *nameServer) fail(name string, fails bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.broken[name] = fails
+}
+
+func (n *nameServer) fails(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.broken[name]
+}
+
+func (n *nameServer) answer(packet []byte) ([]byte, error) {
 	var question dnsmessage.Message
 	if err := question.Unpack(packet); err != nil {
 		return nil, err
@@ -63,7 +87,7 @@ func answerName(packet []byte, aliases map[string]string) ([]byte, error) {
 	asked := question.Questions[0]
 	head := dnsmessage.ResourceHeader{Name: asked.Name, Class: dnsmessage.ClassINET}
 	for {
-		to, ok := aliases[strings.TrimSuffix(head.Name.String(), ".")]
+		to, ok := n.aliases[strings.TrimSuffix(head.Name.String(), ".")]
 		if !ok {
 			break
 		}
@@ -75,6 +99,8 @@ func answerName(packet []byte, aliases map[string]string) ([]byte, error) {
 		head.Name = name
 	}
 	switch {
+	case n.fails(strings.TrimSuffix(asked.Name.String(), ".")):
+		answer.Answers, answer.RCode = nil, dnsmessage.RCodeServerFailure
 	case len(answer.Answers) == 0:
 		answer.RCode = dnsmessage.RCodeNameError
 	case asked.Type == dnsmessage.TypeA:
