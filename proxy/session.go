@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -28,7 +29,7 @@ const (
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6}
 
 // session is one client connection, accept to close. It is used by one
-// goroutine.
+// goroutine at a time.
 type session struct {
 	server *Server
 	route  *Route // nil until the client of a shared listener has named it
@@ -47,30 +48,43 @@ type session struct {
 
 // run serves the client until it is done with. starting ends when sessions that
 // are not logged in must go, ctx when all must.
+//
+// The login has a goroutine of its own, with whose end the stack goes that TLS
+// has made it grow: the relay may rest for hours, on a small one.
 func (s *session) run(ctx, starting context.Context) {
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
-	login, gone := context.WithCancelCause(starting)
-	defer gone(nil)
-	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
 	defer s.close(ctx)
-	limit := s.server.loginTimeout
-	login, stop := context.WithTimeoutCause(login, limit, overdue{limit: limit})
-	defer stop()
-
-	release := interrupt(login, s.client)
-	up, early, err := s.start(login, gone)
-	release()
-	switch {
-	case err != nil:
-		s.refuse(err, ended(login, err))
-	case up != nil:
-		stop() // its timer would outlast the login
+	var up *upstream
+	var early []byte
+	var login sync.WaitGroup
+	login.Go(func() { up, early = s.begin(starting, cut) })
+	login.Wait()
+	if up != nil {
 		s.relay(ctx, up, early)
 	}
 }
 
-// start goes through everything before the relay. A nil upstream without an
+// begin goes through everything before the relay, under the login deadline, and
+// refuses who cannot be logged in. cut ends the session. A nil upstream has
+// nothing to relay.
+func (s *session) begin(starting context.Context, cut func()) (*upstream, []byte) {
+	login, gone := context.WithCancelCause(starting)
+	defer gone(nil)
+	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
+	limit := s.server.loginTimeout
+	login, stop := context.WithTimeoutCause(login, limit, overdue{limit: limit})
+	defer stop()
+	release := interrupt(login, s.client)
+	up, early, err := s.start(login, gone)
+	release()
+	if err != nil {
+		s.refuse(err, ended(login, err))
+	}
+	return up, early
+}
+
+// start goes through the steps of begin. A nil upstream without an
 // error was a CancelRequest, which is done with.
 func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, early []byte, err error) {
 	client, wanted, err := greet(s.client, s.offered())
