@@ -58,6 +58,10 @@ type Config struct {
 	// MaxConnections bounds logged-in sessions and logins at one time; one more
 	// is refused with SQLSTATE 53300. Zero means no bound.
 	MaxConnections int
+	// Lull is called when a busy time is over, in which many sessions have begun
+	// or ended: to give back the memory that this took, say. Serve waits for it.
+	// nil means that there is nothing to do.
+	Lull func()
 }
 
 // Server accepts clients, logs them in to their database and relays. Its
@@ -73,6 +77,8 @@ type Server struct {
 	cancels  *cancels
 	lobby    lobby
 	tally    tally
+	lull     *lull
+	onLull   func()
 	loops    eventloop.Group // that relay sockets
 	buffers  sync.Pool       // for relays without one
 	lastID   atomic.Uint64
@@ -112,6 +118,8 @@ func New(cfg Config) (*Server, error) {
 		maxConnections: int64(cfg.MaxConnections),
 		tls:            offered,
 		cancels:        newCancels(),
+		lull:           newLull(),
+		onLull:         cfg.Lull,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}
@@ -159,6 +167,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		<-starting.Done() // every way for accept to end ends starting too
 		s.closeListeners()
 	})
+	if s.onLull != nil {
+		accepting.Go(func() { s.lull.watch(starting.Done(), s.sessions.Load, s.onLull) })
+	}
 	accepting.Wait()
 	sessions.Wait()
 	s.loops.Close()

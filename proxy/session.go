@@ -218,7 +218,9 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 		name: s.route.Name, told: up.told}
 	s.loggedIn = true
 	s.server.tally.loggedIn()
+	s.server.lull.moved()
 	r.run(ctx, early)
+	s.server.lull.moved()
 	s.server.tally.carried(r.up, r.down)
 	up.Close()
 	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(cfg.Run, front.routes), MaxConnections: cfg.Run.MaxConnections, LoginTimeout: cfg.Run.LoginTimeout, Log: log})
+	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(cfg.Run, front.routes), MaxConnections: cfg.Run.MaxConnections, LoginTimeout: cfg.Run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
 	if err != nil {
 		p.close()
 		return err
