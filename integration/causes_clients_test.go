@@ -45,7 +45,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 				}
 				return told
 			},
-			facts: []string{lab.Host, "without a word"},
+			facts: []string{lab.Host, "cut off"},
 		},
 		causes.LoginGarbled.Name: {
 			setup: answering(func(c io.ReadWriter) { c.Write([]byte{'Z', 0, 0, 0, 5, 'I'}) }),

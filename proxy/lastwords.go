@@ -46,7 +46,7 @@ func (s *streamEnd) NetConn() net.Conn { return s.Conn }
 
 // errNoGoodbye stands in for the io.EOF of a stream that ended without TLS's
 // close_notify, which PostgreSQL sends whenever it ends a session itself.
-var errNoGoodbye = errors.New("it ended without a word, as in a crash")
+var errNoGoodbye = errors.New("cut off, as in a crash")
 
 // explained returns why the database's words have ended with err, and tells the
 // client when they did not end in good order: the tunnel's session was lost, or

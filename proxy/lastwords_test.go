@@ -100,8 +100,8 @@ func TestLostDatabaseIsExplained(t *testing.T) {
 	}{
 		{"close_notify", row, false, goodbye, ""},
 		{"close_notify in a row", row[:7], false, goodbye, ""},
-		{"nothing said", nil, false, vanish, "without a word"},
-		{"nothing said, between rows", join(row, row), false, vanish, "without a word"},
+		{"nothing said", nil, false, vanish, "cut off"},
+		{"nothing said, between rows", join(row, row), false, vanish, "cut off"},
 		{"nothing said, in a row", join(row, row[:7]), false, vanish, ""},
 		{"nothing said after Terminate", nil, true, vanish, ""},
 		{"nothing said behind the reason", fatal, false, vanish, ""},

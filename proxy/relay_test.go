@@ -254,7 +254,7 @@ func TestLostDatabaseIsAWarning(t *testing.T) {
 			t.Errorf("client got %q, want 08006 and a HINT", told)
 		}
 		r.stop()
-		if !r.log.hasLine("session ended", "level=WARN", `reason="database connection lost"`, "cause=database-lost", "error=") {
+		if !r.log.hasLine("session ended", "level=WARN", `reason="database connection lost"`, "error=", "connection to orders") {
 			t.Errorf("want a warning in\n%s", r.log.bytes())
 		}
 	})

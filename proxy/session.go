@@ -225,9 +225,6 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	up.Close()
 	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)
 	if r.err != nil {
-		if c := cause(r.err); c != "" {
-			attrs = append(attrs, slog.String("cause", c))
-		}
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
 	if name := cause(r.err); name != "" {

@@ -9,5 +9,6 @@
 // wait for, ends of connections, and questions to the database about what became
 // of it. Every message and every end is recorded, by a frame reader of the
 // test's own. The record of each way must be that of the direct one, but for
-// what masks_test.go lists with a reason.
+// what masks_test.go lists with a reason. For the deaths of a database
+// (deaths_test.go) a wire stands before it, which can be cut.
 package fidelity

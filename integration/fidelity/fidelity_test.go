@@ -15,6 +15,7 @@ type exchange struct {
 	steps []step
 	masks []mask // beside those for all
 	bulk  bool   // too long for the tunnel, whose transfers have tests of their own
+	lost  bool   // pgkeyless must tell a client of it that its database is lost
 }
 
 // gigabyte adds an exchange that takes a minute or two; what it shows is held by
@@ -29,8 +30,8 @@ func TestWhatArrivesIsWhatTheDatabaseSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close(context.Background())
-	straight := direct()
-	near, tunnel := withoutTunnel(t), throughTunnel(t)
+	address := shared.database.Address()
+	straight, near, tunnel := direct(address), withoutTunnel(t, address), throughTunnel(t, address)
 	all := corpus
 	if *gigabyte {
 		all = append(slices.Clone(corpus), largest)
@@ -53,18 +54,24 @@ func TestWhatArrivesIsWhatTheDatabaseSent(t *testing.T) {
 type outcome struct {
 	seen    [][]record
 	effects []string
+	lost    bool // a client was told by pgkeyless that its database is
 }
 
 // hold has the conversation.
 func (e exchange) hold(t *testing.T, w way, admin *pgx.Conn) outcome {
 	t.Helper()
-	k := &talk{way: w, admin: admin}
+	return e.holdOver(t, &talk{way: w, admin: admin})
+}
+
+func (e exchange) holdOver(t *testing.T, k *talk) outcome {
+	t.Helper()
 	if err := k.do(e.steps); err != nil {
-		t.Fatalf("%s: %v", w.name, err)
+		t.Fatalf("%s: %v", k.way.name, err)
 	}
 	o := outcome{effects: k.effects}
 	for _, p := range k.peers {
 		p.mu.Lock()
+		o.lost = o.lost || slices.ContainsFunc(p.records, toldLost)
 		o.seen = append(o.seen, masked(p.records, e.masks))
 		p.mu.Unlock()
 		p.conn.Close()
@@ -74,7 +81,7 @@ func (e exchange) hold(t *testing.T, w way, admin *pgx.Conn) outcome {
 		prepare("truncate effects"),
 	}
 	if err := k.do(after); err != nil {
-		t.Fatalf("%s: after the exchange: %v", w.name, err)
+		t.Fatalf("%s: after the exchange: %v", k.way.name, err)
 	}
 	return o
 }

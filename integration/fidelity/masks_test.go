@@ -95,3 +95,25 @@ next:
 var endlessMasks = []mask{
 	{"how much of the stream comes before the client has left is chance", func(r record) (record, bool) { return r, r.kind != 'd' }},
 }
+
+// deathMasks are for exchanges in which the database's side ends in bad order.
+var deathMasks = []mask{
+	{"between two messages the proxy tells what a direct client has to guess", func(r record) (record, bool) { return r, !toldLost(r) }},
+	{"a reset is passed on as the end of the stream, since some systems take back with it what was not read yet", func(r record) (record, bool) {
+		if r.kind == kindEnd && r.body == "reset" {
+			r.body = "closed"
+		}
+		return r, true
+	}},
+}
+
+// crashMask is for sessions beside one whose backend was killed.
+var crashMask = mask{"the warning of a crash is sent from a signal's handler, which does not always get to it", func(r record) (record, bool) {
+	return r, r.kind != 'N' || !strings.Contains(r.body, "\x00C57P02\x00")
+}}
+
+// toldLost says that r are the words of the proxy, with a HINT, for a database
+// that is lost.
+func toldLost(r record) bool {
+	return r.kind == 'E' && strings.HasPrefix(r.body, "SFATAL\x00") && strings.Contains(r.body, "\x00C0800") && strings.Contains(r.body, "\x00H")
+}

@@ -18,6 +18,7 @@ import (
 type talk struct {
 	way   way
 	admin *pgx.Conn
+	wire  *wire   // the way to the database, where it can be cut
 	peers []*peer // by their number
 	now   int     // which of them the steps are for
 

@@ -49,9 +49,9 @@ func dialTLS(network, address string, cfg *tls.Config) (net.Conn, error) {
 	return secure, secure.Handshake()
 }
 
-// direct has no pgkeyless in it: it verifies the database's certificate and
-// sends the token itself.
-func direct() way {
+// direct has no pgkeyless in it: it verifies the certificate of the database at
+// address and sends the token itself.
+func direct(address string) way {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(shared.database.CA().PEM())
 	cfg := &tls.Config{RootCAs: roots, ServerName: lab.Host}
@@ -64,7 +64,7 @@ func direct() way {
 	})
 	return way{
 		name: "direct",
-		dial: func() (net.Conn, error) { return dialTLS("tcp", shared.database.Address(), cfg) },
+		dial: func() (net.Conn, error) { return dialTLS("tcp", address, cfg) },
 		password: func(user string) (string, error) {
 			return rdsauth.BuildAuthToken(context.Background(), lab.Endpoint, lab.Region, user, keys)
 		},
@@ -104,10 +104,10 @@ func startProxy(t *testing.T, target string, env []string) *lab.Proxy {
 	return p
 }
 
-// withoutTunnel are the ways through a pgkeyless that dials the database: what it
-// relays are sockets.
-func withoutTunnel(t *testing.T) []way {
-	p := startProxy(t, lab.Host+"?dial="+shared.database.Address()+"&ca-file="+shared.database.CAFile(),
+// withoutTunnel are the ways through a pgkeyless that dials the database at
+// target: what it relays are sockets.
+func withoutTunnel(t *testing.T, target string) []way {
+	p := startProxy(t, lab.Host+"?dial="+target+"&ca-file="+shared.database.CAFile(),
 		shared.keys.Env("http://127.0.0.1:1")) // no call is made
 	address, socket := p.Addresses()[0], p.Sockets()[0]
 	return []way{
@@ -121,8 +121,8 @@ func withoutTunnel(t *testing.T) []way {
 }
 
 // throughTunnel is a way that ends in a stream of a Session Manager session.
-func throughTunnel(t *testing.T) way {
-	emulator, err := lab.StartAWS(shared.keys, shared.database.Address(), func(c *awsemu.Config) { c.Pace, c.AckWithin = -1, 15*time.Second })
+func throughTunnel(t *testing.T, target string) way {
+	emulator, err := lab.StartAWS(shared.keys, target, func(c *awsemu.Config) { c.Pace, c.AckWithin = -1, 15*time.Second })
 	if err != nil {
 		t.Fatal(err)
 	}
