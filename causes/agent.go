@@ -32,6 +32,20 @@ var (
 		Hint:    "check the DNS settings of the jump host and its VPC",
 		Means:   "the jump host's resolver does not answer",
 	}
+	PortEmpty = Cause{
+		Name: "document-without-port", SQLState: cannotConnect, Says: "port number is empty",
+		Message: "{doing}: the document passes no port on: {said}",
+		Detail:  where,
+		Hint:    "document {document} must pass portNumber on to the agent: see what Systems Manager has under this name in the jump host's region",
+		Means:   "the session document reaches the agent without a port",
+	}
+	PortUnreachable = Cause{
+		Name: "port-unreachable", SQLState: cannotConnect, Says: "unable to connect to specified port",
+		Message: "{doing}: the jump host cannot connect to the endpoint: {said}",
+		Detail:  where,
+		Hint:    "the database's security group must allow the jump host on this port; and bring the agent up to date, as it can carry one connection only",
+		Means:   "an agent too old for several streams tries the database first, and could not reach it",
+	}
 	AgentTooOld = Cause{
 		Name: "agent-too-old", SQLState: cannotConnect, Says: "plugin with name port is not supported",
 		Message: "{doing}: the SSM agent is too old to forward ports: {said}",
@@ -121,7 +135,7 @@ var (
 // they are to be looked for.
 func AgentRefusals() []Cause {
 	return []Cause{
-		AddressForbidden, NameUnknown, LookupFailed, AgentTooOld, AgentChannelFailed, AgentHandshakeFailed,
+		AddressForbidden, NameUnknown, LookupFailed, PortEmpty, PortUnreachable, AgentTooOld, AgentChannelFailed, AgentHandshakeFailed,
 	}
 }
 

@@ -43,6 +43,14 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 			arm:   func(_ *testing.T, w *world) { w.aws.FailLookups("server misbehaving") },
 			facts: []string{starting, "lookup " + lab.Host + " on 169.254.169.253:53: server misbehaving", session},
 		},
+		causes.PortEmpty.Name: {
+			arm:   agents(banner + "Port number is empty in session properties"),
+			facts: []string{starting, "document AWS-StartPortForwardingSessionToRemoteHost", session},
+		},
+		causes.PortUnreachable.Name: {
+			arm:   agents(banner + "Unable to connect to specified port: dial tcp 10.0.0.9:5432: connect: connection refused"),
+			facts: []string{starting, "connection refused", lab.Host, session},
+		},
 		causes.AgentTooOld.Name: {
 			setup: setup{emulator: func(c *awsemu.Config) { c.AgentVersion = "2.3.612.0" }},
 			facts: []string{starting, "please update to latest version", session},

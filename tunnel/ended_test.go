@@ -14,6 +14,8 @@ func TestAgentRefusals(t *testing.T) {
 		{"Forwarding to IP address 169.254.169.254 is forbidden.", "must not forward", "reserved addresses"},
 		{"lookup db.internal on 10.0.0.2:53: no such host", "cannot resolve", "typing errors"},
 		{"lookup db.internal: i/o timeout", "cannot resolve", "DNS settings"},
+		{"Port number is empty in session properties.", "no port", remoteHostDocument},
+		{"Unable to connect to specified port: dial tcp: refused", "cannot connect", "security group"},
 		{"Plugin with name Port is not supported by this version of ssm agent, please update", "too old", "3.1.1374.0"},
 		{"\n----------ERROR-------\nSetting up data channel with id x failed: y", "could not open its side: Setting up", "instance role"},
 		{"\n----------ERROR-------\nEncountered error while initiating handshake. z", "handshake", "update"},
