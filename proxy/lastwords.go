@@ -48,38 +48,41 @@ func (s *streamEnd) NetConn() net.Conn { return s.Conn }
 // close_notify, which PostgreSQL sends whenever it ends a session itself.
 var errNoGoodbye = errors.New("cut off, as in a crash")
 
-// explained returns why the database's words have ended with err, and tells the
-// client when they did not end in good order: the tunnel's session was lost, or
-// the database or the way to it. The client must stand between two messages of
-// the database; in the middle of one it would take our words for the database's
+// explained returns why the database's words have ended with err, and whether that
+// was not in good order: the tunnel's session was lost, or the database or the way
+// to it.
+func (r *relay) explained(err error) (why error, abrupt bool) {
+	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		return err, false // our own doing
+	case sqlState(err) != "":
+		return err, true
+	case r.told.failed() && r.told.between(): // it has said why
+		return err, false
+	case err == io.EOF && !r.server.end.reached:
+		return err, false
+	case err == io.EOF:
+		err = errNoGoodbye
+	}
+	return because(causes.DatabaseLost, causes.Facts{"database": r.name}, err), true
+}
+
+// tell tells the client why its session ends. It must stand between two messages
+// of the database; in the middle of one it would take our words for the database's
 // data.
 //
 // PostgreSQL itself says so when it has to end a session, at any time, so clients
 // know what to do with it.
-func (r *relay) explained(err error) error {
-	switch {
-	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-		return err // our own doing
-	case sqlState(err) != "":
-	case r.told.failed() && r.told.between(): // it has said why
-		return err
-	case err == io.EOF && !r.server.end.reached:
-		return err
-	case err == io.EOF:
-		err = because(causes.DatabaseLost, causes.Facts{"database": r.name}, errNoGoodbye)
-	default:
-		err = because(causes.DatabaseLost, causes.Facts{"database": r.name}, err)
-	}
+func (r *relay) tell(why error) {
 	if r.said.Load() || !r.told.between() {
-		return err
+		return
 	}
-	words, failed := response(&lostInSession{err}, "").Encode(nil)
-	if failed != nil {
-		return err
+	words, err := response(&lostInSession{why}, "").Encode(nil)
+	if err != nil {
+		return
 	}
 	r.client.SetWriteDeadline(time.Now().Add(farewell))
 	r.client.Write(words) // its own error changes nothing any more
-	return err
 }
 
 // lostInSession is the end of a session in the words of what ended it, with an

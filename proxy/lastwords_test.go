@@ -80,6 +80,28 @@ func TestLostSessionIsExplained(t *testing.T) {
 	}
 }
 
+// TestLostSessionIsLoggedAsLost has clients that close as soon as they are told:
+// that is not how the session ended.
+func TestLostSessionIsLoggedAsLost(t *testing.T) {
+	for range 20 { // which of the two ways ends first is the scheduler's choice
+		synctest.Test(t, func(t *testing.T) {
+			lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "connect again"}
+			r := newRig(t, func(c *databaseConn) {
+				c.logIn()
+				c.NetConn().Close()
+			}, nil)
+			r.dialled(func(_ int, c net.Conn) net.Conn { return lostConn{retirable{c, new(retirements)}, lost} })
+			c := r.established()
+			c.expect([]byte{'E'})
+			c.Close()
+			r.stop()
+			if !r.log.hasLine("session ended", reasonDatabaseLost, lost.text) {
+				t.Errorf("the log does not tell:\n%s", r.log.bytes())
+			}
+		})
+	}
+}
+
 // TestLostDatabaseIsExplained ends a database's socket, in good order and not.
 func TestLostDatabaseIsExplained(t *testing.T) {
 	row := message('D', 1, 2, 3, 4)

@@ -149,8 +149,9 @@ func (r *relay) download() {
 		client = &toClient{Conn: client, retire: r.server.retire}
 	}
 	reading, err := r.copy(client, r.server, nil, &r.down, eventloop.Down)
+	abrupt := false
 	if reading {
-		err = r.explained(err)
+		err, abrupt = r.explained(err)
 	}
 	switch {
 	case !reading:
@@ -161,6 +162,9 @@ func (r *relay) download() {
 		r.end(reasonDatabaseClosed, nil)
 	default:
 		r.end(reasonDatabaseLost, err)
+	}
+	if abrupt {
+		r.tell(err) // the client closes then, which must not count as the end
 	}
 	r.hurry(r.client, r.server)
 	halfClose(r.client)
