@@ -43,7 +43,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			facts: []string{`from profile "sso"`, "`aws sso login --profile sso`", "No access"},
 		},
 		causes.SSOLoginWaiting.Name: {
-			setup: as("sso", "--sso-login", "--login-timeout", "3s"),
+			setup: as("sso", "--sso-login", "--login-timeout", "6s"),
 			facts: []string{`from profile "sso"`, "http://127.0.0.1:", "/device?user_code="},
 		},
 		causes.SSOLoginFailed.Name: {
@@ -86,7 +86,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			facts: []string{`from profile "mfa"`, "exit status 1"},
 		},
 		causes.MFAWaiting.Name: {
-			setup: onTerminal(t, as("mfa", "--login-timeout", "3s")),
+			setup: onTerminal(t, as("mfa", "--login-timeout", "6s")),
 			facts: []string{`from profile "mfa"`, mfaDevice},
 		},
 		causes.CredentialProcess.Name: {
