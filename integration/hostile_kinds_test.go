@@ -111,6 +111,13 @@ var hostiles = []hostile{
 	// As PostgreSQL does, which closes after the handshake.
 	{name: "TLS without ALPN", times: 100, talk: handshakes(nil)},
 	{name: "TLS for HTTP/2 behind SSLRequest", times: 100, talk: handshakes(sslRequest, "h2"), want: "remote error: tls: no application protocol"},
+	// The early bytes are never read: a client that announces some is refused, and
+	// where they come unannounced the handshake fails.
+	{name: "0-RTT", times: 100, talk: saysEarly(nil, true), want: unsupported},
+	{name: "0-RTT behind SSLRequest", times: 100, talk: saysEarly(sslRequest, true), want: unsupported},
+	{name: "application data behind ClientHello", times: 100, talk: saysEarly(nil, false), want: "\x16\x03\x03"},
+	{name: "ticket of another server, TLS 1.3", times: 100, talk: resumes(tls.VersionTLS13), want: "E"},
+	{name: "ticket of another server, TLS 1.2", times: 100, talk: resumes(tls.VersionTLS12), want: "E"},
 	{name: "claimed length of 2 GiB", times: 100, talk: says([]byte{0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0}, make([]byte, 1000)), want: "E"},
 	{name: "claimed length of 2 GiB inside TLS", times: 100, talk: saysInTLS([]byte{0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0}), want: "E"},
 	{name: "a million parameters", times: 10, talk: says(entries(1e6)), want: "E", reset: true},

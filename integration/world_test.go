@@ -37,6 +37,7 @@ type setup struct {
 	fleet     awsemu.Fleet           // what may be a jump host
 	faults    func(*awsemu.Emulator) // sets faults before pgkeyless starts
 
+	binary  string                  // in place of the shared one
 	env     func([]string) []string // changes pgkeyless's environment
 	args    []string                // in place of the usual target and options
 	options []string                // further options of the usual target, "name=value"
@@ -100,7 +101,7 @@ func start(t *testing.T, s setup) *world {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w.proxy, err = lab.StartProxy(ctx, lab.Command{Binary: shared.binary, Args: append(args, s.flags...), Env: env, Change: s.change})
+	w.proxy, err = lab.StartProxy(ctx, lab.Command{Binary: cmp.Or(s.binary, shared.binary), Args: append(args, s.flags...), Env: env, Change: s.change})
 	if err != nil {
 		t.Fatal(err)
 	}
