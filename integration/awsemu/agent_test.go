@@ -354,6 +354,36 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestResumeWithMuchUnderWay has as much on its way to the absent client as the
+// service holds: the client's return makes room for more.
+func TestResumeWithMuchUnderWay(t *testing.T) {
+	e := startEmulator(t, Config{NeverPause: true})
+	c := newClient(t, e, target(t, echoing))
+	c.ready()
+	e.CutWebsockets()
+	if err := c.waitClosed(); err == nil {
+		t.Fatal("the websocket is still there")
+	}
+	const size = 16 << 10
+	frame := newMessage("stream_weather", make([]byte, size-headerFull-4)).encode()
+	for range laneLimit / len(frame) {
+		if err := e.order[0].toClient.put(t.Context(), parcel{frame: frame}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(frame) != size {
+		t.Fatalf("%d bytes in a frame, want a part of the limit", len(frame))
+	}
+	c.resume()
+	s, err := c.mux().OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, s, 3000)
+	c.terminate()
+	wantNoViolations(t, e)
+}
+
 // TestPause: while the client is away the agent does not read the target.
 func TestPause(t *testing.T) {
 	e := startEmulator(t, Config{})

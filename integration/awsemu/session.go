@@ -110,7 +110,7 @@ func (s *session) attach(f *front) bool {
 		s.e.goRun(a.run)
 	} else {
 		a.gate.open()
-		s.publish(typeStart)
+		s.e.goRun(func() { s.publish(typeStart) }) // f, who is to make room for it, has not begun to write
 	}
 	s.e.changed()
 	return true
