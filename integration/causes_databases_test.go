@@ -48,7 +48,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			facts: []string{"wait for jump host " + lab.Target + " to connect to " + lab.Endpoint},
 		},
 		causes.StreamOverflow.Name: {
-			setup: one,
+			setup: setup{options: one.options, emulator: func(c *awsemu.Config) { c.Pace = 250 * time.Microsecond }}, // a flood would hold up the agent's acknowledgements
 			meet:  stopReading,
 			facts: []string{"connection to " + lab.Endpoint + " cut", session},
 		},
