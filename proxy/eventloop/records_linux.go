@@ -38,35 +38,47 @@ func Records(c net.Conn) net.Conn {
 // NetConn returns the conn beneath, as (*tls.Conn).NetConn does.
 func (r *records) NetConn() net.Conn { return r.Conn }
 
-// Read reads from c; while a loop has the socket, to the next head's or record's
-// end at most.
+// Read reads from c; while a loop has the socket, to the record's end at most.
 func (r *records) Read(p []byte) (int, error) {
 	if r.sock.taken {
-		p = p[:min(len(p), r.wanted())]
+		p = p[:min(len(p), r.next())]
 	}
 	n, err := r.Conn.Read(p)
 	r.follow(p[:n])
 	return n, err
 }
 
-// wanted is how much there is to come of the present head, or of the record
-// behind it.
-func (r *records) wanted() int {
+// next is how much TLS may have at once: the rest of the present record, or of its
+// head where that has not come. A head without its body would cost TLS a second
+// read for each record.
+func (r *records) next() int {
 	if r.left > 0 {
 		return r.left
 	}
-	return recordHead - r.have
+	n := recordHead - r.have
+	if len(r.sock.feed) < n {
+		return n
+	}
+	head := r.head
+	copy(head[r.have:], r.sock.feed)
+	return n + bodyOf(head)
 }
 
 // follow takes the next bytes.
 func (r *records) follow(p []byte) {
 	for len(p) > 0 {
-		n := min(len(p), r.wanted())
 		if r.left > 0 {
-			r.left -= n
-		} else if r.have += copy(r.head[r.have:], p[:n]); r.have == recordHead {
-			r.left, r.have = int(binary.BigEndian.Uint16(r.head[3:])), 0
+			n := min(len(p), r.left)
+			r.left, p = r.left-n, p[n:]
+			continue
 		}
+		n := copy(r.head[r.have:], p)
 		p = p[n:]
+		if r.have += n; r.have == recordHead {
+			r.left, r.have = bodyOf(r.head), 0
+		}
 	}
 }
+
+// bodyOf is the length of what follows head.
+func bodyOf(head [recordHead]byte) int { return int(binary.BigEndian.Uint16(head[3:])) }
