@@ -53,18 +53,32 @@ var errNoGoodbye = errors.New("cut off, as in a crash")
 // to it.
 func (r *relay) explained(err error) (why error, abrupt bool) {
 	switch {
-	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-		return err, false // our own doing
+	case ownDoing(err):
+		return err, false
 	case sqlState(err) != "":
 		return err, true
 	case r.told.failed() && r.told.between(): // it has said why
 		return err, false
 	case err == io.EOF && !r.server.end.reached:
 		return err, false
-	case err == io.EOF:
+	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF): // in a record
 		err = errNoGoodbye
 	}
-	return because(causes.DatabaseLost, causes.Facts{"database": r.name}, err), true
+	return r.lost(err), true
+}
+
+// ownDoing says that err comes of closing the conn here, or of a deadline. What a
+// tunnel has words for is neither, although such an error may be beneath.
+func ownDoing(err error) bool {
+	return sqlState(err) == "" && (errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded))
+}
+
+// lost words an error of the conn to the database, unless it has words already.
+func (r *relay) lost(err error) error {
+	if sqlState(err) != "" {
+		return err
+	}
+	return because(causes.DatabaseLost, causes.Facts{"database": r.name}, err)
 }
 
 // tell tells the client why its session ends. It must stand between two messages

@@ -1,8 +1,14 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"io"
 	"net"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,12 +108,145 @@ func TestLostSessionIsLoggedAsLost(t *testing.T) {
 	}
 }
 
+// What is beneath a tunnel's error does not take its words away.
+func TestLostSessionIsExplainedWhateverIsBeneath(t *testing.T) {
+	for _, beneath := range []error{net.ErrClosed, os.ErrDeadlineExceeded} {
+		synctest.Test(t, func(t *testing.T) {
+			lost := &causedError{statedError{"SSM session on i-0abc lost", "08006", "", ""}, beneath}
+			r := newRig(t, func(c *databaseConn) {
+				c.logIn()
+				c.NetConn().Close()
+			}, nil)
+			r.dialled(func(_ int, c net.Conn) net.Conn { return lostConn{retirable{c, new(retirements)}, lost} })
+			c := r.established()
+			if told := c.failed(); told['M'] != lost.text {
+				t.Errorf("over %q: client got %q", beneath, told)
+			}
+			c.Close()
+			r.stop()
+		})
+	}
+}
+
+// causedError is a statedError with what is beneath it.
+type causedError struct {
+	statedError
+	beneath error
+}
+
+func (e *causedError) Unwrap() error { return e.beneath }
+
+// TestDatabaseThatTakesNoMore has the client find out first, by writing, that its
+// database is gone. What the database says then is how the session ended.
+func TestDatabaseThatTakesNoMore(t *testing.T) {
+	fatal := errorPacket("SFATAL", "C57P01", "Mterminating connection due to administrator command")
+	tests := []struct {
+		name string
+		says []byte              // by the client
+		end  func(*databaseConn) // after the write has failed
+		want []string            // in the log
+	}{
+		{"in good order", []byte("more"), func(c *databaseConn) { c.send(fatal) }, []string{"INFO", reasonDatabaseClosed}},
+		{"vanished", []byte("more"), func(c *databaseConn) { c.NetConn().Close() }, []string{"WARN", reasonDatabaseLost, "cut off", "cause=database-lost"}},
+		{"silent", []byte("more"), func(c *databaseConn) { c.Read(make([]byte, 1)) }, []string{"WARN", reasonDatabaseLost, "broken pipe", "cause=database-lost"}},
+		{"vanished after Terminate", terminate, func(c *databaseConn) { c.NetConn().Close() }, []string{"INFO", reasonClientClosed}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := &closingConn{closed: make(chan struct{})}
+				r := newRig(t, func(c *databaseConn) {
+					c.logIn()
+					<-conn.closed
+					synctest.Wait() // the relay has heard it
+					test.end(c)
+				}, nil)
+				r.dialled(func(_ int, c net.Conn) net.Conn {
+					conn.Conn = c
+					return conn
+				})
+				c := r.established()
+				conn.closing.Store(true)
+				c.send(test.says)
+				go io.Copy(io.Discard, c)
+				time.Sleep(20 * time.Second)
+				c.Close()
+				r.stop()
+				if !r.log.hasLine(append(test.want, "session ended")...) {
+					t.Errorf("want %q in\n%s", test.want, r.log.bytes())
+				}
+			})
+		})
+	}
+}
+
+// closingConn takes nothing any more once it is closing.
+type closingConn struct {
+	net.Conn
+	closing atomic.Bool
+	closed  chan struct{} // when that has been met
+	once    sync.Once
+}
+
+func (c *closingConn) Write(p []byte) (int, error) {
+	if c.closing.Load() {
+		c.once.Do(func() { close(c.closed) })
+		return 0, os.NewSyscallError("write", syscall.EPIPE)
+	}
+	return c.Conn.Write(p)
+}
+
+// PostgreSQL says close_notify when it is told Terminate; others need not.
+func TestTerminateIsNoLoss(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *databaseConn) {
+				c.logIn()
+				c.untilTerminate()
+				c.NetConn().Close()
+			}, nil)
+			r.db.tls.MaxVersion = version
+			c := r.established()
+			c.send(terminate)
+			c.expectEnd()
+			c.Close()
+			r.stop()
+			if !r.log.hasLine("session ended", "INFO", reasonClientClosed) {
+				t.Errorf("%s: want %q in\n%s", tls.VersionName(version), reasonClientClosed, r.log.bytes())
+			}
+		})
+	}
+}
+
+// Data that ends like a Terminate is none: more comes.
+func TestTerminateIsTheLastMessage(t *testing.T) {
+	eitherRelay(t, func(t *testing.T, looped bool) {
+		_, dial := loopback(t, looped, func(c *databaseConn) {
+			c.expect(join([]byte("data"), terminate))
+			c.send(readyForQuery)
+			c.expect([]byte("more"))
+			c.NetConn().Close()
+		})
+		c := dial()
+		c.send([]byte("data"), terminate)
+		c.expect(readyForQuery)
+		c.send([]byte("more"))
+		if told := c.failed(); told['C'] != "08006" {
+			t.Errorf("client got %q, want 08006", told)
+		}
+	})
+}
+
 // TestLostDatabaseIsExplained ends a database's socket, in good order and not.
 func TestLostDatabaseIsExplained(t *testing.T) {
 	row := message('D', 1, 2, 3, 4)
 	fatal := errorPacket("SFATAL", "C57P01", "Mterminating connection due to administrator command")
 	goodbye := func(c *databaseConn) { c.Close() }
 	vanish := func(c *databaseConn) { c.NetConn().Close() }
+	inRecord := func(c *databaseConn) {
+		c.NetConn().Write([]byte{23, 3, 3, 0, 100, 1, 2, 3})
+		c.NetConn().Close()
+	}
 	reset := func(c *databaseConn) {
 		socket := c.NetConn().(*net.TCPConn)
 		socket.SetLinger(0)
@@ -124,6 +263,7 @@ func TestLostDatabaseIsExplained(t *testing.T) {
 		{"close_notify in a row", row[:7], false, goodbye, ""},
 		{"nothing said", nil, false, vanish, "cut off"},
 		{"nothing said, between rows", join(row, row), false, vanish, "cut off"},
+		{"nothing said, in a record of TLS", row, false, inRecord, "cut off"},
 		{"nothing said, in a row", join(row, row[:7]), false, vanish, ""},
 		{"nothing said after Terminate", nil, true, vanish, ""},
 		{"nothing said behind the reason", fatal, false, vanish, ""},

@@ -50,18 +50,17 @@ type relay struct {
 	once     sync.Once
 	reason   string // of the way that ended first
 	err      error  // its error; nil at a clean end
+	refused  error  // why the database has taken no more, for reading after run
 }
 
 // terminateMessage is what clients end a session with.
 var terminateMessage = []byte{'X', 0, 0, 0, 4}
 
-// notice looks for a Terminate in what the client says, so that the log can tell
-// a database that closed by itself from one that was asked to. It is a guess by
-// the last bytes of a write, and good enough for a log.
+// notice looks for a Terminate in what the client says, to tell a database that
+// closed by itself from one that was asked to. It is a guess by the last bytes of a
+// write. Data may end like that too, but then more comes.
 func (r *relay) notice(p []byte) {
-	if bytes.HasSuffix(p, terminateMessage) {
-		r.said.Store(true)
-	}
+	r.said.Store(bytes.HasSuffix(p, terminateMessage))
 }
 
 // toServer notices what is written, and looks after the client meanwhile.
@@ -108,6 +107,9 @@ func (r *relay) run(ctx context.Context, early []byte) {
 	both.Go(func() { r.upload(early) })
 	r.download()
 	both.Wait()
+	if r.refused != nil {
+		r.end(reasonDatabaseLost, r.lost(r.refused)) // it has not said why within linger
+	}
 }
 
 // end notes why the session ended, once.
@@ -124,8 +126,9 @@ func (r *relay) upload(early []byte) {
 	stall := &stallWatch{ask: func() presence { return presenceOf(socket) }, left: r.clientLeft}
 	reading, err := r.copy(toServer{r.server, r.notice, stall}, r.client, early, &r.up, eventloop.Up)
 	switch {
-	case !reading:
-		r.end(reasonDatabaseLost, err)
+	case !reading: // what the database has said before tells more
+		r.refused = err
+		r.ending.Store(true)
 	case errors.Is(err, io.EOF):
 		r.end(reasonClientClosed, nil)
 	default:
@@ -160,7 +163,7 @@ func (r *relay) download() {
 		r.end(reasonClientClosed, nil)
 	case errors.Is(err, io.EOF):
 		r.end(reasonDatabaseClosed, nil)
-	default:
+	case !ownDoing(err):
 		r.end(reasonDatabaseLost, err)
 	}
 	if abrupt {
