@@ -31,9 +31,6 @@ type ProbeStep struct {
 	TLS *tls.ConnectionState // of ProbeTLS, without an Err
 }
 
-// probeTimeout bounds a Probe: a client's own login timeout.
-const probeTimeout = defaultLoginTimeout
-
 // probeName is the application_name of a Probe.
 const probeName = "pgkeyless doctor"
 
@@ -42,11 +39,12 @@ const probeName = "pgkeyless doctor"
 // a time, and returns the connection, which the caller must Close. r needs no
 // listener; its User and Database apply.
 //
-// It ends with ctx, and with the overdue error of a client after a minute. Unlike
-// a client's its errors hold all that the database says: what it was sent is
-// known not to be private.
-func Probe(ctx context.Context, r Route, user, database string, report func(ProbeStep)) (*ProbeConn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, overdue{limit: probeTimeout})
+// It ends with ctx, and with the overdue error of a client after limit; zero is
+// what a client has where Config.LoginTimeout is zero. Unlike a client's its errors
+// hold all that the database says: what it was sent is known not to be private.
+func Probe(ctx context.Context, r Route, user, database string, limit time.Duration, report func(ProbeStep)) (*ProbeConn, error) {
+	limit = cmp.Or(limit, defaultLoginTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue{limit: limit})
 	defer cancel()
 	p := &probe{last: time.Now(), report: report}
 	full, err := r.resolved(ctx)

@@ -40,7 +40,7 @@ func TestProbeTellsEachStageAndKeepsTheConnection(t *testing.T) {
 			c.untilTerminate()
 		})
 		var steps []ProbeStep
-		conn, err := Probe(t.Context(), route, "app_user", "app", func(s ProbeStep) {
+		conn, err := Probe(t.Context(), route, "app_user", "app", 0, func(s ProbeStep) {
 			if (s.TLS != nil) != (s.Stage == ProbeTLS) {
 				t.Errorf("stage %v with TLS %v", s.Stage, s.TLS)
 			}
@@ -113,11 +113,24 @@ func TestProbeSaysWhichStageFailed(t *testing.T) {
 					test.change(&route, d)
 				}
 				var last ProbeStep
-				_, err := Probe(t.Context(), route, "app_user", "app", func(s ProbeStep) { last = s })
+				_, err := Probe(t.Context(), route, "app_user", "app", 0, func(s ProbeStep) { last = s })
 				if err == nil || last.Stage != test.stage || last.Err == nil || sqlState(err) != test.state || !strings.Contains(err.Error(), test.words) {
 					t.Errorf("stage %v: %v (%s), want stage %v, SQLSTATE %s and %q", last.Stage, err, sqlState(err), test.stage, test.state, test.words)
 				}
 			})
+		})
+	}
+}
+
+func TestProbeEndsInTime(t *testing.T) {
+	for limit, want := range map[time.Duration]time.Duration{0: time.Minute, 5 * time.Minute: 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			route, _ := probeRoute(t, func(c *databaseConn) { c.startup(); c.untilTerminate() })
+			began := time.Now()
+			_, err := Probe(t.Context(), route, "app_user", "app", limit, nil)
+			if took := time.Since(began); took != want || err == nil || !strings.Contains(err.Error(), want.String()) {
+				t.Errorf("after %v: %v, want it after %v", took, err, want)
+			}
 		})
 	}
 }
@@ -128,7 +141,7 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 		stopped := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(stopped) })
-		if _, err := Probe(ctx, route, "app_user", "app", nil); !errors.Is(err, stopped) {
+		if _, err := Probe(ctx, route, "app_user", "app", 0, nil); !errors.Is(err, stopped) {
 			t.Errorf("got %v, want the context's cause", err)
 		}
 	})

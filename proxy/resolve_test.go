@@ -64,7 +64,7 @@ func TestResolvedRouteMustBeWhole(t *testing.T) {
 	}
 	_, err := Probe(t.Context(), Route{Name: "orders", Resolve: func(context.Context, bool) (Route, error) {
 		return Route{}, errors.New("no such name")
-	}}, "u", "d", func(s ProbeStep) {
+	}}, "u", "d", 0, func(s ProbeStep) {
 		if s.Stage != ProbeDial || s.Err == nil {
 			t.Errorf("told %+v", s)
 		}

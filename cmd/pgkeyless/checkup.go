@@ -32,8 +32,9 @@ type checkup struct {
 	target config.Target
 	walk   *doctor.Walk
 	wiring *wiring
-	user   string // database user
-	named  bool   // --user said so
+	user   string        // database user
+	named  bool          // --user said so
+	limit  time.Duration // of the login; 0 is the proxy's own
 
 	aws    aws.Config
 	caller evidence.Caller

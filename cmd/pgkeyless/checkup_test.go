@@ -65,7 +65,7 @@ func TestSilentAuroraMayBeWaking(t *testing.T) {
 				failure := errors.New("connection refused")
 				if test.late {
 					quiet := new(silence)
-					_, failure = proxy.Probe(t.Context(), proxy.Route{Name: "db", Address: endpoint.Address(), Dialer: quiet, TLS: func() *tls.Config { return &tls.Config{ServerName: endpoint.Host} }}, "ada", "postgres", func(proxy.ProbeStep) {})
+					_, failure = proxy.Probe(t.Context(), proxy.Route{Name: "db", Address: endpoint.Address(), Dialer: quiet, TLS: func() *tls.Config { return &tls.Config{ServerName: endpoint.Host} }}, "ada", "postgres", 0, func(proxy.ProbeStep) {})
 					quiet.database.Close()
 					if failure == nil {
 						t.Fatal("a silent database let in")

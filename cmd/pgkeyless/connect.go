@@ -39,7 +39,7 @@ func forOneProgram(o config.Option) bool {
 	switch o.Name {
 	case "address", "port", "unix-socket":
 		return false
-	case "debug-logs", "structured-logs", "config-file", "mfa-command", "sso-login":
+	case "debug-logs", "structured-logs", "config-file", "login-timeout", "mfa-command", "sso-login":
 		return true
 	}
 	return o.PerTarget()

@@ -106,6 +106,7 @@ func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, 
 		profiles.People = besides(walk, profiles.People)
 	}
 	c := newCheckup(t, walk, newWiring(log, profiles))
+	c.limit = run.LoginTimeout
 	defer a.endSessions(ctx, c.wiring, log)
 	defer c.close()
 	err := f(looking, c)

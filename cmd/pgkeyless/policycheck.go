@@ -166,5 +166,5 @@ func (c *checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*pro
 		return nil, err
 	}
 	route.User = "" // it is named here
-	return proxy.Probe(ctx, route, c.user, cmp.Or(c.target.Database, adminDatabase), report)
+	return proxy.Probe(ctx, route, c.user, cmp.Or(c.target.Database, adminDatabase), c.limit, report)
 }
