@@ -50,6 +50,11 @@ const (
 	wsaNotAvailable = syscall.Errno(10049)
 )
 
+// inUse says that somebody has the port.
+func inUse(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaInUse)
+}
+
 func listenError(t config.Target, err error) error {
 	other := t.Port%65535 + 1
 	choose := fmt.Sprintf("choose another with --port %d, or for this target alone in its query string: '%s?port=%d&…'", other, t.Arg(), other)
@@ -62,7 +67,7 @@ func listenError(t config.Target, err error) error {
 		return false
 	}
 	switch {
-	case is(syscall.EADDRINUSE, wsaInUse):
+	case inUse(err):
 		return &usageError{fmt.Sprintf("port %d on %s is already in use", t.Port, t.Address),
 			"a local PostgreSQL or another pgkeyless may hold it; " + choose}
 	case is(syscall.EACCES, wsaAccess, os.ErrPermission):

@@ -53,14 +53,15 @@ func (p *ports) tcp(ctx context.Context, t config.Target) (net.Listener, error) 
 		network = "tcp4" // or 0.0.0.0 would mean IPv6 too
 	}
 	address := net.JoinHostPort(t.Address, strconv.Itoa(port))
-	if resolved, err := net.ResolveTCPAddr(network, address); err == nil {
+	resolved, err := net.ResolveTCPAddr(network, address)
+	if err == nil {
 		if l, ok := p.take(resolved.String()); ok {
 			return l, nil
 		}
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, network, address)
-	if own, ok := p.onPort(port); err != nil && ok {
+	if own, ok := p.inTheWayOf(resolved); ok && inUse(err) {
 		return nil, &usageError{fmt.Sprintf("port %d on %s is already in use: pgkeyless itself listens on %s", port, t.Address, own),
 			"an address is changed for a port that is in use at the next start; or choose another port"}
 	}
@@ -90,10 +91,12 @@ func (p *ports) take(address string) (net.Listener, bool) {
 	return l, ok
 }
 
-// onPort is the address of a listener that is open already on a TCP port.
-func (p *ports) onPort(port int) (address string, ok bool) {
+// inTheWayOf is the address of a listener that is open already on the same port,
+// where one of the two addresses stands for all.
+func (p *ports) inTheWayOf(wanted *net.TCPAddr) (address string, ok bool) {
 	for address, l := range p.open {
-		if tcp, is := l.Addr().(*net.TCPAddr); is && tcp.Port == port {
+		open, is := l.Addr().(*net.TCPAddr)
+		if is && wanted != nil && open.Port == wanted.Port && (open.IP.IsUnspecified() || wanted.IP.IsUnspecified()) {
 			return address, true
 		}
 	}

@@ -149,16 +149,24 @@ func TestWrongConfigFileIsNotReloaded(t *testing.T) {
 	s := startReloadable(t, text)
 	address := addressOf(t, s.told("  jdbc:"), "orders")
 	_, port, _ := net.SplitHostPort(address)
+	if beside, err := net.Listen("tcp4", "127.0.0.2:"+port); err == nil { // Linux has the whole of 127.0.0.0/8
+		defer beside.Close()
+	}
+	moved := func(to string) string {
+		return fmt.Sprintf("defaults: {via: none, unix-socket: none, address: %s, port: %s}\ntargets: {orders: {database: %s}}\n", to, port, orders)
+	}
 	for _, tt := range []struct{ name, text, want string }{
 		{"a mistake", "tagrets: {}\n", `:1: unknown key \"tagrets\"" hint="did you mean targets?"`},
 		{"no target", "defaults: {via: none}\n", "no target given"},
 		{"a port in use", fmt.Sprintf("%s  new: {database: %s, port: %d}\n", text, billing, taken.Addr().(*net.TCPAddr).Port), "is already in use"},
 		{"no such file for a target", text + "  new: {database: " + billing + ", ca-file: none.pem}\n", "none.pem"},
-		{"a wider address on the same port", fmt.Sprintf("defaults: {via: none, unix-socket: none, address: 0.0.0.0, port: %s}\ntargets: {orders: {database: %s}}\n", port, orders),
+		{"a wider address on the same port", moved("0.0.0.0"),
 			"pgkeyless itself listens on " + address},
+		{"an address of another machine on the same port", moved("203.0.113.1"), "not an address of this machine"},
+		{"an address whose port another has", moved("127.0.0.2"), "a local PostgreSQL or another pgkeyless may hold it"},
 	} {
-		if strings.HasPrefix(tt.name, "a wider") && runtime.GOOS != "linux" {
-			continue // others let one wildcard and one address have the same port
+		if strings.Contains(tt.name, "address") && runtime.GOOS != "linux" {
+			continue // others let one wildcard and one address have the same port, or have one loopback address
 		}
 		s.rewrite(tt.text)
 		if told := s.reload("configuration not reloaded, the old one stays"); !strings.Contains(told, tt.want) || strings.Count(told, "\n") != 1 {
