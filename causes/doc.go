@@ -1,5 +1,6 @@
-// Package causes is the one table of what can go wrong before a client's first
-// query: SQLSTATE, message, DETAIL and HINT for each cause.
+// Package causes is the one table of what can go wrong between a client and its
+// database: SQLSTATE, message, DETAIL and HINT for each cause, before the first
+// query or when a connection is lost later.
 //
 //	auth, discover, tunnel, proxy, cmd ── Cause.Fill(Facts) ──► Told ──► ErrorResponse, log, terminal
 //	docs/troubleshooting.md  ◄── Markdown ── All

@@ -23,9 +23,9 @@
 // runs on the few goroutines of package eventloop, and on two of its own where
 // one side is no socket, such as a tunnel's stream.
 //
-// A session rests on one goroutine, whose stack the login has not made grow, and
-// with no buffer but the one that TLS keeps. lull.go notices when many logins are
-// over, for whoever wants to give back what they took.
+// A login has a goroutine of its own, so that a session rests on stacks that it has
+// not made grow, and with no buffer but the one that TLS keeps. lull.go notices when
+// many logins are over, for whoever wants to give back what they took.
 //
 // Beside the steps: watch.go learns that a client left while its login goes on,
 // message.go reads the database's messages without decoding them, and

@@ -202,12 +202,12 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 		if err == nil {
 			return out, nil
 		}
+		delay := jitter(startDelay << (try - 1))
 		_, refused := errors.AsType[refusedByProxy](err)
 		unanswered := errors.Is(err, context.DeadlineExceeded) // once more would take as long
-		if refused || unanswered || try == startTries || time.Since(began) > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
+		if refused || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
-		delay := jitter(startDelay << (try - 1))
 		d.cfg.Log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
 		if err := sleep(ctx, delay); err != nil {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
