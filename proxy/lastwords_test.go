@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -28,6 +29,14 @@ func (c lostConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// causedError is a statedError with what is beneath it.
+type causedError struct {
+	*statedError
+	beneath error
+}
+
+func (e *causedError) Unwrap() []error { return []error{e.statedError, e.beneath} }
+
 func TestLostSessionIsExplained(t *testing.T) {
 	lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "connect again"}
 	closed := &statedError{"SSM session on i-0abc ended", "57P01", "jump host i-0abc", "connect again"}
@@ -45,6 +54,8 @@ func TestLostSessionIsExplained(t *testing.T) {
 		{"idle", nil, nil, lost, false, "08006"},
 		{"closed in good order", nil, nil, closed, false, "57P01"},
 		{"for a reason of the login's", nil, nil, expired, false, "08006"},
+		{"by a socket that was closed", nil, nil, &causedError{lost, net.ErrClosed}, false, "08006"},
+		{"by a deadline", nil, nil, &causedError{lost, os.ErrDeadlineExceeded}, false, "08006"},
 		{"between rows", nil, join(row, row), lost, false, "08006"},
 		{"in a row", nil, join(row, half), lost, false, ""},
 		{"in a head", nil, join(row, row[:3]), lost, false, ""},
@@ -73,9 +84,10 @@ func TestLostSessionIsExplained(t *testing.T) {
 					c.send(terminate)
 				}
 				c.expect(join(test.behind, test.then))
+				want, _ := errors.AsType[*statedError](test.why)
 				if test.code == "" {
 					c.expectEnd()
-				} else if got, want := c.failed(), test.why.(*statedError); got['C'] != test.code || got['S'] != "FATAL" || got['V'] != "FATAL" ||
+				} else if got := c.failed(); got['C'] != test.code || got['S'] != "FATAL" || got['V'] != "FATAL" ||
 					got['M'] != want.text || got['D'] != want.detail || got['H'] != want.hint {
 					t.Errorf("client got %q, want %s FATAL and the words of %+v", got, test.code, want)
 				}
@@ -107,34 +119,6 @@ func TestLostSessionIsLoggedAsLost(t *testing.T) {
 		})
 	}
 }
-
-// What is beneath a tunnel's error does not take its words away.
-func TestLostSessionIsExplainedWhateverIsBeneath(t *testing.T) {
-	for _, beneath := range []error{net.ErrClosed, os.ErrDeadlineExceeded} {
-		synctest.Test(t, func(t *testing.T) {
-			lost := &causedError{statedError{"SSM session on i-0abc lost", "08006", "", ""}, beneath}
-			r := newRig(t, func(c *databaseConn) {
-				c.logIn()
-				c.NetConn().Close()
-			}, nil)
-			r.dialled(func(_ int, c net.Conn) net.Conn { return lostConn{retirable{c, new(retirements)}, lost} })
-			c := r.established()
-			if told := c.failed(); told['M'] != lost.text {
-				t.Errorf("over %q: client got %q", beneath, told)
-			}
-			c.Close()
-			r.stop()
-		})
-	}
-}
-
-// causedError is a statedError with what is beneath it.
-type causedError struct {
-	statedError
-	beneath error
-}
-
-func (e *causedError) Unwrap() error { return e.beneath }
 
 // TestDatabaseThatTakesNoMore has the client find out first, by writing, that its
 // database is gone. What the database says then is how the session ended.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
@@ -53,10 +54,10 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// secured does the handshake between near and far.
-func secured(t *testing.T, near, far net.Conn) (*tls.Conn, *tls.Conn) {
+// secured does the handshake between near and far. keys, if any, gets a key log.
+func secured(t *testing.T, near, far net.Conn, keys io.Writer) (*tls.Conn, *tls.Conn) {
 	t.Helper()
-	inner := tls.Client(near, &tls.Config{InsecureSkipVerify: true})
+	inner := tls.Client(near, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: keys})
 	outer := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{certificate(t)}, SessionTicketsDisabled: true})
 	failed := make(chan error, 1)
 	go func() { failed <- outer.Handshake() }()
@@ -93,10 +94,10 @@ func newRig(t *testing.T, group *Group, clientTLS, databaseTLS bool) *rig {
 	near, r.farDatabase = socketPair(t)
 	r.nearDatabase, r.database = Wrap(near), r.farDatabase
 	if clientTLS {
-		r.nearClient, r.client = secured(t, Records(r.nearClient), r.farClient)
+		r.nearClient, r.client = secured(t, Records(r.nearClient), r.farClient, nil)
 	}
 	if databaseTLS {
-		r.nearDatabase, r.database = secured(t, Records(r.nearDatabase), r.farDatabase)
+		r.nearDatabase, r.database = secured(t, Records(r.nearDatabase), r.farDatabase, nil)
 	}
 	return r
 }

@@ -103,16 +103,7 @@ func (s *sealer) open(r io.Reader) (kind byte, p []byte) {
 func securedByHand(t *testing.T, near, far net.Conn) (inner *tls.Conn, out, in *sealer) {
 	t.Helper()
 	var log bytes.Buffer
-	inner = tls.Client(near, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: &log})
-	outer := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{certificate(t)}, SessionTicketsDisabled: true})
-	failed := make(chan error, 1)
-	go func() { failed <- outer.Handshake() }()
-	if err := inner.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
+	inner, _ = secured(t, near, far, &log)
 	if suite := inner.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
 		t.Fatalf("cipher suite %s, want that of sealer", tls.CipherSuiteName(suite))
 	}
