@@ -229,7 +229,7 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		switch {
 		case err == nil:
 			wait = minAcceptWait
-			sessions.Go(func() { s.newSession(l.route.Load(), c).run(ctx, starting) })
+			sessions.Go(func() { s.newSession(l.route.Load(), c).run(ctx, starting, sessions) })
 		case starting.Err() != nil, l.dropped.Load():
 			return nil
 		case errors.Is(err, net.ErrClosed):

@@ -46,23 +46,26 @@ type session struct {
 	loggedIn   bool
 }
 
-// run serves the client until it is done with. starting ends when sessions that
-// are not logged in must go, ctx when all must.
+// run serves the client until it is done with, in part by a goroutine of all's.
+// starting ends when sessions that are not logged in must go, ctx when all must.
 //
-// The login has a goroutine of its own, with whose end the stack goes that TLS
-// has made it grow: the relay may rest for hours, on a small one.
-func (s *session) run(ctx, starting context.Context) {
+// The relay may rest for hours. It gets a goroutine, with a small stack: that of
+// the login has grown, by TLS, and goes.
+func (s *session) run(ctx, starting context.Context, all *sync.WaitGroup) {
 	ctx, cut := context.WithCancel(ctx)
-	defer cut()
-	defer s.close(ctx)
-	var up *upstream
-	var early []byte
-	var login sync.WaitGroup
-	login.Go(func() { up, early = s.begin(starting, cut) })
-	login.Wait()
-	if up != nil {
-		s.relay(ctx, up, early)
+	up, early := s.begin(starting, cut)
+	rest := func() {
+		defer cut()
+		defer s.close(ctx)
+		if up != nil {
+			s.relay(ctx, up, early)
+		}
 	}
+	if up == nil {
+		rest()
+		return
+	}
+	all.Go(rest)
 }
 
 // begin goes through everything before the relay, under the login deadline, and
