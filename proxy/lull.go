@@ -12,9 +12,9 @@ const (
 	// lullFew is how many sessions may begin or end in a lull of that length:
 	// those of somebody who asks every second whether all is well.
 	lullFew = 4
-	// lullMany is how many must have before. A login leaves 50 to 100 KiB behind,
-	// so less than that many leave nothing worth a word.
-	lullMany = 100
+	// lullMany is how many must have before. So many logins leave about 6 MB: of
+	// fewer there is nothing worth a word.
+	lullMany = 500
 	// lullShare of the open sessions must have, too, since what is done in a lull
 	// may take time for each of them.
 	lullShare = 4

@@ -19,12 +19,12 @@ func TestLull(t *testing.T) {
 		want  []time.Duration
 	}{
 		{"nothing moves", 0, []step{{0, time.Hour}}, nil},
-		{"few move", 0, []step{{99, time.Second}, {0, time.Hour}}, nil},
-		{"many move, and later again", 0, []step{{100, 10 * time.Second}, {0, 50 * time.Second}, {200, 20 * time.Second}, {0, time.Hour}},
+		{"few move", 0, []step{{lullMany - 1, time.Second}, {0, time.Hour}}, nil},
+		{"many move, and later again", 0, []step{{lullMany, 10 * time.Second}, {0, 50 * time.Second}, {2 * lullMany, 20 * time.Second}, {0, time.Hour}},
 			[]time.Duration{12 * time.Second, 82 * time.Second}},
 		{"many move without a pause", 0, []step{{100000, time.Hour}}, nil},
-		{"many move in the end", 0, []step{{150, 150 * time.Second}}, []time.Duration{100 * time.Second}},
-		{"many move among more", 4000, []step{{999, 10 * time.Second}, {0, time.Minute}, {1, time.Second}, {0, time.Minute}},
+		{"many move in the end", 0, []step{{lullMany * 3 / 2, lullMany * 3 / 2 * time.Second}}, []time.Duration{lullMany * time.Second}},
+		{"many move among more", 4000, []step{{4000/lullShare - 1, 10 * time.Second}, {0, time.Minute}, {1, time.Second}, {0, time.Minute}},
 			[]time.Duration{72 * time.Second}},
 	}
 	for _, test := range tests {
@@ -60,25 +60,19 @@ func TestServerTellsALull(t *testing.T) {
 			c.logIn()
 			c.untilTerminate()
 		}, func(cfg *Config) { cfg.Lull = func() { told++ } })
-		comeAndGo := func(n int) {
-			for range n {
+		r.server.lull.moves.Store(lullMany - 3)
+		for sessions, want := range []int{0, 0, 1} {
+			if sessions > 0 {
 				c := r.established()
 				c.send(terminate)
 				c.Close()
 			}
-			for range n {
-				r.dial().Close()
-			}
+			r.dial().Close()
 			time.Sleep(time.Minute)
 			synctest.Wait()
-		}
-		comeAndGo(lullMany/2 - 1)
-		if told != 0 {
-			t.Errorf("a lull was told after %d sessions", lullMany/2-1)
-		}
-		comeAndGo(1)
-		if told != 1 {
-			t.Errorf("after %d sessions %d lulls were told, want one", lullMany/2, told)
+			if told != want {
+				t.Errorf("after %d sessions more %d lulls were told, want %d", sessions, told, want)
+			}
 		}
 		r.stop()
 	})
