@@ -309,7 +309,7 @@ func TestRetireByTheProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		f := newFakeAWS(t)
-		d := newTestDialer(t, f, func(c *Config) { c.Log = newLog(&log) })
+		d := newTestDialer(t, f, func(c *Config) { c.Log, c.Sessions = newLog(&log), 1 }) // no spare one
 		a, b := dial(t, d), dial(t, d)
 		echo(t, a, 100)
 		retire := func(c net.Conn) { c.(interface{ Retire(string) }).Retire("database is read-only (25006)") }
