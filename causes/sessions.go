@@ -86,8 +86,7 @@ var (
 	}
 	ProxyWantsLogin = Cause{
 		Name: "http-proxy-login", SQLState: cannotConnect,
-		Message: "{doing}: HTTP proxy {proxy} wants a login before it leads to {what}",
-		Detail:  "[{through}, ]" + where,
+		Message: "HTTP proxy {proxy} wants a login before it leads to {host}",
 		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
 		Means:   "the HTTP proxy on the way to AWS answers 407",
 	}

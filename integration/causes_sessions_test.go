@@ -72,7 +72,7 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 		},
 		causes.ProxyWantsLogin.Name: {
 			setup: setup{env: replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+officeProxy(t))},
-			facts: []string{"before it leads to the Systems Manager API", "http://USER:PASSWORD@127.0.0.1:"},
+			facts: []string{"before it leads to ssm." + lab.Region + ".amazonaws.com:443", "ssm:StartSession, jump host " + lab.Target, "http://USER:PASSWORD@127.0.0.1:"},
 		},
 		causes.ChannelDenied.Name: {
 			arm: upgrade(http.StatusForbidden),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -72,8 +71,8 @@ func (p place) because(cause causes.Cause, more causes.Facts, err error) *Error 
 	return &Error{msg: told.Message, state: told.SQLState, detail: told.Detail, hint: told.Hint, cause: cause.Name, err: err}
 }
 
-// explained is what an error of another layer may say about itself; the
-// credentials provider's does.
+// explained is what an error of another layer may say about itself; those of the
+// credentials provider and of an HTTP proxy do.
 type explained interface {
 	error
 	SQLState() string
@@ -122,24 +121,13 @@ func (p place) networkError(op, what, through string, err error) *Error {
 		e.msg = op + ": interrupted"
 		return e
 	}
-	if refused, ok := errors.AsType[refusedByProxy](err); ok {
-		proxy, status := refused.HTTPProxy()
-		if facts["proxy"] = clean(proxy); status == http.StatusProxyAuthRequired {
-			return p.because(causes.ProxyWantsLogin, facts, err)
-		}
-	}
 	facts["said"] = clean(withoutURL(err).Error())
 	if errors.Is(err, syscall.EMFILE) {
 		return p.because(causes.OutOfFiles, facts, err)
 	}
-	return p.because(causes.Unreachable, facts, err)
-}
-
-// refusedByProxy is the answer of an HTTP proxy that does not lead on: the
-// proxy's host and port, and the HTTP status.
-type refusedByProxy interface {
-	error
-	HTTPProxy() (host string, status int)
+	e := p.because(causes.Unreachable, facts, err)
+	e.adopt(op, err)
+	return e
 }
 
 // withoutURL is the cause inside a *url.Error: its own text repeats the URL,

@@ -203,9 +203,8 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 			return out, nil
 		}
 		delay := jitter(startDelay << (try - 1))
-		_, refused := errors.AsType[refusedByProxy](err)
 		unanswered := errors.Is(err, context.DeadlineExceeded) // once more would take as long
-		if refused || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
+		if vain(err) || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
 		d.cfg.Log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
@@ -213,6 +212,16 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
 	}
+}
+
+// vain says whether err itself knows that asking again gives the same answer, as it
+// tells the SDK.
+func vain(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		RetryableError() bool
+	}](err)
+	return ok && !e.RetryableError()
 }
 
 // callOnce calls StartSession. That time ran out shows in the error.
