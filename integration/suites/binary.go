@@ -65,8 +65,9 @@ func build(ctx context.Context, dir, to string, packages, env []string) ([]binar
 	return all, nil
 }
 
-// maxTries is how often tests that were not run to their end are begun.
-const maxTries = 5
+// maxFutile is how often in a row a package may end without having run one more of
+// its tests to the end.
+const maxFutile = 3
 
 // runAll runs each function among names, with env, until all have ended: two
 // packages at a time, since most of their time is spent waiting.
@@ -93,20 +94,23 @@ func runAll(ctx context.Context, binaries []binary, env, names []string) (result
 	return together, nil
 }
 
-// runToTheEnd runs the functions named, and again those that a panic kept from
-// ending.
+// runToTheEnd runs the functions named, and again those that a panic, or an
+// example that exits, kept from ending.
 func (b binary) runToTheEnd(ctx context.Context, env, names []string) (results, error) {
 	all := make(results)
-	for try := 1; len(names) > 0; try++ {
-		if try > maxTries {
-			return nil, fmt.Errorf("%s ended %d times without having run %q", b.pkg, maxTries, names)
-		}
+	for futile := 0; len(names) > 0; {
 		again, err := b.run(ctx, env, names)
 		if err != nil {
 			return nil, err
 		}
 		all.replace(names, again)
-		names = all.unfinished(names)
+		left := all.unfinished(names)
+		if len(left) < len(names) {
+			futile = 0
+		} else if futile++; futile == maxFutile {
+			return nil, fmt.Errorf("%s ended %d times without having run %q", b.pkg, futile, left)
+		}
+		names = left
 	}
 	return all, nil
 }

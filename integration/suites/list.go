@@ -7,11 +7,8 @@ import (
 	"strings"
 )
 
-// list names tests, with a reason for each. A test stands for its parts, too. One
-// whose reason begins with "unstable" need not do what it is listed for.
+// list names tests, with a reason for each. A test stands for its parts, too.
 type list map[string]string
-
-const unstable = "unstable"
 
 // parseList reads "SUITE TEST: reason" lines, by suite.
 func parseList(text string) (map[string]list, error) {
@@ -53,9 +50,9 @@ func (l list) without(names []string) []string {
 	})
 }
 
-// idle are the entries that cover none of names and should.
+// idle are the entries that cover none of names.
 func (l list) idle(names []string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(l)), func(entry string) bool {
-		return strings.HasPrefix(l[entry], unstable) || slices.ContainsFunc(names, func(name string) bool { return covers(entry, name) })
+		return slices.ContainsFunc(names, func(name string) bool { return covers(entry, name) })
 	})
 }
