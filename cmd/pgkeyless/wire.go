@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/pgkeyless/pgkeyless/auth"
@@ -149,7 +147,7 @@ func (w *wiring) rootsFor(t config.Target, cfg aws.Config) (*auth.Roots, error) 
 	if r, ok := w.roots[key]; ok {
 		return r, nil
 	}
-	rc := auth.RootsConfig{HTTP: httpClient(cfg), CacheDir: auth.DefaultCacheDir(), Log: w.log}
+	rc := auth.RootsConfig{HTTP: auth.HTTPClient(cfg), CacheDir: auth.DefaultCacheDir(), Log: w.log}
 	if t.CAFile != "" {
 		rc.CAFiles = []string{t.CAFile}
 	}
@@ -193,16 +191,6 @@ func (w *wiring) dialerFor(t config.Target, l login) (proxy.Dialer, error) {
 
 func poolOf(t config.Target) pool {
 	return pool{sessions: t.Sessions, age: t.SessionAge, keepAlive: t.KeepAlive != config.KeepAliveOff}
-}
-
-// httpClient has the CA bundle and the proxy settings that the SDK's own calls
-// have under cfg, and none of their time limits.
-func httpClient(cfg aws.Config) *http.Client {
-	b, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
-	if !ok {
-		b = awshttp.NewBuildableClient()
-	}
-	return &http.Client{Transport: b.GetTransport()}
 }
 
 // login is what it takes to log in to a target's database.
@@ -269,7 +257,7 @@ func (l login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
 		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
 		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
-		HTTPClient:       httpClient(l.aws),
+		HTTPClient:       auth.HTTPClient(l.aws),
 		Sessions:         p.sessions,
 		MaxAge:           p.age,
 		NoKeepAlive:      !p.keepAlive,
