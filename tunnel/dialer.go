@@ -15,8 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// startTimeout bounds one start with all its retries: credentials, StartSession,
-// websocket and handshake.
+// startTimeout bounds one start with all its retries: StartSession, websocket and
+// handshake. Credentials come first, and have their own limits: a person may have
+// to be asked.
 const startTimeout = 60 * time.Second
 
 // defaultSessions carry about 3.5 MB/s down together.

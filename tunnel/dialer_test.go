@@ -85,6 +85,30 @@ func echo(t *testing.T, c net.Conn, n int) {
 }
 
 // wantError checks that err is an *Error with this code, and words in it.
+// TestStartWaitsForCredentials has a person who needs longer for a code than
+// everything else may take.
+func TestStartWaitsForCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const longer = 2 * startTimeout
+		given := time.Now().Add(longer)
+		d := newTestDialer(t, newFakeAWS(t), func(c *Config) {
+			c.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				if err := sleep(ctx, time.Until(given)); err != nil {
+					return aws.Credentials{}, err
+				}
+				return staticKeys().Retrieve(ctx)
+			})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*longer)
+		defer cancel()
+		c, err := d.DialContext(ctx, "tcp", dbAddress)
+		if err != nil {
+			t.Fatalf("after %v: %v", time.Since(given.Add(-longer)), err)
+		}
+		c.Close()
+	})
+}
+
 // TestImpatientClientHearsOfTheCredentials leaves while the start waits for them:
 // they know best for what.
 func TestImpatientClientHearsOfTheCredentials(t *testing.T) {

@@ -228,9 +228,7 @@ func (d *Dialer) begin(ctx context.Context, g *group, p place) {
 // start runs one start and hands its result to those that wait for st.
 func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 	defer st.cancel(nil)
-	timed, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	s, err := d.startSession(timed, p)
+	s, err := d.startInTime(ctx, p)
 
 	d.mu.Lock()
 	g.starts = slices.DeleteFunc(g.starts, func(x *start) bool { return x == st })
@@ -264,6 +262,19 @@ func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 		d.running.Go(func() { d.forgetEnded(g, s) })
 	}
 	close(st.done)
+}
+
+// startInTime starts a session, in no more than startTimeout once there are
+// credentials.
+func (d *Dialer) startInTime(ctx context.Context, p place) (*session, error) {
+	if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
+		err := p.credentialsError(p.starting(), err)
+		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return d.startSession(ctx, p)
 }
 
 // forgetEnded waits for the end of s, and forgets it.
