@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// lookupTimeout bounds one look-up, which is a few API calls side by side. A
-	// login has a minute for everything.
+	// lookupTimeout bounds one look-up, which is a few API calls side by side, once
+	// there are credentials. A login has a minute for everything.
 	lookupTimeout = 20 * time.Second
 
 	// startupPatience is how long a start waits for one: being ready must not
@@ -107,6 +107,9 @@ func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
 	case l.asking <- struct{}{}:
 		defer func() { <-l.asking }()
 	case <-ctx.Done():
+		if err := l.credentials(ctx); err != nil { // they know what was waited for
+			return proxy.Route{}, err
+		}
 		return proxy.Route{}, context.Cause(ctx)
 	}
 	switch {
@@ -115,9 +118,7 @@ func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
 	case l.err != nil && l.asked.After(came):
 		return proxy.Route{}, l.err
 	}
-	asking, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	route, err := l.ask(asking)
+	route, err := l.ask(ctx)
 	if ctx.Err() != nil { // the client left: nobody else's answer
 		return route, err
 	}
@@ -136,6 +137,11 @@ func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
 
 // ask looks the target up.
 func (l *late) ask(ctx context.Context) (proxy.Route, error) {
+	if err := l.credentials(ctx); err != nil {
+		return proxy.Route{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
 	t, err := behind(ctx, l.w.aliases, l.target)
 	if err != nil {
 		return proxy.Route{}, err
@@ -151,6 +157,20 @@ func (l *late) ask(ctx context.Context) (proxy.Route, error) {
 	}
 	l.tell(found)
 	return l.w.routeTo(l.target, found)
+}
+
+// credentials waits for those that RDS is asked with, in the time that a person may
+// take. DNS takes none.
+func (l *late) credentials(ctx context.Context) error {
+	if l.target.Ref == "" {
+		return nil
+	}
+	cfg, err := l.w.profiles.Config(ctx, l.target.Profile, l.target.Region)
+	if err != nil {
+		return err
+	}
+	_, err = cfg.Credentials.Retrieve(ctx)
+	return auth.Explain(l.target.Profile, err)
 }
 
 // tell logs where the target leads, unless that is known.

@@ -6,10 +6,16 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/config"
 	"github.com/pgkeyless/pgkeyless/discover"
 )
@@ -121,6 +127,50 @@ func TestKeptAnswerOutlastsDNS(t *testing.T) {
 	resolve(false, 1)
 	resolve(true, 2)
 	resolve(true, 2)
+}
+
+// TestLookUpWaitsForAPerson has one who needs longer for a code than a look-up may
+// take. Clients hear what came of it, or what they would have waited for.
+func TestLookUpWaitsForAPerson(t *testing.T) {
+	dir := isolate(t)
+	text := "[profile base]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = example\n" +
+		"[profile mfa]\nrole_arn = arn:aws:iam::123456789012:role/mfa\nsource_profile = base\nmfa_serial = arn:aws:iam::123456789012:mfa/ada\nregion = eu-central-1\n"
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		const longer = 3 * lookupTimeout
+		profiles := &auth.Profiles{People: auth.People{MFACode: func(context.Context, auth.MFAQuestion) (string, error) {
+			time.Sleep(longer)
+			return "", errors.New("the phone is lost")
+		}}}
+		l := &late{
+			w:      newWiring(slog.New(slog.DiscardHandler), profiles),
+			target: config.Target{Ref: "orders", Name: "orders", Options: config.Options{Via: jump, Profile: "mfa"}},
+			asking: make(chan struct{}, 1),
+		}
+		began := time.Now()
+		var clients sync.WaitGroup
+		for _, test := range []struct {
+			patience time.Duration
+			cause    string
+		}{
+			{2 * longer, causes.MFAUnanswered.Name},
+			{longer / 2, causes.MFAWaiting.Name},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+			defer cancel()
+			clients.Go(func() {
+				_, err := l.resolve(ctx, false)
+				took := time.Since(began)
+				if known, ok := errors.AsType[*auth.CredentialsError](err); !ok || known.Cause() != test.cause || took != min(test.patience, longer) {
+					t.Errorf("a client of %v: after %v %v, want %s", test.patience, took, err, test.cause)
+				}
+			})
+			synctest.Wait()
+		}
+		clients.Wait()
+	})
 }
 
 func TestNamesInNeedOfALookUp(t *testing.T) {
