@@ -18,7 +18,7 @@ var (
 	DatabaseLost = Cause{
 		Name: "database-lost", SQLState: connectionLost,
 		Message: "connection to {database} lost: {said}",
-		Hint:    "connect again; whether what was under way was done is not known: if it lasts, see the database's log",
+		Hint:    "connect again, and look whether what was under way was done; if it lasts, see the database's log",
 		Means:   "a session ended without a word of the database: a crash, a fail-over, or a network that dropped it",
 	}
 	LoginGarbled = Cause{

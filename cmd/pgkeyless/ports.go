@@ -63,7 +63,7 @@ func (p *ports) tcp(ctx context.Context, t config.Target) (net.Listener, error) 
 	l, err := lc.Listen(ctx, network, address)
 	if own, ok := p.inTheWayOf(resolved); ok && inUse(err) {
 		return nil, &usageError{fmt.Sprintf("port %d on %s is already in use: pgkeyless itself listens on %s", port, t.Address, own),
-			"an address is changed for a port that is in use at the next start; or choose another port"}
+			"start pgkeyless again to change the address of a port that it has open, or choose another port"}
 	}
 	if err != nil {
 		return nil, listenError(t, err)
