@@ -3,8 +3,8 @@ package fidelity
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -107,7 +107,13 @@ func compareDeaths(t *testing.T, e exchange, want outcome, ways []way, over func
 }
 
 // killBackend ends the connection's backend without giving it a chance.
-func killBackend(k *talk) error { return syscall.Kill(int(k.peer().pid), syscall.SIGKILL) }
+func killBackend(k *talk) error {
+	backend, err := os.FindProcess(int(k.peer().pid))
+	if err != nil {
+		return err
+	}
+	return backend.Kill()
+}
 
 // The server ends all other sessions when one of its processes is killed.
 var crashes = []exchange{
