@@ -52,16 +52,18 @@ func (c *Conn) silentAt(now time.Time) time.Time {
 // are carried (before, the agent may wait for a resolver), the service does not
 // say that the agent is away, the agent says nothing at all, no target can have
 // stalled it, and the transport is known to work, for a dead one is for its
-// owner to notice and costs no session. c.mu is held.
+// owner to notice and costs no session. A target that may have stalled the agent
+// explains it for so long, however many transports that takes. c.mu is held.
 func (c *Conn) patience(now time.Time) time.Duration {
 	switch {
 	case c.phase != StateCarrying,
 		!c.paused.IsZero(),
 		c.speaks(now),
 		now.Sub(c.alive) >= aliveWithin,
-		now.Sub(c.revived) < answersWithin,
-		c.cfg.Stream.Unanswered() >= stallable:
+		now.Sub(c.revived) < answersWithin:
 		return c.cfg.StallTimeout
+	case c.cfg.Stream.Unanswered() >= stallable:
+		return max(c.cfg.StallTimeout-c.window.waited(c.connected), c.cfg.PeerTimeout)
 	}
 	return c.cfg.PeerTimeout
 }

@@ -20,6 +20,13 @@ func TestSilentAgentEndsRun(t *testing.T) {
 			r.stream.owed = stallable
 			r.stream.mu.Unlock()
 		}, 30 * time.Second},
+		{"a target may have stalled it, over two transports", func(r *rig) {
+			r.stream.mu.Lock()
+			r.stream.owed = stallable
+			r.stream.mu.Unlock()
+			time.Sleep(24 * time.Second)
+			r.cut()
+		}, 36 * time.Second},
 		{"the transport may be dead", func(r *rig) { r.agent.link.died.Store(new(time.Now())) }, 30 * time.Second},
 		{"the transport was as good as dead", func(r *rig) {
 			r.agent.link.died.Store(new(time.Now()))

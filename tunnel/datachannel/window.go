@@ -187,6 +187,15 @@ func (w *window) since(connected, otherwise time.Time) time.Time {
 	return connected
 }
 
+// waited is for how long the oldest message had been unanswered when the
+// transport came that is there since connected.
+func (w *window) waited(connected time.Time) time.Duration {
+	if w.empty() {
+		return 0
+	}
+	return max(connected.Sub(w.slots[0].first), 0)
+}
+
 // replay makes every message due at once, in order: the transport is a new one.
 func (w *window) replay() {
 	w.rto.reset()
