@@ -278,6 +278,7 @@ func TestBurstSharesOneLookUp(t *testing.T) {
 // TestNameIsLookedUpAgain moves the database while pgkeyless runs: the answer
 // that leads nowhere any more is not kept.
 func TestNameIsLookedUpAgain(t *testing.T) {
+	t.Parallel()
 	db := startAccount(t)
 	w := startNamed(t, db, "orders")
 	w.query("", whoAmI)

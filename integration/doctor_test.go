@@ -110,6 +110,7 @@ var allStages = []string{"credentials", "clock", "endpoint", "iam-authentication
 	"start-session", "websocket", "stream", "tls", "login-metrics", "login", "rights", "speed"}
 
 func TestDoctorFindsAllGood(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		args   func(*clinic) []string

@@ -124,6 +124,7 @@ func (w *world) connectRaw() (*pgx.Conn, *net.TCPConn) {
 // TestHalfClosingClientDuringAnOutage has said all that it has to say, and
 // closed its way, before the tunnel is whole again. Nothing of it is lost.
 func TestHalfClosingClientDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	w := start(t, setup{options: []string{"sessions=1"}})
 	conn, raw := w.connectRaw()
 	if _, err := conn.Exec(t.Context(), "create temp table half_closed(line text)"); err != nil {

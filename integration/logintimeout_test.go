@@ -12,6 +12,7 @@ import (
 // Commands that log in for one program, or for themselves, do so for as long as
 // they are told, as serve does.
 func TestCommandsKeepTheLoginTimeout(t *testing.T) {
+	t.Parallel()
 	silent := startFakeDatabase(t, lab.Host, func(c io.ReadWriter) { io.Copy(io.Discard, c) })
 	c := openClinic(t, nil, func(cfg *awsemu.Config) { cfg.Hosts[lab.Endpoint] = silent.address() })
 	target := c.target("user=app_user", "dbname=app")

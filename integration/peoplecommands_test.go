@@ -46,6 +46,7 @@ func TestCommandsAskForMFA(t *testing.T) {
 // They log in to an expired SSO session by the browser, too, when they are told
 // that they may.
 func TestCommandsLogInBySSO(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"list"}, {"doctor", "TARGET"}, {"policy", "TARGET", "--check"}} {
 		t.Run(args[0], func(t *testing.T) {
 			s, home := withPerson(t, "sso")

@@ -23,6 +23,7 @@ func policyDatabases() awsemu.Databases {
 // TestPolicyIsAsInTheGoldenFiles lets the binary find the facts that package
 // policy's tests are given.
 func TestPolicyIsAsInTheGoldenFiles(t *testing.T) {
+	t.Parallel()
 	const via = "&via=" + lab.Target
 	tests := map[string]struct {
 		target, region string

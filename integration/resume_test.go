@@ -12,6 +12,7 @@ import (
 // drops it; the transfer must not notice. The agent goes at its real pace:
 // what is dropped it sends again at ten messages a second.
 func TestWebsocketCutDuringATransfer(t *testing.T) {
+	t.Parallel()
 	for name, cut := range map[string]func(*awsemu.Emulator) int{
 		"dropped":       (*awsemu.Emulator).CutWebsockets,
 		"closed hourly": func(e *awsemu.Emulator) int { return e.CloseWebsockets(1000, "Bye") },
