@@ -92,7 +92,7 @@ func LoadConfig(ctx context.Context, profile, region string) (aws.Config, error)
 func HTTPClient(cfg aws.Config) *http.Client {
 	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
-		built = awshttp.NewBuildableClient()
+		built = newHTTPClient()
 	}
 	return &http.Client{Transport: built.GetTransport()}
 }

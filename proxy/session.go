@@ -230,9 +230,8 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
-	if name := cause(r.err); name != "" {
-		attrs = append(attrs, slog.String("sqlstate", state(&lostInSession{r.err})), slog.String("cause", name),
-			slog.String("detail", detail(r.err)), slog.String("hint", hint(r.err)))
+	if cause(r.err) != "" {
+		attrs = append(attrs, words(&lostInSession{r.err})...)
 	}
 	if r.reason == reasonDatabaseLost {
 		level = slog.LevelWarn
@@ -268,8 +267,7 @@ func (s *session) refuse(err, why error) {
 	}
 	told := []slog.Attr{slog.Any("error", why)}
 	if !left {
-		told = append(told, slog.String("sqlstate", state(why)),
-			slog.String("cause", cause(why)), slog.String("detail", detail(why)), slog.String("hint", hint(why)))
+		told = append(told, words(why)...)
 	}
 	switch {
 	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
@@ -281,6 +279,12 @@ func (s *session) refuse(err, why error) {
 	default:
 		s.record(severity(why), "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
 	}
+}
+
+// words are what a client is told of err beside its message, for the log.
+func words(err error) []slog.Attr {
+	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", cause(err)),
+		slog.String("detail", detail(err)), slog.String("hint", hint(err))}
 }
 
 func (s *session) record(level slog.Level, msg string, attrs []slog.Attr) {
