@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"regexp"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,25 +33,19 @@ type way struct {
 // a way that has no row, is a failure. Rows mostly wait, so as many run at once as
 // in the matrix of faults.
 func showCauses(t *testing.T, rows []causes.Cause, ways map[string]way) {
-	var running sync.WaitGroup
-	free := make(chan struct{}, faultWorkers)
-	for _, row := range rows {
-		w, ok := ways[row.Name]
-		delete(ways, row.Name)
-		free <- struct{}{}
-		running.Go(func() {
-			defer func() { <-free }()
-			t.Run(row.Name, func(t *testing.T) {
-				if !ok {
-					t.Fatal("no client shows this cause")
-				}
-				w.show(t, row)
-			})
+	sideBySide(rows, func(row causes.Cause) {
+		t.Run(row.Name, func(t *testing.T) {
+			w, ok := ways[row.Name]
+			if !ok {
+				t.Fatal("no client shows this cause")
+			}
+			w.show(t, row)
 		})
-	}
-	running.Wait()
+	})
 	for name := range ways {
-		t.Errorf("%s is no row of the table", name)
+		if !slices.ContainsFunc(rows, func(row causes.Cause) bool { return row.Name == name }) {
+			t.Errorf("%s is no row of the table", name)
+		}
 	}
 }
 
@@ -72,16 +66,16 @@ func (y way) show(t *testing.T, row causes.Cause) {
 			t.Errorf("%q is not told", fact)
 		}
 	}
-	w.awaitCause(row)
+	w.awaitCause(row.Name)
 }
 
 // awaitCause waits for the log line that names the cause: the client hears of it
 // first.
-func (w *world) awaitCause(row causes.Cause) {
+func (w *world) awaitCause(name string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := w.proxy.AwaitLine(ctx, "cause="+row.Name+" "); err != nil {
+	if _, err := w.proxy.AwaitLine(ctx, "cause="+name+" "); err != nil {
 		w.t.Error(err)
 	}
 }

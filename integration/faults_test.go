@@ -30,9 +30,9 @@ const (
 	refusedFirst                // the first login is refused, then all is exact
 )
 
-// faultWorkers run rows at once. They mostly wait, so more than -parallel has
-// by default on a small machine.
-const faultWorkers = 8
+// rowWorkers run rows at once. They mostly wait, so more than -parallel has by
+// default on a small machine.
+const rowWorkers = 8
 
 const (
 	faultClients = 4
@@ -61,19 +61,24 @@ type fault struct {
 // TestFaultMatrix transfers random data both ways with several clients at once
 // under each fault, and compares SHA-256.
 func TestFaultMatrix(t *testing.T) {
-	rows := make(chan fault)
+	sideBySide(faultMatrix(), func(f fault) { t.Run(f.name, f.run) })
+}
+
+// sideBySide does f with each of rows, rowWorkers at once.
+func sideBySide[T any](rows []T, f func(T)) {
+	next := make(chan T)
 	var workers sync.WaitGroup
-	for range faultWorkers {
+	for range rowWorkers {
 		workers.Go(func() {
-			for f := range rows {
-				t.Run(f.name, f.run)
+			for row := range next {
+				f(row)
 			}
 		})
 	}
-	for _, f := range faultMatrix() {
-		rows <- f
+	for _, row := range rows {
+		next <- row
 	}
-	close(rows)
+	close(next)
 	workers.Wait()
 }
 

@@ -30,7 +30,7 @@ func TestEveryRefusalIsExplained(t *testing.T) {
 				t.Errorf("DETAIL %q, want %q", got.Detail, want)
 			}
 			checkTold(t, row, got, "28000")
-			w.awaitCause(row)
+			w.awaitCause(row.Name)
 			if n, want := f.seen(), map[bool]int{false: 1, true: 2}[row.Passing]; n != want {
 				t.Errorf("%d logins, want %d", n, want)
 			}

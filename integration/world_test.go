@@ -223,11 +223,7 @@ func (w *world) mustRefuse(cause, state, message, detail, hint string) {
 	if got.Code != state || !strings.Contains(got.Message, message) || !strings.Contains(got.Detail, detail) || !strings.Contains(got.Hint, hint) {
 		w.t.Errorf("got %s %q, DETAIL %q, HINT %q; want %s, %q, %q, %q", got.Code, got.Message, got.Detail, got.Hint, state, message, detail, hint)
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := w.proxy.AwaitLine(ctx, "cause="+cause); err != nil { // the client hears of it first
-		w.t.Error(err)
-	}
+	w.awaitCause(cause)
 }
 
 // psql runs the real psql, which has no password to give.
