@@ -190,6 +190,41 @@ func TestRefusalReachesTheAgent(t *testing.T) {
 	})
 }
 
+// A refusal that is out is the reason, even when the agent's end of the session
+// is read before the write returns.
+func TestRefusalComesBeforeItsEcho(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.agent.request = strings.Replace(portRequest, `"Port"`, `"Standard_Stream"`, 1)
+		r.run(func(cfg *Config) {
+			connect := cfg.Connect
+			cfg.Connect = func(ctx context.Context) (Transport, error) {
+				l, err := connect(ctx)
+				return &echo{Transport: l, agent: r.agent}, err
+			}
+		})
+		var refused *HandshakeError
+		if err := r.ended(time.Minute); !errors.As(err, &refused) {
+			t.Errorf("Run ended with %v, want the refusal", err)
+		}
+	})
+}
+
+// echo has the agent end the session at a refusal, and returns late.
+type echo struct {
+	Transport
+	agent *agent
+}
+
+func (e *echo) WriteMessage(p []byte) error {
+	err := e.Transport.WriteMessage(p)
+	if bytes.Contains(p, []byte(`"ActionStatus":2`)) {
+		e.agent.write(wire("channel_closed", 0, 0, 0, []byte(`{"Output":"Encountered error while initiating handshake."}`)))
+		time.Sleep(time.Second)
+	}
+	return err
+}
+
 // recorder notes what is written.
 type recorder struct {
 	Transport

@@ -1,6 +1,9 @@
 package datachannel
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Terminate asks the agent to end the session, waits until it acknowledges, the
 // service closes the channel or ctx ends, and for Run to return. nil means that
@@ -50,9 +53,14 @@ func (c *Conn) fail(err error) {
 	c.failLocked(err)
 }
 
+// failLocked is fail. After a refused handshake the agent's own end only echoes
+// the refusal, and may come before the writer has noticed that it is out.
 func (c *Conn) failLocked(err error) {
 	if c.err != nil {
 		return
+	}
+	if c.refusal != nil && !errors.Is(err, ErrTerminated) {
+		err = c.refusal
 	}
 	c.err = err
 	if c.cancel != nil {
