@@ -53,7 +53,7 @@ func newBench(ctx context.Context, p plan, binary string, log io.Writer) (*bench
 func (b *bench) start(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	b.plan.idle = b.roomFor(b.plan.idle)
+	b.plan.idle, b.plan.tunnelIdle = b.roomFor(b.plan.idle, 2), b.roomFor(b.plan.tunnelIdle, 1)
 	if b.dir, err = os.MkdirTemp("", "pgkb-"); err != nil { // short: a Unix socket goes there
 		return err
 	}

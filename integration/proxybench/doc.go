@@ -12,7 +12,8 @@
 // turn and in changing order, so that none has the quieter machine. The proxies
 // run from the first cell to the last; memory is read from fresh ones, which
 // hold connections to a database of a few lines (fake.go): ten thousand real
-// backends would take all the memory there is.
+// backends would take all the memory there is. One cell holds them through the
+// emulated AWS, where they cost pgkeyless one file each in place of two.
 //
 // What a cell finds goes into samples; condense makes flat keys of them, which
 // --json writes, and table shows those with the targets.

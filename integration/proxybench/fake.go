@@ -67,26 +67,40 @@ func (f *fake) accept() {
 		if err != nil {
 			return
 		}
-		f.mu.Lock()
-		open := f.conns != nil
-		if open {
-			f.conns[c] = struct{}{}
-		}
-		f.mu.Unlock()
-		if !open {
-			c.Close()
+		if !f.take(c) {
 			return
 		}
-		f.wg.Go(func() {
-			defer func() {
-				c.Close()
-				f.mu.Lock()
-				delete(f.conns, c)
-				f.mu.Unlock()
-			}()
-			_ = f.serve(c)
-		})
 	}
+}
+
+// dial makes a connection that takes no file.
+func (f *fake) dial() (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	if !f.take(ours) {
+		return nil, net.ErrClosed
+	}
+	return theirs, nil
+}
+
+// take serves c, and closes it at its end. It is false, and c closed, once f is.
+func (f *fake) take(c net.Conn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.conns == nil {
+		c.Close()
+		return false
+	}
+	f.conns[c] = struct{}{}
+	f.wg.Go(func() {
+		defer func() {
+			c.Close()
+			f.mu.Lock()
+			delete(f.conns, c)
+			f.mu.Unlock()
+		}()
+		_ = f.serve(c)
+	})
+	return true
 }
 
 // serve is one connection, from SSLRequest to its end.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,11 +47,24 @@ func TestFakeIsADatabase(t *testing.T) {
 		}
 		return err
 	}
-	var counts []int
-	if err := benchkit.Idle(t.Context(), config, []int{1, 20}, 0, func(n int) { counts = append(counts, n) }); err != nil {
-		t.Fatal(err)
+	for name, dial := range map[string]pgconn.DialFunc{
+		"by a socket": config.DialFunc,
+		"by a pipe":   func(context.Context, string, string) (net.Conn, error) { return f.dial() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := config.Copy()
+			config.DialFunc = dial
+			var counts []int
+			if err := benchkit.Idle(t.Context(), config, []int{1, 20}, 0, func(n int) { counts = append(counts, n) }); err != nil {
+				t.Fatal(err)
+			}
+			if len(counts) != 2 || counts[1] != 20 {
+				t.Errorf("measured at %v", counts)
+			}
+		})
 	}
-	if len(counts) != 2 || counts[1] != 20 {
-		t.Errorf("measured at %v", counts)
+	f.close()
+	if _, err := f.dial(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("dialled a closed database: %v", err)
 	}
 }

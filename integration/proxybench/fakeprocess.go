@@ -1,15 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
+	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
 )
 
@@ -18,44 +19,52 @@ import (
 // for one. The files of its certificate and key follow.
 const asFake = "fake-database"
 
-// startFakeProcess returns its address, and what ends it.
-func (b *bench) startFakeProcess(ctx context.Context) (address string, end func(), err error) {
+// fakeProcess is such a process. It is the emulated AWS, too, whose agents reach
+// the database without a socket.
+type fakeProcess struct {
+	Address string   // of the database
+	Env     []string // of a pgkeyless that is to use that AWS
+
+	end func()
+}
+
+// startFakeProcess starts one. The caller must call its end.
+func (b *bench) startFakeProcess(ctx context.Context) (*fakeProcess, error) {
 	chain, key, err := b.ca.Issue(lab.Host, "localhost")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	for name, content := range map[string][]byte{"fake.pem": chain, "fake-key.pem": key} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), content, 0o600); err != nil {
-			return "", nil, err
+			return nil, err
 		}
 	}
 	cmd := exec.CommandContext(ctx, program, asFake, filepath.Join(b.dir, "fake.pem"), filepath.Join(b.dir, "fake-key.pem"))
 	cmd.Stderr = b.log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	end = func() {
+	p := &fakeProcess{end: func() {
 		_ = stdin.Close()
 		_ = cmd.Wait()
+	}}
+	if err := json.NewDecoder(stdout).Decode(p); err != nil {
+		p.end()
+		return nil, fmt.Errorf("starting the fake database: %w", err)
 	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		end()
-		return "", nil, fmt.Errorf("starting the fake database: %w", err)
-	}
-	return strings.TrimSpace(line), end, nil
+	return p, nil
 }
 
 // serveFake is that process. It ends with its stdin.
@@ -73,7 +82,18 @@ func serveFake(chainFile, keyFile string) error {
 		return err
 	}
 	defer f.close()
-	fmt.Println(f.address())
+	keys := lab.NewCredentials()
+	aws, err := lab.StartAWS(keys, f.address(), func(c *awsemu.Config) {
+		c.Pace = -1 // this is about memory
+	})
+	if err != nil {
+		return err
+	}
+	defer aws.Close()
+	aws.SetDial(func(context.Context, string, string) (net.Conn, error) { return f.dial() })
+	if err := json.NewEncoder(os.Stdout).Encode(fakeProcess{Address: f.address(), Env: keys.Env(aws.URL())}); err != nil {
+		return err
+	}
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/benchkit"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
 	"github.com/pgkeyless/pgkeyless/integration/pgserver"
 )
 
@@ -15,16 +16,15 @@ import (
 const spareFiles = 100
 
 // roomFor are the counts with those that the system has no room for in one
-// process brought down to what it has: a proxy has two connections for each
-// client.
-func (b *bench) roomFor(counts []int) []int {
-	room := (openFiles(2*slices.Max(counts)+spareFiles) - spareFiles) / 2
+// process brought down to what it has: a proxy takes some files for each client.
+func (b *bench) roomFor(counts []int, files int) []int {
+	room := (openFiles(files*slices.Max(counts)+spareFiles) - spareFiles) / files
 	fit := make([]int, len(counts))
 	for i, n := range counts {
 		fit[i] = min(n, room)
 	}
 	if slices.Max(counts) > room {
-		fmt.Fprintf(b.log, "ulimit -n leaves room for %d idle connections only\n", room)
+		fmt.Fprintf(b.log, "ulimit -n leaves room for %d idle connections of %d files only\n", room, files)
 	}
 	return slices.Compact(fit)
 }
@@ -32,23 +32,37 @@ func (b *bench) roomFor(counts []int) []int {
 // idle reads the memory of a fresh process of the side's with ever more
 // connections that say nothing.
 func (b *bench) idle(s *side) error {
-	address, end, err := b.startFakeProcess(b.ctx)
+	return b.idleWith(b.plan.idle, func(f *fakeProcess) (*side, error) {
+		return b.startSide(b.ctx, s.name, f.Address)
+	})
+}
+
+// idleTunnel does so with pgkeyless and SSM sessions, whose websockets carry
+// thousands of connections to the database each.
+func (b *bench) idleTunnel(*side) error {
+	return b.idleWith(b.plan.tunnelIdle, func(f *fakeProcess) (*side, error) {
+		return b.runOurs(b.ctx, tunnel, lab.TargetArg(b.caFile()), f.Env)
+	})
+}
+
+func (b *bench) idleWith(counts []int, start func(*fakeProcess) (*side, error)) error {
+	f, err := b.startFakeProcess(b.ctx)
 	if err != nil {
 		return err
 	}
-	defer end()
-	fresh, err := b.startSide(b.ctx, s.name, address)
+	defer f.end()
+	s, err := start(f)
 	if err != nil {
 		return err
 	}
-	err = b.holdIdle(b.ctx, fresh)
-	if stopped := fresh.stop(); err == nil {
+	err = b.holdIdle(b.ctx, s, counts)
+	if stopped := s.stop(); err == nil {
 		err = stopped
 	}
 	return err
 }
 
-func (b *bench) holdIdle(ctx context.Context, s *side) error {
+func (b *bench) holdIdle(ctx context.Context, s *side, counts []int) error {
 	tls := "sslmode=disable"
 	if s.token {
 		tls = "sslmode=verify-full sslrootcert=" + b.caFile()
@@ -67,13 +81,13 @@ func (b *bench) holdIdle(ctx context.Context, s *side) error {
 	if s.name == pgbouncer {
 		config.User = pgserver.PlainUser
 	}
-	err = benchkit.Idle(ctx, config, b.plan.idle, b.plan.settle, func(count int) {
+	err = benchkit.Idle(ctx, config, counts, b.plan.settle, func(count int) {
 		if kib, err := benchkit.ProcessRSS(s.pid); err == nil {
 			b.samples.Add(s.name, fmt.Sprintf("rss_%d", count), float64(kib)/1024)
 		}
 	})
 	if err == nil {
-		b.samples.Add(s.name, "idle_connections", float64(slices.Max(b.plan.idle)))
+		b.samples.Add(s.name, "idle_connections", float64(slices.Max(counts)))
 	}
 	return err
 }

@@ -28,7 +28,6 @@ func prefix(side string) string {
 // of pgkeyless's to those of the other sides. What was not measured has no key.
 func condense(s benchkit.Samples, p plan) benchkit.Numbers {
 	n := benchkit.Numbers{}
-	few, many := slices.Min(p.idle), slices.Max(p.idle)
 	for _, side := range everySide {
 		pre := prefix(side)
 		for _, what := range rated() {
@@ -39,13 +38,9 @@ func condense(s benchkit.Samples, p plan) benchkit.Numbers {
 		for _, percent := range percentiles {
 			n.Set(pre+latencyKey(percent), benchkit.Percentile(s.Of(side, "latency"), percent))
 		}
-		for _, count := range p.idle {
-			n.Set(fmt.Sprintf("%srss_mib_%d", pre, count), benchkit.Median(s.Of(side, fmt.Sprintf("rss_%d", count))))
-		}
-		growth := n.Get(fmt.Sprintf("%srss_mib_%d", pre, many)) - n.Get(fmt.Sprintf("%srss_mib_%d", pre, few))
-		n.Set(pre+"idle_kib_per_connection", growth*1024/float64(many-few))
-		n.Set(pre+"idle_connections", benchkit.Median(s.Of(side, "idle_connections")))
+		condenseIdle(n, s, side, p.idle)
 	}
+	condenseIdle(n, s, tunnel, p.tunnelIdle)
 	for _, other := range everySide {
 		for _, what := range rated() {
 			if other != ours {
@@ -57,6 +52,17 @@ func condense(s benchkit.Samples, p plan) benchkit.Numbers {
 		}
 	}
 	return n
+}
+
+// condenseIdle is what a side took at each of counts, and for one connection more.
+func condenseIdle(n benchkit.Numbers, s benchkit.Samples, side string, counts []int) {
+	rss := func(count int) string { return fmt.Sprintf("%srss_mib_%d", prefix(side), count) }
+	for _, count := range counts {
+		n.Set(rss(count), benchkit.Median(s.Of(side, fmt.Sprintf("rss_%d", count))))
+	}
+	few, many := slices.Min(counts), slices.Max(counts)
+	n.Set(prefix(side)+"idle_kib_per_connection", (n.Get(rss(many))-n.Get(rss(few)))*1024/float64(many-few))
+	n.Set(prefix(side)+"idle_connections", benchkit.Median(s.Of(side, "idle_connections")))
 }
 
 // percentiles of the times of queries.

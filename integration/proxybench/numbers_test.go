@@ -8,7 +8,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/benchkit"
 )
 
-var small = plan{rounds: 2, idle: []int{1, 11}}
+var small = plan{rounds: 2, idle: []int{1, 11}, tunnelIdle: []int{1, 101}}
 
 // measured is a run whose numbers are easy to see: with side i of everySide
 // everything is i+1 times what it is directly.
@@ -34,6 +34,9 @@ func measured() benchkit.Samples {
 		s.Add(side, "rss_11", 10+scale)
 		s.Add(side, "idle_connections", 11)
 	}
+	s.Add(tunnel, "rss_1", 10)
+	s.Add(tunnel, "rss_101", 15)
+	s.Add(tunnel, "idle_connections", 101)
 	return s
 }
 
@@ -59,6 +62,9 @@ func TestNumbers(t *testing.T) {
 		"latency8_p95_ms":             190,
 		"idle_connections":            11,
 		"idle_kib_per_connection":     204.8,
+
+		"tunnel_idle_connections":        101,
+		"tunnel_idle_kib_per_connection": 51.2,
 	} {
 		if got := n.Get(key); !(math.Abs(got-want) < 1e-9) {
 			t.Errorf("%s = %v, want %v", key, got, want)

@@ -8,18 +8,20 @@ type plan struct {
 	window   time.Duration // of queries, and of connecting
 	logged   time.Duration // of queries whose times are written down
 	bulkRows int           // of a transfer, each of benchkit.RowLength
-	idle     []int         // connections at which memory is read, rising
-	settle   time.Duration // before it is
+	settle   time.Duration // before memory is read
+
+	// Connections at which it is, rising: without a tunnel and with one.
+	idle, tunnelIdle []int
 }
 
 var (
 	full = plan{
 		rounds: 5, window: 3 * time.Second, logged: 2 * time.Second, bulkRows: 256 << 10,
-		idle: []int{1, 1000, 10000}, settle: 5 * time.Second,
+		idle: []int{1, 1000, 10000}, tunnelIdle: []int{1, 10000}, settle: 5 * time.Second,
 	}
 	brief = plan{
 		rounds: 1, window: time.Second, logged: time.Second, bulkRows: 64 << 10,
-		idle: []int{1, 100, 500}, settle: time.Second,
+		idle: []int{1, 100, 500}, tunnelIdle: []int{1, 500}, settle: time.Second,
 	}
 )
 
@@ -47,5 +49,6 @@ func cells() []cell {
 		cell{name: "bulk_down", sides: tcpSides, take: (*bench).bulkDown},
 		cell{name: "bulk_up", sides: tcpSides, take: (*bench).bulkUp},
 		cell{name: "idle", sides: []string{ours, pgbouncer, haproxy}, once: true, take: (*bench).idle},
+		cell{name: "idle_tunnel", sides: []string{ours}, once: true, take: (*bench).idleTunnel},
 	)
 }

@@ -23,6 +23,7 @@ const (
 	oursUnix  = "pgkeyless_unix" // the same process, by its Unix socket
 	pgbouncer = "pgbouncer"
 	haproxy   = "haproxy"
+	tunnel    = "tunnel" // pgkeyless by an SSM session, for its memory alone
 )
 
 var (
@@ -84,23 +85,28 @@ func (b *bench) startSide(ctx context.Context, name, address string) (*side, err
 	return nil, fmt.Errorf("no side %q", name)
 }
 
-// startOurs runs pgkeyless as a user does.
+// startOurs runs pgkeyless in front of the database at address.
 func (b *bench) startOurs(ctx context.Context, address string) (*side, error) {
+	target := fmt.Sprintf("%s?dial=%s&ca-file=%s", lab.Host, address, b.caFile())
+	return b.runOurs(ctx, ours, target, b.env())
+}
+
+// runOurs runs pgkeyless as a user does.
+func (b *bench) runOurs(ctx context.Context, name, target string, env []string) (*side, error) {
 	sockets, err := os.MkdirTemp(b.dir, "s")
 	if err != nil {
 		return nil, err
 	}
 	p, err := lab.StartProxy(ctx, lab.Command{
 		Binary: b.binary,
-		Args: []string{"serve", fmt.Sprintf("%s?dial=%s&ca-file=%s", lab.Host, address, b.caFile()),
-			"--port", "0", "--unix-socket", sockets},
-		Env: append(b.env(), "HOME="+b.dir),
+		Args:   []string{"serve", target, "--port", "0", "--unix-socket", sockets},
+		Env:    append(env, "HOME="+b.dir),
 	})
 	if err != nil {
 		return nil, err
 	}
 	host, port, _ := net.SplitHostPort(p.Addresses()[0])
-	s := plain(ours, host, port, pgserver.AppUser)
+	s := plain(name, host, port, pgserver.AppUser)
 	s.pid = p.PID()
 	s.end = func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)

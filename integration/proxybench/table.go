@@ -37,6 +37,7 @@ var lines = []line{
 	{"the proxy's CPU seconds per GB down", "bulk_down_cpu_s_per_gb", nil, ""},
 	{"… up", "bulk_up_cpu_s_per_gb", nil, ""},
 	{"idle connections held, all answering", "idle_connections", nil, "10000"},
+	{"… through SSM sessions", "tunnel_idle_connections", nil, "10000"},
 }
 
 // table is the numbers in Markdown.
@@ -77,5 +78,9 @@ func memoryLines(p plan) []line {
 	for _, count := range p.idle {
 		all = append(all, line{what: fmt.Sprintf("resident memory, %d idle, MiB", count), key: fmt.Sprintf("rss_mib_%d", count)})
 	}
-	return append(all, line{what: "… per idle connection, KiB", key: "idle_kib_per_connection", target: "≤ 40"})
+	all = append(all, line{what: "… per idle connection, KiB", key: "idle_kib_per_connection", target: "≤ 40"})
+	for _, count := range p.tunnelIdle {
+		all = append(all, line{what: fmt.Sprintf("resident memory, %d idle through SSM sessions, MiB", count), key: fmt.Sprintf("tunnel_rss_mib_%d", count)})
+	}
+	return append(all, line{what: "… per idle connection, KiB", key: "tunnel_idle_kib_per_connection", target: "≤ 64"})
 }
