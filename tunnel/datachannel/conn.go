@@ -46,6 +46,7 @@ type Conn struct {
 	spoke     time.Time // when it spoke last
 	spell     time.Time // since when it does without falling silent
 	replaced  int64     // the message whose silence cost a transport, or -1
+	checked   check
 
 	agentVersion string
 	answered     bool  // the HandshakeRequest

@@ -20,8 +20,9 @@ type fakeStream struct {
 	failed   int
 	broken   error
 	ready    chan struct{}
-	perFrame int // data bytes in one Fill at most; 0: as many as fit
-	owed     int // what Unanswered says
+	perFrame int  // data bytes in one Fill at most; 0: as many as fit
+	asks     bool // what goes out is owed an answer
+	owed     int  // what Unanswered says
 }
 
 func newFakeStream() *fakeStream { return &fakeStream{ready: make(chan struct{}, 1)} }
@@ -57,6 +58,9 @@ func (s *fakeStream) Fill(p []byte) int {
 	n += copy(p[n:], []byte{1, 2, byte(take), byte(take >> 8), 3, 0, 0, 0})
 	n += copy(p[n:], s.out[:take])
 	s.out = s.out[take:]
+	if s.asks {
+		s.owed += take
+	}
 	return n
 }
 

@@ -130,6 +130,7 @@ func (c *Conn) nextData(now time.Time) []byte {
 	if !c.paused.IsZero() && (!c.window.empty() || now.Before(c.paused.Add(pauseProbe))) {
 		return nil
 	}
+	c.checkUp(now)
 	s := c.window.fresh(size)
 	s.frame = s.frame[:size]
 	n := c.cfg.Stream.Fill(s.frame[headerSize:])
@@ -162,6 +163,7 @@ func (c *Conn) send(now time.Time, s *sent, payloadType PayloadType) []byte {
 // alarm is the next time at which next may have something of itself.
 func (c *Conn) alarm(now time.Time) time.Time {
 	var first time.Time
+	check, _ := c.checkAt()
 	for _, at := range [...]time.Time{
 		c.window.nextDue(),
 		c.silentAt(now),
@@ -169,6 +171,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.reorder.deadline(c.cfg.GapTimeout),
 		c.pauseEnd(),
 		c.keepAliveAt(),
+		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {
 			first = at
