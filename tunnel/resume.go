@@ -22,7 +22,7 @@ const (
 	// default; the official client gives up after 3 to 6 s, its users' top complaint.
 	resumePatience = 15 * time.Minute
 
-	resumeDelay    = 200 * time.Millisecond // before the second try, doubling
+	resumeDelay    = 50 * time.Millisecond // before the second try, doubling: what the agent sends meanwhile may be lost
 	resumeMaxDelay = 5 * time.Second
 
 	// credentialsDelay is the pace while AWS credentials are missing. Asking for
