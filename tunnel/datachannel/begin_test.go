@@ -210,6 +210,44 @@ func TestRefusalComesBeforeItsEcho(t *testing.T) {
 	})
 }
 
+// A refusal is the reason, too, when the service ends the websocket before the
+// writer has noticed that it is out, and the session cannot be resumed.
+func TestRefusalOutlivesItsTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.agent.request = strings.Replace(portRequest, `"Port"`, `"Standard_Stream"`, 1)
+		r.dial = func(n int, l *link) error {
+			if n > 0 {
+				return errors.New("the session is over")
+			}
+			return nil
+		}
+		r.run(func(cfg *Config) {
+			connect := cfg.Connect
+			cfg.Connect = func(ctx context.Context) (Transport, error) {
+				l, err := connect(ctx)
+				return &hangUp{Transport: l}, err
+			}
+		})
+		var refused *HandshakeError
+		if err := r.ended(time.Minute); !errors.As(err, &refused) {
+			t.Errorf("Run ended with %v, want the refusal", err)
+		}
+	})
+}
+
+// hangUp ends at a refusal, whose write returns late.
+type hangUp struct{ Transport }
+
+func (h *hangUp) WriteMessage(p []byte) error {
+	err := h.Transport.WriteMessage(p)
+	if bytes.Contains(p, []byte(`"ActionStatus":2`)) {
+		h.Close()
+		time.Sleep(time.Second)
+	}
+	return err
+}
+
 // echo has the agent end the session at a refusal, and returns late.
 type echo struct {
 	Transport

@@ -16,6 +16,10 @@ const (
 	longestPause = 5 * time.Second
 	maxFruitless = 20 // about 80 s
 
+	// lastWords is how long messages are still read when writing has failed. Who
+	// ended the channel has said why before, and the words may lie unread.
+	lastWords = time.Second
+
 	// repeatSince is how old an acknowledge may be to be repeated on a new
 	// transport. The old one may have been dead for so long.
 	repeatSince = 30 * time.Second
@@ -107,13 +111,9 @@ func (c *Conn) Run(ctx context.Context) error {
 	if err := c.start(cancel); err != nil {
 		return err
 	}
-	err := c.run(ctx)
-	if reason := c.reason(); reason != nil {
-		err = reason
-	}
-	c.fail(err) // so that Stats and Terminate know, whatever ended it
+	c.fail(c.run(ctx)) // unless there is a reason already
 	close(c.done)
-	return err
+	return c.reason()
 }
 
 // Ready is closed once streams are carried: the handshake is done and the first
@@ -191,7 +191,9 @@ func (c *Conn) carry(ctx context.Context, t Transport) {
 		defer cancel()
 		c.read(ctx, t)
 	})
-	c.write(ctx, t)
+	if broken := c.write(ctx, t); broken {
+		_ = sleep(ctx, lastWords) // or until the reader has ended
+	}
 	cancel()
 	wg.Wait()
 }
@@ -212,24 +214,25 @@ func (c *Conn) read(ctx context.Context, t Transport) {
 	}
 }
 
-// write sends what next has until the transport or the session ends.
-func (c *Conn) write(ctx context.Context, t Transport) {
+// write sends what next has until the transport or the session ends. broken says
+// that the transport took no more.
+func (c *Conn) write(ctx context.Context, t Transport) (broken bool) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		frame, until, err := c.next(time.Now(), t.Heard())
 		if errors.Is(err, errDeaf) {
 			c.lost(err)
-			return
+			return false
 		}
 		if err != nil {
 			c.fail(err)
-			return
+			return false
 		}
 		if frame != nil {
 			if err := t.WriteMessage(frame); err != nil {
 				c.lost(err)
-				return
+				return true
 			}
 			continue
 		}
@@ -245,6 +248,7 @@ func (c *Conn) write(ctx context.Context, t Transport) {
 		case <-alarm:
 		}
 	}
+	return false
 }
 
 // attach prepares for a new transport: all that is unacknowledged is to be sent

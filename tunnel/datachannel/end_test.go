@@ -1,10 +1,12 @@
 package datachannel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,4 +279,73 @@ func TestConnectErrorIsFinal(t *testing.T) {
 			t.Errorf("Run ended with %v", err)
 		}
 	})
+}
+
+// What the agent says last is heard although a write has failed before it was
+// read.
+func TestLastWordsAreReadAfterAFailedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.dial = func(n int, l *link) error {
+			if n > 0 {
+				return errors.New("the session is over")
+			}
+			return nil
+		}
+		r.run(func(cfg *Config) {
+			connect := cfg.Connect
+			cfg.Connect = func(ctx context.Context) (Transport, error) {
+				l, err := connect(ctx)
+				return &leaving{Transport: l, agent: r.agent}, err
+			}
+		})
+		r.awaitReady()
+		r.stream.write([]byte("select 1"))
+		var closed *ChannelClosedError
+		if err := r.ended(time.Minute); !errors.As(err, &closed) || closed.Output != "no more sessions" {
+			t.Errorf("Run ended with %v, want the agent's words", err)
+		}
+	})
+}
+
+// A transport that takes no more, and has nothing to read either, holds up a
+// resume for no longer than lastWords.
+func TestFailedWriteEndsTheTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.run(func(cfg *Config) {
+			connect, n := cfg.Connect, 0
+			cfg.Connect = func(ctx context.Context) (Transport, error) {
+				l, err := connect(ctx)
+				if n++; n == 1 {
+					return &leaving{Transport: l}, err
+				}
+				return l, err
+			}
+		})
+		r.awaitReady()
+		r.stream.write([]byte("select 1"))
+		time.Sleep(lastWords + 100*ms)
+		if data, _ := r.agent.streamData(); string(data) != "select 1" {
+			t.Errorf("agent got %q on the next transport", data)
+		}
+		r.stop()
+	})
+}
+
+// leaving fails when stream data is written; with an agent, that has ended the
+// session before, and its word is under way.
+type leaving struct {
+	Transport
+	agent *agent
+}
+
+func (l *leaving) WriteMessage(p []byte) error {
+	if !bytes.Contains(p, []byte("select 1")) {
+		return l.Transport.WriteMessage(p)
+	}
+	if l.agent != nil {
+		l.agent.write(wire("channel_closed", 0, 0, 0, []byte(`{"Output":"no more sessions"}`)))
+	}
+	return syscall.EPIPE
 }
