@@ -52,8 +52,9 @@ type login struct {
 	in     messages      // reads from server
 	user   string        // database user
 	route  *Route
-	early  bool // send the token unasked
-	asked  bool // the database has asked for a clear-text password
+	early  bool  // send the token unasked
+	asked  bool  // the database has asked for a clear-text password
+	unsent error // why the last packet could not be written
 	// key is told the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
@@ -81,16 +82,19 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 		packet = append(packet, password...)
 		clear(password)
 	}
-	_, err := l.server.Write(packet)
-	clear(packet)
-	if err != nil {
-		return l.judge(l.lost(err))
-	}
+	l.write(packet)
 	first, err := l.authenticate(ctx)
 	if err = l.judge(err); err != nil {
 		return err
 	}
 	return l.forward(first)
+}
+
+// write sends packet and clears it. That this has failed is told when what the
+// database said before has been read: it may be why.
+func (l *login) write(packet []byte) {
+	_, l.unsent = l.server.Write(packet)
+	clear(packet)
 }
 
 // judge notes for the next login how authentication ended, and says of err
@@ -141,6 +145,9 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 			if len(body) < 4 {
 				return nil, l.unexpected(msg)
 			}
+			if l.unsent != nil {
+				return nil, l.lost(l.unsent)
+			}
 			switch request := binary.BigEndian.Uint32(body); {
 			case request == authOK && l.early && !l.asked:
 				return nil, errUnwanted
@@ -173,11 +180,7 @@ func (l *login) answer(ctx context.Context, held []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.server.Write(packet)
-	clear(packet)
-	if err != nil {
-		return l.lost(err)
-	}
+	l.write(packet)
 	return nil
 }
 
@@ -260,7 +263,7 @@ func (l *login) garbled(how string) error {
 
 // lost explains an error of reading from or writing to the database.
 func (l *login) lost(err error) error {
-	if errors.Is(err, io.EOF) {
+	if closedByPeer(err) {
 		err = errClosed
 	}
 	return because(causes.LoginLost, causes.Facts{"database": l.route.Name}, err)

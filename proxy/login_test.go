@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,6 +339,59 @@ func TestTokenErrorsReachTheClient(t *testing.T) {
 		})
 	}
 }
+
+// A database that ends a login while its token is made says why before it closes.
+// That the token could not be written any more tells less.
+func TestLastWordsOfADatabaseReachALoginThatWaitsForItsToken(t *testing.T) {
+	shutting := errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection due to administrator command")
+	for words, want := range map[string]map[byte]string{
+		string(shutting): {'C': "57P01", 'M': "terminating connection due to administrator command"},
+		"":               {'C': "08006", 'M': "logging in to " + host + ": " + errClosed.Error()},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *databaseConn) {
+				c.startup()
+				c.send(authRequest(3), []byte(words))
+			}, func(cfg *Config) {
+				route := &cfg.Routes[0]
+				dial, tokens := route.Dialer.DialContext, route.Tokens
+				route.Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+					c, err := dial(ctx, network, address)
+					return &brokenPipe{newEager(c)}, err
+				})
+				route.Tokens = tokenFunc(func(ctx context.Context, user string) (string, error) {
+					time.Sleep(time.Second) // the database has gone by then
+					return tokens.Token(ctx, user)
+				})
+			})
+			c := r.dial()
+			c.send(plainStartup)
+			got := c.failed()
+			r.stop()
+			for field, want := range want {
+				if got[field] != want {
+					t.Errorf("field %q is %q, want %q", field, got[field], want)
+				}
+			}
+		})
+	}
+}
+
+// brokenPipe fails to write as a socket does when its peer has closed.
+type brokenPipe struct{ *eager }
+
+func (b *brokenPipe) Write(p []byte) (int, error) {
+	n, err := b.eager.Write(p)
+	if errors.Is(err, io.ErrClosedPipe) {
+		err = syscall.EPIPE
+	}
+	return n, err
+}
+
+// tokenFunc is a TokenSource.
+type tokenFunc func(ctx context.Context, user string) (string, error)
+
+func (f tokenFunc) Token(ctx context.Context, user string) (string, error) { return f(ctx, user) }
 
 // A client that has been told FATAL leaves, often before the database has: the
 // log must still say what the database said.

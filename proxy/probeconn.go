@@ -69,15 +69,16 @@ func (c *ProbeConn) Query(ctx context.Context, sql string) (rows [][]string, err
 
 func (c *ProbeConn) query(sql string) (rows [][]string, err error) {
 	c.frontend.Send(&pgproto3.Query{String: sql})
-	if err := c.frontend.Flush(); err != nil {
-		return nil, fmt.Errorf("sending a query: %w", err)
-	}
+	unsent := c.frontend.Flush() // a database that has gone may have said why
 	var said error
 	for {
 		msg, err := c.frontend.Receive()
 		if err != nil {
 			if said != nil { // it ended the connection
 				return nil, said
+			}
+			if unsent != nil {
+				return nil, fmt.Errorf("sending a query: %w", unsent)
 			}
 			return nil, fmt.Errorf("reading the answer to a query: %w", err)
 		}

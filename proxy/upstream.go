@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/causes"
@@ -108,10 +109,10 @@ func (r *Route) converse(ctx context.Context, raw net.Conn, cfg *tls.Config, pat
 	defer interrupt(ctx, raw)()
 	way, ok := raw.(retirer)
 	if !ok || patience == 0 {
-		return r.secure(ctx, raw, cfg)
+		return r.secure(raw, cfg)
 	}
 	wait := awaitFirstByte(raw, patience)
-	conn, err := r.secure(ctx, wait, cfg)
+	conn, err := r.secure(wait, cfg)
 	late, came := wait.giveUp()
 	switch {
 	case err == nil || came && !late:
@@ -128,10 +129,10 @@ func (r *Route) converse(ctx context.Context, raw net.Conn, cfg *tls.Config, pat
 
 // secure shakes hands on raw, after an SSLRequest unless DirectTLS. The client
 // hello must not be sent along with that: PostgreSQL takes what it has read
-// ahead for an attack.
+// ahead for an attack. raw must carry a deadline.
 //
 // Source: PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-SSL.
-func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
+func (r *Route) secure(raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	if r.DirectTLS {
 		cfg = cfg.Clone()
 		cfg.NextProtos = []string{alpnProtocol}
@@ -139,7 +140,7 @@ func (r *Route) secure(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls
 		return nil, err
 	}
 	conn := tls.Client(&streamEnd{Conn: eventloop.Records(raw)}, cfg)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	if err := conn.Handshake(); err != nil {
 		return nil, r.untrusted(cfg.ServerName, err)
 	}
 	state := conn.ConnectionState()
@@ -179,13 +180,17 @@ func (r *Route) askForTLS(raw net.Conn) error {
 
 // lost explains an error on the way to the database before TLS.
 func (r *Route) lost(doing string, err error) error {
-	if errors.Is(err, io.EOF) {
+	if closedByPeer(err) {
 		err = errClosed
 	}
 	return because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "address": r.Address, "said": doing + ": " + err.Error()}, err)
 }
 
-// errClosed stands in for io.EOF, which tells people nothing.
+// closedByPeer says that the other side has closed, which a read or a write may be
+// the first to find.
+func closedByPeer(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) }
+
+// errClosed stands in for such an error, which tells people nothing.
 var errClosed = errors.New("connection closed by the other side")
 
 // untrusted explains a failed handshake.
@@ -206,11 +211,11 @@ func (r *Route) untrusted(name string, err error) error {
 	case r.DirectTLS && !errors.As(err, new(*tls.CertificateVerificationError)):
 		cause = causes.DirectTLSUnsupported
 	case alerted(err): // the other side says why
-	case errors.As(err, new(*net.OpError)), errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, new(*net.OpError)), closedByPeer(err), errors.Is(err, os.ErrDeadlineExceeded):
 		cause = causes.TLSEnded
 	}
 	facts := causes.Facts{"database": r.Name, "server name": name}
-	if errors.Is(err, io.EOF) {
+	if closedByPeer(err) {
 		facts["said"] = errClosed.Error()
 	}
 	return because(cause, facts, err)

@@ -89,6 +89,56 @@ func TestAnswersToSSLRequest(t *testing.T) {
 	}
 }
 
+// Whether a database that closes after its S is found to have gone by the client
+// hello or by the read behind it, people are told the same.
+func TestAnEndBeforeTheHandshakeIsToldInTheSameWords(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"found by reading": 0, "found by writing": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			got := refusedBy(t, func(c net.Conn) {
+				c.Write([]byte{'S'})
+				if wait == 0 {
+					c.Read(make([]byte, 16<<10)) // the hello
+				}
+			}, func(r *Route) {
+				dial := r.Dialer.DialContext
+				r.Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+					c, err := dial(ctx, network, address)
+					return &tardy{brokenPipe{newEager(c)}, wait}, err
+				})
+			})
+			if want := "TLS with " + host + ": " + errClosed.Error(); got['C'] != "08001" || got['M'] != want || !strings.Contains(got['H'], "ended during the handshake") {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// tardy gives what it has read after a while.
+type tardy struct {
+	brokenPipe
+	wait time.Duration
+}
+
+func (t *tardy) Read(p []byte) (int, error) {
+	n, err := t.brokenPipe.Read(p)
+	time.Sleep(t.wait)
+	return n, err
+}
+
+// A handshake that takes too long ends in the same words, whatever is the first to
+// notice.
+func TestOverdueHandshake(t *testing.T) {
+	for range 20 {
+		got := refusedBy(t, func(c net.Conn) {
+			c.Write([]byte{'S'})
+			io.Copy(io.Discard, c)
+		}, nil)
+		if want := "TLS with " + host + ": "; got['C'] != "57P03" || !strings.HasPrefix(got['D'], want) || !strings.HasSuffix(got['D'], "timeout") {
+			t.Fatalf("got %q, want a detail that begins with %q and ends with a timeout", got, want)
+		}
+	}
+}
+
 func TestCertificatesThatAreNotTrusted(t *testing.T) {
 	tests := []struct {
 		name   string
