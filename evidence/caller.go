@@ -30,7 +30,8 @@ const Tolerance = 5 * time.Minute
 
 // Identify asks STS who cfg's credentials belong to, and what time it is there.
 // The clock may be known although the answer was an error: the SDK corrects the
-// time of its own requests, which a token's signature does not profit from.
+// time of its own requests, which a token's signature does not profit from. An
+// error wraps the SDK's, and says in a few words what it was.
 func Identify(ctx context.Context, cfg aws.Config) (Caller, Clock, error) {
 	watch := &dateWatch{client: cfg.HTTPClient}
 	if watch.client == nil {
@@ -39,7 +40,7 @@ func Identify(ctx context.Context, cfg aws.Config) (Caller, Clock, error) {
 	cfg.HTTPClient = watch
 	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Caller{}, watch.clock(), err
+		return Caller{}, watch.clock(), &callError{"sts:GetCallerIdentity", err}
 	}
 	return Caller{aws.ToString(out.Arn), aws.ToString(out.Account), aws.ToString(out.UserId)}, watch.clock(), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -42,6 +41,9 @@ func (v Verdict) String() string {
 // only what IAM does. ErrNotPermitted is wrapped when it may not ask.
 func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question) ([]Verdict, error) {
 	principal, role := caller.Principal()
+	if caller.ARN == "" {
+		return nil, errors.New("it is not known whose policies to simulate")
+	}
 	if principal == "" {
 		return nil, fmt.Errorf("the policies of %s cannot be simulated", caller.ARN)
 	}
@@ -91,17 +93,4 @@ func simulate(ctx context.Context, api IAM, principal, userID string, q Question
 func hasCode(err error, code string) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return ok && api.ErrorCode() == code
-}
-
-// worded says which action failed, and no more of AWS's words than the code: the
-// rest may repeat the request.
-func worded(action string, err error) error {
-	api, ok := errors.AsType[smithy.APIError](err)
-	switch {
-	case !ok:
-		return fmt.Errorf("%s: %w", action, err)
-	case strings.HasPrefix(api.ErrorCode(), "AccessDenied"):
-		return fmt.Errorf("%w: %s", ErrNotPermitted, action)
-	}
-	return fmt.Errorf("%s answers %s", action, api.ErrorCode())
 }

@@ -135,6 +135,17 @@ func TestDoctorFindsAllGood(t *testing.T) {
 			return []string{c.target("user=app_user")}
 		}, map[string]string{"iam-authentication": "skipped", "resource-id": "skipped", "jump-host": "skipped", "permissions": "skipped", "login-metrics": "skipped"},
 			map[string]string{"resource-id": "aws rds describe-db-instances", "permissions": "not permitted: iam:SimulatePrincipalPolicy"}},
+		{"with STS out of reach", func(c *clinic) []string {
+			c.env = func(env []string) []string {
+				return append(env, "AWS_ENDPOINT_URL_STS=http://"+closedPort(c.t), "AWS_MAX_ATTEMPTS=1")
+			}
+			return []string{c.target("user=app_user")}
+		}, map[string]string{"credentials": "warning", "clock": "skipped", "permissions": "skipped"},
+			map[string]string{"credentials": "found; whose they are is not known: sts:GetCallerIdentity: dial tcp", "permissions": "not known whose policies"}},
+		{"with STS refused by an endpoint's policy", func(c *clinic) []string {
+			c.aws.FailNext("GetCallerIdentity", "AccessDenied", "no", -1)
+			return []string{c.target("user=app_user")}
+		}, map[string]string{"credentials": "warning", "permissions": "skipped"}, map[string]string{"credentials": "sts:GetCallerIdentity answers AccessDenied"}},
 		{"at an endpoint that is not listed", func(c *clinic) []string {
 			c.aws.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: ordersID, Host: "orders.c1234567890x.eu-central-1.rds.amazonaws.com"}}})
 			return []string{c.target("user=app_user")}
@@ -191,6 +202,9 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		{name: "expired credentials", stage: "credentials", code: 10, broken: func(_ *testing.T, c *clinic) {
 			c.aws.FailNext("GetCallerIdentity", "ExpiredToken", "The security token included in the request is expired", -1)
 		}, text: "expired", mend: "AWS_SESSION_TOKEN"},
+		{name: "no network", stage: "jump-host", code: 15, env: func(env []string) []string {
+			return append(without("AWS_ENDPOINT_URL")(env), "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1")
+		}, text: "connection refused", mend: "check this machine's network, HTTPS_PROXY"},
 		{name: "clock behind", stage: "clock", code: 11, broken: func(_ *testing.T, c *clinic) { c.aws.SetClock(20 * time.Minute) },
 			text: "20m0s behind AWS's", mend: "timedatectl set-ntp true"},
 		{name: "no such database", stage: "endpoint", code: 12, args: func(*clinic) []string { return []string{"ordres?region=eu-central-1&via=none"} },
@@ -255,6 +269,8 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		}, text: "LDAP authentication failed", mend: "rds-db:connect", notes: "these credentials are of account 111122223333"},
 		{name: "user without rds_iam", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=plain_user")} },
 			text: "plain_user", mend: `GRANT rds_iam TO "plain_user"`},
+		{name: "nobody named", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target()} },
+			text: "not for an IAM token", mend: "GRANT rds_iam", notes: "no --user is given, so this login was as your account's name here"},
 		{name: "unknown database", stage: "login", code: 20, args: func(c *clinic) []string { return []string{c.target("user=app_user", "dbname=nowhere")} },
 			text: `database "nowhere" does not exist`, mend: "--dbname"},
 		{name: "let in without rds_iam", stage: "rights", code: 21, args: func(c *clinic) []string { return []string{c.target("user=guest")} },

@@ -69,8 +69,20 @@ func (c *checkup) credentials(ctx context.Context) {
 	case c.clock.Known && c.clock.Ahead.Abs() >= evidence.Tolerance:
 		c.walk.OK("found; AWS does not say whose they are while this clock is wrong", notes...)
 	default:
-		c.fail(auth.Explain(c.target.Profile, err), notes...)
+		c.unidentified(auth.Explain(c.target.Profile, err), notes)
 	}
+}
+
+// unidentified tells why STS does not say whose the credentials are. Only bad
+// credentials end the walk: no login needs STS, which may be out of reach where
+// Systems Manager and the database are not.
+func (c *checkup) unidentified(err error, notes []string) {
+	if bad, ok := errors.AsType[*auth.CredentialsError](err); ok {
+		c.fail(bad, notes...)
+		return
+	}
+	c.walk.Warn("found; whose they are is not known: "+oneLine(err.Error()),
+		"no login needs this answer; if what follows fails, too, check this machine's network, HTTPS_PROXY and NO_PROXY", notes...)
 }
 
 // compareClocks judges what the last answer of AWS was dated.
@@ -209,7 +221,7 @@ func (c *checkup) notListed(ctx context.Context) {
 
 // otherAccount is what speaks against a login at an endpoint that is not listed.
 func (c *checkup) otherAccount() string {
-	return fmt.Sprintf("a token is checked in the account that owns the database; these credentials are of account %s", c.caller.Account)
+	return "a token is checked in the account that owns the database; these credentials are of account " + cmp.Or(c.caller.Account, "unknown")
 }
 
 // jumpHost looks for one that is online, with an agent that can forward.

@@ -101,6 +101,9 @@ func (c *checkup) broken(err error) {
 	var notes []string
 	if at := c.walk.Current(); at != nil && (at.ID == doctor.Login.ID || at.ID == doctor.StartSession.ID || at.ID == doctor.Websocket.ID) {
 		notes = append(notes, c.explainedBy(at.ID)...)
+		if at.ID == doctor.Login.ID && !c.named {
+			notes = append(notes, fmt.Sprintf("no --user is given, so this login was as your account's name here, %q", c.user))
+		}
 	}
 	if c.mayWake() && isOverdue(err) {
 		notes = append(notes, "an Aurora that has scaled to zero takes 15 s to wake, at times longer; this try has woken it: run doctor again in a minute")

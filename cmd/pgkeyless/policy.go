@@ -76,8 +76,8 @@ func (a *app) policy(ctx context.Context, args []string, format string, check bo
 		}
 		c.aws = c.login.aws
 		c.caller, _, err = evidence.Identify(ctx, c.aws)
-		if err := auth.Explain(t.Profile, err); err != nil && check {
-			return err
+		if bad, ok := errors.AsType[*auth.CredentialsError](auth.Explain(t.Profile, err)); ok && check {
+			return bad
 		}
 		described := c.describe(ctx)
 		if check {
