@@ -40,10 +40,19 @@ func Load(in Input) (Config, error) {
 		return Config{}, err
 	}
 	for _, t := range cfg.Targets {
-		if t.Via == "" {
-			return Config{}, problem("target %q: no jump host given", t.Name).hinted(
-				"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does")
+		if err := t.CheckWay(); err != nil {
+			return Config{}, err
 		}
+	}
+	return cfg, cfg.arrange()
+}
+
+// LoadServed is Load for targets that may be served already: one that lacks a
+// way to its database is no error here, but of CheckWay.
+func LoadServed(in Input) (Config, error) {
+	cfg, err := in.load()
+	if err != nil {
+		return Config{}, err
 	}
 	return cfg, cfg.arrange()
 }

@@ -36,6 +36,15 @@ func (t Target) Arg() string {
 	return cmp.Or(t.Endpoint, t.Ref)
 }
 
+// CheckWay is an error when nothing says how to reach the database.
+func (t Target) CheckWay() error {
+	if t.Via != "" {
+		return nil
+	}
+	return problem("target %q: no jump host given", t.Name).hinted(
+		"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does")
+}
+
 // Settings lists every option of the target with where its value came from, in
 // the order of All.
 func (t Target) Settings() []Setting {

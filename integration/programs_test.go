@@ -142,6 +142,30 @@ func TestRunningProxyIsUsed(t *testing.T) {
 	if !strings.Contains(stdout, "export PGPORT="+port+"\n") {
 		t.Errorf("env: %q, want port %s", stdout, port)
 	}
+	// What it leads to is enough to name it: not how, nor as whom.
+	at := lab.Host + "?ca-file=" + shared.database.CAFile()
+	for _, name := range []string{at, at + "&user=" + pgserver.AppUser} {
+		stdout, stderr, code = command(t, env, "connect", name, "--", "-XAtw", "-c", `\echo :HOST :PORT`, "-c", whoAmI)
+		if want := socket + " " + port + "\n" + itsMe + "\n"; code != 0 || stdout != want {
+			t.Errorf("connect %s: code %d, %q, stderr %q; want %q", name, code, stdout, stderr, want)
+		}
+	}
+	stdout, stderr, _ = command(t, env, "env", at, "--shell=sh")
+	if !strings.Contains(stdout, "export PGPORT="+port+"\nexport PGUSER="+pgserver.AppUser+"\n") || stderr != "" {
+		t.Errorf("env: %q, stderr %q; want port %s, the proxy's user", stdout, stderr, port)
+	}
+	_, stderr, code = command(t, env, "connect", at+"&read-only")
+	if code != 1 || !strings.Contains(stderr, "no jump host given") || !strings.Contains(stderr, `serves "`+lab.Host+`" on 127.0.0.1:`+port+" with other options") {
+		t.Errorf("with another option: code %d, stderr %q", code, stderr)
+	}
+	_, stderr, code = command(t, env, "connect", at+"&user=other")
+	if code != 1 || !strings.Contains(stderr, "no jump host given") {
+		t.Errorf("as another user: code %d, stderr %q", code, stderr)
+	}
+	_, stderr, code = command(t, env, "env", "billing?via="+lab.Target+"&region=eu-central-1&port="+port)
+	if code != 0 || !strings.Contains(stderr, `no pgkeyless of yours serves "billing" with these options yet; 127.0.0.1:`+port+` is "`+lab.Host+`" now`) {
+		t.Errorf("env of what is not served: code %d, stderr %q", code, stderr)
+	}
 	// What leads elsewhere, or there as somebody else, is another target.
 	for what, other := range map[string][]string{
 		"options":  {"exec", app() + "&sslnegotiation=direct"},

@@ -13,7 +13,7 @@ func (a *app) connectCommand() *cobra.Command {
 		Short: "Run psql on a target",
 		Long: `Run psql on TARGET, over a Unix socket that only you can reach and that is gone
 when psql ends. What stands behind -- goes to psql. If a pgkeyless of yours
-serves the target already, psql uses that.
+serves the target already, psql uses that, and --via need not be given again.
 
   pgkeyless connect orders --user app_user
   pgkeyless connect orders -- -d shop -c 'select 1'

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/config"
@@ -20,8 +22,8 @@ func (a *app) envCommand() *cobra.Command {
 		Short: "Print the variables that lead clients to a target",
 		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE and
 DATABASE_URL for TARGET, and unset what would lead clients elsewhere. They name
-the port of a pgkeyless that serves the target, or else the one on which it will
-be served with the same options.
+the port of a pgkeyless that serves the target (--via need not be given again), or
+else the one on which it will be served with the same options, and warn of that.
 
   eval "$(pgkeyless env orders)"
   pgkeyless env orders --shell fish | source`,
@@ -32,13 +34,16 @@ be served with the same options.
 			if !ok {
 				return &usageError{fmt.Sprintf("unknown shell %q", shell), "name one of sh (bash and zsh are alike), fish, powershell"}
 			}
-			t, _, err := a.loadServable(args)
+			t, _, err := a.loadServed(args)
 			if err != nil {
 				return err
 			}
-			p, err := a.placeOf(t, true)
+			p, running, err := a.placeOf(t, true)
 			if err != nil {
 				return err
+			}
+			if !running {
+				a.warnUnserved(t)
 			}
 			return printEnvironment(a.stdout, write, a.environ, p)
 		},
@@ -54,26 +59,39 @@ func forListening(o config.Option) bool {
 }
 
 // placeOf is where t is served by a running pgkeyless, or will be.
-func (a *app) placeOf(t config.Target, overTCP bool) (place, error) {
+func (a *app) placeOf(t config.Target, overTCP bool) (p place, running bool, err error) {
 	if found, ok := a.findRunning(t); ok {
-		return found.place(t, overTCP), nil
+		return found.place(t, overTCP), true, nil
+	}
+	if err := checkWay(t); err != nil {
+		return place{}, false, err
 	}
 	if t.Port == 0 {
-		return place{}, &usageError{fmt.Sprintf("the port of %q is chosen when it is served, and no pgkeyless of yours serves it", t.Name),
+		return place{}, false, &usageError{fmt.Sprintf("the port of %q is chosen when it is served, and no pgkeyless of yours serves it", t.Name),
 			"start it first, or give it a port of its own"}
 	}
-	p := place{t.Address, t.Port, t.User, t.Database}
+	p = place{t.Address, t.Port, t.User, t.Database}
 	bySocket := !overTCP && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
-	var err error
 	switch {
 	case bySocket && t.Shared:
 		p.host, err = ownSocketDir(t)
 	case bySocket:
 		p.host, err = socketDir(t)
 	case t.Shared:
-		p = onShared(t, p)
+		p = onShared(t.Name, p)
 	}
-	return p, err
+	return p, false, err
+}
+
+// warnUnserved says that nothing leads to t yet, and what its address leads to
+// now.
+func (a *app) warnUnserved(t config.Target) {
+	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
+	yet := ""
+	if s, ok := findServed(func(s served) bool { return s.Address == address }); ok {
+		yet = fmt.Sprintf("; %s is %q now", address, s.Name)
+	}
+	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)
 }
 
 // dialect writes one variable, or unsets one, in the words of a shell.

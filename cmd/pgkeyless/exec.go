@@ -13,7 +13,7 @@ func (a *app) execCommand() *cobra.Command {
 		Long: `Run COMMAND with PGHOST, PGPORT, PGUSER and PGDATABASE (where the target says
 who and which) and DATABASE_URL set, so that it reaches TARGET on a port of this
 machine that is open until it ends. If a pgkeyless of yours serves the target
-already, that is used.
+already, that is used, and --via need not be given again.
 
   pgkeyless exec orders --user app_user --dbname shop -- ./manage.py migrate
 

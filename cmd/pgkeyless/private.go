@@ -26,7 +26,7 @@ const socketPort = 5432
 // pgkeyless itself is silent: what goes wrong with a connection reaches the
 // program as an error of the database's.
 func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, command func(place) (*exec.Cmd, error)) error {
-	t, run, err := a.loadServable(args)
+	t, run, err := a.loadServed(args)
 	if err != nil {
 		return err
 	}
@@ -34,6 +34,9 @@ func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, comman
 	defer stop()
 	if found, ok := a.findRunning(t); ok {
 		return a.runAt(ctx, found.place(t, overTCP), command, signals)
+	}
+	if err := checkWay(t); err != nil {
+		return err
 	}
 	log := slog.New(slog.DiscardHandler)
 	if run.DebugLogs || run.StructuredLogs {
@@ -76,7 +79,15 @@ func (a *app) runAt(ctx context.Context, p place, command func(place) (*exec.Cmd
 
 // loadServable reads the settings for serving one target.
 func (a *app) loadServable(args []string) (config.Target, config.Run, error) {
-	cfg, err := config.Load(a.input(args))
+	return onlyTarget(config.Load(a.input(args)))
+}
+
+// loadServed is loadServable for a target that may be served already.
+func (a *app) loadServed(args []string) (config.Target, config.Run, error) {
+	return onlyTarget(config.LoadServed(a.input(args)))
+}
+
+func onlyTarget(cfg config.Config, err error) (config.Target, config.Run, error) {
 	if err != nil {
 		return config.Target{}, config.Run{}, err
 	}

@@ -110,7 +110,7 @@ func (f front) shown(i int) place {
 		}
 	}
 	if f.targets[i].Shared {
-		p = onShared(f.targets[i], p)
+		p = onShared(f.targets[i].Name, p)
 	}
 	return p
 }

@@ -28,7 +28,9 @@ type record struct {
 type served struct {
 	// Key is the target with all options that make a difference to its clients;
 	// see targetKey.
-	Key      string `json:"key"`
+	Key string `json:"key"`
+	// AnyWay is the key without the way to the database.
+	AnyWay   string `json:"any_way"`
 	Name     string `json:"name"`
 	Address  string `json:"address"`            // "host:port"
 	Shared   bool   `json:"shared,omitempty"`   // other targets are behind the address, too

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -39,7 +40,7 @@ func (a *app) register(before *announcement, front front, log *slog.Logger) *ann
 // servedBy is what the registry says of target i.
 func (a *app) servedBy(front front, i int) served {
 	t := front.targets[i]
-	s := served{Key: targetKey(t, a.environ), Name: t.Name, Address: front.address(i).String(), Shared: t.Shared, User: t.User, Database: t.Database}
+	s := served{Key: targetKey(t, a.environ), AnyWay: anyWay(t, a.environ), Name: t.Name, Address: front.address(i).String(), Shared: t.Shared, User: t.User, Database: t.Database}
 	for _, l := range front.routes[i].Listen {
 		if l.Addr().Network() == "unix" {
 			s.Socket = l.Addr().String()
@@ -48,20 +49,47 @@ func (a *app) servedBy(front front, i int) served {
 	return s
 }
 
-// findRunning finds a proxy of this user that serves t to the same ends.
+// findRunning finds a proxy of this user that serves t to the same ends. Where
+// nothing says how to reach t's database, the proxy's way will do, and so will its
+// user and database where t names none.
 func (a *app) findRunning(t config.Target) (served, bool) {
+	key := targetKey(t, a.environ)
+	return findServed(func(s served) bool {
+		if t.CheckWay() != nil {
+			return s.AnyWay == key && (s.User == "" || t.User == "" || s.User == t.User)
+		}
+		return s.Key == key && (s.User == "" || s.User == t.User)
+	})
+}
+
+// findServed finds something that a proxy of this user serves.
+func findServed(wanted func(served) bool) (served, bool) {
 	dir, err := defaultSocketDir()
 	if err != nil {
 		return served{}, false
 	}
-	return registry{dir}.find(func(s served) bool {
-		return s.Key == targetKey(t, a.environ) && (s.User == "" || s.User == t.User)
-	})
+	return registry{dir}.find(wanted)
+}
+
+// checkWay is t.CheckWay for a target that no proxy was found for. It names one
+// that serves the same name otherwise.
+func checkWay(t config.Target) error {
+	err := t.CheckWay()
+	if err == nil {
+		return nil
+	}
+	if s, ok := findServed(func(s served) bool { return strings.EqualFold(s.Name, t.Name) }); ok {
+		return &usageError{err.Error(), fmt.Sprintf("a pgkeyless of yours serves %q on %s with other options or AWS settings: give the same ones here, or connect there", s.Name, s.Address)}
+	}
+	return err
 }
 
 // place is where a client of t connects.
 func (s served) place(t config.Target, overTCP bool) place {
 	p := place{user: t.User, database: t.Database}
+	if t.CheckWay() != nil {
+		p.user, p.database = cmp.Or(t.User, s.User), cmp.Or(t.Database, s.Database)
+	}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.host, p.port = reachable(a.Addr()), int(a.Port())
 	}
@@ -69,9 +97,15 @@ func (s served) place(t config.Target, overTCP bool) place {
 		p.host = filepath.Dir(s.Socket)
 		p.port, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(s.Socket), ".s.PGSQL."))
 	} else if s.Shared {
-		p = onShared(t, p)
+		p = onShared(s.Name, p)
 	}
 	return p
+}
+
+// anyWay is targetKey for t whatever leads to its database.
+func anyWay(t config.Target, environ []string) string {
+	t.Via, t.Dial = "", ""
+	return targetKey(t, environ)
 }
 
 // targetKey stands for t with everything that makes a difference to where its

@@ -28,8 +28,9 @@ as it is. The file is PGSERVICEFILE, or .pg_service.conf in the home directory.
   pgkeyless service-file orders billing
   psql service=orders
 
-A section names the Unix socket or port of a pgkeyless that serves the target,
-or else the one on which it will be served with the same options.`,
+A section names the Unix socket or port of a pgkeyless that serves the target
+(--via need not be given again), or else the one on which it will be served with
+the same options.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -55,13 +56,13 @@ or else the one on which it will be served with the same options.`,
 
 // sections makes one for each target.
 func (a *app) sections(args []string) ([]servicefile.Section, error) {
-	cfg, err := config.Load(a.input(args))
+	cfg, err := config.LoadServed(a.input(args))
 	if err != nil {
 		return nil, err
 	}
 	var all []servicefile.Section
 	for _, t := range cfg.Targets {
-		p, err := a.placeOf(t, false)
+		p, _, err := a.placeOf(t, false)
 		if err != nil {
 			return nil, err
 		}

@@ -88,13 +88,13 @@ func sharedNames(targets []config.Target) string {
 	return strings.Join(names, ", ")
 }
 
-// onShared names t, on a shared port, behind the user of p, or behind the
+// onShared names a target, on a shared port, behind the user of p, or behind the
 // database where the user is the client's choice.
-func onShared(t config.Target, p place) place {
+func onShared(name string, p place) place {
 	if p.user != "" {
-		p.user += "@" + t.Name
+		p.user += "@" + name
 	} else {
-		p.database += "@" + t.Name
+		p.database += "@" + name
 	}
 	return p
 }
