@@ -263,7 +263,8 @@ func endFaults() []fault {
 		{name: "end/with words", during: end(func(w *world, id string) { w.aws.TerminateSession(id, "the instance is stopping") }), want: lost},
 		{name: "end/broken JSON", during: end(func(w *world, id string) { w.aws.CloseChannel(id, []byte(`{"Output":`)) }), want: lost},
 		{name: "end/long header", emulator: func(c *awsemu.Config) { c.FullHeaderClose = true }, during: end(func(w *world, id string) { w.aws.TerminateSession(id, "") }), want: lost},
-		{name: "end/idle", emulator: func(c *awsemu.Config) { c.IdleTimeout = 2 * time.Second }, idle: 3 * time.Second, want: lost},
+		// A check of the agent, 2 s after its last word, is activity once more.
+		{name: "end/idle", emulator: func(c *awsemu.Config) { c.IdleTimeout = 3 * time.Second }, idle: 7 * time.Second, want: lost},
 		{name: "end/maximum duration", emulator: func(c *awsemu.Config) { c.MaxDuration = 2 * time.Second }, idle: 3 * time.Second, want: lost},
 	}
 }
