@@ -94,7 +94,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			facts: []string{`from profile "process"`, "exit status 3"},
 		},
 		causes.CredentialsUnreachable.Name: {
-			setup: withEnv(as("other"), "AWS_ENDPOINT_URL_STS=http://"+closedPort(t)),
+			setup: withEnv(as("other"), "AWS_ENDPOINT_URL_STS=http://"+closedPort),
 			facts: []string{`from profile "other"`, "connection refused"},
 		},
 		causes.CredentialsSlow.Name: {

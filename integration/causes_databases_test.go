@@ -28,7 +28,6 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 		invoices = "invoices.c9akciq32abc.eu-central-1.rds.amazonaws.com"
 		session  = ", SSM session ada-"
 	)
-	closed := closedPort(t)
 	caFile := "&ca-file=" + shared.database.CAFile()
 	// dialling is for a target whose name leads to address, by a tunnel of one's own.
 	dialling := func(address, more string) setup {
@@ -38,7 +37,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 	otherName, otherKind, otherCA := startFakeDatabase(t, invoices, nil), startFakeDatabase(t, rdsProxy, nil), startFakeDatabase(t, lab.Host, nil)
 	showCauses(t, causes.Databases(), map[string]way{
 		causes.DatabaseRefuses.Name: {
-			arm:   func(t *testing.T, w *world) { w.aws.SetHost(lab.Endpoint, closed) },
+			arm:   func(t *testing.T, w *world) { w.aws.SetHost(lab.Endpoint, closedPort) },
 			facts: []string{"jump host " + lab.Target + " cannot connect to " + lab.Endpoint, session},
 		},
 		causes.TooManyWaiting.Name: {
@@ -53,17 +52,17 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			facts: []string{"connection to " + lab.Endpoint + " cut", session},
 		},
 		causes.DirectUnreachable.Name: {
-			setup: setup{args: []string{closed + "?via=none&region=" + lab.Region + caFile}},
-			facts: []string{"cannot connect to " + closed, "connection refused"},
+			setup: setup{args: []string{closedPort + "?via=none&region=" + lab.Region + caFile}},
+			facts: []string{"cannot connect to " + closedPort, "connection refused"},
 		},
 		causes.OutOfFiles.Name: {
-			setup: outOfFiles(dialling(closed, "")),
+			setup: outOfFiles(dialling(closedPort, "")),
 			meet:  whenFilesHaveRunOut,
-			facts: []string{"cannot connect to " + closed, "too many open files"},
+			facts: []string{"cannot connect to " + closedPort, "too many open files"},
 		},
 		causes.OwnTunnelDown.Name: {
-			setup: dialling(closed, ""),
-			facts: []string{"cannot connect to " + closed, "connection refused", "in place of " + lab.Endpoint},
+			setup: dialling(closedPort, ""),
+			facts: []string{"cannot connect to " + closedPort, "connection refused", "in place of " + lab.Endpoint},
 		},
 		causes.DatabaseUnreachable.Name: {
 			setup: dialling(answerTo(t, askForTLS, ""), ""),
@@ -94,7 +93,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 		causes.RootsUnreachable.Name: {
 			setup: setup{
 				args: []string{lab.Host + "?dial=" + otherCA.address()},
-				env:  func(env []string) []string { return append(env, "HTTPS_PROXY=http://"+closed) },
+				env:  func(env []string) []string { return append(env, "HTTPS_PROXY=http://"+closedPort) },
 			},
 			meet:  withoutToken(otherCA),
 			state: "08001",

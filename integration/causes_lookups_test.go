@@ -60,7 +60,7 @@ func TestEveryCauseOfALookUp(t *testing.T) {
 		causes.LookupUnreachable.Name: {
 			setup: setup{args: []string{"orders?via=" + lab.Target + "&ca-file=" + shared.database.CAFile()},
 				env: func(env []string) []string {
-					return append(inRegion(env), "AWS_ENDPOINT_URL_RDS=http://"+closedPort(t))
+					return append(inRegion(env), "AWS_ENDPOINT_URL_RDS=http://"+closedPort)
 				}},
 			facts: []string{"looking for database orders: dial tcp 127.0.0.1:", "connection refused", "rds:DescribeDB"},
 		},

@@ -60,7 +60,7 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			facts: []string{"ServiceQuotaExceededException: too many sessions", "error of ssm:StartSession"},
 		},
 		causes.Unreachable.Name: {
-			setup: setup{env: replaced("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM=http://"+closedPort(t))},
+			setup: setup{env: replaced("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM=http://"+closedPort)},
 			facts: []string{"cannot reach the Systems Manager API in " + lab.Region, "connection refused", "ssm:StartSession, jump host"},
 		},
 		causes.NoAnswer.Name: {

@@ -3,10 +3,12 @@ package integration
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,25 +169,22 @@ func TestSeveralTargetsCountPortsUp(t *testing.T) {
 	}
 }
 
-// freeNeighbours finds two free ports in a row.
+// freeNeighbours finds two free ports in a row, below those that systems give to
+// who asks for any: nobody is given them before they are used.
 func freeNeighbours(t *testing.T) (first, second string) {
 	t.Helper()
+	free := func(port string) bool {
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			l.Close()
+		}
+		return err == nil
+	}
 	for range 100 {
-		a, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+		port := 20000 + rand.N(10000)
+		if first, second = strconv.Itoa(port), strconv.Itoa(port+1); free(first) && free(second) {
+			return first, second
 		}
-		next := *a.Addr().(*net.TCPAddr)
-		next.Port++
-		b, err := net.ListenTCP("tcp", &next)
-		a.Close()
-		if err != nil {
-			continue
-		}
-		b.Close()
-		_, first, _ = net.SplitHostPort(a.Addr().String())
-		_, second, _ = net.SplitHostPort(next.String())
-		return first, second
 	}
 	t.Fatal("no two free ports in a row")
 	return "", ""

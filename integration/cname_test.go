@@ -17,7 +17,7 @@ const alias = "orders.corp.example"
 // and what tokens are made for, is the endpoint.
 func TestCNAMEStandsForItsEndpoint(t *testing.T) {
 	names := startNameServer(t, map[string]string{alias: lab.Host})
-	w := start(t, setup{args: []string{alias + "?via=" + lab.Target}, change: names.asking})
+	w := start(t, setup{args: []string{alias + "?" + noSpare + "&via=" + lab.Target}, change: names.asking})
 	if out := w.proxy.Output(); !strings.Contains(out, "the name is a CNAME; tokens are signed for its endpoint, whose certificate is verified") || !strings.Contains(out, "endpoint="+lab.Endpoint) {
 		t.Errorf("the start does not tell the endpoint:\n%s", out)
 	}

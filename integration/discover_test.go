@@ -285,7 +285,7 @@ func TestNameIsLookedUpAgain(t *testing.T) {
 	moved := account()
 	moved.Instances[0].Host = ledgerMember
 	w.aws.SetDatabases(moved)
-	w.aws.SetHost(lab.Endpoint, closedPort(t))
+	w.aws.SetHost(lab.Endpoint, closedPort)
 	for _, session := range w.aws.Sessions() { // which knows the old address
 		w.aws.TerminateSession(session.ID, "")
 	}

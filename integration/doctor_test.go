@@ -137,7 +137,7 @@ func TestDoctorFindsAllGood(t *testing.T) {
 			map[string]string{"resource-id": "aws rds describe-db-instances", "permissions": "not permitted: iam:SimulatePrincipalPolicy"}},
 		{"with STS out of reach", func(c *clinic) []string {
 			c.env = func(env []string) []string {
-				return append(env, "AWS_ENDPOINT_URL_STS=http://"+closedPort(c.t), "AWS_MAX_ATTEMPTS=1")
+				return append(env, "AWS_ENDPOINT_URL_STS=http://"+closedPort, "AWS_MAX_ATTEMPTS=1")
 			}
 			return []string{c.target("user=app_user")}
 		}, map[string]string{"credentials": "warning", "clock": "skipped", "permissions": "skipped"},
@@ -244,10 +244,10 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		}, text: "document", mend: "aws ssm describe-document"},
 		{name: "data channel denied", stage: "websocket", code: 17, broken: func(_ *testing.T, c *clinic) { c.aws.RefuseUpgrades(403, -1) },
 			text: "403", mend: "ssmmessages:OpenDataChannel"},
-		{name: "security group", stage: "stream", code: 18, broken: func(t *testing.T, c *clinic) { c.aws.SetHost(lab.Endpoint, closedPort(t)) },
+		{name: "security group", stage: "stream", code: 18, broken: func(t *testing.T, c *clinic) { c.aws.SetHost(lab.Endpoint, closedPort) },
 			text: lab.Endpoint, mend: "security group"},
 		{name: "own tunnel is not there", stage: "stream", code: 18, args: func(c *clinic) []string {
-			return []string{lab.Host + "?user=app_user&dial=" + closedPort(c.t) + "&ca-file=" + c.database.CAFile()}
+			return []string{lab.Host + "?user=app_user&dial=" + closedPort + "&ca-file=" + c.database.CAFile()}
 		}, text: "refused", mend: "tunnel"},
 		{name: "unknown authority", stage: "tls", code: 19, args: func(*clinic) []string {
 			return []string{lab.Host + "?user=app_user&via=" + lab.Target}

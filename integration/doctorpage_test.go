@@ -35,7 +35,7 @@ var transcripts = []struct {
 		})
 	}},
 	{"stream", []string{"doctor", lab.Host, "--via", lab.Target, "--user", "app_user"}, func(t *testing.T, c *clinic) {
-		c.aws.SetHost(lab.Endpoint, closedPort(t))
+		c.aws.SetHost(lab.Endpoint, closedPort)
 	}},
 	{"login", []string{"doctor", lab.Host, "--via", lab.Target, "--user", "plain_user"}, nil},
 	{"json", []string{"doctor", lab.Host, "--via", lab.Target, "--user", "plain_user", "--json"}, nil},

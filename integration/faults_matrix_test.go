@@ -201,7 +201,7 @@ func handshakeFaults() []fault {
 	}
 	return []fault{
 		// An agent of this age ends a mux that is silent; here after 14 s, genuinely 30 s.
-		{name: "handshake/agent 3.1.1511.0, idle", emulator: func(c *awsemu.Config) { c.AgentVersion, c.MuxTimeout = "3.1.1511.0", 14*time.Second }, idle: 16 * time.Second, want: exact},
+		{name: "handshake/agent 3.1.1511.0, idle", emulator: func(c *awsemu.Config) { c.AgentVersion, c.MuxTimeout = "3.1.1511.0", 14*time.Second }, rest: func(*world) { <-time.After(16 * time.Second) }, want: exact},
 		{name: "handshake/agent 3.1.1188.0", emulator: agent("3.1.1188.0"), want: exact},
 		{name: "handshake/agent 3.0.196.0", emulator: agent("3.0.196.0"), want: refused, state: "08001"},
 		{name: "handshake/unknown action", spoil: awsemu.UnknownAction(), want: refused, state: "08001"},
@@ -264,8 +264,8 @@ func endFaults() []fault {
 		{name: "end/broken JSON", during: end(func(w *world, id string) { w.aws.CloseChannel(id, []byte(`{"Output":`)) }), want: lost},
 		{name: "end/long header", emulator: func(c *awsemu.Config) { c.FullHeaderClose = true }, during: end(func(w *world, id string) { w.aws.TerminateSession(id, "") }), want: lost},
 		// A check of the agent, 2 s after its last word, is activity once more.
-		{name: "end/idle", emulator: func(c *awsemu.Config) { c.IdleTimeout = 3 * time.Second }, idle: 7 * time.Second, want: lost},
-		{name: "end/maximum duration", emulator: func(c *awsemu.Config) { c.MaxDuration = 2 * time.Second }, idle: 3 * time.Second, want: lost},
+		{name: "end/idle", emulator: func(c *awsemu.Config) { c.IdleTimeout = 3 * time.Second }, rest: (*world).awaitEnded, want: lost},
+		{name: "end/maximum duration", during: first(func(w *world) { w.aws.ExpireSessions() }), want: lost},
 	}
 }
 

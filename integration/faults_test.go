@@ -52,9 +52,9 @@ type fault struct {
 	spoil    awsemu.Intercept          // on from the start, and has to have acted
 	during   func(w *world, times int) // a third through the first client's upload (0), and its download (1)
 	want     outcome
-	state    string        // SQLSTATE of a refusal
-	idle     time.Duration // between login and transfer
-	size     int           // when not faultSize
+	state    string         // SQLSTATE of a refusal
+	rest     func(w *world) // between login and transfer
+	size     int            // when not faultSize
 	after    func(w *world) error
 }
 
@@ -161,14 +161,14 @@ func (w *world) transfer(f fault, size int) (results []result, struck time.Time)
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), exactLimit)
 	defer cancel()
-	struck = time.Now()
 	conns := make([]*pgx.Conn, faultClients)
 	for i := range conns {
 		conns[i] = w.connect("")
 	}
-	if f.idle > 0 {
-		<-time.After(f.idle)
+	if f.rest != nil {
+		f.rest(w)
 	}
+	struck = time.Now()
 	var mu sync.Mutex
 	var times atomic.Int32
 	during := func() {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -91,8 +92,10 @@ func TestAnotherJumpHostIsTried(t *testing.T) {
 	if got := strings.Fields(w.targets()); len(got) == 0 || got[0] != otherHost {
 		t.Errorf("sessions on %q, want %s", got, otherHost)
 	}
-	if out := w.proxy.Output(); !strings.Contains(out, "jump host refuses a session, trying another one") || !strings.Contains(out, "jump_host="+lab.Target) {
-		t.Errorf("the log does not tell:\n%s", out)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if line, err := w.proxy.AwaitLine(ctx, "jump host refuses a session, trying another one"); err != nil || !strings.Contains(line, "jump_host="+lab.Target) {
+		t.Errorf("the log tells %q, %v; want that %s refuses", line, err, lab.Target)
 	}
 }
 

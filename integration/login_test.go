@@ -17,7 +17,7 @@ const whoAmI = "select current_user, current_database(), ssl from pg_stat_ssl wh
 const itsMe = pgserver.AppUser + "|" + pgserver.Database + "|t"
 
 func TestPsqlLogsInWithoutAPassword(t *testing.T) {
-	w := start(t, setup{})
+	w := start(t, setup{options: []string{noSpare}})
 	for _, mode := range []string{"disable", "allow", "prefer", "require"} {
 		if got := w.query("sslmode="+mode, whoAmI); got != itsMe {
 			t.Errorf("sslmode=%s: got %q, want %q", mode, got, itsMe)

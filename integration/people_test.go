@@ -245,10 +245,26 @@ func TestSSOLogin(t *testing.T) {
 	if n := w.aws.SSOLogins(); n != 1 {
 		t.Errorf("%d logins begun, want 1", n)
 	}
+	awaitFile(t, opened) // a browser is not waited for
 	if got, err := os.ReadFile(opened); err != nil || strings.Count(string(got), w.aws.URL()+"/device?user_code=") != 1 || strings.Count(string(got), "\n") != 1 {
 		t.Errorf("the browser was opened at %q (%v), want once at the page", got, err)
 	}
 	checkSSOCache(t, home, w)
+}
+
+// awaitFile waits until there is something in the file at path.
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	for late := time.After(30 * time.Second); ; {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			return
+		}
+		select {
+		case <-late:
+			t.Fatalf("nothing was written to %s", path)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // allowLogin opens the page of the next SSO login, which allows it.

@@ -119,7 +119,7 @@ func TestGSSEncryptionThenTLS(t *testing.T) {
 
 // TestOddClients are answered or let go, and the listener stays.
 func TestOddClients(t *testing.T) {
-	w := start(t, setup{})
+	w := start(t, setup{options: []string{noSpare}})
 	for name, packet := range map[string][]byte{
 		"nothing":       nil,
 		"a browser":     []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),

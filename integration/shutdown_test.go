@@ -13,7 +13,7 @@ import (
 
 func TestSignalEndsAnIdleProxyAndItsSession(t *testing.T) {
 	for sig, want := range map[os.Signal]int{syscall.SIGTERM: 143, os.Interrupt: 130} {
-		w := start(t, setup{})
+		w := start(t, setup{options: []string{noSpare}})
 		w.query("", "select 1")
 		if n := w.aws.OpenSessions(); n != 1 {
 			t.Fatalf("%d sessions open before %v, want 1", n, sig)

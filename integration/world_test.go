@@ -47,6 +47,10 @@ type setup struct {
 	change  func(*exec.Cmd)         // changes how pgkeyless is run
 }
 
+// noSpare is a target's option, for who counts SSM sessions: a client that takes a
+// second, on a busy machine, is one for which a spare session is started.
+const noSpare = "keep-alive=off"
+
 // world is one emulator and one pgkeyless.
 type world struct {
 	t        *testing.T

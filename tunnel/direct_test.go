@@ -13,13 +13,13 @@ func TestDirectWordsItsErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	c, err := Direct{}.DialContext(t.Context(), "tcp", address)
+	defer l.Close()
+	c, err := Direct{}.DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
-	l.Close()
+	const address = "127.0.0.1:1" // nobody listens there, and nobody is given it
 	_, err = Direct{}.DialContext(t.Context(), "tcp", address)
 	var e *Error
 	if !errors.As(err, &e) || e.SQLState() != "08001" || !strings.Contains(e.Hint(), "via") || !strings.Contains(e.Error(), address) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -183,12 +184,7 @@ func TestWrongConfigFileIsNotReloaded(t *testing.T) {
 // Ports stay where they are when targets move onto a shared one and back.
 func TestReloadOntoASharedPort(t *testing.T) {
 	text := "defaults: {via: none, unix-socket: none, port: %d}\ntargets: {orders: {database: " + orders + "}}\n"
-	free, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
+	port := freePort(t)
 	s := startReloadable(t, fmt.Sprintf(text, port))
 	address := addressOf(t, s.told("  jdbc:"), "orders")
 	waiting := dialTCP(t, address)
@@ -198,4 +194,19 @@ func TestReloadOntoASharedPort(t *testing.T) {
 		speaks(t, dialTCP(t, address))
 	}
 	speaks(t, waiting)
+}
+
+// freePort is a free port below those that systems give to who asks for any: nobody
+// is given it before it is used.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 20000 + rand.N(10000)
+		if l, err := net.Listen("tcp4", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -173,14 +172,9 @@ func TestWebsocketUsesTheCABundleAndProxyOfTheSDK(t *testing.T) {
 
 func TestOwnTunnelDownIsToldAsSuch(t *testing.T) {
 	isolate(t)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := closed.Addr().String()
-	closed.Close()
+	const address = "127.0.0.1:1" // nobody listens there, and nobody is given it
 	r := wireRoute(t, newWiring(slog.New(slog.DiscardHandler), new(auth.Profiles)), target(orders, func(o *config.Options) { o.Via, o.Dial = config.ViaNone, address }))
-	_, err = r.Dialer.DialContext(t.Context(), "tcp", r.Address)
+	_, err := r.Dialer.DialContext(t.Context(), "tcp", r.Address)
 	var told interface {
 		error
 		SQLState() string

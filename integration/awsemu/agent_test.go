@@ -137,7 +137,7 @@ func TestDialRefused(t *testing.T) {
 		t.Errorf("order %s; want the flag first", kinds)
 	}
 	e.SetDial(nil)
-	if e.OpenSessions() != 1 || e.Sessions()[0].OpenStreams != 0 {
+	if err := e.Await(c.ctx, func(all []Session) bool { return all[0].OpenStreams == 0 }); err != nil || e.OpenSessions() != 1 {
 		t.Errorf("session %+v; want it live with no stream", e.Sessions()[0])
 	}
 	c.terminate()
@@ -257,6 +257,20 @@ func TestProtocolErrorEndsSession(t *testing.T) {
 	wantEnding(t, e, EndAgent)
 	if got := strings.Join(e.Violations(), "\n"); !strings.Contains(got, "not a frame of version 1") {
 		t.Errorf("violations %q", got)
+	}
+}
+
+func TestExpireSessions(t *testing.T) {
+	e := startEmulator(t, Config{})
+	c := newClient(t, e, "127.0.0.1:1")
+	c.ready()
+	if n := e.ExpireSessions(); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+	c.waitFor(typeClosed, payloadNone)
+	wantEnding(t, e, EndDuration)
+	if n := e.ExpireSessions(); n != 0 {
+		t.Errorf("%d sessions live on", n)
 	}
 }
 

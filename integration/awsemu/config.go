@@ -55,7 +55,7 @@ type Config struct {
 	LateSwitch bool
 
 	TokenLife   time.Duration // default 60 s
-	IdleTimeout time.Duration // default 20 min without input
+	IdleTimeout time.Duration // default 20 min without input; counts from the client's coming, as the next
 	MaxDuration time.Duration // default none
 
 	// DropWhileAbsent makes the service throw away what the agent sends while

@@ -32,7 +32,7 @@
 //	agent    FreezeAgents, CutAgents, RestartAgents, SendPayload; Config.PluginDelay
 //	target   SetHost; SetDial with RefuseDials, HangDials, Targets
 //	pause    Publish
-//	end      TerminateSession, CloseChannel; Config.IdleTimeout and MaxDuration
+//	end      TerminateSession, CloseChannel, ExpireSessions; Config.IdleTimeout and MaxDuration
 //
 // Below HTTP every connection is a wire: two flows of bytes that the Network
 // delays, slows down, holds up or swallows. While it does nothing, nor ever did,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,6 +188,20 @@ func (e *Emulator) TerminateSession(id, output string) bool {
 	s := e.sessions[id]
 	e.mu.Unlock()
 	return s != nil && s.end(EndOperator, output)
+}
+
+// ExpireSessions ends all live sessions as MaxDuration does, and returns how many
+// there were.
+func (e *Emulator) ExpireSessions() (n int) {
+	e.mu.Lock()
+	all := slices.Clone(e.order)
+	e.mu.Unlock()
+	for _, s := range all {
+		if s.end(EndDuration, "") {
+			n++
+		}
+	}
+	return n
 }
 
 // fronts are the connected clients.

@@ -52,7 +52,6 @@ func (e *Emulator) newSession(owner Caller, target, document, reason string, p p
 	token = s.renewToken()
 	e.mu.Unlock()
 	e.changed()
-	e.goRun(s.timers)
 	s.log.Info("SSM session started", "target", target, "host", p.Host, "port", p.PortNumber)
 	return id, token
 }
@@ -108,6 +107,7 @@ func (s *session) attach(f *front) bool {
 	}
 	if first {
 		s.e.goRun(a.run)
+		s.e.goRun(s.timers) // not before: a test's limits are short, and its client may be late
 	} else {
 		a.gate.open()
 		s.e.goRun(func() { s.publish(typeStart) }) // f, who is to make room for it, has not begun to write

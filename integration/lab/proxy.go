@@ -75,6 +75,11 @@ func StartProxy(ctx context.Context, c Command) (*Proxy, error) {
 	case <-p.ready:
 		return p, nil
 	case <-p.exited:
+		select {
+		case <-p.ready: // and has ended since
+			return p, nil
+		default:
+		}
 		return nil, fmt.Errorf("pgkeyless ended with code %d before it was ready%s", p.code, p.printed(c))
 	case <-ctx.Done():
 		p.Kill()
@@ -132,6 +137,12 @@ func (p *Proxy) Output() string {
 // line.
 func (p *Proxy) AwaitLine(ctx context.Context, text string) (string, error) {
 	for {
+		ended := false
+		select {
+		case <-p.exited: // so this is the last look
+			ended = true
+		default:
+		}
 		p.mu.Lock()
 		output, more := p.output.String(), p.more
 		p.mu.Unlock()
@@ -140,10 +151,12 @@ func (p *Proxy) AwaitLine(ctx context.Context, text string) (string, error) {
 				return strings.TrimSpace(line), nil
 			}
 		}
+		if ended {
+			return "", fmt.Errorf("pgkeyless ended without printing %q", text)
+		}
 		select {
 		case <-more:
 		case <-p.exited:
-			return "", fmt.Errorf("pgkeyless ended without printing %q", text)
 		case <-ctx.Done():
 			return "", fmt.Errorf("pgkeyless does not print %q: %w", text, context.Cause(ctx))
 		}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // The test binary is a pgkeyless that cannot start when this variable is set.
@@ -37,4 +39,29 @@ func TestFailedStartIsToldOnce(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "code 1") || strings.Contains(err.Error(), complaint) || echo.String() != complaint+"\n" {
 		t.Errorf("echoed %q, then %v; want what it printed in the first alone", echo.String(), err)
 	}
+}
+
+// A line that is printed as the process ends is found by who learns of the end
+// first.
+func TestLastLineIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &Proxy{exited: make(chan struct{})} // and nobody is told of lines
+		found := map[string]error{}
+		var waiting sync.WaitGroup
+		for _, text := range []string{"last", "never"} {
+			waiting.Go(func() {
+				_, err := p.AwaitLine(t.Context(), text)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				found[text] = err
+			})
+		}
+		synctest.Wait()
+		p.Write([]byte("last words\n"))
+		close(p.exited)
+		waiting.Wait()
+		if found["last"] != nil || found["never"] == nil {
+			t.Errorf("waiting for lines: %v; want an error for the one that never came", found)
+		}
+	})
 }
