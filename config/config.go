@@ -59,10 +59,25 @@ func LoadServed(in Input) (Config, error) {
 
 // arrange settles which port each target gets.
 func (c *Config) arrange() error {
-	if err := share(c.Targets, c.Run); err != nil {
+	names, err := share(c.Targets, c.Run)
+	if err != nil {
+		return err
+	}
+	if err := c.Run.checkDefault(names); err != nil {
+		err.Source = c.place("default-target")
 		return err
 	}
 	return assignPorts(c.Targets)
+}
+
+// place is where an option of the process stood, for an error.
+func (c *Config) place(option string) string {
+	for _, s := range c.RunSettings {
+		if s.Name == option {
+			return s.Origin.label
+		}
+	}
+	return ""
 }
 
 // LoadAny reads the settings of the targets as far as they are given, for

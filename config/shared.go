@@ -6,16 +6,12 @@ import (
 )
 
 // share puts the targets that name no port of their own on one port, where
-// clients choose by a target's name.
-func share(targets []Target, run Run) error {
+// clients choose by a target's name. It returns those names.
+func share(targets []Target, run Run) (names []string, err error) {
 	if !run.SharedPort {
-		if run.DefaultTarget != "" {
-			return problem("default-target says nothing without shared-port").hinted("add --shared-port, or leave it out")
-		}
-		return nil
+		return nil, nil
 	}
 	var first *Target
-	names := []string{}
 	for i := range targets {
 		t := &targets[i]
 		if t.portGiven {
@@ -26,17 +22,33 @@ func share(targets []Target, run Run) error {
 			first = t
 		}
 		if t.Address != first.Address {
-			return problem("targets %q and %q are to share a port, and listen on different addresses", first.Name, t.Name).hinted(
+			return nil, problem("targets %q and %q are to share a port, and listen on different addresses", first.Name, t.Name).hinted(
 				"give the address once, as --address, or %q a port of its own", t.Name)
 		}
 		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, t.Name) }) {
-			return problem("two targets named %q on a shared port", t.Name).hinted(
+			return nil, problem("two targets named %q on a shared port", t.Name).hinted(
 				"clients choose by name: give them names of their own in a config file, or one of them a port of its own")
 		}
 		names = append(names, t.Name)
 	}
-	if run.DefaultTarget != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, run.DefaultTarget) }) {
-		return problem("default-target: no target %q on the shared port", run.DefaultTarget).hinted("name one of %s", strings.Join(names, ", "))
+	return names, nil
+}
+
+// checkDefault refuses a default target that is none of names, those on the
+// shared port.
+func (r *Run) checkDefault(names []string) *Error {
+	switch name := r.DefaultTarget; {
+	case name == "", slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }):
+		return nil
+	case !r.SharedPort:
+		return problem("says nothing without shared-port").hinted("add --shared-port, or leave it out")
+	case len(names) == 0:
+		return problem("no target %q on the shared port: all have ports of their own", name).hinted("leave it out, or the target's port")
+	default:
+		e := problem("no target %q on the shared port", name).hinted("name one of %s", strings.Join(names, ", "))
+		if near := nearest(name, names); near != "" {
+			e.hinted("did you mean %s?", near)
+		}
+		return e
 	}
-	return nil
 }

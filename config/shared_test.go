@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -43,6 +45,32 @@ func TestSharedPortIsRefused(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) || !strings.Contains(e.Error(), tt.want) || e.Hint() == "" {
 			t.Errorf("%s with %s: %v, want %q and a hint", tt.targets, tt.flags, err, tt.want)
+		}
+	}
+}
+
+func TestDefaultTargetIsToldWhereItStands(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pgkeyless.yaml")
+	const targets = "defaults: {via: none}\ntargets: {orders: {}, billing: {}}\n"
+	for _, tt := range []struct{ name, text, flag, want, hint string }{
+		{"in the file", "shared-port: true\ndefault-target: oders\n" + targets, "", path + `:2: default-target: no target "oders" on the shared port`, "did you mean orders?"},
+		{"far from all", "shared-port: true\ndefault-target: stock\n" + targets, "", path + `:2: default-target: no target "stock" on the shared port`, "name one of orders, billing"},
+		{"by flag", "shared-port: true\n" + targets, "biling", `--default-target: no target "biling" on the shared port`, "did you mean billing?"},
+		{"without a shared port", "default-target: orders\n" + targets, "", path + ":1: default-target: says nothing without shared-port", "add --shared-port"},
+		{"with ports alone", "shared-port: true\ndefault-target: orders\ndefaults: {via: none}\ntargets: {orders: {port: 6000}}\n", "",
+			path + `:2: default-target: no target "orders" on the shared port: all have ports of their own`, "leave it out"},
+	} {
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		flags := map[string]string{"config-file": path}
+		if tt.flag != "" {
+			flags["default-target"] = tt.flag
+		}
+		_, err := Load(Input{Flags: flags})
+		var e *Error
+		if !errors.As(err, &e) || e.Error() != tt.want || !strings.Contains(e.Hint(), tt.hint) {
+			t.Errorf("%s: %v (%s), want %s (%s)", tt.name, err, e.Hint(), tt.want, tt.hint)
 		}
 	}
 }
