@@ -105,6 +105,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"via and dial", Input{Targets: []string{orders + "?dial=localhost:1&via=" + jump}}, "exclude each other", "leave out"},
 		{"dial without port", Input{Targets: []string{orders}, Flags: flags("dial", "localhost")}, `--dial: "localhost" is not HOST:PORT`, "localhost:15432"},
 		{"address with port", Input{Targets: []string{orders}, Flags: flags("via", jump, "address", "127.0.0.1:1")}, "--address:", "--port"},
+		{"address in brackets", Input{Targets: []string{orders}, Flags: flags("via", jump, "address", "[::1]")}, `--address: "[::1]" is not an address`, "without brackets: ::1"},
 		{"socket file", Input{Targets: []string{orders}, Flags: flags("via", jump, "unix-socket", "/tmp/.s.PGSQL.5432")}, "--unix-socket:", "psql -h DIR"},
 		{"no sessions", Input{Targets: []string{orders + "?sessions=0"}, Flags: via}, `option sessions: "0" is not a number of sessions`, "1 to 64"},
 		{"too many sessions", Input{Targets: []string{orders}, Flags: flags("via", jump, "sessions", "65")}, "--sessions:", "1 to 64"},

@@ -220,6 +220,8 @@ func TestMistakesInTheFileAreToldByLine(t *testing.T) {
 		{"query string in a database", "targets:\n  a:\n    database: b?port=1\n", "f.yaml:3: database: options do not follow a question mark", "keys of the target"},
 		{"targets as a list", "targets:\n- a\n", "f.yaml:2: targets is not a list of keys", "KEY: VALUE"},
 		{"target as a word", "targets:\n  a: b\n", `f.yaml:2: target "a" is not a list of keys`, "KEY: VALUE"},
+		{"option among targets", "targets:\n  a:\n  via: none\n", `f.yaml:3: "via" is an option, where targets are named`, "indent it further"},
+		{"database among targets", "targets:\n  a:\n  database: b\n", `f.yaml:3: "database" is an option, where targets are named`, "indent it further"},
 		{"file as a word", "hello\n", "f.yaml:1: the file is not a list of keys", "KEY: VALUE"},
 		{"key that is no word", "? [a]\n: b\n", "f.yaml:1: a key of the file is not a word", "KEY: VALUE"},
 		{"alias", "defaults: &d\n  via: none\ntargets:\n  a: *d\n", "f.yaml:4: anchors and aliases", "defaults:"},

@@ -24,6 +24,10 @@ func (p *parser) target(name string, at, value *yaml.Node) {
 		p.wrong(at.Line, "target %q differs from %q in line %d by its case alone", name, s.named.Name, s.line).hinted("rename one of them")
 		return
 	}
+	if value.Kind == yaml.ScalarNode && !isNull(value) && (name == "database" || Canonical(name) != "") {
+		p.wrong(at.Line, "%q is an option, where targets are named", name).hinted("indent it further, below the target that it belongs to")
+		return
+	}
 	s := section{values: layer{}, line: at.Line}
 	database, line := name, at.Line
 	if !isNull(value) {

@@ -190,6 +190,8 @@ func checkAddress(v string) error {
 	e := problem("%q is not an address to listen on", v).hinted("give an IP address or host name of this machine, for example 127.0.0.1")
 	if _, _, err := net.SplitHostPort(v); err == nil {
 		e = e.hinted("give the port with --port")
+	} else if bare := strings.Trim(v, "[]"); bare != v && isHost(bare) {
+		e = e.hinted("write it without brackets: %s", bare)
 	}
 	return e
 }
