@@ -85,6 +85,12 @@ func flagError(cmd *cobra.Command, err error) error {
 func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError, help string) error {
 	name := e.GetSpecifiedName()
 	unknown := &usageError{"unknown flag " + dashed(name), help}
+	switch cmd.Name() {
+	case "connect":
+		unknown.hint += "; those of psql go behind two dashes: pgkeyless connect TARGET -- " + dashed(name)
+	case "exec":
+		unknown.hint += "; the command goes behind two dashes: pgkeyless exec TARGET -- COMMAND"
+	}
 	if len(name) == 1 {
 		return unknown
 	}
