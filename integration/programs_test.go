@@ -110,6 +110,42 @@ func TestConnectOnATerminal(t *testing.T) {
 	}
 }
 
+// A signal during the look-up ends it, before there is a program to pass it on to,
+// and nothing is blamed on the network.
+func TestSignalDuringALookUp(t *testing.T) {
+	for _, verb := range []string{"serve", "connect", "exec"} {
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			c := startCloud(t)
+			c.aws.SlowNext("DescribeDBInstances", time.Minute, -1)
+			args := []string{verb, "orders?region=eu-central-1&via=" + lab.Target}
+			if verb == "exec" {
+				args = append(args, "--", "true")
+			}
+			cmd := exec.Command(shared.binary, args...)
+			cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.env...)
+			var said strings.Builder
+			cmd.Stdout, cmd.Stderr = &said, &said
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for c.aws.Calls()["DescribeDBClusters"] == 0 { // asked side by side with the slow one
+				select {
+				case <-time.After(10 * time.Millisecond):
+				case <-t.Context().Done():
+					t.Fatal("AWS was not asked")
+				}
+			}
+			began := time.Now()
+			cmd.Process.Signal(os.Interrupt)
+			cmd.Wait()
+			if took, code := time.Since(began), cmd.ProcessState.ExitCode(); took > 5*time.Second || code != 130 || said.Len() > 0 {
+				t.Errorf("after %v code %d, %q; want 130 at once, without a word", took, code, said.String())
+			}
+		})
+	}
+}
+
 func TestExecLeadsThere(t *testing.T) {
 	c := startCloud(t)
 	for _, by := range []string{`psql -XAtw`, `psql -XAtw -d "$DATABASE_URL"`} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
@@ -21,6 +22,9 @@ const (
 	// startupPatience is how long a start waits for one: being ready must not
 	// depend on AWS.
 	startupPatience = 10 * time.Second
+
+	// startupSilence is how much of that may pass without a word.
+	startupSilence = 3 * time.Second
 
 	// lookupPause is the least time between two look-ups of a database whose
 	// logins fail.
@@ -87,10 +91,14 @@ func (w *wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, e
 	r := baseRoute(t)
 	asking, cancel := context.WithTimeout(ctx, startupPatience)
 	defer cancel()
+	told := w.whenSlow("still looking for the database", t.Name)
 	found, err := l.resolve(asking, false)
+	told()
 	switch {
 	case err == nil:
 		r = found
+	case ctx.Err() != nil: // a signal came: nobody waits for the answer
+		return proxy.Route{}, context.Cause(ctx)
 	case mayPass(err):
 		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", oneLine(err.Error()), "hint", hintOf(err))
 	default:
@@ -98,6 +106,21 @@ func (w *wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, e
 	}
 	r.Resolve = l.resolve
 	return r, nil
+}
+
+// whenSlow logs message of a route, should startupSilence pass before stop is
+// called.
+func (w *wiring) whenSlow(message, route string) (stop func()) {
+	over := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-time.After(startupSilence):
+			w.log.Info(message, "route", route, "at_most", startupPatience.String())
+		case <-over:
+		}
+	})
+	return func() { close(over); waiting.Wait() }
 }
 
 // resolve is the proxy.Route's.

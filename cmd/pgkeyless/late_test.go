@@ -173,6 +173,32 @@ func TestLookUpWaitsForAPerson(t *testing.T) {
 	})
 }
 
+// TestSlowLookUpAtTheStart has DNS hang: the start says what it waits for, and
+// goes on without an answer; a signal ends it without a warning.
+func TestSlowLookUpAtTheStart(t *testing.T) {
+	isolate(t)
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := aliasWiring(&log, func(ctx context.Context, _ string) ([]string, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		began := time.Now()
+		if _, err := w.route(t.Context(), target("orders.corp.example", nil)); err != nil || time.Since(began) <= startupSilence || time.Since(began) > startupPatience {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		if said := log.String(); strings.Count(said, "still looking for the database") != 1 || strings.Count(said, "database not found yet") != 1 {
+			t.Errorf("the log says %q", said)
+		}
+		log.Reset()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // as a signal would
+		defer cancel()
+		if _, err := w.route(ctx, target("orders.corp.example", nil)); !errors.Is(err, context.DeadlineExceeded) || log.Len() > 0 {
+			t.Errorf("ended at once: %v, and the log says %q", err, log.String())
+		}
+	})
+}
+
 func TestNamesInNeedOfALookUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		target config.Target

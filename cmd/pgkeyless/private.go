@@ -44,8 +44,11 @@ func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, comman
 	}
 	w := newWiring(log, a.profiles(run))
 	defer a.endSessions(ctx, w, log)
-	route, err := w.route(ctx, t)
-	if err != nil {
+	var route proxy.Route
+	if stopped, err := unlessStopped(ctx, signals, run, func(ctx context.Context) (err error) {
+		route, err = w.route(ctx, t)
+		return err
+	}); stopped || err != nil {
 		return err
 	}
 	l, host, cleanUp, err := privateListener(ctx, overTCP)
