@@ -47,6 +47,7 @@ type fakeAWS struct {
 	mute     func(n int) bool                      // the agent of this session says nothing
 	noTarget bool                                  // dials of the agent fail
 	output   string                                // channel_closed after the handshake, with this
+	brief    func(n int) bool                      // the agent of this session ends it when it has carried something
 	query    string                                // appended to stream URLs
 	cutEvery int                                   // message of the client: the network is cut, the message lost
 }
@@ -445,6 +446,9 @@ func (a *fakeAgent) frame(b []byte) {
 		}
 	case 3:
 		a.nops = append(a.nops, time.Now())
+		if a.aws.brief != nil && a.aws.brief(a.number) {
+			time.AfterFunc(100*time.Millisecond, func() { a.end("the instance is stopping") })
+		}
 	default:
 		a.aws.t.Errorf("smux command %d", b[1])
 	}

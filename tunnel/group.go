@@ -27,6 +27,7 @@ type group struct {
 	starts   []*start      // under way
 	grown    chan struct{} // closed and replaced when a session comes up
 	failed   time.Time     // when a start failed last, or its session did not live
+	died     *Error        // why the latest session did not; nil while it does
 	warned   bool          // of a failed start that nobody waited for
 	staled   time.Time     // when all sessions were retired at once
 	calm     time.Duration // from then until that may happen again
@@ -81,7 +82,7 @@ func (d *Dialer) open(ctx context.Context, p place, failed error, haste bool) (n
 		use, more := d.policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
 		if use < 0 && failed != nil {
 			if use = inReach(views); use < 0 {
-				return nil, nil, failed
+				return nil, nil, g.instead(failed)
 			}
 			more = false
 		}
@@ -114,6 +115,9 @@ func (d *Dialer) open(ctx context.Context, p place, failed error, haste bool) (n
 			return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil, nil
 		case errors.Is(err, mux.ErrTooMany):
 			return nil, nil, p.tooManyWaiting(err)
+		}
+		if errors.Is(err, mux.ErrClosed) {
+			d.died(g, s, err)
 		}
 		d.retire(s, "it takes no more streams") // it has ended, or its ids are used up
 	}
@@ -242,7 +246,7 @@ func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 		}
 	case !closed:
 		g.sessions = append(g.sessions, s)
-		g.warned = false
+		g.warned, g.died = false, nil
 		close(g.grown)
 		g.grown = make(chan struct{})
 	}
@@ -282,8 +286,26 @@ func (d *Dialer) forgetEnded(g *group, s *session) {
 	<-s.done
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !s.ending.Load() && time.Since(s.started) < unaskedPause {
-		g.failed = time.Now()
-	}
+	d.died(g, s, s.err)
 	g.sessions = slices.DeleteFunc(g.sessions, func(x *session) bool { return x == s })
+}
+
+// died notes why s has ended, unless it was ended here. One that did not live was
+// no better than a failed start: another jump host may do better. d.mu is held.
+func (d *Dialer) died(g *group, s *session, err error) {
+	if s.ending.Load() != nil || time.Since(s.started) >= unaskedPause {
+		return
+	}
+	g.failed = time.Now()
+	g.died, _ = errors.AsType[*Error](err)
+	d.hosts.outcome(s.place.target, err)
+}
+
+// instead is why the latest session ended, where err only says that they end as
+// soon as they have started.
+func (g *group) instead(err error) error {
+	if g.died != nil && errors.Is(err, errNoSession) {
+		return g.died
+	}
+	return err
 }

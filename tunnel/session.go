@@ -37,8 +37,7 @@ type session struct {
 	channel *datachannel.Conn
 
 	stop    context.CancelFunc     // ends run hard
-	ending  atomic.Bool            // terminate has been called
-	why     atomic.Pointer[string] // it was; nil: because the tunnel closes
+	ending  atomic.Pointer[string] // why terminate has been called, "" because the tunnel closes; nil: it has not
 	opened  atomic.Bool            // its first websocket was
 	reached atomic.Bool            // a stream got something from the database
 	done    chan struct{}          // closed when run has returned
@@ -120,7 +119,7 @@ func (s *session) run(ctx context.Context) {
 	stats := s.mux.Stats()
 	s.log.Info("ssm session ended", "reason", s.err, "bytes_out", stats.Sent, "bytes_in", stats.Received,
 		"ms", time.Since(s.started).Milliseconds())
-	if s.left != nil && !s.ending.Load() {
+	if s.left != nil && s.ending.Load() == nil {
 		s.log.Warn("ssm session may stay open until its idle timeout", "error", s.left)
 	}
 }
@@ -134,10 +133,11 @@ func isOver(cause error) bool {
 
 // word puts the data channel's end into words.
 func (s *session) word(err error) *Error {
-	if why := s.why.Load(); why != nil {
+	why := s.ending.Load()
+	if why != nil && *why != "" {
 		return s.place.letGo(*why)
 	}
-	if s.ending.Load() || errors.Is(err, context.Canceled) || errors.Is(err, datachannel.ErrTerminated) {
+	if why != nil || errors.Is(err, context.Canceled) || errors.Is(err, datachannel.ErrTerminated) {
 		return s.place.closedError()
 	}
 	select {
@@ -165,14 +165,11 @@ func (s *session) leave() error {
 // the log; "" means that the tunnel closes. Only the first call ends the session,
 // the others wait for it.
 func (s *session) terminate(ctx context.Context, why string) error {
-	if !s.ending.CompareAndSwap(false, true) {
+	if !s.ending.CompareAndSwap(nil, &why) {
 		<-s.gone
 		return s.left
 	}
 	defer close(s.gone)
-	if why != "" {
-		s.why.Store(&why)
-	}
 	ctx, cancel := context.WithTimeout(ctx, flagTimeout)
 	defer cancel()
 	unconfirmed := s.channel.Terminate(ctx)

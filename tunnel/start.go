@@ -159,21 +159,32 @@ func (d *Dialer) carry(ctx context.Context, p place, out *ssm.StartSessionOutput
 	runCtx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	d.running.Go(func() { s.run(runCtx) })
+	return d.await(ctx, s)
+}
+
+// await waits until s carries streams, or has ended: also when it was ready before,
+// so that how it came out does not depend on who looks when.
+func (d *Dialer) await(ctx context.Context, s *session) started {
+	p := s.place
 	select {
 	case <-s.channel.Ready():
-		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
-		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
-		return started{session: s}
+	case <-s.done:
+	case <-ctx.Done():
+		s.stop()
+		<-s.done
+		return started{err: context.Cause(ctx)}
+	}
+	select {
 	case <-s.done:
 		failed := &Progress{Stage: StageWebsocket, JumpHost: p.target, Session: s.id, Err: s.err}
 		if s.opened.Load() {
 			failed.Stage = StageHandshake
 		}
 		return started{err: s.err, failed: failed}
-	case <-ctx.Done():
-		s.stop()
-		<-s.done
-		return started{err: context.Cause(ctx)}
+	default:
+		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
+		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
+		return started{session: s}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
@@ -86,6 +87,82 @@ func TestSlowStartGetsASecondSession(t *testing.T) {
 				}
 				wantCalls(t, f, tt.starts, 0, tt.terminated)
 			})
+		})
+	}
+}
+
+// Whether a session that ends as soon as it has started is found to have ended by
+// its start or by the first stream, people are told why, and its jump host comes
+// last for a while.
+func TestSessionsThatDoNotLive(t *testing.T) {
+	tests := []struct {
+		name    string
+		brief   func(n int) bool
+		targets string // that sessions were asked of
+		host    string // that carries; "": none
+		last    string // the host that is tried last from then on
+	}{
+		{"the first", func(n int) bool { return n == 1 }, "i-1 i-2", "i-2", "i-1"},
+		{"each", func(int) bool { return true }, "i-1 i-2 i-3", "", "i-3"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeAWS(t)
+				f.brief = tt.brief
+				d := newTestDialer(t, f, func(cfg *Config) {
+					cfg.Target, cfg.Targets, cfg.Sessions = "tag:Role=jump", (&lister{hosts: []string{"i-1", "i-2", "i-3"}}).list, 1
+					cfg.Trace = func(p Progress) {
+						if p.Stage == StageHandshake && p.Err == nil {
+							time.Sleep(time.Second) // nobody looks before it has ended
+						}
+					}
+				})
+				c, err := d.DialContext(t.Context(), "tcp", dbAddress)
+				if got := f.targetsOf(); got != tt.targets {
+					t.Errorf("sessions asked of %s, want %s", got, tt.targets)
+				}
+				if tt.host == "" {
+					wantError(t, err, "57P01", "the jump host says: the instance is stopping")
+				} else if err != nil {
+					t.Fatal(err)
+				} else if c.Close(); d.Snapshot()[0].JumpHost != tt.host {
+					t.Errorf("session on %s, want %s", d.Snapshot()[0].JumpHost, tt.host)
+				}
+				synctest.Wait()
+				if hosts, err := d.hosts.choose(t.Context()); err != nil || hosts[len(hosts)-1] != tt.last {
+					t.Errorf("next are tried %v, %v; want %s last", hosts, err, tt.last)
+				}
+			})
+		})
+	}
+}
+
+// A session that was ready, and has ended before anybody could know, is a failed
+// start.
+func TestReadyAndEndedIsAFailedStart(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeAWS(t)
+			f.brief = func(int) bool { return true }
+			d := newTestDialer(t, f, oneSession)
+			out, err := f.StartSession(t.Context(), &ssm.StartSessionInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := d.place("tcp", dbAddress)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := d.newSession(p, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.stop = func() {}
+			s.run(t.Context())
+			if got := d.await(t.Context(), s); got.err == nil || got.session != nil {
+				t.Fatalf("started with %+v, want the error of the session's end", got)
+			}
 		})
 	}
 }
