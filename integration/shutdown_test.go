@@ -2,13 +2,17 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/lab"
 )
 
 func TestSignalEndsAnIdleProxyAndItsSession(t *testing.T) {
@@ -58,22 +62,37 @@ func TestFirstSignalDrains(t *testing.T) {
 	w.stopped = true
 }
 
-// TestSecondSignalEndsNow cuts the open session and still ends the SSM session.
+// TestSecondSignalEndsNow cuts the open session, whose client is told why, and
+// still ends the SSM session.
 func TestSecondSignalEndsNow(t *testing.T) {
-	w := start(t, setup{})
-	address := w.proxy.Addresses()[0]
-	conn := w.connect("")
-	if err := w.proxy.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+	direct := []string{lab.Host + "?dial=" + shared.database.Address() + "&ca-file=" + shared.database.CAFile()}
+	for _, test := range []struct {
+		name, options string
+		args          []string
+	}{
+		{"through a tunnel", "", nil},
+		{"through a tunnel, by TLS", "sslmode=require", nil},
+		{"directly", "", direct},
+		{"directly, by TLS", "sslmode=require", direct},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := start(t, setup{args: test.args})
+			address := w.proxy.Addresses()[0]
+			done := w.sleeping(w.connect(test.options))
+			if err := w.proxy.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			awaitClosed(t, address)
+			if got := w.stop(syscall.SIGTERM); got != 143 {
+				t.Errorf("exit code = %d, want 143", got)
+			}
+			var told *pgconn.PgError
+			if err := <-done; !errors.As(err, &told) || told.Code != "57P01" || told.Message != "the proxy is shutting down" {
+				t.Errorf("the session ended with %v, want 57P01", err)
+			}
+			w.awaitSessionsEnded()
+		})
 	}
-	awaitClosed(t, address)
-	if got := w.stop(syscall.SIGTERM); got != 143 {
-		t.Errorf("exit code = %d, want 143", got)
-	}
-	if _, err := conn.Exec(t.Context(), "select 1"); err == nil {
-		t.Error("the session went on after the second signal")
-	}
-	w.awaitSessionsEnded()
 }
 
 // awaitClosed dials until nobody listens any more.

@@ -83,7 +83,8 @@
 // Serve owns every goroutine and returns after the last of them. Shutdown
 // closes the listeners, refuses sessions that are not logged in yet (57P01),
 // and lets the others go on until they end or its context does. Cancelling the
-// context of Serve ends everything at once.
+// context of Serve ends everything at once. Clients whose session that ends are
+// told so (57P01), on the same condition as above.
 //
 // # Other routes while serving
 //

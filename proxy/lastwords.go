@@ -50,9 +50,11 @@ var errNoGoodbye = errors.New("cut off, as in a crash")
 
 // explained returns why the database's words have ended with err, and whether that
 // was not in good order: the tunnel's session was lost, or the database or the way
-// to it.
+// to it, or the proxy ends.
 func (r *relay) explained(err error) (why error, abrupt bool) {
 	switch {
+	case r.shut.Load() && !r.told.failed():
+		return errShuttingDown, true
 	case ownDoing(err):
 		return err, false
 	case sqlState(err) != "":

@@ -46,6 +46,7 @@ type relay struct {
 	up, down int64            // bytes delivered, for reading after run
 	looped   eventloop.Result // how the loop ended, if there was one
 	ending   atomic.Bool
+	shut     atomic.Bool // the proxy ends the session
 	said     atomic.Bool // the client has sent Terminate
 	once     sync.Once
 	reason   string // of the way that ended first
@@ -79,7 +80,8 @@ func (w toServer) Write(p []byte) (int, error) {
 
 // run copies both ways until both have ended. early is what the client has sent
 // already. run owns its goroutines: none outlives the call. Cancelling ctx
-// closes both conns, which wakes blocked reads and writes.
+// closes both conns, which wakes blocked reads and writes: the client's after it
+// was told why, for which it has farewell.
 //
 // Sockets are relayed by an event loop until one way ends; what comes after that,
 // and all of it where there is no loop, is for two goroutines.
@@ -91,12 +93,17 @@ func (r *relay) run(ctx context.Context, early []byte) {
 		r.looped, early = looped, nil
 		r.up, r.down = looped.Up, looped.Down
 	}
-	closed := make(chan struct{})
+	closed, downloaded := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
+		r.shut.Store(true)
 		r.end(reasonShutdown, nil)
-		cut(r.client)
 		cut(r.server.raw)
+		select {
+		case <-downloaded:
+		case <-time.After(farewell):
+		}
+		cut(r.client)
 	})
 	defer func() {
 		if !stop() {
@@ -106,6 +113,7 @@ func (r *relay) run(ctx context.Context, early []byte) {
 	var both sync.WaitGroup
 	both.Go(func() { r.upload(early) })
 	r.download()
+	close(downloaded)
 	both.Wait()
 	if r.refused != nil {
 		r.end(reasonDatabaseLost, r.lost(r.refused)) // it has not said why within linger

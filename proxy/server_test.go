@@ -77,6 +77,8 @@ func TestShutdownCutsAtItsDeadline(t *testing.T) {
 			c.untilTerminate()
 		}, nil)
 		c := r.established()
+		told := make(chan map[byte]string, 1)
+		go func() { told <- c.failed() }()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
@@ -86,7 +88,9 @@ func TestShutdownCutsAtItsDeadline(t *testing.T) {
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("took %v, want 10s", took)
 		}
-		c.expectEnd() // nothing: it might land inside a message
+		if got := <-told; got['S'] != "FATAL" || got['C'] != "57P01" || got['M'] != "the proxy is shutting down" {
+			t.Errorf("the client was told %q", got)
+		}
 		if err := <-r.served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
@@ -108,6 +112,8 @@ func TestCancelledServeEndsAtOnce(t *testing.T) {
 			c.untilTerminate()
 		}, nil)
 		c := r.established()
+		told := make(chan map[byte]string, 1)
+		go func() { told <- c.failed() }()
 		starting := r.dial()
 		synctest.Wait()
 		go r.cut()
@@ -121,10 +127,52 @@ func TestCancelledServeEndsAtOnce(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("took %v", took)
 		}
-		c.expectEnd()
+		if got := <-told; got['C'] != "57P01" {
+			t.Errorf("the established client was told %q, want 57P01", got)
+		}
 		r.served <- nil
 		r.stop()
 	})
+}
+
+// Words of the proxy's own must not land inside a message of the database, and a
+// client that reads nothing is not waited for.
+func TestCancelledServeInTheMiddle(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		sent  []byte
+		reads bool
+		takes time.Duration
+	}{
+		{"of a message", message('D', make([]byte, 100)...)[:20], true, 0},
+		{"of an answer that nobody reads", message('D', make([]byte, 100)...), false, farewell},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *databaseConn) {
+					c.logIn()
+					c.send(test.sent)
+					c.untilTerminate()
+				}, nil)
+				c := r.established()
+				if test.reads {
+					c.expect(test.sent)
+				}
+				synctest.Wait()
+				began := time.Now()
+				go r.cut()
+				if err := <-r.served; !errors.Is(err, context.Canceled) {
+					t.Errorf("Serve: %v, want context canceled", err)
+				}
+				if took := time.Since(began); took != test.takes {
+					t.Errorf("took %v, want %v", took, test.takes)
+				}
+				c.expectEnd()
+				r.served <- nil
+				r.stop()
+			})
+		})
+	}
 }
 
 // A client that stays after its ErrorResponse holds nobody up.
