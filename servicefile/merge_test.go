@@ -3,6 +3,7 @@ package servicefile
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -154,5 +155,13 @@ func TestUpdateRefusesWhatIsNoFile(t *testing.T) {
 	}
 	if _, err := Update(big, []Section{orders}); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("a huge file: %v", err)
+	}
+}
+
+func TestUpdateWhereNoFileCanBe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	_, err := Update(filepath.Join(dir, "services"), []Section{{Name: "orders"}})
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), dir+": ") {
+		t.Errorf("got %v, want one about %s alone", err, dir)
 	}
 }

@@ -64,6 +64,9 @@ func load(path string) (content []byte, mode fs.FileMode, err error) {
 // replace puts content at path in one step.
 func replace(path string, content []byte, mode fs.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if refused, ok := errors.AsType[*fs.PathError](err); ok { // its name says nothing to people
+		return fmt.Errorf("%s: %w", filepath.Dir(path), refused.Err)
+	}
 	if err != nil {
 		return err
 	}
