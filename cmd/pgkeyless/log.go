@@ -13,7 +13,7 @@ import (
 )
 
 // newLog makes the logger of a run: lines for people, or JSON lines with
-// severity, message and timestamp.
+// severity, message and timestamp. Attributes that are empty strings are left out.
 func newLog(w io.Writer, run config.Run) *slog.Logger {
 	level := slog.LevelInfo
 	switch {
@@ -23,9 +23,9 @@ func newLog(w io.Writer, run config.Run) *slog.Logger {
 		level = slog.LevelError
 	}
 	if run.StructuredLogs {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: rename(map[string]string{
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutEmpty(rename(map[string]string{
 			slog.LevelKey: "severity", slog.MessageKey: "message", slog.TimeKey: "timestamp",
-		})}))
+		}))}))
 	}
 	return slog.New(newLineHandler(w, level))
 }
@@ -48,7 +48,7 @@ func rename(names map[string]string) func([]string, slog.Attr) slog.Attr {
 }
 
 // lineHandler writes records for people: time, level, message, then the
-// attributes as key=value, unless they are empty strings.
+// attributes as key=value.
 //
 //	2026-11-23 06:45:01 info session ended session=3 route=orders…
 type lineHandler struct {
@@ -70,7 +70,7 @@ func newLineHandler(w io.Writer, level slog.Level) *lineHandler {
 	})}
 }
 
-// withoutEmpty drops empty strings, which tell people nothing.
+// withoutEmpty drops empty strings, which tell nothing.
 func withoutEmpty(replace func([]string, slog.Attr) slog.Attr) func([]string, slog.Attr) slog.Attr {
 	return func(groups []string, attr slog.Attr) slog.Attr {
 		if attr.Value.Kind() == slog.KindString && attr.Value.String() == "" {

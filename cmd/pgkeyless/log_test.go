@@ -43,7 +43,7 @@ $`)
 
 func TestStructuredLogFields(t *testing.T) {
 	var out bytes.Buffer
-	newLog(&out, config.Run{StructuredLogs: true}).With("route", orders).Warn("degraded", "took", time.Second)
+	newLog(&out, config.Run{StructuredLogs: true}).With("route", orders, "detail", "").Warn("degraded", "took", time.Second, "hint", "")
 	record := decode(t, out.String())
 	if _, err := time.Parse(time.RFC3339Nano, record["timestamp"]); err != nil {
 		t.Errorf("timestamp: %v", err)
