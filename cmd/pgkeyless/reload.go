@@ -16,7 +16,8 @@ import (
 type reloading struct {
 	app    *app
 	input  config.Input
-	run    config.Run // as the process began
+	run    config.Run       // as the process began
+	said   []config.Setting // where run came from
 	wiring *wiring
 	srv    *proxy.Server
 	log    *slog.Logger
@@ -51,7 +52,7 @@ func (r *reloading) reload(ctx context.Context) {
 	warn(r.log, next)
 	tell(ctx, r.app.stderr, r.log, r.run, without(listening(next), listening(before)))
 	if processOptions(cfg.Run) != processOptions(r.run) {
-		r.log.Warn("options of the process have changed; they take effect at the next start")
+		r.log.Warn("options of the process have changed; they take effect at the next start", "options", otherValues(r.said, cfg.RunSettings))
 	}
 	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
 		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
@@ -76,6 +77,18 @@ func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, err
 func processOptions(run config.Run) config.Run {
 	run.SharedPort, run.DefaultTarget = false, ""
 	return run
+}
+
+// otherValues are the options of the process, but for those that a reload takes,
+// whose values differ.
+func otherValues(before, now []config.Setting) []string {
+	var names []string
+	for i, s := range now { // both are in the order of config.All
+		if s.Value != before[i].Value && s.Name != "shared-port" && s.Name != "default-target" {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 func names(f front) []string {

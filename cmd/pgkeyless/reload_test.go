@@ -133,6 +133,10 @@ func TestHangupReloadsTheConfigFile(t *testing.T) {
 	if told = s.reload("configuration reloaded"); strings.Contains(told, "Listening on") {
 		t.Errorf("listeners told again:\n%s", told)
 	}
+	s.rewrite("quiet: true\nlogin-timeout: 2m\n" + reloadHead + database("stays") + database("comes"))
+	if told, want := s.reload("configuration reloaded"), `they take effect at the next start options="[login-timeout quiet]"`; !strings.Contains(told, want) {
+		t.Errorf("other options of the process: lacks %s in\n%s", want, told)
+	}
 	s.signals <- syscall.SIGTERM
 	s.told("nothing: to the end")
 	if code := <-s.code; code != 143 {

@@ -70,7 +70,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 		p.close()
 		return err
 	}
-	r := &reloading{app: a, input: a.input(args), run: cfg.Run, wiring: w, srv: srv, front: front, log: log}
+	r := &reloading{app: a, input: a.input(args), run: cfg.Run, said: cfg.RunSettings, wiring: w, srv: srv, front: front, log: log}
 	r.registered = a.register(nil, front, log)
 	defer func() { r.registered.close() }()
 	warn(log, front)
