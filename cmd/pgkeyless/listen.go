@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 
 	"github.com/pgkeyless/pgkeyless/config"
@@ -68,6 +69,10 @@ func listenError(t config.Target, err error) error {
 	}
 	switch {
 	case inUse(err):
+		address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
+		if s, ok := findServed(func(s served) bool { return s.Address == address }); ok {
+			return &usageError{fmt.Sprintf("port %d on %s is already in use: a pgkeyless of yours serves %q there", t.Port, t.Address, s.Name), choose}
+		}
 		return &usageError{fmt.Sprintf("port %d on %s is already in use", t.Port, t.Address),
 			"a local PostgreSQL or another pgkeyless may hold it; " + choose}
 	case is(syscall.EACCES, wsaAccess, os.ErrPermission):

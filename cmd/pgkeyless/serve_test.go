@@ -197,4 +197,19 @@ func TestPortInUse(t *testing.T) {
 	if code != 1 || stderr != want {
 		t.Errorf("code %d, stderr\n%swant code 1 and\n%s", code, stderr, want)
 	}
+
+	dir, err := defaultSocketDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := registry{dir}.announce(nil, []served{{Key: "k", Name: "stock", Address: l.Addr().String()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer running.close()
+	_, _, stderr = pgkeyless(t, billing, "--via", jump, "-p", fmt.Sprint(port))
+	want = fmt.Sprintf("pgkeyless: error: port %d on 127.0.0.1 is already in use: a pgkeyless of yours serves \"stock\" there\npgkeyless: hint: choose another with --port %d", port, port%65535+1)
+	if !strings.HasPrefix(stderr, want) {
+		t.Errorf("beside a pgkeyless: stderr\n%swant\n%s", stderr, want)
+	}
 }
