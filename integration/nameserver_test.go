@@ -3,6 +3,8 @@
 package integration
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -29,10 +31,7 @@ func startNameServer(t *testing.T, aliases map[string]string) *nameServer {
 	if os.Geteuid() != 0 {
 		t.Skip("a name server on port 53, and a resolv.conf of its own, take root")
 	}
-	c, err := net.ListenPacket("udp4", "127.0.0.77:53")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, host := listenForDNS(t)
 	n := &nameServer{aliases: aliases, conf: filepath.Join(t.TempDir(), "resolv.conf"), broken: map[string]bool{}}
 	served := make(chan struct{})
 	go func() {
@@ -52,10 +51,25 @@ func startNameServer(t *testing.T, aliases map[string]string) *nameServer {
 		c.Close()
 		<-served
 	})
-	if err := os.WriteFile(n.conf, []byte("nameserver 127.0.0.77\n"), 0o644); err != nil {
+	if err := os.WriteFile(n.conf, []byte("nameserver "+host+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// listenForDNS takes port 53 of a loopback address that no other run of the tests
+// has it on.
+func listenForDNS(t *testing.T) (c net.PacketConn, host string) {
+	t.Helper()
+	var err error
+	for range 20 {
+		host = fmt.Sprintf("127.0.%d.%d", 1+rand.N(254), 1+rand.N(254))
+		if c, err = net.ListenPacket("udp4", host+":53"); err == nil {
+			return c, host
+		}
+	}
+	t.Fatal(err)
+	return nil, ""
 }
 
 // asking lets a command ask it: resolv.conf knows no port but 53.
