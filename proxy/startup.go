@@ -192,10 +192,20 @@ func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 			state: stateProtocolViolation,
 			what:  "TLS handshake with the client",
 			hint:  "a client cannot verify the certificate made in memory: let it connect with sslmode=require or prefer",
-			err:   err,
+			err:   withoutMAC(err),
 		}}
 	}
 	return secure, nil
+}
+
+// withoutMAC replaces what crypto/tls makes of an alert in plain text. OpenSSL
+// sends one when it does not trust the certificate: it has no keys for its own
+// side yet.
+func withoutMAC(err error) error {
+	if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "local error" && failed.Err.Error() == "tls: bad record MAC" {
+		return errors.New("the client broke it off")
+	}
+	return err
 }
 
 // acceptDirect takes a client that began with TLS, which must have named the

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -391,6 +392,37 @@ func FuzzStartup(f *testing.F) {
 			if unix && b != 'N' {
 				t.Errorf("answered %q", c.out.Bytes())
 			}
+		}
+	})
+}
+
+// plainAlerts writes the alert of a client that trusts nobody in plain text, as
+// OpenSSL does, and nothing else behind the ClientHello.
+type plainAlerts struct{ net.Conn }
+
+func (c plainAlerts) Write(p []byte) (int, error) {
+	if clientHello := p[0] == 22; clientHello {
+		return c.Conn.Write(p)
+	}
+	go io.Copy(io.Discard, c.Conn) // the rest of the server's flight
+	_, err := c.Conn.Write([]byte{21, 3, 3, 0, 2, 2, 48})
+	return len(p), err
+}
+
+func TestClientThatVerifiesIsToldOfInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, nil)
+		c := r.dial()
+		c.send(sslRequest)
+		c.expect([]byte{'S'})
+		if err := tls.Client(plainAlerts{c.Conn}, &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}).Handshake(); err == nil {
+			t.Error("the certificate was trusted")
+		}
+		synctest.Wait()
+		c.Close()
+		r.stop()
+		if !r.log.hasLine("client did not start a session", `error="TLS handshake with the client: the client broke it off"`, "sslmode=require") {
+			t.Errorf("the log says\n%s", r.log.bytes())
 		}
 	})
 }
