@@ -89,6 +89,7 @@ func makeSocketDir(dir string) error {
 		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
 			return nil
 		}
+		return &usageError{"directory for the Unix socket: " + dir + " is no directory", socketHint}
 	}
 	switch {
 	case err == nil:

@@ -57,6 +57,12 @@ func TestSocketDirAloneIsMade(t *testing.T) {
 	if _, err := os.Lstat(parent); !os.IsNotExist(err) {
 		t.Errorf("%s has been made (%v)", parent, err)
 	}
+	if err := os.WriteFile(parent, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenUnix(parent, 5432); err == nil || err.Error() != "directory for the Unix socket: "+parent+" is no directory" {
+		t.Errorf("got %v of a file", err)
+	}
 }
 
 func TestDeadSocketIsReplacedAndLiveOneKept(t *testing.T) {
