@@ -68,6 +68,8 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"unknown flag before a command", []string{"--nope", "serve", orders}, "unknown flag --nope", "`pgkeyless --help` lists the flags"},
 		{"unknown letter", []string{orders, "-z"}, "unknown flag -z", "`pgkeyless --help`"},
 		{"flag of another command", []string{"token", orders, "--quiet"}, "unknown flag --quiet", "`pgkeyless token --help`"},
+		{"connect to a target by flag", []string{"connect", "--rds-instance", "orders"}, `target "orders": no jump host given`, "add --via"},
+		{"doctor for a target by flag", []string{"doctor", "--rds-cluster", "orders"}, `target "orders": no jump host given`, "add --via"},
 		{"flag of psql", []string{"connect", orders, "-c", "select 1"}, "unknown flag -c", "`pgkeyless connect --help` lists the flags; those of psql go behind two dashes: pgkeyless connect TARGET -- -c"},
 		{"mistyped flag of connect", []string{"connect", orders, "--vai", jump}, "unknown flag --vai", "did you mean --via?"},
 		{"command without dashes", []string{"exec", orders, "psql", "-c", "select 1"}, "unknown flag -c", "`pgkeyless exec --help` lists the flags; the command goes behind two dashes"},

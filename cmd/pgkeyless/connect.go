@@ -42,5 +42,5 @@ func forOneProgram(o config.Option) bool {
 	case "debug-logs", "structured-logs", "config-file", "login-timeout", "mfa-command", "sso-login":
 		return true
 	}
-	return o.PerTarget()
+	return o.PerTarget() || o.NamesTarget()
 }
