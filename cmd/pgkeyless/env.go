@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -79,6 +80,9 @@ func (a *app) placeOf(t config.Target, overTCP bool) (p place, running bool, err
 		p.host, err = socketDir(t)
 	case t.Shared:
 		p = onShared(t.Name, p)
+	}
+	if err != nil && !errors.As(err, new(hinter)) {
+		err = &usageError{fmt.Sprintf("directory for the Unix socket: %v", err), socketHint}
 	}
 	return p, false, err
 }

@@ -109,14 +109,15 @@ func privateListener(ctx context.Context, overTCP bool) (l net.Listener, host st
 		l, err := lc.Listen(ctx, "tcp4", net.JoinHostPort(loopback, "0"))
 		return l, loopback, func() {}, err
 	}
+	const hint = "set TMPDIR to another directory, short and for you to write to"
 	dir, err := os.MkdirTemp("", "pgkeyless-") // for this user alone
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, &usageError{fmt.Sprintf("directory for the Unix socket: %v", err), hint}
 	}
 	cleanUp = func() { os.RemoveAll(dir) }
 	if l, err = listenUnix(dir, socketPort); err != nil {
 		cleanUp()
-		return nil, "", nil, err
+		return nil, "", nil, &usageError{err.Error(), hint}
 	}
 	return l, dir, cleanUp, nil
 }

@@ -65,6 +65,33 @@ func TestSocketDirAloneIsMade(t *testing.T) {
 	}
 }
 
+// Commands without --unix-socket, or without a directory of this user's, say what
+// to do instead.
+func TestNoRoomForASocket(t *testing.T) {
+	needsSockets(t)
+	dir := isolate(t)
+	missing, long := filepath.Join(dir, "missing"), filepath.Join(dir, strings.Repeat("x", 100))
+	if err := os.Mkdir(long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ tmp, err string }{
+		{missing, "directory for the Unix socket: "}, {long, "the path of the Unix socket, " + long},
+	} {
+		t.Setenv("TMPDIR", tt.tmp)
+		code, _, stderr := pgkeyless(t, "connect", orders, "--via", "none")
+		if code != 1 || !strings.HasPrefix(stderr, "pgkeyless: error: "+tt.err) || !strings.Contains(stderr, "\npgkeyless: hint: set TMPDIR") {
+			t.Errorf("TMPDIR=%s: code %d, %q", tt.tmp, code, stderr)
+		}
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	code, _, stderr := pgkeyless(t, "service-file", orders, "--via", "none", "--stdout")
+	if code != 1 || !strings.HasPrefix(stderr, "pgkeyless: error: directory for the Unix socket: ") || !strings.Contains(stderr, "\npgkeyless: hint: "+socketHint) {
+		t.Errorf("without a home: code %d, %q", code, stderr)
+	}
+}
+
 func TestDeadSocketIsReplacedAndLiveOneKept(t *testing.T) {
 	needsSockets(t)
 	dir := isolate(t)
@@ -130,6 +157,7 @@ func TestDefaultSocketDirIsMadePrivate(t *testing.T) {
 		t.Errorf("mode %v, %v; want 0700", info.Mode(), err)
 	}
 	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("XDG_CACHE_HOME", "")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -146,6 +174,7 @@ func TestOnlyAChosenSocketIsRequired(t *testing.T) {
 	dir := isolate(t)
 	target := config.Target{Endpoint: orders, Name: orders, Options: config.Options{Address: "127.0.0.1"}}
 	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	p := new(ports)
