@@ -20,6 +20,9 @@ const (
 	// unread would reset, and some systems then drop what the peer has not
 	// read yet.
 	farewell = time.Second
+	// patience is how long a login may take without a word in the log: longer
+	// than one that starts an SSM session.
+	patience = 5 * time.Second
 	// maxFarewell bounds how much of what a client still sends is read then.
 	maxFarewell = 64 << 10
 )
@@ -118,9 +121,25 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	s.counts = true
 	s.leaveLobby()
 
-	watch := watchClient(s.client, gone)
+	watch, told := watchClient(s.client, gone), s.whenSlow()
 	up, err = s.logIn(ctx)
+	told()
 	return up, watch.stop(), err
+}
+
+// whenSlow logs that the client still waits, should patience pass before stop is
+// called.
+func (s *session) whenSlow() (stop func()) {
+	done := make(chan struct{})
+	timer := time.AfterFunc(patience, func() {
+		defer close(done)
+		s.log.Info("client still waits for its login", "at_most", s.server.loginTimeout)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
+	}
 }
 
 // choose takes the Route that m, or the client's TLS, names, and returns m

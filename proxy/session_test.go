@@ -203,6 +203,26 @@ func TestLoginDeadlineNamesWhatWasGoingOn(t *testing.T) {
 	}
 }
 
+// Who looks at the log while a database wakes sees that somebody waits.
+func TestSlowLoginIsToldOfMeanwhile(t *testing.T) {
+	for _, wakes := range []time.Duration{patience - time.Second, patience + time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *databaseConn) {
+				time.Sleep(wakes)
+				c.logIn()
+				c.untilTerminate()
+			}, nil)
+			c := r.established()
+			if got := r.log.hasLine("client still waits for its login", "level=INFO", "session=1", "at_most=1m0s"); got != (wakes > patience) {
+				t.Errorf("a login of %v: told of %t in\n%s", wakes, got, r.log.bytes())
+			}
+			c.send(terminate)
+			c.Close()
+			r.stop()
+		})
+	}
+}
+
 // Port scanners and health checks connect and close.
 func TestClientsThatOnlyConnectAreDebugLines(t *testing.T) {
 	tests := map[string]func(c *client){
