@@ -98,6 +98,8 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"token without target", []string{"token", "--user", "u"}, "no target given", "name a database"},
 		{"token for two", []string{"token", orders, billing, "--user", "u"}, "2 targets where one is wanted", "name one"},
 		{"version of something", []string{"version", "x"}, "`pgkeyless version` takes no argument", "see"},
+		{"help for a mistyped command", []string{"help", "tokn"}, `unknown command "tokn"`, "did you mean `pgkeyless help token`?"},
+		{"help for nothing known", []string{"help", "config", "xyz"}, `unknown command "config xyz"`, "`pgkeyless help` lists the commands"},
 		{"completion for nothing", []string{"completion"}, "completion wants one shell", "name one of bash"},
 		{"completion for an unknown shell", []string{"completion", "tcsh"}, `completion wants one shell, got "tcsh"`, "name one of bash"},
 	}

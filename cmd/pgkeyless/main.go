@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -121,7 +123,31 @@ file SIGHUP reads it again, and drops no session.`,
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
 		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
+	refuseUnknownTopics(root)
 	return root
+}
+
+// refuseUnknownTopics makes cobra's help command, which tells of the root
+// whatever it is asked, know its commands.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		found, rest, err := root.Find(args)
+		if err == nil && len(rest) == 0 {
+			return nil
+		}
+		unknown := &usageError{fmt.Sprintf("unknown command %q", strings.Join(args, " ")), "`pgkeyless help` lists the commands"}
+		if len(rest) > 0 {
+			if near := found.SuggestionsFor(rest[0]); len(near) > 0 {
+				unknown.hint = fmt.Sprintf("did you mean `pgkeyless help %s`?", near[0])
+			}
+		}
+		return unknown
+	}
 }
 
 // input is everything that config reads, with args as targets.
