@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,6 +19,9 @@ type Target struct {
 	// Name is what people call it: its name in the config file, else the
 	// identifier, else the host.
 	Name string
+	// Near is the target of the config file that Name was probably meant to be,
+	// or empty.
+	Near string
 	// Shared says that it listens on the port of the process, where clients choose
 	// by Name.
 	Shared bool
@@ -41,8 +45,12 @@ func (t Target) CheckWay() error {
 	if t.Via != "" {
 		return nil
 	}
+	meant := ""
+	if t.Near != "" {
+		meant = "did you mean " + t.Near + ", as in the config file? Otherwise "
+	}
 	return problem("target %q: no jump host given", t.Name).hinted(
-		"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does")
+		"%sadd --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does", meant)
 }
 
 // Settings lists every option of the target with where its value came from, in
@@ -72,10 +80,15 @@ func parseTarget(arg string, f *file, layers ...layer) (Target, error) {
 	name, query, _ := strings.Cut(arg, "?")
 	s, ok := f.target(name)
 	if !ok {
+		near := nearest(strings.ToLower(name), f.names())
 		t, err := parseName(name)
+		if e, ok := errors.AsType[*Error](err); ok && near != "" {
+			err = e.hinted("did you mean %s, as in the config file?", near)
+		}
 		if err != nil {
 			return Target{}, err
 		}
+		t.Near = near
 		s = section{named: t}
 	}
 	t := s.named

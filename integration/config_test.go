@@ -193,3 +193,22 @@ func (w *world) connectAt(address string) *pgx.Conn {
 	w.t.Cleanup(func() { conn.Close(context.Background()) })
 	return conn
 }
+
+// A name that neither AWS nor the config file knows is most likely a mistyped one of
+// the file.
+func TestMistypedNameIsOfTheFile(t *testing.T) {
+	c := startCloud(t)
+	path := filepath.Join(t.TempDir(), "pgkeyless.yaml")
+	text := "defaults: {via: " + lab.Target + ", region: eu-central-1}\ntargets:\n  reports: {database: orders}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := c.run("serve", "reprots", "--config-file", path)
+	if code != 1 || !strings.Contains(stderr, `error: there is no database "reprots" in eu-central-1`) || !strings.Contains(stderr, "hint: did you mean reports, as in the config file? Otherwise ") {
+		t.Errorf("code %d, %q", code, stderr)
+	}
+	stdout, _, code := c.run("doctor", "reprots", "--config-file", path, "--json")
+	if code != 12 || !strings.Contains(stdout, `"mend":"did you mean reports, as in the config file?`) || !strings.Contains(stdout, `"sqlstate":"08001"`) {
+		t.Errorf("doctor: code %d, %s", code, stdout)
+	}
+}

@@ -148,3 +148,24 @@ func TestNameOfTheFileIsNoKey(t *testing.T) {
 		t.Errorf("keys %s for a, %s for b, %s for a again", mine, theirs, same)
 	}
 }
+
+// A mistyped name of the config file looks like an identifier, and lacks what the
+// file says of the name that was meant.
+func TestMistypedNameOfTheFile(t *testing.T) {
+	inProject(t, "targets:\n  reports: {via: none, database: a, region: eu-central-1}\n  stock_eu: {via: none, database: b}\n")
+	for name, want := range map[string][2]string{
+		"reprts":          {`target "reprts": no jump host given`, "did you mean reports, as in the config file? Otherwise add --via"},
+		"Reprots":         {`target "Reprots": no jump host given`, "did you mean reports, "},
+		"stok_eu":         {`target "stok_eu" is neither an identifier`, "did you mean stock_eu, "},
+		"billing":         {`target "billing": no jump host given`, "add --via"},
+		"reprts?via=none": {"no AWS region to look in", "did you mean reports, as in the config file? Otherwise name it with --region"},
+	} {
+		code, _, stderr := pgkeyless(t, name)
+		if want := "pgkeyless: error: " + want[0]; code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: code %d, %q, want %q", name, code, stderr, want)
+		}
+		if want := "\npgkeyless: hint: " + want[1]; !strings.Contains(stderr, want) {
+			t.Errorf("%s: %q, want %q", name, stderr, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,6 +36,26 @@ func newFinder(cfg aws.Config, profile string) (*discover.Finder, error) {
 	})
 }
 
+// misnamedError is an error of a name that may be mistyped for near, which the
+// config file has.
+type misnamedError struct {
+	error
+	near string
+}
+
+func (e *misnamedError) Unwrap() error { return e.error }
+
+func (e *misnamedError) Hint() string {
+	return "did you mean " + e.near + ", as in the config file? Otherwise " + hintOf(e.error)
+}
+
+func misnamed(t config.Target, err error) error {
+	if t.Near == "" {
+		return err
+	}
+	return &misnamedError{err, t.Near}
+}
+
 // ask asks AWS which database t.Ref is.
 func ask(ctx context.Context, profiles *auth.Profiles, t config.Target) (login, error) {
 	if err := oneRegion(t, discover.RegionOf(t.Ref)); err != nil {
@@ -46,9 +67,12 @@ func ask(ctx context.Context, profiles *auth.Profiles, t config.Target) (login, 
 	}
 	finder, err := newFinder(cfg, t.Profile)
 	if err != nil {
-		return login{}, err
+		return login{}, misnamed(t, err)
 	}
 	db, err := finder.Database(ctx, t.Ref, t.ClusterEndpoint)
+	if errors.Is(err, discover.ErrNotFound) {
+		return login{}, misnamed(t, err)
+	}
 	if err != nil {
 		return login{}, err
 	}
