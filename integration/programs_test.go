@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,6 +218,33 @@ func TestRunningProxyIsUsed(t *testing.T) {
 			t.Errorf("with other %s: code %d, port %q; want one of its own", what, code, stdout)
 		}
 	}
+}
+
+// A proxy that lets its sessions end takes no new ones: connect and exec start one
+// of their own meanwhile.
+func TestEndingProxyIsNotUsed(t *testing.T) {
+	w := start(t, setup{args: []string{app()}})
+	env := append(shared.keys.Env(w.aws.URL()), "HOME="+w.home, "TMPDIR="+w.home, "PGPASSFILE=/nonexistent")
+	conn := w.connect("")
+	if err := w.proxy.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	awaitClosed(t, w.proxy.Addresses()[0])
+	for _, args := range [][]string{{"connect", app(), "--", "-XAtwc", whoAmI}, {"exec", app(), "--", "psql", "-XAtwc", whoAmI}} {
+		if stdout, stderr, code := command(t, env, args...); code != 0 || strings.TrimSpace(stdout) != itsMe {
+			t.Errorf("%s: code %d, %q, stderr %q; want %q", args[0], code, stdout, stderr, itsMe)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "select 1"); err != nil {
+		t.Errorf("the session that was to go on: %v", err)
+	}
+	conn.Close(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if code, err := w.proxy.Wait(ctx); err != nil || code != 143 {
+		t.Errorf("exit code %d, %v, want 143", code, err)
+	}
+	w.stopped = true
 }
 
 func TestServiceFileLeadsThere(t *testing.T) {

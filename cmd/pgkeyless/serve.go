@@ -79,7 +79,19 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 	if cfg.Run.ConfigFile != "" {
 		hangups.reload = r.reload
 	}
-	return live(ctx, srv, signals, cfg.Run, hangups, log)
+	return live(ctx, withdrawing{srv, func() { r.registered.close() }}, signals, cfg.Run, hangups, log)
+}
+
+// withdrawing is a Server that takes itself out of the registry before it refuses
+// clients: connect and exec must not be led to it then.
+type withdrawing struct {
+	*proxy.Server
+	withdraw func()
+}
+
+func (w withdrawing) Shutdown(ctx context.Context) error {
+	w.withdraw()
+	return w.Server.Shutdown(ctx)
 }
 
 // endSessions ends the SSM sessions, also when ctx has ended.
