@@ -94,8 +94,8 @@ var (
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
 		Detail:  websocket,
-		Hint: "allow ssmmessages:OpenDataChannel on {resource} in an IAM policy of this identity; the statement: {statement}; " +
-			"if it is allowed, check this machine's clock",
+		Hint: "[set this machine's clock, which is {clock} AWS's; otherwise ]allow ssmmessages:OpenDataChannel on {resource} in an IAM policy of this identity; " +
+			"the statement: {statement}; if it is allowed, check this machine's clock",
 		Means: "`ssmmessages:OpenDataChannel` is not allowed, or this machine's clock is wrong",
 	}
 	ChannelFault = Cause{

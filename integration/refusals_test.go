@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +91,19 @@ func TestRefusalsKnowTheDatabase(t *testing.T) {
 				t.Errorf("a look-up that failed is spoken of:\n%s", out)
 			}
 		})
+	}
+}
+
+// The SDK corrects the time of its own calls, so that the first to show a wrong
+// clock is the websocket, whose refusal looks like a missing permission.
+func TestWrongClockIsToldThroughATunnel(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{20 * time.Minute: "20m0s behind AWS's; otherwise allow", -20 * time.Minute: "20m0s ahead of AWS's; otherwise allow"} {
+		w := start(t, setup{})
+		w.aws.SetClock(ahead)
+		got := w.refused("")
+		clock := regexp.MustCompile(`which is (19m59s|20m[01]s) `).ReplaceAllString(got.Hint, "which is 20m0s ")
+		if !strings.Contains(got.Message, "403 Forbidden") || !strings.HasPrefix(clock, "set this machine's clock, which is "+want) {
+			t.Errorf("AWS %v ahead: %s, hint %q, want %q", ahead, got.Message, got.Hint, want)
+		}
 	}
 }

@@ -225,6 +225,12 @@ func (l *line) dialFault(err error) fault {
 	return faultTransient
 }
 
+// clockTolerance is how far off a signature's date may be. The SDK corrects those of
+// its own calls, so that a wrong clock shows in the upgrade first.
+//
+// Source: IAM user guide, reference_sigv-troubleshooting.html.
+const clockTolerance = 5 * time.Minute
+
 // dialError words the error of a websocket dial.
 func (p place) dialError(op string, err error) *Error {
 	if failure, ok := errors.AsType[*credentialsFailure](err); ok {
@@ -245,6 +251,12 @@ func (p place) dialError(op string, err error) *Error {
 		const action = "ssmmessages:OpenDataChannel"
 		resources := p.resources(action)
 		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
+		switch off := refused.Behind.Round(time.Second); {
+		case off >= clockTolerance:
+			facts["clock"] = off.String() + " behind"
+		case off <= -clockTolerance:
+			facts["clock"] = (-off).String() + " ahead of"
+		}
 		return p.because(causes.ChannelDenied, facts, err)
 	case refused.Status >= 500:
 		return p.because(causes.ChannelFault, facts, err)

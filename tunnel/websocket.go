@@ -41,7 +41,10 @@ const emptyPayloadHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49599
 var errSilent = errors.New("websocket: nothing heard after a ping")
 
 // upgradeError is an HTTP answer in place of the upgrade.
-type upgradeError struct{ Status int }
+type upgradeError struct {
+	Status int
+	Behind time.Duration // this machine's clock behind the service's; zero when the answer has no date
+}
 
 func (e *upgradeError) Error() string {
 	return fmt.Sprintf("websocket upgrade answered %d %s", e.Status, http.StatusText(e.Status))
@@ -99,7 +102,7 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	conn, resp, err := websocket.Dial(ctx, streamURL, opts)
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			return nil, &upgradeError{resp.StatusCode}
+			return nil, &upgradeError{resp.StatusCode, behind(resp, time.Now())}
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -117,6 +120,15 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	}
 	s.start(conn)
 	return s, nil
+}
+
+// behind compares the date of an answer with now.
+func behind(resp *http.Response, now time.Time) time.Duration {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return date.Sub(now)
 }
 
 // sign makes the headers that authenticate the upgrade, and the Host they are

@@ -35,6 +35,7 @@ type front struct {
 
 // serveChannel is the websocket front: /v1/data-channel/{sessionId}.
 func (e *Emulator) serveChannel(w http.ResponseWriter, r *http.Request) {
+	e.date(w)
 	id := strings.TrimPrefix(r.URL.Path, channelPath)
 	e.mu.Lock()
 	s := e.sessions[id]
