@@ -33,8 +33,15 @@ func (w *world) sleeping(conn *pgx.Conn) <-chan error {
 	return done
 }
 
-// awaitSleep waits until backend pid is in pg_sleep (any, when 0).
+// awaitSleep waits until backend pid is in pg_sleep.
 func (w *world) awaitSleep(pid uint32) {
+	w.t.Helper()
+	w.awaitSleeper("pid = $1", int32(pid))
+}
+
+// awaitSleeper waits until a backend of which condition is true of $1 is in
+// pg_sleep. Other tests' may be, too.
+func (w *world) awaitSleeper(condition string, of any) {
 	w.t.Helper()
 	admin, err := w.database.AdminConn(w.t.Context())
 	if err != nil {
@@ -44,7 +51,7 @@ func (w *world) awaitSleep(pid uint32) {
 	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
 		var n int
-		err := admin.QueryRow(w.t.Context(), "select count(*) from pg_stat_activity where (pid = $1 or $1 = 0) and wait_event = 'PgSleep'", int32(pid)).Scan(&n)
+		err := admin.QueryRow(w.t.Context(), "select count(*) from pg_stat_activity where "+condition+" and wait_event = 'PgSleep'", of).Scan(&n)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -156,13 +163,14 @@ func TestPsqlInterrupt(t *testing.T) {
 	for _, mode := range []string{"disable", "require"} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		cmd := psqlCommand(ctx, w.conninfo("sslmode="+mode), "-c", "select pg_sleep(120)")
+		name := "interrupted, " + mode
+		cmd := psqlCommand(ctx, w.conninfo("sslmode="+mode+" application_name='"+name+"'"), "-c", "select pg_sleep(120)")
 		out := &lockedBuffer{}
 		cmd.Stdout, cmd.Stderr = out, out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		w.awaitSleep(0)
+		w.awaitSleeper("application_name = $1", name)
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}

@@ -101,8 +101,8 @@ func TestConnectOnATerminal(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	keys.Write([]byte("select pg_sleep(120);\n"))
-	(&world{t: t, database: shared.database}).awaitSleep(0)
+	keys.Write([]byte("set application_name = 'on a terminal';\nselect pg_sleep(120);\n"))
+	(&world{t: t, database: shared.database}).awaitSleeper("application_name = $1", "on a terminal")
 	keys.Write([]byte{3})
 	keys.Write([]byte("select 'still ' || 'here';\n\\q\n"))
 	err = cmd.Wait()

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 
@@ -114,15 +116,19 @@ func await(kinds string) step {
 // ended waits for the end of the stream.
 var ended = await(string(rune(kindEnd)))
 
-// shutWriting says that no more will be sent.
+// shutWriting says that no more will be sent. Whether the other side has gone
+// before is for what is read next to tell.
 func shutWriting(k *talk) error {
 	p := k.peer()
+	var err error
 	if p.conn != p.raw {
-		if err := p.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
-			return err
-		}
+		err = p.conn.(interface{ CloseWrite() error }).CloseWrite()
 	}
-	return p.raw.(interface{ CloseWrite() error }).CloseWrite()
+	err = errors.Join(err, p.raw.(interface{ CloseWrite() error }).CloseWrite())
+	if errors.Is(err, syscall.ENOTCONN) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return nil
+	}
+	return err
 }
 
 // hangUp closes the connection without a word of the protocol.
