@@ -70,7 +70,7 @@ func (r registry) announce(before *announcement, targets []served) (*announcemen
 	return a, nil
 }
 
-// close takes the file out of the registry. It may be called again.
+// close takes the file out of the registry.
 func (a *announcement) close() {
 	if a != nil {
 		a.file.Close()

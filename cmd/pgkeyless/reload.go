@@ -22,8 +22,8 @@ type reloading struct {
 	srv    *proxy.Server
 	log    *slog.Logger
 
-	front      front // what is served now
-	registered *announcement
+	front    front // what is served now
+	enrolled *enrolment
 }
 
 // reload reads the configuration again and serves what it says: new clients get
@@ -48,7 +48,7 @@ func (r *reloading) reload(ctx context.Context) {
 	}
 	before := r.front
 	r.front = next
-	r.registered = r.app.register(r.registered, next, r.log)
+	r.enrol()
 	warn(r.log, next)
 	tell(ctx, r.app.stderr, r.log, r.run, without(listening(next), listening(before)))
 	if processOptions(cfg.Run) != processOptions(r.run) {
@@ -56,6 +56,11 @@ func (r *reloading) reload(ctx context.Context) {
 	}
 	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
 		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
+}
+
+// enrol tells others of the user's what is served now.
+func (r *reloading) enrol() {
+	r.enrolled.renew(func(before *announcement) *announcement { return r.app.register(before, r.front, r.log) })
 }
 
 // exchange makes the Server serve cfg.

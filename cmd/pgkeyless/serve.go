@@ -70,27 +70,27 @@ func (a *app) serve(cmd *cobra.Command, args []string) (err error) {
 		p.close()
 		return err
 	}
-	r := &reloading{app: a, input: a.input(args), run: cfg.Run, said: cfg.RunSettings, wiring: w, srv: srv, front: front, log: log}
-	r.registered = a.register(nil, front, log)
-	defer func() { r.registered.close() }()
+	r := &reloading{app: a, input: a.input(args), run: cfg.Run, said: cfg.RunSettings, wiring: w, srv: srv, front: front, enrolled: new(enrolment), log: log}
+	r.enrol()
+	defer r.enrolled.withdraw()
 	warn(log, front)
 	announce(ctx, a.stderr, log, cfg.Run, front)
 	hangups := hangups{lost: terminalWatch()}
 	if cfg.Run.ConfigFile != "" {
 		hangups.reload = r.reload
 	}
-	return live(ctx, withdrawing{srv, func() { r.registered.close() }}, signals, cfg.Run, hangups, log)
+	return live(ctx, withdrawing{srv, r.enrolled}, signals, cfg.Run, hangups, log)
 }
 
 // withdrawing is a Server that takes itself out of the registry before it refuses
 // clients: connect and exec must not be led to it then.
 type withdrawing struct {
 	*proxy.Server
-	withdraw func()
+	enrolled *enrolment
 }
 
 func (w withdrawing) Shutdown(ctx context.Context) error {
-	w.withdraw()
+	w.enrolled.withdraw()
 	return w.Server.Shutdown(ctx)
 }
 
