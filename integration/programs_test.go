@@ -239,12 +239,9 @@ func TestEndingProxyIsNotUsed(t *testing.T) {
 		t.Errorf("the session that was to go on: %v", err)
 	}
 	conn.Close(t.Context())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if code, err := w.proxy.Wait(ctx); err != nil || code != 143 {
-		t.Errorf("exit code %d, %v, want 143", code, err)
+	if code := w.awaitExit(); code != 143 {
+		t.Errorf("exit code %d, want 143", code)
 	}
-	w.stopped = true
 }
 
 func TestServiceFileLeadsThere(t *testing.T) {

@@ -136,12 +136,18 @@ func (w *world) end(code int) {
 // stop signals pgkeyless and waits for its end; clients should have gone.
 func (w *world) stop(sig os.Signal) int {
 	w.t.Helper()
-	w.stopped = true
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	if err := w.proxy.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		w.t.Error(err)
 	}
+	return w.awaitExit()
+}
+
+// awaitExit waits for pgkeyless's end, and returns its exit code.
+func (w *world) awaitExit() int {
+	w.t.Helper()
+	w.stopped = true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	code, err := w.proxy.Wait(ctx)
 	if err != nil {
 		w.proxy.Signal(syscall.SIGQUIT) // a goroutine dump into the output

@@ -176,13 +176,8 @@ func TestRefusalReachesTheAgent(t *testing.T) {
 		r.latency = 0
 		r.agent.request = strings.Replace(portRequest, `[{`, `[{"ActionType":"Foo"},{`, 1)
 		var frames [][]byte
-		r.run(func(cfg *Config) {
-			connect := cfg.Connect
-			cfg.Connect = func(ctx context.Context) (Transport, error) {
-				l, err := connect(ctx)
-				return &recorder{Transport: l, frames: &frames}, err
-			}
-		})
+		r.wrap = func(_ int, l Transport) Transport { return &recorder{Transport: l, frames: &frames} }
+		r.run()
 		r.ended(time.Second)
 		if len(frames) != 2 || !bytes.Contains(frames[0], []byte("acknowledge")) || !bytes.Contains(frames[1], []byte(`"ActionStatus":3`)) {
 			t.Errorf("written before the end: %q, want acknowledge and response", frames)
@@ -196,13 +191,8 @@ func TestRefusalComesBeforeItsEcho(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.agent.request = strings.Replace(portRequest, `"Port"`, `"Standard_Stream"`, 1)
-		r.run(func(cfg *Config) {
-			connect := cfg.Connect
-			cfg.Connect = func(ctx context.Context) (Transport, error) {
-				l, err := connect(ctx)
-				return &echo{Transport: l, agent: r.agent}, err
-			}
-		})
+		r.wrap = func(_ int, l Transport) Transport { return &echo{Transport: l, agent: r.agent} }
+		r.run()
 		var refused *HandshakeError
 		if err := r.ended(time.Minute); !errors.As(err, &refused) {
 			t.Errorf("Run ended with %v, want the refusal", err)
@@ -222,13 +212,8 @@ func TestRefusalOutlivesItsTransport(t *testing.T) {
 			}
 			return nil
 		}
-		r.run(func(cfg *Config) {
-			connect := cfg.Connect
-			cfg.Connect = func(ctx context.Context) (Transport, error) {
-				l, err := connect(ctx)
-				return &hangUp{Transport: l}, err
-			}
-		})
+		r.wrap = func(_ int, l Transport) Transport { return &hangUp{Transport: l} }
+		r.run()
 		var refused *HandshakeError
 		if err := r.ended(time.Minute); !errors.As(err, &refused) {
 			t.Errorf("Run ended with %v, want the refusal", err)

@@ -292,13 +292,8 @@ func TestLastWordsAreReadAfterAFailedWrite(t *testing.T) {
 			}
 			return nil
 		}
-		r.run(func(cfg *Config) {
-			connect := cfg.Connect
-			cfg.Connect = func(ctx context.Context) (Transport, error) {
-				l, err := connect(ctx)
-				return &leaving{Transport: l, agent: r.agent}, err
-			}
-		})
+		r.wrap = func(_ int, l Transport) Transport { return &leaving{Transport: l, agent: r.agent} }
+		r.run()
 		r.awaitReady()
 		r.stream.write([]byte("select 1"))
 		var closed *ChannelClosedError
@@ -313,16 +308,13 @@ func TestLastWordsAreReadAfterAFailedWrite(t *testing.T) {
 func TestFailedWriteEndsTheTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.run(func(cfg *Config) {
-			connect, n := cfg.Connect, 0
-			cfg.Connect = func(ctx context.Context) (Transport, error) {
-				l, err := connect(ctx)
-				if n++; n == 1 {
-					return &leaving{Transport: l}, err
-				}
-				return l, err
+		r.wrap = func(n int, l Transport) Transport {
+			if n == 0 {
+				return &leaving{Transport: l}
 			}
-		})
+			return l
+		}
+		r.run()
 		r.awaitReady()
 		r.stream.write([]byte("select 1"))
 		time.Sleep(lastWords + 100*ms)

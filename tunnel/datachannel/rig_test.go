@@ -119,6 +119,7 @@ type rig struct {
 
 	latency time.Duration
 	dial    func(n int, l *link) error // every new link, numbered from 0; an error is Connect's
+	wrap    func(n int, l Transport) Transport
 	dials   int
 	setup   func(l *link)
 }
@@ -162,6 +163,9 @@ func (r *rig) connect(ctx context.Context) (Transport, error) {
 		}
 	}
 	r.agent.attach(l)
+	if r.wrap != nil {
+		return r.wrap(n, l), nil
+	}
 	return l, nil
 }
 
