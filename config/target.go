@@ -45,12 +45,17 @@ func (t Target) CheckWay() error {
 	if t.Via != "" {
 		return nil
 	}
-	meant := ""
-	if t.Near != "" {
-		meant = "did you mean " + t.Near + ", as in the config file? Otherwise "
+	return problem("target %q: no jump host given", t.Name).hinted("%s", t.Hint(
+		"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does"))
+}
+
+// Hint is what to do about an error of t that may be one of its name: to take
+// Near, or else what otherwise says.
+func (t Target) Hint(otherwise string) string {
+	if t.Near == "" {
+		return otherwise
 	}
-	return problem("target %q: no jump host given", t.Name).hinted(
-		"%sadd --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does", meant)
+	return "did you mean " + t.Near + ", as in the config file? Otherwise " + otherwise
 }
 
 // Settings lists every option of the target with where its value came from, in

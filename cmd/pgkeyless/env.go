@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/config"
@@ -90,10 +88,9 @@ func (a *app) placeOf(t config.Target, overTCP bool) (p place, running bool, err
 // warnUnserved says that nothing leads to t yet, and what its address leads to
 // now.
 func (a *app) warnUnserved(t config.Target) {
-	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
 	yet := ""
-	if s, ok := findServed(func(s served) bool { return s.Address == address }); ok {
-		yet = fmt.Sprintf("; %s is %q now", address, s.Name)
+	if s, ok := servedAt(t); ok {
+		yet = fmt.Sprintf("; %s is %q now", s.Address, s.Name)
 	}
 	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)
 }

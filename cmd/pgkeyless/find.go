@@ -36,24 +36,21 @@ func newFinder(cfg aws.Config, profile string) (*discover.Finder, error) {
 	})
 }
 
-// misnamedError is an error of a name that may be mistyped for near, which the
-// config file has.
+// misnamedError is an error of a target whose name may be mistyped.
 type misnamedError struct {
 	error
-	near string
+	target config.Target
 }
 
 func (e *misnamedError) Unwrap() error { return e.error }
 
-func (e *misnamedError) Hint() string {
-	return "did you mean " + e.near + ", as in the config file? Otherwise " + hintOf(e.error)
-}
+func (e *misnamedError) Hint() string { return e.target.Hint(hintOf(e.error)) }
 
 func misnamed(t config.Target, err error) error {
 	if t.Near == "" {
 		return err
 	}
-	return &misnamedError{err, t.Near}
+	return &misnamedError{err, t}
 }
 
 // ask asks AWS which database t.Ref is.

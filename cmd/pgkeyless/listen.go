@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 
 	"github.com/pgkeyless/pgkeyless/config"
@@ -69,8 +68,7 @@ func listenError(t config.Target, err error) error {
 	}
 	switch {
 	case inUse(err):
-		address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
-		if s, ok := findServed(func(s served) bool { return s.Address == address }); ok {
+		if s, ok := servedAt(t); ok {
 			return &usageError{fmt.Sprintf("port %d on %s is already in use: a pgkeyless of yours serves %q there", t.Port, t.Address, s.Name), choose}
 		}
 		return &usageError{fmt.Sprintf("port %d on %s is already in use", t.Port, t.Address),

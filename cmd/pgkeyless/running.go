@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"runtime"
@@ -69,6 +70,12 @@ func findServed(wanted func(served) bool) (served, bool) {
 		return served{}, false
 	}
 	return registry{dir}.find(wanted)
+}
+
+// servedAt finds what a proxy of this user serves where t listens.
+func servedAt(t config.Target) (served, bool) {
+	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
+	return findServed(func(s served) bool { return s.Address == address })
 }
 
 // checkWay is t.CheckWay for a target that no proxy was found for. It names one

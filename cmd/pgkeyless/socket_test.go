@@ -176,7 +176,6 @@ func TestOnlyAChosenSocketIsRequired(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
-	t.Setenv("XDG_CACHE_HOME", "")
 	p := new(ports)
 	defer p.close()
 	listeners, why, err := listen(t.Context(), target, p)
