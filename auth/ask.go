@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // People says how a person is asked for what no file can give. A nil function

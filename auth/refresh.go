@@ -15,7 +15,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // When a region's bundle is fetched, and how much of it is read.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // Refusals explains why a database refuses IAM tokens. Name and Endpoint must be

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 const (

@@ -5,8 +5,8 @@ package integration
 import (
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // TestEveryCauseOfAnAlias starts while DNS fails: pgkeyless ends at once when DNS

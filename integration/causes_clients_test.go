@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestEveryCauseAtTheProxyItself(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestEveryCauseOfTheCredentials(t *testing.T) {

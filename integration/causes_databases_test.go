@@ -16,10 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
 	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 const pamRefusal = `MPAM authentication failed for user "app_user"`

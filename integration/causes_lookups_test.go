@@ -8,9 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // TestEveryCauseOfALookUp has the rows that lead to clients through AWS; those of

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestEveryCauseAtSessionManager(t *testing.T) {

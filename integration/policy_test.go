@@ -55,7 +55,7 @@ func TestPolicyIsAsInTheGoldenFiles(t *testing.T) {
 			}
 			c.aws.SetDatabases(databases)
 			for format, suffix := range map[string]string{"text": ".txt", "terraform": ".tf"} {
-				want, err := os.ReadFile(filepath.Join("../policy/testdata", name+suffix+".golden"))
+				want, err := os.ReadFile(filepath.Join("../internal/policy/testdata", name+suffix+".golden"))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
 	"github.com/pgkeyless/pgkeyless/integration/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // TestEveryRefusalIsExplained goes through the rows for what RDS, RDS Proxy, DSQL

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // followed notes where in the database's messages a client stands.

@@ -6,7 +6,7 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // Direct dials a database that is in reach without a jump host, or by a tunnel

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"unicode"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // SQLSTATE codes that tell errors apart here; the others are the table's.

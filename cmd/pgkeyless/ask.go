@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // profiles holds the AWS credentials of one run, and knows whom to ask for what

@@ -10,10 +10,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/pgkeyless/pgkeyless/config"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/doctor"
-	"github.com/pgkeyless/pgkeyless/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
+	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/causes"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/doctor"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/doctor"
-	"github.com/pgkeyless/pgkeyless/policy"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
 // queryTimeout bounds one small query.

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/doctor"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // inProject makes a directory with a config file the working directory.

@@ -3,7 +3,7 @@ package main
 import (
 	"os/exec"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/spf13/cobra"
 )
 

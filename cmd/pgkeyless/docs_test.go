@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/causes"
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // TestReadmeNamesEveryOption holds the README's table to the options there are.
@@ -40,7 +40,7 @@ func TestTroubleshootingHasTheTable(t *testing.T) {
 		t.Fatal("the marks are missing")
 	}
 	if table != causes.Markdown() {
-		t.Error("the table is not that of package causes: run `go generate ./causes`")
+		t.Error("the table is not that of package causes: run `go generate ./internal/causes`")
 	}
 }
 

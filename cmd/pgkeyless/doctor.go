@@ -7,8 +7,8 @@ import (
 	"strconv"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/config"
-	"github.com/pgkeyless/pgkeyless/doctor"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/spf13/cobra"
 )
 

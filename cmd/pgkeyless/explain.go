@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // usageError is a command line that cannot be followed.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )

@@ -6,7 +6,7 @@ import (
 	"net"
 	"slices"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 

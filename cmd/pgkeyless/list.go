@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/config"
-	"github.com/pgkeyless/pgkeyless/discover"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/spf13/cobra"
 )
 

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // server is what live drives; *proxy.Server is one.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // newLog makes the logger of a run: lines for people, or JSON lines with

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // decode reads one JSON log line; its values come as text.

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/spf13/cobra"
 )
 

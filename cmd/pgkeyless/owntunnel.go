@@ -6,7 +6,7 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 

@@ -7,9 +7,9 @@ import (
 	"io"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/evidence"
-	"github.com/pgkeyless/pgkeyless/policy"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
 	"github.com/spf13/cobra"
 )
 

@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/evidence"
-	"github.com/pgkeyless/pgkeyless/policy"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 

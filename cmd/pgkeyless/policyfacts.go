@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/discover"
-	"github.com/pgkeyless/pgkeyless/policy"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
 // lookupCalls are what discover asks RDS about an identifier or ARN.

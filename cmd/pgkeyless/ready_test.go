@@ -4,7 +4,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/spf13/cobra"
 )

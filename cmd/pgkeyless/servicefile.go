@@ -9,8 +9,8 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/pgkeyless/pgkeyless/config"
-	"github.com/pgkeyless/pgkeyless/servicefile"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/servicefile"
 	"github.com/spf13/cobra"
 )
 

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // maxSocketPath is the longest path that every system takes: macOS has room for

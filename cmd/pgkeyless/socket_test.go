@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/config"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // needsSockets skips where this program opens no Unix sockets.

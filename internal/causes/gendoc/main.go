@@ -1,5 +1,5 @@
 // Command gendoc writes the table of causes into docs/troubleshooting.md,
-// between its two marks. It is run by `go generate ./causes`.
+// between its two marks. It is run by `go generate ./internal/causes`.
 package main
 
 import (
@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
-const page = "../docs/troubleshooting.md"
+const page = "../../docs/troubleshooting.md"
 
 func main() {
 	if err := write(page); err != nil {

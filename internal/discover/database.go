@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // Kind is what a database is to RDS. The zero value is no kind.

@@ -2,7 +2,7 @@
 // database: SQLSTATE, message, DETAIL and HINT for each cause, before the first
 // query or when a connection is lost later.
 //
-//	auth, discover, tunnel, proxy, cmd ── Cause.Fill(Facts) ──► Told ──► ErrorResponse, log, terminal
+//	auth, discover, tunnel, proxy, cli ── Cause.New(Facts, err) ──► *Error ──► ErrorResponse, log, terminal
 //	docs/troubleshooting.md  ◄── Markdown ── All
 //
 // It is one package of data below all layers, and not rows that each layer
@@ -10,8 +10,8 @@
 // remedy (the SSM API refuses expired credentials, RDS Proxy refuses a start-up
 // parameter), wording stays even when the rows stand together, and the page of
 // documentation, doctor and the tests read the same rows without a registry.
-// Layers keep their own error types, which say when a cause applies; what they
-// say comes from here. proxy takes only the rows of client.go and database.go:
+// Layers say when a cause applies, and wrap the Error with what
+// they were doing; what it says comes from here. proxy takes only the rows of client.go and database.go:
 // why a database that belongs to AWS refuses a login is told to it by its Route.
 //
 // # Texts

@@ -35,7 +35,7 @@ func All() []Cause {
 
 // What stands before and after the table in docs/troubleshooting.md.
 const (
-	MarkdownBegin = "<!-- causes: written by go generate ./causes -->\n"
+	MarkdownBegin = "<!-- causes: written by go generate ./internal/causes -->\n"
 	MarkdownEnd   = "<!-- end of causes -->"
 )
 

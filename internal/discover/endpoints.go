@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // The endpoints that every cluster has, as the option endpoint names them.

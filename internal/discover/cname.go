@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"github.com/pgkeyless/pgkeyless/causes"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // maxAliases bounds the CNAMEs that are followed.

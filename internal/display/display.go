@@ -1,0 +1,44 @@
+// Package display makes text from elsewhere fit to be shown to people: the
+// words of AWS, an agent, a database or a file, inside our messages.
+package display
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Most bounds a text, in bytes: IAM refusals, the longest of the useful ones,
+// take about 400, and a message of ours holds more than one such text.
+const Most = 2048
+
+// Line returns s on one line: each run of white space is one space, control and
+// format characters (those that turn the direction of writing among them) and
+// bytes that are not UTF-8 are escaped as in Go, and what is over Most bytes is
+// cut off. Line(Line(s)) is Line(s).
+func Line(s string) string {
+	var b strings.Builder
+	space := false
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		shown := s[i : i+size]
+		i += size
+		switch {
+		case unicode.IsSpace(r):
+			space = b.Len() > 0
+			continue
+		case r == utf8.RuneError && size == 1, !unicode.IsPrint(r):
+			shown = strings.Trim(strconv.QuoteToASCII(shown), `"`)
+		}
+		if b.Len()+len(shown)+1 > Most {
+			return b.String() + "…"
+		}
+		if space {
+			b.WriteByte(' ')
+			space = false
+		}
+		b.WriteString(shown)
+	}
+	return b.String()
+}
