@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // Endpoint names a database: what its token is signed for and what its
@@ -44,7 +46,7 @@ const (
 // ParseEndpoint reads "host" or "host:port" (an IPv6 address with a port needs
 // brackets) and tells from the name which kind of endpoint it is and in which
 // region. Names it does not know are KindOther; text that cannot be a host and
-// a port is a *ConfigError. A userinfo part is never repeated in an error.
+// a port is a causes.Misuse. A userinfo part is never repeated in an error.
 func ParseEndpoint(hostport string) (Endpoint, error) {
 	if err := notAnAddress(hostport); err != nil {
 		return Endpoint{}, err
@@ -72,7 +74,7 @@ const endpointHelp = "give the endpoint as host[:port], for example " +
 	"orders.cluster-c1a2b3.eu-west-1.rds.amazonaws.com:5432"
 
 func endpointError(typed string, err error) error {
-	return &ConfigError{Err: fmt.Errorf("endpoint %q: %w", typed, err), Help: endpointHelp}
+	return causes.MisuseOf(fmt.Errorf("endpoint %q: %w", typed, err), endpointHelp)
 }
 
 // notAnAddress catches what people paste in place of a host. What is pasted may
@@ -80,15 +82,15 @@ func endpointError(typed string, err error) error {
 func notAnAddress(s string) error {
 	switch {
 	case strings.TrimSpace(s) == "":
-		return &ConfigError{Err: fmt.Errorf("the endpoint is empty"), Help: endpointHelp}
+		return causes.MisuseOf(fmt.Errorf("the endpoint is empty"), endpointHelp)
 	case strings.Contains(s, "://"):
-		return &ConfigError{Err: fmt.Errorf("the endpoint is a URL"), Help: endpointHelp}
+		return causes.MisuseOf(fmt.Errorf("the endpoint is a URL"), endpointHelp)
 	case strings.HasPrefix(s, "arn:"):
-		return &ConfigError{Err: fmt.Errorf("the endpoint is an ARN"), Help: endpointHelp}
+		return causes.MisuseOf(fmt.Errorf("the endpoint is an ARN"), endpointHelp)
 	case strings.Contains(s, "@"):
-		return &ConfigError{Err: fmt.Errorf("the endpoint has a user in it"), Help: endpointHelp}
+		return causes.MisuseOf(fmt.Errorf("the endpoint has a user in it"), endpointHelp)
 	case strings.Contains(s, "="):
-		return &ConfigError{Err: fmt.Errorf("the endpoint is a connection string"), Help: endpointHelp}
+		return causes.MisuseOf(fmt.Errorf("the endpoint is a connection string"), endpointHelp)
 	}
 	return nil
 }

@@ -1,9 +1,10 @@
 package auth
 
 import (
-	"errors"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestEndpointNamesTellKindRegionAndPartition(t *testing.T) {
@@ -156,16 +157,15 @@ func TestEndpointErrorsSayWhatIsWrong(t *testing.T) {
 		{"arn:aws:rds:us-east-1:123456789012:db:orders", "is an ARN"},
 	} {
 		got, err := ParseEndpoint(tc.in)
-		config, ok := errors.AsType[*ConfigError](err)
-		if !ok {
-			t.Errorf("%q: got %+v, error %v; want a *ConfigError", tc.in, got, err)
+		if !causes.Misused(err) {
+			t.Errorf("%q: got %+v, error %v; want a Misuse", tc.in, got, err)
 			continue
 		}
 		if !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: error %q; want one with %q and no password", tc.in, err, tc.want)
 		}
-		if !strings.Contains(config.Hint(), "host[:port]") {
-			t.Errorf("%q: hint %q", tc.in, config.Hint())
+		if !strings.Contains(causes.Hint(err), "host[:port]") {
+			t.Errorf("%q: hint %q", tc.in, causes.Hint(err))
 		}
 	}
 }
@@ -213,7 +213,7 @@ func FuzzParseEndpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		e, err := ParseEndpoint(in)
 		if err != nil {
-			if _, ok := errors.AsType[*ConfigError](err); !ok || e != (Endpoint{}) {
+			if !causes.Misused(err) || e != (Endpoint{}) {
 				t.Fatalf("%q: error %T with %+v", in, err, e)
 			}
 			return

@@ -30,7 +30,7 @@ const (
 type bundle struct {
 	certs    []*x509.Certificate // fetched in this process or read from the cache
 	nextTry  time.Time           // no fetch before
-	failed   *RefreshError       // the last fetch, when it failed
+	failed   error               // the last fetch, when it failed
 	fetching chan struct{}       // closed when the fetch under way ends; nil when none is
 }
 
@@ -38,7 +38,7 @@ type bundle struct {
 // authority is to blame and e's kind trusts the RDS roots, it fetches the bundle
 // of e's region from AWS's trust store, and trusts its roots for that region
 // from then on. nil says that the chain that was refused would now be accepted,
-// so that dialling again makes sense; *RefreshError that the bundle could not be
+// so that dialling again makes sense; causes.RootsUnreachable that the bundle could not be
 // had; any other error that there is none that could help.
 //
 // At most one request per region is under way; other callers wait for it, until
@@ -85,14 +85,14 @@ func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) error {
 			clear(r.pools)
 		case ctx.Err() == nil: // a caller that left says nothing of the trust store
 			b.nextTry = time.Now().Add(fetchAfterFail)
-			b.failed = &RefreshError{Region: e.Region, Host: trustStore(e.Region), Err: err}
+			b.failed = notRefreshed(e.Region, err)
 		}
 		b.fetching = nil
 		close(done)
 		r.mu.Unlock()
 		if err != nil {
 			r.log.Warn("RDS roots not fetched", "region", e.Region, "error", err)
-			return &RefreshError{Region: e.Region, Host: trustStore(e.Region), Err: err}
+			return notRefreshed(e.Region, err)
 		}
 		r.log.Info("RDS roots fetched", "region", e.Region, "roots", len(certs))
 		r.store(e.Region, certs)
@@ -103,29 +103,11 @@ func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) error {
 // for, or the bundle is here and does not.
 var errNoRefresh = errors.New("no further roots to trust")
 
-// RefreshError says that a region's roots were not to be had.
-type RefreshError struct {
-	Region, Host string
-	Err          error
-}
-
-func (e *RefreshError) Error() string {
-	return fmt.Sprintf("fetching the roots of %s from %s: %v", e.Region, e.Host, e.Err)
-}
-
-func (e *RefreshError) Unwrap() error { return e.Err }
-
-// Detail says what was tried.
-func (e *RefreshError) Detail() string { return e.told().Detail }
-
-// Hint says what to do next.
-func (e *RefreshError) Hint() string { return e.told().Hint }
-
-// Cause names the row of the causes table that e's words are from.
-func (e *RefreshError) Cause() string { return causes.RootsUnreachable.Name }
-
-func (e *RefreshError) told() causes.Told {
-	return causes.RootsUnreachable.Fill(causes.Facts{"region": e.Region, "host": e.Host})
+// notRefreshed says that a region's roots were not to be had.
+func notRefreshed(region string, err error) error {
+	host := trustStore(region)
+	err = fmt.Errorf("fetching the roots of %s from %s: %w", region, host, err)
+	return causes.RootsUnreachable.New(causes.Facts{"region": region, "host": host}, err)
 }
 
 // refusedChain returns the certificates of a handshake that failed for want of

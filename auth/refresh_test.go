@@ -22,15 +22,18 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
 const newRegionHost = "o.c1.mx-central-1.rds.amazonaws.com"
 
 // refused is the error that crypto/tls gives for a certificate of an authority
 // nobody knows, made without a handshake to serve inside bubbles.
-func refused(t *testing.T, ca authority, host string) error {
+func refused(t *testing.T, ca testenv.Authority, host string) error {
 	t.Helper()
-	cert, err := x509.ParseCertificate(ca.leaf(t, host).Certificate[0])
+	cert, err := x509.ParseCertificate(ca.Leaf(t, host).Certificate[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,22 +47,22 @@ func refused(t *testing.T, ca authority, host string) error {
 }
 
 func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
-	web, region := newCA(t, "web"), newCA(t, "region")
-	sub := region.intermediate(t, "sub")
-	old := caTemplate("old")
+	web, region := testenv.NewCA(t, "web"), testenv.NewCA(t, "region")
+	sub := region.Intermediate(t, "sub")
+	old := testenv.CaTemplate("old")
 	old.NotAfter = time.Now().Add(-time.Hour)
-	bundle := pems(t, sub.cert, sign(t, old, nil, nil).cert, region.cert)
+	bundle := testenv.PEM(t, sub.Cert, testenv.Sign(t, old, nil, nil).Cert, region.Cert)
 
 	var paths []string
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		paths = append(paths, r.Host+r.URL.Path)
 		io.WriteString(w, bundle)
 	}))
-	server.TLS = serving(web.leaf(t, "truststore.pki.rds.amazonaws.com"))
+	server.TLS = testenv.ServerConfig(web.Leaf(t, "truststore.pki.rds.amazonaws.com"))
 	server.StartTLS()
 	defer server.Close()
 	pool := x509.NewCertPool()
-	pool.AddCert(web.cert)
+	pool.AddCert(web.Cert)
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -71,7 +74,7 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "cache")
 	cfg := RootsConfig{HTTP: &http.Client{Transport: transport}, CacheDir: dir}
 	roots := trusting(t, cfg, nil, nil)
-	database := serving(sub.leaf(t, newRegionHost, sub))
+	database := testenv.ServerConfig(sub.Leaf(t, newRegionHost, sub))
 	e := endpoint(t, newRegionHost)
 	cause := handshake(t, roots.TLSConfig(e), database)
 	if roots.Refresh(t.Context(), e, cause) != nil {
@@ -84,13 +87,13 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 		t.Errorf("requests %v, want %v", paths, want)
 	}
 
-	if ending := roots.Expiring(certsUntil, time.Hour); len(ending) != 1 || !ending[0].Equal(region.cert) {
+	if ending := roots.Expiring(testenv.CertsUntil, time.Hour); len(ending) != 1 || !ending[0].Equal(region.Cert) {
 		t.Errorf("%d roots end with the region's, want it alone", len(ending))
 	}
 
 	// The region's roots vouch for that region only, and for RDS kinds only.
 	for _, host := range []string{"o.c1.us-east-1.rds.amazonaws.com", "o.proxy-c1.mx-central-1.rds.amazonaws.com", "db.example.com"} {
-		err := handshake(t, roots.TLSConfig(endpoint(t, host)), serving(region.leaf(t, host)))
+		err := handshake(t, roots.TLSConfig(endpoint(t, host)), testenv.ServerConfig(region.Leaf(t, host)))
 		if !isType[x509.UnknownAuthorityError](err) {
 			t.Errorf("%s with a root of mx-central-1: %v; want an unknown authority", host, err)
 		}
@@ -102,7 +105,7 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(text) != pems(t, region.cert) {
+	if string(text) != testenv.PEM(t, region.Cert) {
 		t.Error("the cache holds other certificates than the root")
 	}
 	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
@@ -118,11 +121,11 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 }
 
 func TestTrustStoreMustProveItself(t *testing.T) {
-	region := newCA(t, "region")
+	region := testenv.NewCA(t, "region")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, pems(t, region.cert))
+		io.WriteString(w, testenv.PEM(t, region.Cert))
 	}))
-	server.TLS = serving(newCA(t, "impostor").leaf(t, "truststore.pki.rds.amazonaws.com"))
+	server.TLS = testenv.ServerConfig(testenv.NewCA(t, "impostor").Leaf(t, "truststore.pki.rds.amazonaws.com"))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
@@ -146,7 +149,7 @@ func respond(status int, body string) *http.Response {
 }
 
 func TestTrustStoreOfEachPartition(t *testing.T) {
-	region := newCA(t, "region")
+	region := testenv.NewCA(t, "region")
 	for _, tc := range []struct{ host, url string }{
 		{"o.cluster-c1.il-central-1.rds.amazonaws.com", "https://truststore.pki.rds.amazonaws.com/il-central-1/il-central-1-bundle.pem"},
 		{"o.c1.us-gov-east-1.rds.amazonaws.com", "https://truststore.pki.us-gov-west-1.rds.amazonaws.com/us-gov-east-1/us-gov-east-1-bundle.pem"},
@@ -156,7 +159,7 @@ func TestTrustStoreOfEachPartition(t *testing.T) {
 		var got string
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
 			got = r.URL.String()
-			return respond(200, pems(t, region.cert)), nil
+			return respond(200, testenv.PEM(t, region.Cert)), nil
 		})}}, nil, nil)
 		if roots.Refresh(t.Context(), endpoint(t, tc.host), refused(t, region, tc.host)) != nil || got != tc.url {
 			t.Errorf("%s: fetched %q, want %q", tc.host, got, tc.url)
@@ -165,7 +168,7 @@ func TestTrustStoreOfEachPartition(t *testing.T) {
 }
 
 func TestNothingIsFetchedWithoutNeed(t *testing.T) {
-	region := newCA(t, "region")
+	region := testenv.NewCA(t, "region")
 	unknown := refused(t, region, newRegionHost)
 	e := endpoint(t, newRegionHost)
 	odd := e
@@ -188,7 +191,7 @@ func TestNothingIsFetchedWithoutNeed(t *testing.T) {
 	} {
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
 			t.Errorf("%s: fetched %s", tc.name, r.URL)
-			return respond(200, pems(t, region.cert)), nil
+			return respond(200, testenv.PEM(t, region.Cert)), nil
 		})}}, nil, nil)
 		if roots.Refresh(t.Context(), tc.e, tc.cause) == nil {
 			t.Errorf("%s: refreshed", tc.name)
@@ -200,9 +203,9 @@ func TestNothingIsFetchedWithoutNeed(t *testing.T) {
 }
 
 func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
-	region, stranger := newCA(t, "region"), newCA(t, "stranger")
-	big := pems(t, region.cert) + strings.Repeat("#", maxBundle)
-	lone := sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: newRegionHost}, DNSNames: []string{newRegionHost}}, nil, nil)
+	region, stranger := testenv.NewCA(t, "region"), testenv.NewCA(t, "stranger")
+	big := testenv.PEM(t, region.Cert) + strings.Repeat("#", maxBundle)
+	lone := testenv.Sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: newRegionHost}, DNSNames: []string{newRegionHost}}, nil, nil)
 	redirect := respond(302, "")
 	redirect.Header.Set("Location", "http://example.com/bundle.pem")
 	for _, tc := range []struct {
@@ -211,21 +214,21 @@ func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
 		wait     time.Duration
 	}{
 		{"no connection", nil, fetchAfterFail},
-		{"not found", respond(404, pems(t, region.cert)), fetchAfterFail},
+		{"not found", respond(404, testenv.PEM(t, region.Cert)), fetchAfterFail},
 		{"redirect", redirect, fetchAfterFail},
 		{"too large", respond(200, big), fetchAfterFail},
 		{"a web page", respond(200, "<html>please log in</html>"), fetchAfterFail},
-		{"no roots", respond(200, pems(t, region.intermediate(t, "sub").cert)), fetchAfterFail},
-		{"a namesake of its issuer", respond(200, pems(t, region.intermediate(t, "region").cert)), fetchAfterFail},
-		{"a server that signed itself", respond(200, pems(t, lone.cert)), fetchAfterFail},
-		{"other roots", respond(200, pems(t, stranger.cert)), fetchAgain},
+		{"no roots", respond(200, testenv.PEM(t, region.Intermediate(t, "sub").Cert)), fetchAfterFail},
+		{"a namesake of its issuer", respond(200, testenv.PEM(t, region.Intermediate(t, "region").Cert)), fetchAfterFail},
+		{"a server that signed itself", respond(200, testenv.PEM(t, lone.Cert)), fetchAfterFail},
+		{"other roots", respond(200, testenv.PEM(t, stranger.Cert)), fetchAgain},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var requests int
 				roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
 					if requests++; requests > 1 {
-						return respond(200, pems(t, region.cert)), nil
+						return respond(200, testenv.PEM(t, region.Cert)), nil
 					}
 					if tc.response == nil {
 						return nil, errors.New("no route to host")
@@ -234,9 +237,9 @@ func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
 				})}}, nil, nil)
 				e, cause := endpoint(t, newRegionHost), refused(t, region, newRegionHost)
 				explained := func() bool {
-					var failed *RefreshError
-					return errors.As(roots.Refresh(t.Context(), e, cause), &failed) &&
-						strings.Contains(failed.Hint(), trustStore(e.Region)) && strings.Contains(failed.Detail(), e.Region)
+					failed := roots.Refresh(t.Context(), e, cause)
+					return errors.Is(failed, causes.RootsUnreachable) &&
+						strings.Contains(causes.Hint(failed), trustStore(e.Region)) && strings.Contains(causes.Detail(failed), e.Region)
 				}
 				// A bundle that came and did not help is no failure to explain.
 				if want := tc.wait == fetchAfterFail; explained() != want {
@@ -257,12 +260,12 @@ func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
 
 func TestManyRefusedLoginsFetchOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		region := newCA(t, "region")
+		region := testenv.NewCA(t, "region")
 		var requests atomic.Int64
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
 			requests.Add(1)
 			time.Sleep(time.Second)
-			return respond(200, pems(t, region.cert)), nil
+			return respond(200, testenv.PEM(t, region.Cert)), nil
 		})}}, nil, nil)
 		e, cause := endpoint(t, newRegionHost), refused(t, region, newRegionHost)
 		var wg sync.WaitGroup
@@ -284,7 +287,7 @@ func TestManyRefusedLoginsFetchOnce(t *testing.T) {
 
 func TestClientThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		region := newCA(t, "region")
+		region := testenv.NewCA(t, "region")
 		var requests atomic.Int64
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
 			requests.Add(1)
@@ -292,7 +295,7 @@ func TestClientThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 			case <-r.Context().Done():
 				return nil, r.Context().Err()
 			case <-time.After(5 * time.Second):
-				return respond(200, pems(t, region.cert)), nil
+				return respond(200, testenv.PEM(t, region.Cert)), nil
 			}
 		})}}, nil, nil)
 		e, cause := endpoint(t, newRegionHost), refused(t, region, newRegionHost)
@@ -335,7 +338,7 @@ func TestFetchEnds(t *testing.T) {
 			return nil, r.Context().Err()
 		})}}, nil, nil)
 		began := time.Now()
-		if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, newCA(t, "region"), newRegionHost)) == nil {
+		if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, testenv.NewCA(t, "region"), newRegionHost)) == nil {
 			t.Error("refreshed")
 		}
 		if took := time.Since(began); took != fetchTimeout {
@@ -345,33 +348,33 @@ func TestFetchEnds(t *testing.T) {
 }
 
 func TestBadCacheIsIgnored(t *testing.T) {
-	region := newCA(t, "region")
+	region := testenv.NewCA(t, "region")
 	e := endpoint(t, newRegionHost)
 	for _, tc := range []struct {
 		name, text string
 		mode       os.FileMode
 		trust      bool
 	}{
-		{"good", pems(t, region.cert), 0o600, true},
-		{"readable by others", pems(t, region.cert), 0o644, true},
-		{"writable by others", pems(t, region.cert), 0o666, false},
+		{"good", testenv.PEM(t, region.Cert), 0o600, true},
+		{"readable by others", testenv.PEM(t, region.Cert), 0o644, true},
+		{"writable by others", testenv.PEM(t, region.Cert), 0o666, false},
 		{"garbage", "\x00\x01", 0o600, false},
 		{"empty", "", 0o600, false},
-		{"cut", pems(t, region.cert)[:200], 0o600, false},
+		{"cut", testenv.PEM(t, region.Cert)[:200], 0o600, false},
 	} {
 		if tc.mode == 0o666 && runtime.GOOS == "windows" {
 			continue // no such modes
 		}
 		dir := t.TempDir()
 		path := filepath.Join(dir, "mx-central-1-bundle.pem")
-		write(t, path, tc.text)
+		testenv.Write(t, path, tc.text)
 		if err := os.Chmod(path, tc.mode); err != nil {
 			t.Fatal(err)
 		}
 		roots := trusting(t, RootsConfig{CacheDir: dir, HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
-			return respond(200, pems(t, region.cert)), nil
+			return respond(200, testenv.PEM(t, region.Cert)), nil
 		})}}, nil, nil)
-		server := serving(region.leaf(t, newRegionHost))
+		server := testenv.ServerConfig(region.Leaf(t, newRegionHost))
 		cause := handshake(t, roots.TLSConfig(e), server)
 		if (cause == nil) != tc.trust {
 			t.Errorf("%s: handshake %v, want trust %t", tc.name, cause, tc.trust)
@@ -382,18 +385,18 @@ func TestBadCacheIsIgnored(t *testing.T) {
 		if roots.Refresh(t.Context(), e, cause) != nil {
 			t.Errorf("%s: not fetched again", tc.name)
 		}
-		if text, err := os.ReadFile(path); err != nil || string(text) != pems(t, region.cert) {
+		if text, err := os.ReadFile(path); err != nil || string(text) != testenv.PEM(t, region.Cert) {
 			t.Errorf("%s: the cache was not mended: %v", tc.name, err)
 		}
 	}
 }
 
 func TestUnwritableCacheDoesNotHarm(t *testing.T) {
-	region := newCA(t, "region")
+	region := testenv.NewCA(t, "region")
 	notADir := filepath.Join(t.TempDir(), "file")
-	write(t, notADir, "")
+	testenv.Write(t, notADir, "")
 	roots := trusting(t, RootsConfig{CacheDir: notADir, HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
-		return respond(200, pems(t, region.cert)), nil
+		return respond(200, testenv.PEM(t, region.Cert)), nil
 	})}}, nil, nil)
 	if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost)) != nil {
 		t.Error("not refreshed")

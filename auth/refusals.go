@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // Refusals explains why a database refuses IAM tokens. Name and Endpoint must be
@@ -22,7 +23,7 @@ type Refusals struct {
 	// AWS configuration's.
 	RegionGuessed bool
 	// WhoAmI tells whose the tokens are. It may be nil.
-	WhoAmI func(context.Context) (Caller, error)
+	WhoAmI func(context.Context) (credentials.Caller, error)
 	// Describe tells what RDS knows of the database. It may be nil.
 	Describe func(context.Context) (Described, error)
 }
@@ -107,7 +108,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 
 // ask asks who the caller is and what RDS knows, under ctx. What fails stays
 // unknown: the login's own failure is what counts.
-func (f *Refusals) ask(ctx context.Context) (caller Caller, described Described) {
+func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, described Described) {
 	var asking sync.WaitGroup
 	if f.WhoAmI != nil {
 		asking.Go(func() {
@@ -127,7 +128,7 @@ func (f *Refusals) ask(ctx context.Context) (caller Caller, described Described)
 	return caller, described
 }
 
-func (f *Refusals) facts(r Refused, caller Caller, described Described) causes.Facts {
+func (f *Refusals) facts(r Refused, caller credentials.Caller, described Described) causes.Facts {
 	action, resource := f.permission(r.User, caller, described)
 	return causes.Facts{
 		"database":    f.Name,
@@ -148,7 +149,7 @@ func (f *Refusals) facts(r Refused, caller Caller, described Described) causes.F
 
 // permission is what the identity needs, with the parts that are not known left
 // open: * for the account, RESOURCE-ID for what only RDS knows.
-func (f *Refusals) permission(user string, caller Caller, described Described) (action, resource string) {
+func (f *Refusals) permission(user string, caller credentials.Caller, described Described) (action, resource string) {
 	or := func(known, open string) string {
 		if known == "" {
 			return open

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 const callerARN = "arn:aws:sts::111122223333:assumed-role/developer/ada"
@@ -18,7 +20,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
 		refused      Refused
-		caller       Caller
+		caller       credentials.Caller
 		described    Described
 		guessed      bool
 		endpoint     string
@@ -30,10 +32,10 @@ func TestRefusalsAreExplained(t *testing.T) {
 			detail: `as user "ada" with an IAM token of ` + callerARN + `, signed for orders.c1.eu-west-1.rds.amazonaws.com:5432 in eu-west-1, jump host i-1`, hint: statement},
 		{name: "resource id known", refused: pam, described: Described{ResourceID: "db-REAL", Account: "999988887777"}, cause: "token-refused",
 			hint: "arn:aws:rds-db:eu-west-1:999988887777:dbuser:db-REAL/ada"},
-		{name: "clock behind", refused: pam, caller: Caller{ARN: callerARN, Ahead: 7 * time.Minute}, cause: "clock-wrong",
+		{name: "clock behind", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: 7 * time.Minute}, cause: "clock-wrong",
 			detail: "; this machine's clock is 7m0s behind AWS's", hint: "set this machine's clock"},
-		{name: "clock ahead", refused: pam, caller: Caller{ARN: callerARN, Ahead: -time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
-		{name: "clock a little off", refused: pam, caller: Caller{ARN: callerARN, Ahead: 2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
+		{name: "clock ahead", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: -time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
+		{name: "clock a little off", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: 2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
 		{name: "IAM off", refused: pam, described: Described{TokensOff: true, Enable: "aws rds modify-db-instance"}, cause: "iam-authentication-off",
 			detail: "signed for", hint: "`aws rds modify-db-instance` switches it on"},
 		{name: "region guessed", refused: pam, guessed: true, endpoint: "db.example.com", cause: "region-guessed", hint: "the token is for eu-west-1"},
@@ -54,8 +56,8 @@ func TestRefusalsAreExplained(t *testing.T) {
 			if tc.endpoint == "" {
 				tc.endpoint = "orders.c1.eu-west-1.rds.amazonaws.com"
 			}
-			if tc.caller == (Caller{}) {
-				tc.caller = Caller{ARN: callerARN, Account: "111122223333"}
+			if tc.caller == (credentials.Caller{}) {
+				tc.caller = credentials.Caller{ARN: callerARN, Account: "111122223333"}
 			}
 			endpoint, err := ParseEndpoint(tc.endpoint)
 			if err != nil {
@@ -63,7 +65,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 			}
 			f := &Refusals{
 				Name: endpoint.Host, Endpoint: endpoint.InRegion("eu-west-1"), JumpHost: "i-1", RegionGuessed: tc.guessed,
-				WhoAmI:   func(context.Context) (Caller, error) { return tc.caller, nil },
+				WhoAmI:   func(context.Context) (credentials.Caller, error) { return tc.caller, nil },
 				Describe: func(context.Context) (Described, error) { return tc.described, nil },
 			}
 			cause, told, ok := f.Explain(t.Context(), tc.refused)
@@ -91,7 +93,7 @@ func TestRefusalsWithoutAnswers(t *testing.T) {
 	for name, f := range map[string]*Refusals{
 		"nobody to ask": {Name: "orders", Endpoint: endpoint},
 		"no answer": {Name: "orders", Endpoint: endpoint,
-			WhoAmI:   func(context.Context) (Caller, error) { return Caller{ARN: "half"}, no },
+			WhoAmI:   func(context.Context) (credentials.Caller, error) { return credentials.Caller{ARN: "half"}, no },
 			Describe: func(context.Context) (Described, error) { return Described{TokensOff: true}, no }},
 	} {
 		_, told, _ := f.Explain(t.Context(), pam)

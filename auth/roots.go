@@ -16,6 +16,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // The embedded roots, generated and dated; the two sets are never mixed for an
@@ -54,7 +56,7 @@ type poolKey struct {
 }
 
 // NewRoots parses the embedded roots and reads the CA files. A file that cannot
-// be read, or holds no certificate that is valid today, is a *ConfigError.
+// be read, or holds no certificate that is valid today, is a causes.Misuse.
 func NewRoots(cfg RootsConfig) (*Roots, error) {
 	r := &Roots{
 		log:      cfg.Log,
@@ -80,7 +82,7 @@ func NewRoots(cfg RootsConfig) (*Roots, error) {
 	for _, path := range cfg.CAFiles {
 		certs, err := readCAFile(path, time.Now())
 		if err != nil {
-			return nil, &ConfigError{Err: fmt.Errorf("ca-file %s: %w", path, err), Help: caFileHelpFor(err)}
+			return nil, causes.MisuseOf(fmt.Errorf("ca-file %s: %w", path, err), caFileHelpFor(err))
 		}
 		r.extra = append(r.extra, certs...)
 	}

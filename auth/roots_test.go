@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
 // header returns what the comment at the top of a generated file says.
@@ -93,15 +95,15 @@ func TestEmbeddedRootsCoverRegionsAndAlgorithms(t *testing.T) {
 
 func TestExpiringRoots(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2040, 1, n, 0, 0, 0, 0, time.UTC) }
-	until := func(name string, end time.Time) authority {
-		template := caTemplate(name)
+	until := func(name string, end time.Time) testenv.Authority {
+		template := testenv.CaTemplate(name)
 		template.NotAfter = end
-		return sign(t, template, nil, nil)
+		return testenv.Sign(t, template, nil, nil)
 	}
 	late, early, mine := until("late", day(20)), until("early", day(10)), until("mine", day(15))
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, path, pems(t, mine.cert))
-	roots := trusting(t, RootsConfig{CAFiles: []string{path}}, []authority{late}, []authority{early, late})
+	testenv.Write(t, path, testenv.PEM(t, mine.Cert))
+	roots := trusting(t, RootsConfig{CAFiles: []string{path}}, []testenv.Authority{late}, []testenv.Authority{early, late})
 	for _, tc := range []struct {
 		now    time.Time
 		within time.Duration
@@ -124,24 +126,24 @@ func TestExpiringRoots(t *testing.T) {
 
 func TestCAFileErrorsSayWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
-	old := caTemplate("old")
+	old := testenv.CaTemplate("old")
 	old.NotAfter = time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)
-	expired, living := sign(t, old, nil, nil), newCA(t, "living")
+	expired, living := testenv.Sign(t, old, nil, nil), testenv.NewCA(t, "living")
 	for _, tc := range []struct {
 		name, text, want string // want: in the error; empty: no error
 	}{
-		{"good", "some text\n" + pems(t, living.cert), ""},
-		{"some expired", pems(t, expired.cert, living.cert), ""},
-		{"odd one among good", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + pems(t, living.cert), ""},
+		{"good", "some text\n" + testenv.PEM(t, living.Cert), ""},
+		{"some expired", testenv.PEM(t, expired.Cert, living.Cert), ""},
+		{"odd one among good", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + testenv.PEM(t, living.Cert), ""},
 		{"empty", "", "no certificates"},
-		{"DER", string(living.cert.Raw), "no certificates"},
+		{"DER", string(living.Cert.Raw), "no certificates"},
 		{"key only", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no certificates"},
 		{"garbage in PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "x509"},
-		{"all expired", pems(t, expired.cert), "expired, the last on 2020-02-29"},
+		{"all expired", testenv.PEM(t, expired.Cert), "expired, the last on 2020-02-29"},
 		{"huge", strings.Repeat("x", maxCAFile+1), "larger than 8 MiB"},
 	} {
 		path := filepath.Join(dir, strings.ReplaceAll(tc.name, " ", "-")+".pem")
-		write(t, path, tc.text)
+		testenv.Write(t, path, tc.text)
 		checkCAFile(t, path, tc.want, "PEM")
 	}
 	checkCAFile(t, filepath.Join(dir, "missing.pem"), "cannot find|no such file", "check the path")
@@ -164,9 +166,8 @@ func checkCAFile(t *testing.T, path, want, hint string) {
 		}
 		return
 	}
-	config, ok := errors.AsType[*ConfigError](err)
-	if !ok || !strings.Contains(config.Hint(), hint) || strings.Count(err.Error(), path) != 1 {
-		t.Errorf("%s: %v; want a *ConfigError that names the file once, with hint %q", path, err, hint)
+	if !causes.Misused(err) || !strings.Contains(causes.Hint(err), hint) || strings.Count(err.Error(), path) != 1 {
+		t.Errorf("%s: %v; want a Misuse that names the file once, with hint %q", path, err, hint)
 		return
 	}
 	for w := range strings.SplitSeq(want, "|") {
@@ -175,4 +176,21 @@ func checkCAFile(t *testing.T, path, want, hint string) {
 		}
 	}
 	t.Errorf("error %q, want one with %q", err, want)
+}
+
+// trusting returns Roots that know test authorities in place of AWS's.
+func trusting(t *testing.T, cfg RootsConfig, rds, amazon []testenv.Authority) *Roots {
+	t.Helper()
+	r, err := NewRoots(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.rds, r.amazon = nil, nil
+	for _, a := range rds {
+		r.rds = append(r.rds, a.Cert)
+	}
+	for _, a := range amazon {
+		r.amazon = append(r.amazon, a.Cert)
+	}
+	return r
 }

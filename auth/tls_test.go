@@ -4,9 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
 // endpoints has one of every kind.
@@ -24,10 +27,10 @@ var endpoints = map[Kind]string{
 }
 
 func TestEachKindTrustsItsOwnRoots(t *testing.T) {
-	rds, amazon, mine, stranger := newCA(t, "rds"), newCA(t, "amazon"), newCA(t, "mine"), newCA(t, "stranger")
+	rds, amazon, mine, stranger := testenv.NewCA(t, "rds"), testenv.NewCA(t, "amazon"), testenv.NewCA(t, "mine"), testenv.NewCA(t, "stranger")
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, path, pems(t, mine.cert))
-	roots := trusting(t, RootsConfig{CAFiles: []string{path}}, []authority{rds}, []authority{amazon})
+	testenv.Write(t, path, testenv.PEM(t, mine.Cert))
+	roots := trusting(t, RootsConfig{CAFiles: []string{path}}, []testenv.Authority{rds}, []testenv.Authority{amazon})
 	for kind, name := range endpoints {
 		e := endpoint(t, name)
 		if e.Kind != kind {
@@ -35,7 +38,7 @@ func TestEachKindTrustsItsOwnRoots(t *testing.T) {
 		}
 		isRDS := kind != KindProxy && kind != KindDSQL && kind != KindRedshift && kind != KindOther
 		for _, tc := range []struct {
-			issuer authority
+			issuer testenv.Authority
 			trust  bool
 		}{
 			{rds, isRDS || kind == KindOther},
@@ -43,19 +46,19 @@ func TestEachKindTrustsItsOwnRoots(t *testing.T) {
 			{mine, true},
 			{stranger, false},
 		} {
-			err := handshake(t, roots.TLSConfig(e), serving(tc.issuer.leaf(t, name)))
+			err := handshake(t, roots.TLSConfig(e), testenv.ServerConfig(tc.issuer.Leaf(t, name)))
 			_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 			if tc.trust && err != nil || !tc.trust && !unknown {
-				t.Errorf("%v with a certificate of %s: %v; want trust %t", kind, tc.issuer.cert.Subject.CommonName, err, tc.trust)
+				t.Errorf("%v with a certificate of %s: %v; want trust %t", kind, tc.issuer.Cert.Subject.CommonName, err, tc.trust)
 			}
 		}
 	}
 }
 
 func TestCertificateMustNameTheEndpoint(t *testing.T) {
-	rds := newCA(t, "rds")
-	sub := rds.intermediate(t, "sub")
-	roots := trusting(t, RootsConfig{}, []authority{rds}, nil)
+	rds := testenv.NewCA(t, "rds")
+	sub := rds.Intermediate(t, "sub")
+	roots := trusting(t, RootsConfig{}, []testenv.Authority{rds}, nil)
 	const host = "o.c1.us-east-1.rds.amazonaws.com"
 	for _, tc := range []struct {
 		name     string
@@ -64,15 +67,15 @@ func TestCertificateMustNameTheEndpoint(t *testing.T) {
 		ok       bool
 		is       func(error) bool
 	}{
-		{name: "right name", endpoint: host, server: serving(rds.leaf(t, host)), ok: true},
-		{name: "upper case typed", endpoint: "O.C1.us-east-1.RDS.amazonaws.com", server: serving(rds.leaf(t, host)), ok: true},
-		{name: "through an intermediate", endpoint: host, server: serving(sub.leaf(t, host, sub)), ok: true},
-		{name: "intermediate not sent", endpoint: host, server: serving(sub.leaf(t, host)), is: isType[x509.UnknownAuthorityError]},
-		{name: "other host", endpoint: host, server: serving(rds.leaf(t, "p.c1.us-east-1.rds.amazonaws.com")), is: isType[x509.HostnameError]},
-		{name: "localhost", endpoint: host, server: serving(rds.leaf(t, "localhost")), is: isType[x509.HostnameError]},
-		{name: "expired", endpoint: host, server: serving(rds.leafUntil(t, host, time.Now().Add(-time.Hour))), is: isType[x509.CertificateInvalidError]},
-		{name: "right address", endpoint: "[::1]:5432", server: serving(rds.leaf(t, "::1")), ok: true},
-		{name: "wrong address", endpoint: "127.0.0.1", server: serving(rds.leaf(t, "127.0.0.2")), is: isType[x509.HostnameError]},
+		{name: "right name", endpoint: host, server: testenv.ServerConfig(rds.Leaf(t, host)), ok: true},
+		{name: "upper case typed", endpoint: "O.C1.us-east-1.RDS.amazonaws.com", server: testenv.ServerConfig(rds.Leaf(t, host)), ok: true},
+		{name: "through an intermediate", endpoint: host, server: testenv.ServerConfig(sub.Leaf(t, host, sub)), ok: true},
+		{name: "intermediate not sent", endpoint: host, server: testenv.ServerConfig(sub.Leaf(t, host)), is: isType[x509.UnknownAuthorityError]},
+		{name: "other host", endpoint: host, server: testenv.ServerConfig(rds.Leaf(t, "p.c1.us-east-1.rds.amazonaws.com")), is: isType[x509.HostnameError]},
+		{name: "localhost", endpoint: host, server: testenv.ServerConfig(rds.Leaf(t, "localhost")), is: isType[x509.HostnameError]},
+		{name: "expired", endpoint: host, server: testenv.ServerConfig(rds.LeafUntil(t, host, time.Now().Add(-time.Hour))), is: isType[x509.CertificateInvalidError]},
+		{name: "right address", endpoint: "[::1]:5432", server: testenv.ServerConfig(rds.Leaf(t, "::1")), ok: true},
+		{name: "wrong address", endpoint: "127.0.0.1", server: testenv.ServerConfig(rds.Leaf(t, "127.0.0.2")), is: isType[x509.HostnameError]},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			err := handshake(t, roots.TLSConfig(endpoint(t, tc.endpoint)), tc.server)
@@ -89,13 +92,13 @@ func isType[E error](err error) bool {
 }
 
 func TestOldTLSIsRefused(t *testing.T) {
-	rds := newCA(t, "rds")
-	roots := trusting(t, RootsConfig{}, []authority{rds}, nil)
+	rds := testenv.NewCA(t, "rds")
+	roots := trusting(t, RootsConfig{}, []testenv.Authority{rds}, nil)
 	const host = "o.c1.us-east-1.rds.amazonaws.com"
 	for version, ok := range map[uint16]bool{
 		tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true,
 	} {
-		server := serving(rds.leaf(t, host))
+		server := testenv.ServerConfig(rds.Leaf(t, host))
 		server.MinVersion, server.MaxVersion = tls.VersionTLS10, version
 		if err := handshake(t, roots.TLSConfig(endpoint(t, host)), server); (err == nil) != ok {
 			t.Errorf("%s: %v; want success %t", tls.VersionName(version), err, ok)
@@ -118,10 +121,10 @@ func TestTLSConfigNeverFallsBack(t *testing.T) {
 
 // PostgreSQL's own default must not cost a second hello.
 func TestNoSecondHelloForPostgreSQL(t *testing.T) {
-	rds := newCA(t, "rds")
-	roots := trusting(t, RootsConfig{}, []authority{rds}, nil)
+	rds := testenv.NewCA(t, "rds")
+	roots := trusting(t, RootsConfig{}, []testenv.Authority{rds}, nil)
 	const host = "o.c1.us-east-1.rds.amazonaws.com"
-	server := serving(rds.leaf(t, host))
+	server := testenv.ServerConfig(rds.Leaf(t, host))
 	server.CurvePreferences = []tls.CurveID{tls.CurveP256}
 	again := true
 	server.VerifyConnection = func(state tls.ConnectionState) error {
@@ -131,4 +134,31 @@ func TestNoSecondHelloForPostgreSQL(t *testing.T) {
 	if err := handshake(t, roots.TLSConfig(endpoint(t, host)), server); err != nil || again {
 		t.Errorf("handshake: %v, with a HelloRetryRequest: %v", err, again)
 	}
+}
+
+// handshake runs one over loopback (in memory, both ends could wait to write) and
+// returns the client's error.
+func handshake(t *testing.T, client, server *tls.Config) error {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	done := make(chan struct{})
+	defer func() { <-done }()
+	go func() {
+		defer close(done)
+		if conn, err := listener.Accept(); err == nil {
+			conn.Read(make([]byte, 1)) // shakes hands, then waits for the client's end
+			conn.Close()
+		}
+	}()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		listener.Close()
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return tls.Client(conn, client).Handshake()
 }

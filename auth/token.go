@@ -12,10 +12,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	rdsauth "github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // TokensConfig says for which database, and with whose credentials, tokens are
@@ -36,12 +36,10 @@ type Tokens struct {
 	profile     string
 }
 
-const regionHelp = "set --region (or region=… on the target, or AWS_REGION) to the database's region"
-
 // regionText is any region's name, with room for shapes to come.
 var regionText = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// NewTokens checks that tokens can be made at all: a *ConfigError says that the
+// NewTokens checks that tokens can be made at all: a causes.Misuse says that the
 // region is missing or that the kind of endpoint is not supported.
 func NewTokens(cfg TokensConfig) (*Tokens, error) {
 	t := &Tokens{
@@ -59,17 +57,11 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 	case t.credentials == nil:
 		return nil, errors.New("tokens need credentials")
 	case t.endpoint.Kind == KindRedshift:
-		return nil, &ConfigError{
-			Err:  fmt.Errorf("%s is a Redshift endpoint, which is not supported yet", t.endpoint.Host),
-			Help: "Redshift gives out temporary users and passwords in place of IAM tokens; connect to it directly",
-		}
+		return nil, causes.MisuseOf(fmt.Errorf("%s is a Redshift endpoint, which is not supported yet", t.endpoint.Host), "Redshift gives out temporary users and passwords in place of IAM tokens; connect to it directly")
 	case t.region == "":
-		return nil, &ConfigError{
-			Err:  fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration holds one", t.endpoint.Host),
-			Help: regionHelp,
-		}
+		return nil, causes.MisuseOf(fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration holds one", t.endpoint.Host), credentials.RegionHelp)
 	case !regionText.MatchString(t.region):
-		return nil, &ConfigError{Err: fmt.Errorf("%q is not an AWS region", t.region), Help: regionHelp}
+		return nil, causes.MisuseOf(fmt.Errorf("%q is not an AWS region", t.region), credentials.RegionHelp)
 	}
 	return t, nil
 }
@@ -81,31 +73,21 @@ const tokenLife = 15 * time.Minute
 // Token signs a password for one login as user. It is signed anew each time,
 // which costs microseconds, and waits only while credentials are retrieved. The
 // credentials end a token early when they expire, so ones that have no time left
-// are a *CredentialsError, as is every failure to get any. It never repeats a
+// are an error like every failure to get any. It never repeats a
 // token or a key in an error.
 func (t *Tokens) Token(ctx context.Context, user string) (string, error) {
 	if user == "" {
 		return "", errors.New("an IAM token needs a database user")
 	}
-	creds, err := t.credentials.Retrieve(ctx)
+	creds, err := credentials.Retrieve(ctx, t.credentials, t.profile)
 	if err != nil {
-		if known, ok := errors.AsType[*CredentialsError](err); ok {
-			return "", known
-		}
-		return "", newCredentialsError(t.profile, nil, causeOf(err), err)
-	}
-	if now := time.Now(); creds.CanExpire && !creds.Expires.After(now) {
-		err := fmt.Errorf("they ended %s ago", now.Sub(creds.Expires).Round(time.Second))
-		return "", newCredentialsError(t.profile, nil, causes.KeysExpired, err)
-	}
-	if !creds.HasKeys() {
-		return "", newCredentialsError(t.profile, nil, causes.NoCredentials, errors.New("the credentials provider gave empty keys"))
+		return "", err
 	}
 	if t.endpoint.Kind == KindDSQL {
 		return t.signDSQL(ctx, user, creds)
 	}
 	token, err := rdsauth.BuildAuthToken(ctx, t.endpoint.Address(), t.region, user,
-		credentials.StaticCredentialsProvider{Value: creds})
+		aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }))
 	if err != nil {
 		return "", signingError(t.endpoint)
 	}

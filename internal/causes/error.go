@@ -3,6 +3,7 @@ package causes
 import (
 	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
@@ -14,17 +15,23 @@ type Error struct {
 	row  Cause
 	told Told
 	err  error // beneath; may be nil
+
+	misuse bool
 }
 
 // New makes the error of row c. err is what is beneath, or nil; where it holds
 // the words of a row itself, that row's name, SQLSTATE, DETAIL and HINT go
 // before those of c: it is nearer to what happened. The fact "said" is what err
-// says, unless facts have another.
+// says, unless facts have another; where the row has no message, err's is kept.
 func (c Cause) New(facts Facts, err error) *Error {
 	if err != nil && facts["said"] == "" {
 		facts = Facts{"said": display.Line(err.Error())}.With(facts)
 	}
-	return &Error{row: c, told: c.Fill(facts), err: err}
+	told := c.Fill(facts)
+	if told.Message == "" && err != nil {
+		told.Message = err.Error()
+	}
+	return &Error{row: c, told: told, err: err}
 }
 
 // Error makes a Cause a target for errors.Is. It is the row's name.
@@ -34,7 +41,36 @@ func (c Cause) Error() string { return c.Name }
 // it is found before there is a client to tell, and its hint is all that
 // matters.
 func Misuse(message, hint string) *Error {
-	return &Error{told: Told{Message: message, Hint: hint}}
+	return &Error{told: Told{Message: message, Hint: hint}, misuse: true}
+}
+
+// MisuseOf is Misuse for an err that says what is wrong, and stays beneath.
+func MisuseOf(err error, hint string) *Error {
+	e := Misuse(err.Error(), hint)
+	e.err = err
+	return e
+}
+
+// Find returns the outermost error in err's chain that has the words of one of
+// rows.
+func Find(err error, rows []Cause) (*Error, bool) {
+	for e, ok := errors.AsType[*Error](err); ok; e, ok = errors.AsType[*Error](e.err) {
+		if slices.ContainsFunc(rows, func(c Cause) bool { return e.Is(c) }) {
+			return e, true
+		}
+	}
+	return nil, false
+}
+
+// Misused reports whether err is, or wraps, a Misuse: nothing changes it but
+// another setting.
+func Misused(err error) bool {
+	for e, ok := errors.AsType[*Error](err); ok; e, ok = errors.AsType[*Error](e.err) {
+		if e.misuse {
+			return true
+		}
+	}
+	return false
 }
 
 // Wrap says what was being done when err came up, and where: detail stands

@@ -13,32 +13,35 @@ import (
 // take about 400, and a message of ours holds more than one such text.
 const Most = 2048
 
-// Line returns s on one line: each run of white space is one space, control and
-// format characters (those that turn the direction of writing among them) and
+// Line returns s on one line: lines are joined by a semicolon, other runs of
+// white space are one space each, control and format characters (those that turn the direction of writing among them) and
 // bytes that are not UTF-8 are escaped as in Go, and what is over Most bytes is
 // cut off. Line(Line(s)) is Line(s).
 func Line(s string) string {
 	var b strings.Builder
-	space := false
+	gap := "" // what goes between what is written and what follows
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		shown := s[i : i+size]
 		i += size
 		switch {
 		case unicode.IsSpace(r):
-			space = b.Len() > 0
+			switch {
+			case b.Len() == 0:
+			case r == '\n' || r == '\r':
+				gap = "; "
+			case gap == "":
+				gap = " "
+			}
 			continue
 		case r == utf8.RuneError && size == 1, !unicode.IsPrint(r):
 			shown = strings.Trim(strconv.QuoteToASCII(shown), `"`)
 		}
-		if b.Len()+len(shown)+1 > Most {
+		if b.Len()+len(gap)+len(shown) > Most {
 			return b.String() + "…"
 		}
-		if space {
-			b.WriteByte(' ')
-			space = false
-		}
-		b.WriteString(shown)
+		b.WriteString(gap + shown)
+		gap = ""
 	}
 	return b.String()
 }

@@ -13,7 +13,7 @@ func TestLine(t *testing.T) {
 		{"", ""},
 		{"plain text, 'quoted' \"twice\" \\ and {braced}", "plain text, 'quoted' \"twice\" \\ and {braced}"},
 		{"größer, 日本語, 🐘", "größer, 日本語, 🐘"},
-		{"  two\r\nlines\tand \u00a0 spaces\n", "two lines and spaces"},
+		{"  two\r\nlines\tand \u00a0 spaces\n", "two; lines and spaces"},
 		{"red \x1b[31mtext\x07", `red \x1b[31mtext\a`},
 		{"a NUL\x00 and DEL\x7f and CSI\u009b1m", `a NUL\x00 and DEL\x7f and CSI\u009b1m`},
 		{"pay \u202eeman\u202c and \u2066isolate\u2069, \u200fmark", `pay \u202eeman\u202c and \u2066isolate\u2069, \u200fmark`},

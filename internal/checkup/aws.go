@@ -1,0 +1,387 @@
+package checkup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
+	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
+)
+
+// Versions of the SSM agent: one that forwards to other hosts at all, and the
+// oldest that is supported.
+//
+// Source: amazon-ssm-agent, RELEASENOTES.md.
+const (
+	agentForwards  = "3.1.1188.0"
+	agentSupported = "3.1.1374.0"
+)
+
+// clockWorth is from when on a wrong clock is worth a word.
+const clockWorth = 30 * time.Second
+
+// credentials gets some, and asks whose they are.
+func (c *Checkup) credentials(ctx context.Context) {
+	c.walk.Begin(doctor.Credentials)
+	region := cmp.Or(c.target.Region, discover.RegionOf(c.target.Ref))
+	if e, err := auth.ParseEndpoint(c.target.Endpoint); err == nil && region == "" {
+		region = e.Region
+	}
+	var err error
+	if c.AWS, err = c.Wiring.Profiles.Config(ctx, c.target.Profile, region); err != nil {
+		c.fail(err)
+		return
+	}
+	keys, err := c.AWS.Credentials.Retrieve(ctx) // has its own limits: a person may be asked
+	if err != nil {
+		c.fail(credentials.Explain(c.target.Profile, err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var notes []string
+	if stale := credentials.StaleEnvironment(c.target.Profile); stale != "" {
+		notes = append(notes, stale)
+	}
+	if c.AWS.Region == "" {
+		c.walk.Warn("found, but without a region nobody can be asked whose they are", "name the region with --region or AWS_REGION", notes...)
+		return
+	}
+	c.Caller, c.clock, err = evidence.Identify(ctx, c.AWS)
+	switch {
+	case err == nil:
+		text := c.Caller.ARN
+		if keys.CanExpire {
+			text += ", for another " + time.Until(keys.Expires).Round(time.Minute).String()
+		}
+		c.walk.OK(text, notes...)
+	case c.clock.Known && c.clock.Ahead.Abs() >= evidence.Tolerance:
+		c.walk.OK("found; AWS does not say whose they are while this clock is wrong", notes...)
+	default:
+		c.unidentified(credentials.Explain(c.target.Profile, err), notes)
+	}
+}
+
+// unidentified tells why STS does not say whose the credentials are. Only bad
+// credentials end the walk: no login needs STS, which may be out of reach where
+// Systems Manager and the database are not.
+func (c *Checkup) unidentified(err error, notes []string) {
+	if bad, ok := credentials.Blamed(err); ok {
+		c.fail(bad, notes...)
+		return
+	}
+	c.walk.Warn("found; whose they are is not known: "+display.Line(err.Error()),
+		"no login needs this answer; if what follows fails, too, check this machine's network, HTTPS_PROXY and NO_PROXY", notes...)
+}
+
+// compareClocks judges what the last answer of AWS was dated.
+func (c *Checkup) compareClocks(context.Context) {
+	c.walk.Begin(doctor.Clock)
+	ahead := c.clock.Ahead.Round(time.Second)
+	way := "ahead of"
+	if ahead < 0 {
+		way = "behind"
+	}
+	off := fmt.Sprintf("this machine's clock is %v %s AWS's", ahead.Abs(), way)
+	const set = "set the clock, best by NTP: `sudo timedatectl set-ntp true` on Linux"
+	switch {
+	case !c.clock.Known:
+		c.walk.Skip("no answer of AWS to compare with")
+	case c.clock.Ahead.Abs() >= evidence.Tolerance:
+		c.walk.Fail(doctor.Result{Text: off + ", and AWS takes signatures and tokens within 5 minutes", Mend: set, State: "28000"})
+	case c.clock.Ahead.Abs() >= clockWorth:
+		c.walk.Warn(off, set)
+	default:
+		c.walk.OK("within a second or so of AWS's")
+		return
+	}
+}
+
+// endpoint finds out where the target is, by asking AWS when it is named by an
+// identifier or ARN.
+func (c *Checkup) endpoint(ctx context.Context) {
+	c.walk.Begin(doctor.Endpoint)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := c.Locate(ctx); err != nil {
+		c.fail(err)
+		return
+	}
+	e := c.Login.Endpoint
+	text := fmt.Sprintf("%s in %s (%s)", e.Address(), e.Region, e.Kind)
+	if c.found {
+		text = fmt.Sprintf("%s %s: %s in %s", c.Login.Database.Kind, c.Login.Database.Identifier, e.Address(), e.Region)
+	}
+	c.walk.OK(text)
+}
+
+// Locate finds out where the target is.
+func (c *Checkup) Locate(ctx context.Context) (err error) {
+	if c.Login, err = targets.NewLogin(ctx, c.Wiring.Profiles, c.target); err != nil {
+		return err
+	}
+	c.found = c.Login.Database.Kind != 0
+	c.finder, err = targets.NewFinder(c.Login.AWS, c.target.Profile)
+	return err
+}
+
+// Describe asks RDS about the database, unless that has been done or cannot be.
+func (c *Checkup) Describe(ctx context.Context) error {
+	if c.found {
+		return nil
+	}
+	if !c.Login.Endpoint.Described() {
+		return errNotDescribed
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	db, err := c.finder.ByEndpoint(ctx, c.Login.Endpoint.Host)
+	if err != nil {
+		return err
+	}
+	c.Login.Database, c.found = db, true
+	return nil
+}
+
+var errNotDescribed = errors.New("the name is none that RDS could be asked about")
+
+// iamOn asks RDS about the database, and whether it takes tokens.
+func (c *Checkup) iamOn(ctx context.Context) {
+	c.walk.Begin(doctor.IAM)
+	if c.Login.Endpoint.Kind == auth.KindDSQL {
+		c.walk.LeaveOut("DSQL knows no other login")
+		return
+	}
+	switch err := c.Describe(ctx); {
+	case errors.Is(err, discover.ErrNotFound):
+		c.absent = err
+		c.walk.Skip("no database with this endpoint to ask about")
+		return
+	case err != nil: // not permitted, most likely
+		c.walk.Skip(mayNotAsk(err))
+		return
+	}
+	if err := c.Login.Database.Trouble(); err != nil {
+		c.fail(err)
+		return
+	}
+	c.walk.OK("on")
+}
+
+// resourceID says what a policy must name.
+func (c *Checkup) resourceID(ctx context.Context) {
+	c.walk.Begin(doctor.ResourceID)
+	f := c.Facts()
+	switch {
+	case c.Login.Endpoint.Kind == auth.KindDSQL:
+		c.walk.OK(f.ResourceID)
+	case c.absent != nil:
+		c.notListed(ctx)
+	case f.ResourceID == "":
+		why := "not known"
+		for _, gap := range f.Unknown() {
+			if gap.Placeholder == policy.UnknownResourceID {
+				why += ": " + gap.What
+			}
+		}
+		c.walk.Skip(why)
+	default:
+		c.walk.OK(fmt.Sprintf("%s in account %s", f.ResourceID, c.Login.Database.Account))
+	}
+}
+
+// notListed tells of an endpoint that RDS does not know in this account. It is the
+// walk's end only where the name itself is of this account: other databases bear
+// its mark. An endpoint may be of another account, or of a kind that is not listed.
+func (c *Checkup) notListed(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	mark := discover.Mark(c.Login.Endpoint.Host)
+	listed, _ := c.finder.Databases(ctx) // those that may be seen will do
+	for _, db := range listed {
+		if mark != "" && discover.Mark(db.Host) == mark {
+			c.fail(c.absent, fmt.Sprintf("%s in the name stands for account %s in %s, as in that of %s %s: there is no such endpoint any more, or it was renamed",
+				mark, cmp.Or(db.Account, c.Caller.Account), db.Region, db.Kind, db.Identifier))
+			return
+		}
+	}
+	c.walk.Warn("not known: "+display.Line(c.absent.Error()), causes.Hint(c.absent), c.otherAccount())
+}
+
+// otherAccount is what speaks against a login at an endpoint that is not listed.
+func (c *Checkup) otherAccount() string {
+	return "a token is checked in the account that owns the database; these credentials are of account " + cmp.Or(c.Caller.Account, "unknown")
+}
+
+// jumpHost looks for one that is online, with an agent that can forward.
+func (c *Checkup) jumpHost(ctx context.Context) {
+	c.walk.Begin(doctor.JumpHost)
+	if why := c.direct(); why != "" {
+		c.walk.LeaveOut(why)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	hosts, err := c.finder.JumpHosts(ctx, c.target.Via)
+	switch {
+	case errors.Is(err, discover.ErrDenied) && !discover.Several(c.target.Via):
+		c.walk.Skip(mayNotAsk(err))
+		return
+	case err != nil:
+		c.fail(err)
+		return
+	}
+	if _, err := c.finder.OnlineTargets(ctx, c.target.Via); err != nil {
+		c.fail(err)
+		return
+	}
+	c.host = hosts[0] // those online come first
+	text := c.host.Target + " is online"
+	if c.host.Agent != "" {
+		text += ", agent " + c.host.Agent
+	}
+	if n := len(hosts) - 1; n > 0 {
+		text += fmt.Sprintf("; %d more", n)
+	}
+	update := fmt.Sprintf("update the SSM agent there: `aws ssm send-command --document-name AWS-UpdateSSMAgent --targets Key=InstanceIds,Values=%s --region %s`",
+		c.host.Target, c.Login.Endpoint.Region)
+	switch {
+	case c.host.Agent != "" && olderThan(c.host.Agent, agentForwards):
+		c.walk.Fail(doctor.Result{Text: fmt.Sprintf("the agent on %s, %s, is too old to forward to another host", c.host.Target, c.host.Agent), Mend: update, State: "08001"})
+	case c.host.Agent != "" && olderThan(c.host.Agent, agentSupported):
+		c.walk.Warn(text, update)
+	default:
+		c.walk.OK(text)
+	}
+}
+
+// olderThan compares versions of numbers and dots.
+func olderThan(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		x, errX := strconv.Atoi(as[i])
+		y, errY := strconv.Atoi(bs[i])
+		if errX != nil || errY != nil {
+			return false
+		}
+		if x != y {
+			return x < y
+		}
+	}
+	return len(as) < len(bs)
+}
+
+// permissions lets IAM simulate what the path takes.
+func (c *Checkup) permissions(ctx context.Context) {
+	c.walk.Begin(doctor.Permissions)
+	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
+	defer cancel()
+	var err error
+	c.denied, err = evidence.Simulate(ctx, iam.NewFromConfig(c.AWS), c.Caller, c.questions())
+	switch {
+	case errors.Is(err, evidence.ErrNotPermitted):
+		c.walk.Skip(display.Line(err.Error()) + ", which would simulate the policies; nothing depends on it")
+	case err != nil:
+		c.walk.Skip(mayNotAsk(err))
+	case len(c.denied) > 0:
+		c.walk.Warn("IAM's simulation finds permissions missing; the walk will show", c.policyHint(), verdicts(c.denied)...)
+	default:
+		c.walk.OK("IAM's simulation allows all that is needed")
+	}
+}
+
+func (c *Checkup) policyHint() string {
+	return fmt.Sprintf("`%s` prints the policy that is needed", c.command("policy"))
+}
+
+// command is a command of pgkeyless for the same target.
+func (c *Checkup) command(verb string) string {
+	s := "pgkeyless " + verb + " " + c.target.Arg()
+	if c.target.Via != "" {
+		s += " --via " + shell.Word(c.target.Via)
+	}
+	return s + " --user " + shell.Word(c.User)
+}
+
+func verdicts(denied []evidence.Verdict) []string {
+	var all []string
+	for _, v := range denied {
+		all = append(all, v.String())
+	}
+	return all
+}
+
+// questions are the policy's statements, with the ARNs of this caller and jump
+// host where the policy has a pattern. What has a placeholder is left out.
+func (c *Checkup) questions() []evidence.Question {
+	f := c.Facts()
+	if c.host.Target != "" {
+		f.Via = c.host.Target
+	}
+	var all []evidence.Question
+	for _, s := range policy.For(f).Statement {
+		q := evidence.Question{Actions: s.Action}
+		for _, r := range s.Resource {
+			if own := "session/${aws:userid}-*"; strings.HasSuffix(r, own) {
+				r = fmt.Sprintf("arn:%s:ssm:%s:%s:session/%s-0123456789abcdef0", f.Partition, f.Region, f.ViaAccount, c.Caller.UserID)
+			}
+			if !strings.Contains(r, "UNKNOWN") {
+				q.Resources = append(q.Resources, r)
+			}
+		}
+		if len(q.Resources) > 0 {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// pastLogins asks CloudWatch how earlier IAM logins went.
+func (c *Checkup) pastLogins(ctx context.Context) {
+	c.walk.Begin(doctor.Metrics)
+	dimension, identifier := c.metricDimension()
+	if identifier == "" {
+		c.walk.Skip("the database's identifier is not known, by which CloudWatch counts")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
+	defer cancel()
+	logins, err := evidence.LoginMetrics(ctx, cloudwatch.NewFromConfig(c.Login.AWS), dimension, identifier)
+	switch {
+	case errors.Is(err, evidence.ErrNotPermitted):
+		c.walk.Skip(display.Line(err.Error()) + ", which would tell of earlier IAM logins; nothing depends on it")
+	case err != nil:
+		c.walk.Skip(mayNotAsk(err))
+	default:
+		c.logins = &logins
+		c.walk.OK(logins.String())
+	}
+}
+
+// metricDimension is what CloudWatch counts IAM logins by.
+func (c *Checkup) metricDimension() (name, identifier string) {
+	switch db := c.Login.Database; {
+	case !c.found || db.Kind == discover.Proxy:
+		return "", ""
+	case db.Kind == discover.Instance:
+		return "DBInstanceIdentifier", db.Identifier
+	default:
+		return "DBClusterIdentifier", cmp.Or(db.Cluster, db.Identifier)
+	}
+}

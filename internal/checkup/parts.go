@@ -1,0 +1,160 @@
+package checkup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// presence is whether a part of what a target needs is there.
+type presence string
+
+const (
+	inPlace  presence = "in place"
+	Missing  presence = "MISSING"
+	Unlooked presence = "not known"
+)
+
+// Part is one of them.
+type Part struct {
+	Presence presence
+	what     string
+	why      string // or what was found; may be empty
+	mend     string
+}
+
+// Parts looks at every part, whatever the others are like. described is how
+// asking RDS about the database went.
+func (c *Checkup) Parts(ctx context.Context, described error) []Part {
+	parts := c.iamPart(described)
+	parts = append(parts, c.jumpHostPart(ctx)...)
+	parts = append(parts, c.permissionParts(ctx)...)
+	return append(parts, c.rolePart(ctx))
+}
+
+// String is p for people, with a line of what to do where that is known.
+func (p Part) String() string {
+	s := fmt.Sprintf("%-9s %s\n", p.Presence, strings.Join(nonEmpty(p.what, p.why), ": "))
+	if p.mend != "" {
+		s += fmt.Sprintf("          mend: %s\n", p.mend)
+	}
+	return s
+}
+
+func nonEmpty(words ...string) []string {
+	var kept []string
+	for _, w := range words {
+		if w != "" {
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+// iamPart is IAM authentication of the database.
+func (c *Checkup) iamPart(described error) []Part {
+	const what = "IAM authentication of the database"
+	if c.Login.Endpoint.Kind == auth.KindDSQL {
+		return nil
+	}
+	if described != nil {
+		return []Part{{Unlooked, what, display.Line(described.Error()), causes.Hint(described)}}
+	}
+	if trouble := c.Login.Database.Trouble(); trouble != nil {
+		return []Part{{Missing, what, display.Line(trouble.Error()), causes.Hint(trouble)}}
+	}
+	return []Part{{Presence: inPlace, what: what}}
+}
+
+// jumpHostPart is that one is online.
+func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
+	if c.direct() != "" {
+		return nil
+	}
+	what := "jump host " + c.target.Via
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	hosts, err := c.finder.JumpHosts(ctx, c.target.Via)
+	switch {
+	case errors.Is(err, discover.ErrDenied):
+		return []Part{{Unlooked, what, display.Line(err.Error()), ""}}
+	case err != nil:
+		return []Part{{Missing, what, display.Line(err.Error()), causes.Hint(err)}}
+	case !hosts[0].Online:
+		return []Part{{Missing, what, hosts[0].Target + " is " + cmp.Or(hosts[0].Status, "offline"), "start it; see `" + c.command("doctor") + "`"}}
+	}
+	c.host = hosts[0]
+	return []Part{{inPlace, what, hosts[0].Target + " is online", ""}}
+}
+
+// permissionParts are the policy's statements, as IAM simulates them.
+func (c *Checkup) permissionParts(ctx context.Context) []Part {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	api := iam.NewFromConfig(c.AWS)
+	var parts []Part
+	for _, q := range c.questions() {
+		what := strings.Join(q.Actions, ", ")
+		denied, err := evidence.Simulate(ctx, api, c.Caller, []evidence.Question{q})
+		switch {
+		case err != nil:
+			return append(parts, Part{Unlooked, "permissions of " + cmp.Or(c.Caller.ARN, "the credentials"), display.Line(err.Error()), ""})
+		case len(denied) > 0:
+			parts = append(parts, Part{Missing, what, strings.Join(verdicts(denied), "; "), c.policyHint()})
+		default:
+			parts = append(parts, Part{inPlace, what, "on " + strings.Join(q.Resources, ", "), ""})
+		}
+	}
+	return parts
+}
+
+// rolePart is that the user is in rds_iam, which a login shows.
+func (c *Checkup) rolePart(ctx context.Context) Part {
+	what := fmt.Sprintf("database user %q", c.User)
+	if c.User == "" {
+		return Part{Unlooked, "database user", "none is named", "name one with --user"}
+	}
+	conn, err := c.logIn(ctx, nil)
+	if err != nil {
+		p := Part{Unlooked, what, display.Line(err.Error()), causes.Hint(err)}
+		if _, credentialsFailed := credentials.Blamed(err); !credentialsFailed && strings.HasPrefix(causes.SQLState(err), "28") {
+			p.Presence = Missing
+		}
+		return p
+	}
+	c.conn = conn
+	if !c.iamByRole() {
+		return Part{inPlace, what, "logged in", ""}
+	}
+	switch r, err := c.role(ctx); {
+	case err != nil:
+		return Part{Unlooked, what, display.Line(err.Error()), ""}
+	case r.path == "":
+		return Part{Missing, what, "not in rds_iam", policy.Grant(c.Facts())}
+	default:
+		return Part{inPlace, what, "logged in, and in rds_iam (" + r.path + ")", ""}
+	}
+}
+
+// logIn goes the way of a client.
+func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
+	route, err := c.Wiring.RouteTo(c.target, c.Login)
+	if err != nil {
+		return nil, err
+	}
+	route.User = "" // it is named here
+	return proxy.Probe(ctx, route, c.User, cmp.Or(c.target.Database, adminDatabase), c.Limit, report)
+}

@@ -1,0 +1,139 @@
+package checkup
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/doctor"
+	"github.com/pgkeyless/pgkeyless/proxy"
+	"github.com/pgkeyless/pgkeyless/tunnel"
+)
+
+// When the end of a certificate is worth a word. RDS renews servers' by itself,
+// roots come with releases.
+const (
+	leafWorth = 7 * 24 * time.Hour
+	rootWorth = 90 * 24 * time.Hour
+)
+
+// adminDatabase is there in every RDS database and in DSQL.
+const adminDatabase = "postgres"
+
+// connect goes from StartSession to ReadyForQuery as a client's login does.
+func (c *Checkup) connect(ctx context.Context) {
+	c.Wiring.Trace = c.sessionProgress
+	if why := c.direct(); why != "" {
+		for _, s := range []doctor.Stage{doctor.StartSession, doctor.Websocket} {
+			c.walk.Begin(s)
+			c.walk.LeaveOut(why)
+		}
+		c.walk.Begin(doctor.Stream)
+	} else {
+		c.walk.Begin(doctor.StartSession)
+	}
+	conn, err := c.logIn(ctx, func(s proxy.ProbeStep) { c.probed(ctx, s) })
+	if err != nil {
+		c.broken(err)
+		return
+	}
+	c.conn = conn
+	text := fmt.Sprintf("as %s to %s, PostgreSQL %s", c.User, cmp.Or(c.target.Database, adminDatabase), conn.Parameter("server_version"))
+	if !c.Named {
+		text += "; --user names another user"
+	}
+	c.walk.OK(text)
+}
+
+// sessionProgress follows the start of the SSM session. What fails is told by the
+// dial's error: another try may follow.
+func (c *Checkup) sessionProgress(p tunnel.Progress) {
+	at := c.walk.Current()
+	switch {
+	case p.Err != nil || at == nil:
+	case p.Stage == tunnel.StageSession && at.ID == doctor.StartSession.ID:
+		c.walk.OK(p.Session)
+		c.walk.Begin(doctor.Websocket)
+	case p.Stage == tunnel.StageHandshake && at.ID == doctor.Websocket.ID:
+		c.walk.OK("open; handshake done with agent " + p.Agent + " on " + p.JumpHost)
+		c.walk.Begin(doctor.Stream)
+	}
+}
+
+// probed follows the connection.
+func (c *Checkup) probed(ctx context.Context, s proxy.ProbeStep) {
+	switch {
+	case s.Err != nil:
+	case s.Stage == proxy.ProbeAnswer:
+		c.walk.OK("the database answers")
+		c.walk.Begin(doctor.TLS)
+	case s.Stage == proxy.ProbeTLS:
+		c.tellTLS(*s.TLS)
+		c.pastLogins(ctx)
+		c.walk.Begin(doctor.Login)
+	}
+}
+
+// tellTLS says how the connection is secured, and until when that will do.
+func (c *Checkup) tellTLS(s tls.ConnectionState) {
+	chain := s.VerifiedChains[0]
+	leaf, root := chain[0], chain[len(chain)-1]
+	text := fmt.Sprintf("%s; certificate for %s until %s; root %q until %s", tls.VersionName(s.Version), s.ServerName,
+		leaf.NotAfter.Format(time.DateOnly), cmp.Or(root.Subject.CommonName, root.Subject.String()), root.NotAfter.Format(time.DateOnly))
+	switch now := time.Now(); {
+	case root.NotAfter.Before(now.Add(rootWorth)):
+		c.walk.Warn(text, "the root ends soon: move the database to a newer CA (`aws rds modify-db-instance --ca-certificate-identifier …`), and renew pgkeyless or ca-file")
+	case leaf.NotAfter.Before(now.Add(leafWorth)):
+		c.walk.Warn(text, "the server's certificate ends soon: RDS renews it by itself; a restart may be pending")
+	default:
+		c.walk.OK(text)
+	}
+}
+
+// broken ends the walk where the connection did, with what speaks for a cause.
+func (c *Checkup) broken(err error) {
+	var notes []string
+	if at := c.walk.Current(); at != nil && (at.ID == doctor.Login.ID || at.ID == doctor.StartSession.ID || at.ID == doctor.Websocket.ID) {
+		notes = append(notes, c.explainedBy(at.ID)...)
+		if at.ID == doctor.Login.ID && !c.Named {
+			notes = append(notes, fmt.Sprintf("no --user is given, so this login was as your account's name here, %q", c.User))
+		}
+	}
+	if c.mayWake() && causes.Name(err) == causes.LoginOverdue.Name {
+		notes = append(notes, "an Aurora that has scaled to zero takes 15 s to wake, at times longer; this try has woken it: run doctor again in a minute")
+	}
+	c.fail(err, notes...)
+}
+
+// explainedBy is what simulation and metrics say of a refusal at a stage.
+func (c *Checkup) explainedBy(stage string) []string {
+	var notes []string
+	for _, v := range c.denied {
+		if aboutLogin := strings.HasPrefix(v.Action, "rds-db:") || strings.HasPrefix(v.Action, "dsql:"); aboutLogin == (stage == doctor.Login.ID) {
+			notes = append(notes, "IAM's simulation: "+v.String()+"; "+c.policyHint())
+		}
+	}
+	if stage == doctor.Login.ID && c.logins != nil {
+		for _, r := range c.logins.Reasons {
+			notes = append(notes, fmt.Sprintf("CloudWatch counts %.0f × %s in the last hour: %s", r.Count, r.Metric, r.Means))
+		}
+	}
+	if stage == doctor.Login.ID && c.absent != nil {
+		notes = append(notes, display.Line(c.absent.Error())+"; "+c.otherAccount())
+	}
+	return notes
+}
+
+// mayWake says that the database is one that can scale to zero.
+func (c *Checkup) mayWake() bool {
+	if c.found {
+		return strings.HasPrefix(c.Login.Database.Engine, "aurora") || c.Login.Database.Kind == discover.Cluster
+	}
+	return strings.Contains(c.Login.Endpoint.Kind.String(), "cluster")
+}

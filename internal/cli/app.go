@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/prompt"
+	"github.com/pgkeyless/pgkeyless/internal/signals"
+)
+
+// Main runs the command of this process and ends it. version is that of the
+// release; empty for other builds.
+func Main(version string) {
+	releaseVersion = version
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run does what args say and returns the exit code: 0 when all went well, 1
+// after an error that it has told on stderr, 128 + N after signal N. Cancelling
+// ctx ends it at once and counts as well.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{
+		stdout:  stdout,
+		stderr:  &lockedWriter{w: stderr},
+		environ: os.Environ(),
+		flags:   map[string]string{},
+		places:  places(),
+		Notify:  signals.Notify,
+	}
+	return a.run(ctx, args)
+}
+
+// places is where this user's config files are. What the system does not know
+// is left out.
+func places() config.Places {
+	dir, _ := os.Getwd()
+	home, _ := os.UserHomeDir()
+	user, _ := os.UserConfigDir()
+	return config.Places{Dir: dir, Home: home, User: user}
+}
+
+// app is what the commands share.
+type app struct {
+	stdout, stderr io.Writer
+	environ        []string
+	flags          map[string]string // the flags given, by the option's name
+	places         config.Places     // of the config file, when none is named
+	// Notify starts to catch the signals that end a run; stop gives them back.
+	Notify func() (signals <-chan os.Signal, stop func())
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(append([]string{}, args...)) // never nil, which would mean os.Args
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	if _, unread := errors.AsType[*unparsed](err); unread && (slices.Contains(args, "--structured-logs") || slices.Contains(args, "-l")) {
+		a.flags["structured-logs"] = "true" // it may stand behind the flag that could not be parsed
+	}
+	return a.explain(err)
+}
+
+// root is the command tree. The root itself serves, so that a bare list of
+// targets works; a target that is named like a command goes after "serve" or
+// "--".
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pgkeyless [serve] TARGET... [flags]",
+		Short: "Reach private RDS and Aurora PostgreSQL on localhost, without a password",
+		Long: `pgkeyless listens on localhost and forwards PostgreSQL clients to private RDS
+and Aurora databases: through an SSM session it opens itself, over TLS verified
+for the endpoint's name, logged in with an IAM token made for each login.
+
+A TARGET is a name of the config file, an RDS instance, cluster or proxy by its
+identifier or ARN, or the endpoint of a database, HOST[:PORT]. Options for one
+target follow as a query string, and go before flags, which go before
+PGKEYLESS_… variables, which go before the config file:
+
+  pgkeyless orders.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
+  pgkeyless 'HOST?via=i-0123456789abcdef0&user=app&port=5433' 'HOST2?via=none'
+
+Without TARGET all targets of the config file are served: of pgkeyless.yaml in
+this directory or one above, else of your own; "pgkeyless config print" shows
+what comes from where.
+
+The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
+ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM. With a config
+file SIGHUP reads it again, and drops no session.`,
+		Version:                    versionText(),
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args:                       cobra.ArbitraryArgs,
+		ValidArgsFunction:          a.completeTargets,
+		RunE:                       a.serve,
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetGlobalNormalizationFunc(canonicalFlag)
+	root.SetFlagErrorFunc(flagError)
+	a.addFlags(root, func(config.Option) bool { return true })
+	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
+		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
+	refuseUnknownTopics(root)
+	return root
+}
+
+// refuseUnknownTopics makes cobra's help command, which tells of the root
+// whatever it is asked, know its commands.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		found, rest, err := root.Find(args)
+		if err == nil && len(rest) == 0 {
+			return nil
+		}
+		hint := "`pgkeyless help` lists the commands"
+		if len(rest) > 0 {
+			if near := found.SuggestionsFor(rest[0]); len(near) > 0 {
+				hint = fmt.Sprintf("did you mean `pgkeyless help %s`?", near[0])
+			}
+		}
+		return causes.Misuse(fmt.Sprintf("unknown command %q", strings.Join(args, " ")), hint)
+	}
+}
+
+// profiles holds the AWS credentials of one run, and knows whom to ask for what
+// they want of a person.
+func (a *app) profiles(run config.Run) *credentials.Profiles {
+	c := prompt.Config{MFACommand: run.MFACommand, SSOLogin: run.SSOLogin, Stderr: a.stderr}
+	if run.StructuredLogs {
+		c.Log = newLog(a.stderr, run)
+	}
+	return &credentials.Profiles{People: prompt.People(c)}
+}
+
+// input is everything that config reads, with args as targets.
+func (a *app) input(args []string) config.Input {
+	return config.Input{Targets: args, Flags: a.flags, Environ: a.environ, Places: a.places}
+}
+
+// lockedWriter lets log lines and ready lines of several goroutines stay whole.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

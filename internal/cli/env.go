@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
+)
+
+func (a *app) envCommand() *cobra.Command {
+	name := "sh"
+	if runtime.GOOS == "windows" {
+		name = "powershell"
+	}
+	cmd := &cobra.Command{
+		Use:   "env TARGET",
+		Short: "Print the variables that lead clients to a target",
+		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE and
+DATABASE_URL for TARGET, and unset what would lead clients elsewhere. They name
+the port of a pgkeyless that serves the target (--via need not be given again), or
+else the one on which it will be served with the same options, and warn of that.
+
+  eval "$(pgkeyless env orders)"
+  pgkeyless env orders --shell fish | source`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			write, ok := shell.Dialects[name]
+			if !ok {
+				return causes.Misuse(fmt.Sprintf("unknown shell %q", name), "name one of sh (bash and zsh are alike), fish, powershell")
+			}
+			t, _, err := a.loadServed(args)
+			if err != nil {
+				return err
+			}
+			p, running, err := running.PlaceOf(t, a.environ, true)
+			if err != nil {
+				return err
+			}
+			if !running {
+				a.warnUnserved(t)
+			}
+			return printEnvironment(a.stdout, write, a.environ, p)
+		},
+	}
+	a.addFlags(cmd, forListening)
+	cmd.Flags().StringVar(&name, "shell", name, "sh, fish or powershell")
+	return cmd
+}
+
+// forListening picks the options that say what is served and where.
+func forListening(o config.Option) bool {
+	return o.PerTarget() || forOneProgram(o) || o.Name == "shared-port" || o.Name == "default-target"
+}
+
+// warnUnserved says that nothing leads to t yet, and what its address leads to
+// now.
+func (a *app) warnUnserved(t config.Target) {
+	yet := ""
+	if s, ok := running.ServedAt(t); ok {
+		yet = fmt.Sprintf("; %s is %q now", s.Address, s.Name)
+	}
+	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)
+}
+
+// printEnvironment writes what makes a client of p out of a shell in environ.
+func printEnvironment(w io.Writer, dialect shell.Dialect, environ []string, p running.Place) error {
+	var lines []string
+	set := map[string]bool{}
+	for _, v := range p.Variables(environ) {
+		set[v.Name] = true
+		lines = append(lines, dialect.Set(v.Name, v.Value))
+	}
+	for _, name := range running.LibpqVariables {
+		if !set[name] && running.LookUp(environ, name) != "" {
+			lines = append(lines, dialect.Unset(name))
+		}
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}

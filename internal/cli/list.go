@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
+)
+
+const (
+	// listTimeout bounds a list, once there are credentials: all regions are asked
+	// side by side.
+	listTimeout = 45 * time.Second
+
+	// exitPartial is the exit code of a list that lacks something.
+	exitPartial = 2
+)
+
+func (a *app) listCommand() *cobra.Command {
+	var regions, profile string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the databases and jump hosts that the credentials can see",
+		Long: `List RDS instances, clusters and proxies, and the managed nodes of Systems
+Manager, which can be jump hosts. Databases of other engines are marked. ECS
+tasks are not listed.
+
+Several regions are asked side by side: --region eu-central-1,eu-west-1. What
+cannot be listed is told on stderr.
+
+Exit codes: 0 everything is listed, 1 nothing could be, 2 a part could not.`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			profile = cmp.Or(profile, running.LookUp(a.environ, "PGKEYLESS_PROFILE"))
+			run, err := config.LoadRun(a.input(nil))
+			if err != nil {
+				return err
+			}
+			return a.list(cmd.Context(), a.profiles(run), profile, splitRegions(cmp.Or(regions, running.LookUp(a.environ, "PGKEYLESS_REGION"))), asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&regions, "region", "", "AWS regions, separated by commas (default AWS_REGION or the profile's)")
+	cmd.Flags().StringVar(&profile, "profile", "", "profile of the shared AWS configuration (default as the AWS CLI chooses)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	a.addFlags(cmd, func(o config.Option) bool {
+		return o.Name == "mfa-command" || o.Name == "sso-login" || o.Name == "config-file"
+	})
+	return cmd
+}
+
+// splitRegions takes each region once; none stands for the SDK's own choice.
+func splitRegions(list string) []string {
+	var regions []string
+	for region := range strings.SplitSeq(list, ",") {
+		if region = strings.TrimSpace(region); region != "" && !slices.Contains(regions, region) {
+			regions = append(regions, region)
+		}
+	}
+	if len(regions) == 0 {
+		return []string{""}
+	}
+	return regions
+}
+
+// inventory is what a list found.
+type inventory struct {
+	Databases []listedDatabase `json:"databases"`
+	JumpHosts []listedJumpHost `json:"jump_hosts"`
+	Errors    []listError      `json:"errors"`
+}
+
+type listedDatabase struct {
+	Identifier string `json:"identifier"`
+	Kind       string `json:"kind"`
+	Engine     string `json:"engine"`
+	Version    string `json:"version"`
+	Postgres   bool   `json:"postgres"`
+	Status     string `json:"status"`
+	IAM        bool   `json:"iam"`
+	Endpoint   string `json:"endpoint"` // "" while it is being created
+	Cluster    string `json:"cluster"`
+	Region     string `json:"region"`
+	ResourceID string `json:"resource_id"`
+	ARN        string `json:"arn"`
+}
+
+type listedJumpHost struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Agent    string `json:"agent"`
+	Online   bool   `json:"online"`
+	Status   string `json:"status"`
+	Platform string `json:"platform"`
+	Region   string `json:"region"`
+}
+
+// listError is something that could not be listed.
+type listError struct {
+	Region string `json:"region"`
+	Error  string `json:"error"`
+	Hint   string `json:"hint"`
+}
+
+func (a *app) list(ctx context.Context, profiles *credentials.Profiles, profile string, regions []string, asJSON bool) error {
+	found, err := takeInventory(ctx, profiles, profile, regions)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		out := json.NewEncoder(a.stdout)
+		out.SetIndent("", "  ")
+		err = out.Encode(found)
+	} else {
+		err = found.write(a.stdout)
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range found.Errors {
+		a.explainOne(causes.Misuse(e.Region+": "+e.Error, e.Hint))
+	}
+	return found.end(a.stderr, regions)
+}
+
+// takeInventory asks all regions side by side. The error is for what concerns
+// all of them: a profile that does not exist, no credentials, no region.
+func takeInventory(ctx context.Context, profiles *credentials.Profiles, profile string, regions []string) (inventory, error) {
+	finders := make([]*discover.Finder, len(regions))
+	for i := range regions {
+		cfg, err := profiles.Config(ctx, profile, regions[i])
+		if err != nil {
+			return inventory{}, err
+		}
+		if finders[i], err = targets.NewFinder(cfg, profile); err != nil {
+			return inventory{}, err
+		}
+		regions[i] = cfg.Region
+		// Once for all, and in the time that a person may take.
+		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+			return inventory{}, credentials.Explain(profile, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	parts := make([]inventory, 2*len(finders))
+	var asking sync.WaitGroup
+	for i, f := range finders {
+		asking.Go(func() { parts[2*i] = databasesOf(ctx, f, regions[i]) })
+		asking.Go(func() { parts[2*i+1] = jumpHostsOf(ctx, f, regions[i]) })
+	}
+	asking.Wait()
+	all := inventory{Databases: []listedDatabase{}, JumpHosts: []listedJumpHost{}, Errors: []listError{}}
+	for _, p := range parts {
+		all.Databases = append(all.Databases, p.Databases...)
+		all.JumpHosts = append(all.JumpHosts, p.JumpHosts...)
+		all.Errors = append(all.Errors, p.Errors...)
+	}
+	return all, nil
+}
+
+func databasesOf(ctx context.Context, f *discover.Finder, region string) (part inventory) {
+	databases, err := f.Databases(ctx)
+	for _, d := range databases {
+		row := listedDatabase{
+			Identifier: d.Identifier, Kind: d.Kind.String(), Engine: strings.ToLower(d.Engine), Version: d.EngineVersion, Postgres: d.Postgres(),
+			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
+		}
+		if d.Host != "" {
+			row.Endpoint = d.Address()
+		}
+		part.Databases = append(part.Databases, row)
+	}
+	part.note(region, err)
+	return part
+}
+
+func jumpHostsOf(ctx context.Context, f *discover.Finder, region string) (part inventory) {
+	hosts, err := f.AllJumpHosts(ctx)
+	for _, h := range hosts {
+		part.JumpHosts = append(part.JumpHosts, listedJumpHost{h.Target, h.Name, h.Agent, h.Online, h.Status, h.Platform, h.Region})
+	}
+	part.note(region, err)
+	return part
+}
+
+func (i *inventory) note(region string, err error) {
+	if err != nil {
+		i.Errors = append(i.Errors, listError{region, display.Line(err.Error()), causes.Hint(err)})
+	}
+}
+
+// write prints a table of databases and one of jump hosts, each if there are
+// any.
+func (i inventory) write(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if len(i.Databases) > 0 {
+		fmt.Fprintln(t, "DATABASE\tKIND\tENGINE\tSTATUS\tIAM\tENDPOINT\tREGION")
+	}
+	for _, d := range i.Databases {
+		iam := "off"
+		switch {
+		case !d.Postgres:
+			iam = "not PostgreSQL"
+		case d.IAM:
+			iam = "on"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, cmp.Or(d.Endpoint, "-"), d.Region)
+	}
+	if len(i.JumpHosts) > 0 {
+		if len(i.Databases) > 0 {
+			fmt.Fprintln(t)
+		}
+		fmt.Fprintln(t, "JUMP HOST\tNAME\tAGENT\tONLINE\tPLATFORM\tREGION")
+	}
+	for _, h := range i.JumpHosts {
+		online := "yes"
+		if !h.Online {
+			online = "no"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, cmp.Or(h.Name, "-"), h.Agent, online, h.Platform, h.Region)
+	}
+	return t.Flush()
+}
+
+// end says so when there is nothing, and whether all could be listed.
+func (i inventory) end(stderr io.Writer, regions []string) error {
+	empty := len(i.Databases) == 0 && len(i.JumpHosts) == 0
+	switch {
+	case len(i.Errors) > 0 && empty:
+		return &ended{1}
+	case len(i.Errors) > 0:
+		return &ended{exitPartial}
+	case empty:
+		fmt.Fprintf(stderr, "pgkeyless: no database and no jump host in %s\n", strings.Join(regions, ", "))
+		fmt.Fprintf(stderr, "pgkeyless: hint: --region and --profile choose where to look\n")
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+)
+
+// loadServable reads the settings for serving one target.
+func (a *app) loadServable(args []string) (config.Target, config.Run, error) {
+	return onlyTarget(config.Load(a.input(args)))
+}
+
+// loadServed is loadServable for a target that may be served already.
+func (a *app) loadServed(args []string) (config.Target, config.Run, error) {
+	return onlyTarget(config.LoadServed(a.input(args)))
+}
+
+func onlyTarget(cfg config.Config, err error) (config.Target, config.Run, error) {
+	if err != nil {
+		return config.Target{}, config.Run{}, err
+	}
+	if len(cfg.Targets) > 1 {
+		return config.Target{}, config.Run{}, causes.Misuse(fmt.Sprintf("%d targets where one is wanted", len(cfg.Targets)), "name one target")
+	}
+	return cfg.Targets[0], cfg.Run, nil
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/checkup"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/policy"
+)
+
+// Exit codes of policy beside 0 and 1.
+const (
+	policyIncomplete = 2 // a placeholder is left, or with --check something is missing
+	policyUnchecked  = 3 // with --check: nothing is known to be missing, but not all could be looked at
+)
+
+// policyFormats are what --format takes.
+var policyFormats = map[string]func(policy.Facts) string{"text": policy.Text, "json": policy.JSON, "terraform": policy.Terraform}
+
+func (a *app) policyCommand() *cobra.Command {
+	format, check := "text", false
+	cmd := &cobra.Command{
+		Use:   "policy TARGET --user NAME [--format text|json|terraform] [--check]",
+		Short: "Print the IAM policy and the SQL that a target needs, or check them",
+		Long: `Print what it takes that an identity may log in to TARGET as NAME: the IAM policy,
+the least that works; the SQL; and what the jump host needs. ARNs are real as far
+as your credentials may ask for them. What is not known stands as a placeholder,
+which stderr names with the command that finds it.
+
+--format json prints the policy alone, terraform an aws_iam_policy_document.
+
+--check looks instead which parts are in place: the identity's permissions, by
+IAM's policy simulation; IAM authentication of the database; and, by logging in,
+that the user is in rds_iam.
+
+Exit codes:
+    0  printed and complete; with --check, all is in place
+    1  the command line cannot be followed, or the target is not found
+    2  a placeholder is left; with --check, something is missing
+    3  with --check, nothing is known to be missing, but not all could be looked at
+  130  interrupted`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if policyFormats[format] == nil {
+				return causes.Misuse(fmt.Sprintf("--format: %q is none of text, json, terraform", format), "text is for people, json the policy alone")
+			}
+			if check && format != "text" {
+				return causes.Misuse("--check prints no policy, so that --format has no effect", "leave out one of the two")
+			}
+			return a.policy(cmd.Context(), args, format, check)
+		},
+	}
+	a.addFlags(cmd, forOneProgram)
+	cmd.Flags().StringVar(&format, "format", format, "text, json or terraform")
+	cmd.Flags().BoolVar(&check, "check", false, "look which parts are in place")
+	return cmd
+}
+
+func (a *app) policy(ctx context.Context, args []string, format string, check bool) error {
+	t, run, err := a.loadServable(args)
+	if err != nil {
+		return err
+	}
+	return a.withCheckup(ctx, t, run, nil, func(ctx context.Context, c *checkup.Checkup) error {
+		if !c.Named {
+			c.User = "" // nobody is let in by guess
+		}
+		if err := c.Locate(ctx); err != nil {
+			return err
+		}
+		c.AWS = c.Login.AWS
+		c.Caller, _, err = evidence.Identify(ctx, c.AWS)
+		if bad, ok := credentials.Blamed(credentials.Explain(t.Profile, err)); ok && check {
+			return bad
+		}
+		described := c.Describe(ctx)
+		if check {
+			return a.printParts(c.Parts(ctx, described))
+		}
+		if errors.Is(described, discover.ErrNotFound) {
+			fmt.Fprintf(a.stderr, "pgkeyless: warning: %s\n", display.Line(described.Error()))
+		}
+		return a.printPolicy(c.Facts(), format)
+	})
+}
+
+// printPolicy prints what is needed on stdout, and what is not known on stderr.
+func (a *app) printPolicy(f policy.Facts, format string) error {
+	if _, err := io.WriteString(a.stdout, policyFormats[format](f)); err != nil {
+		return err
+	}
+	gaps := f.Unknown()
+	for _, gap := range gaps {
+		fmt.Fprintf(a.stderr, "pgkeyless: %s stands for %s\n", gap.Placeholder, gap.What)
+	}
+	if len(gaps) > 0 {
+		return &ended{policyIncomplete}
+	}
+	return nil
+}
+
+// printParts prints what is in place and what is not.
+func (a *app) printParts(parts []checkup.Part) error {
+	code := 0
+	for _, p := range parts {
+		if _, err := io.WriteString(a.stdout, p.String()); err != nil {
+			return err
+		}
+		switch {
+		case p.Presence == checkup.Missing:
+			code = policyIncomplete
+		case p.Presence == checkup.Unlooked && code == 0:
+			code = policyUnchecked
+		}
+	}
+	if code != 0 {
+		return &ended{code}
+	}
+	return nil
+}

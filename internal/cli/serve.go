@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/serving"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "serve TARGET...",
+		Short:             "Listen and forward; the same as no command at all",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeTargets,
+		RunE:              a.serve,
+	}
+	a.addFlags(cmd, func(config.Option) bool { return true })
+	return cmd
+}
+
+// serve forwards until a signal or an error.
+func (a *app) serve(cmd *cobra.Command, args []string) error {
+	if err := a.unknownCommand(cmd, args); err != nil {
+		return err
+	}
+	input := a.input(args)
+	cfg, err := config.Load(input)
+	if err != nil {
+		return err
+	}
+	log := newLog(a.stderr, cfg.Run)
+	if cfg.Run.ConfigFile != "" {
+		log.Info("config file read", "path", cfg.Run.ConfigFile)
+	}
+	signals, stop := a.Notify()
+	defer stop()
+	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Profiles: a.profiles(cfg.Run), Signals: signals, Stderr: a.stderr, Log: log})
+}
+
+// unknownCommand catches a mistyped command, which looks like a target.
+func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
+	if cmd.HasParent() || len(args) == 0 || args[0] == "" || strings.ContainsAny(args[0], ".?:/@") {
+		return nil
+	}
+	near := cmd.SuggestionsFor(args[0])
+	if len(near) == 0 || near[0] == args[0] { // the same: it came after "--"
+		return nil
+	}
+	if slices.ContainsFunc(config.Names(a.input(nil)), func(name string) bool { return strings.EqualFold(name, args[0]) }) {
+		return nil
+	}
+	return causes.Misuse(fmt.Sprintf("unknown command %q", args[0]), fmt.Sprintf("did you mean `pgkeyless %s`? a target of this name goes behind serve: `pgkeyless serve %s`", near[0], args[0]))
+}

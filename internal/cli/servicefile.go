@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/servicefile"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
+)
+
+func (a *app) serviceFileCommand() *cobra.Command {
+	var file string
+	var toStdout bool
+	cmd := &cobra.Command{
+		Use:   "service-file TARGET...",
+		Short: "Write targets into libpq's service file",
+		Long: `Write a section for each TARGET into the connection service file of libpq, so
+that "psql service=NAME" and every other libpq client finds it. Sections stand
+between two marks and replace those that stood there; the rest of the file stays
+as it is. The file is PGSERVICEFILE, or .pg_service.conf in the home directory.
+
+  pgkeyless service-file orders billing
+  psql service=orders
+
+A section names the Unix socket or port of a pgkeyless that serves the target
+(--via need not be given again), or else the one on which it will be served with
+the same options.`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			sections, err := a.sections(args)
+			if err != nil {
+				return err
+			}
+			if toStdout {
+				text, err := servicefile.Merge(nil, sections)
+				if err == nil {
+					_, err = a.stdout.Write(text)
+				}
+				return err
+			}
+			return a.updateServiceFile(file, sections)
+		},
+	}
+	a.addFlags(cmd, forListening)
+	cmd.Flags().StringVar(&file, "file", "", "the service file (default PGSERVICEFILE or ~/.pg_service.conf)")
+	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print the sections, change nothing")
+	return cmd
+}
+
+// sections makes one for each target.
+func (a *app) sections(args []string) ([]servicefile.Section, error) {
+	cfg, err := config.LoadServed(a.input(args))
+	if err != nil {
+		return nil, err
+	}
+	var all []servicefile.Section
+	for _, t := range cfg.Targets {
+		p, _, err := running.PlaceOf(t, a.environ, false)
+		if err != nil {
+			return nil, err
+		}
+		s := servicefile.Section{Name: t.Name, Params: []servicefile.Param{{Key: "host", Value: p.Host}, {Key: "port", Value: strconv.Itoa(p.Port)}}}
+		if p.User != "" {
+			s.Params = append(s.Params, servicefile.Param{Key: "user", Value: p.User})
+		}
+		if p.Database != "" {
+			s.Params = append(s.Params, servicefile.Param{Key: "dbname", Value: p.Database})
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// updateServiceFile writes sections into file, or into libpq's own.
+func (a *app) updateServiceFile(file string, sections []servicefile.Section) error {
+	file = cmp.Or(file, running.LookUp(a.environ, "PGSERVICEFILE"))
+	if file == "" {
+		var err error
+		if file, err = defaultServiceFile(); err != nil {
+			return err
+		}
+	}
+	changed, err := servicefile.Update(file, sections)
+	switch {
+	case causes.Hint(err) != "":
+		return err
+	case err != nil:
+		return causes.Misuse(fmt.Sprintf("service file: %v", err), "choose another with --file")
+	}
+	done := "is up to date"
+	if changed {
+		done = "written"
+	}
+	fmt.Fprintf(a.stderr, "%s %s\n", file, done)
+	for _, s := range sections {
+		fmt.Fprintf(a.stderr, "  psql %s\n", "service="+shell.Word(s.Name))
+	}
+	return nil
+}
+
+// defaultServiceFile is where libpq looks.
+//
+// Source: PostgreSQL 18 docs, libpq-pgservice.html.
+func defaultServiceFile() (string, error) {
+	if runtime.GOOS == "windows" {
+		dir, err := os.UserConfigDir()
+		return filepath.Join(dir, "postgresql", ".pg_service.conf"), err
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".pg_service.conf"), err
+}

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
+)
+
+func (a *app) tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token TARGET --user NAME",
+		Short: "Print an IAM token for one login",
+		Long: `Print an IAM token, a password that logs NAME in to the database for the next 15
+minutes. Nothing else is printed on stdout. The token is signed here, without a
+call to the database; only a login proves it.
+
+Options of serve for one target are accepted, so that its command line can be
+used again; those that only say how to connect or listen have no effect.`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.token,
+	}
+	a.addFlags(cmd, func(o config.Option) bool {
+		return o.PerTarget() || o.NamesTarget() || o.Name == "structured-logs" || o.Name == "config-file"
+	})
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		switch f.Name {
+		case "user":
+			f.Usage = "database user that the token is for; required"
+		case "region", "profile", "mfa-command", "sso-login", "structured-logs", "config-file", "endpoint", "rds-instance", "rds-cluster":
+		default:
+			f.Hidden = true // accepted without effect
+		}
+	})
+	return cmd
+}
+
+func (a *app) token(cmd *cobra.Command, args []string) error {
+	target, run, err := config.LoadOne(a.input(args))
+	if err != nil {
+		return err
+	}
+	if target.User == "" {
+		return causes.Misuse("no database user given", "a token is for one user: add --user NAME")
+	}
+	token, err := targets.IAMToken(cmd.Context(), target, a.profiles(run))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, token)
+	return err
+}

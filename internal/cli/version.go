@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+)
+
+// releaseVersion is what main was built with.
+var releaseVersion string
+
+func (a *app) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "version",
+		Short:             "Print the version",
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, versionText())
+			return err
+		},
+	}
+	a.addFlags(cmd, func(o config.Option) bool { return o.Name == "structured-logs" })
+	return cmd
+}
+
+// versionText is one line: the version, and from which commit and by which Go
+// it was built as far as the binary knows.
+func versionText() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return describeBuild(releaseVersion, info)
+}
+
+func describeBuild(version string, info *debug.BuildInfo) string {
+	if version == "" {
+		version = info.Main.Version
+	}
+	if version == "" {
+		version = "(devel)"
+	}
+	text := "pgkeyless " + version + " ("
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if commit := settings["vcs.revision"]; commit != "" {
+		text += "commit " + commit[:min(12, len(commit))]
+		if settings["vcs.modified"] == "true" {
+			text += " modified"
+		}
+		text += ", "
+	}
+	return text + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + ")"
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return causes.Misuse(fmt.Sprintf("`%s` takes no argument, got %q", cmd.CommandPath(), args[0]), fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
+}

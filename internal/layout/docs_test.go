@@ -1,0 +1,78 @@
+package layout
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+)
+
+// TestReadmeNamesEveryOption holds the README's table to the options there are.
+func TestReadmeNamesEveryOption(t *testing.T) {
+	readme := read(t, "../../README.md")
+	documented := make(map[string]bool)
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(readme, -1) {
+		documented[row[1]] = true
+	}
+	for _, option := range config.All() {
+		if option.PerTarget() && !documented[option.Name] {
+			t.Errorf("README's table lacks the option %s", option.Name)
+		}
+		if !option.PerTarget() && !strings.Contains(readme, "--"+option.Name) {
+			t.Errorf("README does not name the flag --%s", option.Name)
+		}
+		delete(documented, option.Name)
+	}
+	for name := range documented {
+		t.Errorf("README's table has %s, which is no option", name)
+	}
+}
+
+// TestTroubleshootingHasTheTable holds the page to the table in code: every row
+// is there, and nothing else between the marks.
+func TestTroubleshootingHasTheTable(t *testing.T) {
+	_, rest, begins := strings.Cut(read(t, "../../docs/troubleshooting.md"), causes.MarkdownBegin)
+	table, _, ends := strings.Cut(rest, causes.MarkdownEnd)
+	if !begins || !ends {
+		t.Fatal("the marks are missing")
+	}
+	if table != causes.Markdown() {
+		t.Error("the table is not that of package causes: run `go generate ./internal/causes`")
+	}
+}
+
+// TestClientsPageListsEveryClient holds the generated tables to the clients that
+// scripts/test-clients runs.
+func TestClientsPageListsEveryClient(t *testing.T) {
+	listed := make(map[string]bool)
+	_, tables, _ := strings.Cut(read(t, "../../docs/clients.md"), "<!-- made by scripts/test-clients --write -->")
+	tables, _, _ = strings.Cut(tables, "<!-- end -->")
+	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| .*✓`).FindAllStringSubmatch(tables, -1) {
+		listed[row[1]] = true
+	}
+	clients := regexp.MustCompile(`Title: "([^"]+)"`).FindAllStringSubmatch(read(t, "../../integration/clients/table.go"), -1)
+	if len(clients) < 18 {
+		t.Errorf("%d clients, want 18 at least", len(clients))
+	}
+	for _, client := range clients {
+		if !listed[client[1]] {
+			t.Errorf("docs/clients.md lacks %s: run scripts/test-clients --write", client[1])
+		}
+		delete(listed, client[1])
+	}
+	for title := range listed {
+		t.Errorf("docs/clients.md has %s, which scripts/test-clients does not run", title)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,59 @@
+package running
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+)
+
+const SocketHint = "choose another directory with --unix-socket, or none"
+
+// DefaultSocketDir is the directory for sockets that nobody chose: private to
+// this user, and made if need be. In a container without HOME there is none.
+func DefaultSocketDir() (string, error) {
+	base := os.Getenv("XDG_RUNTIME_DIR")
+	if !filepath.IsAbs(base) {
+		var err error
+		if base, err = os.UserCacheDir(); err != nil {
+			return "", err
+		}
+	}
+	dir := filepath.Join(base, "pgkeyless")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	// It may be older and open to others.
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// SocketDir is the directory of t's Unix socket, which t must want, as an
+// absolute path: psql takes a relative one for a host name.
+func SocketDir(t config.Target) (string, error) {
+	if t.UnixSocket == "" {
+		return DefaultSocketDir()
+	}
+	dir, err := filepath.Abs(t.UnixSocket)
+	if err != nil {
+		return "", causes.Misuse(fmt.Sprintf("unix-socket %s: %v", t.UnixSocket, err), SocketHint)
+	}
+	return dir, nil
+}
+
+// OwnSocketDir is the directory of the Unix socket of a target on a shared
+// port: psql -h DIR/NAME.
+func OwnSocketDir(t config.Target) (string, error) {
+	dir, err := SocketDir(t)
+	return filepath.Join(dir, t.Name), err
+}
+
+// SocketPath is where libpq looks for the socket of port in dir.
+func SocketPath(dir string, port int) string {
+	return filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(port))
+}

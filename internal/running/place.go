@@ -1,0 +1,88 @@
+package running
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Place is where a client connects to one target, and as whom.
+type Place struct {
+	Host string // a host name or address, or the directory of a Unix socket
+	Port int
+	// User and database are empty where they are the client's own choice.
+	User, Database string
+}
+
+// variable is one of the environment, for a client.
+type variable struct{ Name, Value string }
+
+// Variables are libpq's, and DATABASE_URL, which most other clients read.
+// environ is the client's: a user or database that the target leaves open may be
+// named there.
+func (p Place) Variables(environ []string) []variable {
+	vars := []variable{{"PGHOST", p.Host}, {"PGPORT", strconv.Itoa(p.Port)}}
+	if p.User != "" {
+		vars = append(vars, variable{"PGUSER", p.User})
+	}
+	if p.Database != "" {
+		vars = append(vars, variable{"PGDATABASE", p.Database})
+	}
+	return append(vars, variable{"DATABASE_URL", p.URL(environ)})
+}
+
+// URL is p as a connection URL. A socket's directory goes into the query: libpq
+// and most drivers take it there.
+func (p Place) URL(environ []string) string {
+	user, database := p.User, p.Database
+	if user == "" {
+		user = LookUp(environ, "PGUSER")
+	}
+	if database == "" {
+		database = LookUp(environ, "PGDATABASE")
+	}
+	u := url.URL{Scheme: "postgresql", Path: "/" + database}
+	if user != "" {
+		u.User = url.User(user)
+	}
+	if strings.HasPrefix(p.Host, "/") {
+		u.RawQuery = url.Values{"host": {p.Host}, "port": {strconv.Itoa(p.Port)}}.Encode()
+	} else {
+		u.Host = net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
+	}
+	return u.String()
+}
+
+// LookUp returns the last value of name in environ, or "".
+func LookUp(environ []string, name string) string {
+	value := ""
+	for _, entry := range environ {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// OnShared names a target, on a shared port, behind the user of p, or behind the
+// database where the user is the client's choice.
+func OnShared(name string, p Place) Place {
+	if p.User != "" {
+		p.User += "@" + name
+	} else {
+		p.Database += "@" + name
+	}
+	return p
+}
+
+// Reachable is the address at which a client on this machine finds a listener.
+func Reachable(a netip.Addr) string {
+	a = a.Unmap()
+	switch a {
+	case netip.IPv4Unspecified(), netip.IPv6Unspecified():
+		return "127.0.0.1" // Go listens to both families on [::]
+	}
+	return a.String()
+}

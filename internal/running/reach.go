@@ -1,0 +1,37 @@
+package running
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+)
+
+// PlaceOf is where t is served by a running pgkeyless, or will be.
+func PlaceOf(t config.Target, environ []string, overTCP bool) (p Place, running bool, err error) {
+	if found, ok := Find(t, environ); ok {
+		return found.Place(t, overTCP), true, nil
+	}
+	if err := CheckWay(t); err != nil {
+		return Place{}, false, err
+	}
+	if t.Port == 0 {
+		return Place{}, false, causes.Misuse(fmt.Sprintf("the port of %q is chosen when it is served, and no pgkeyless of yours serves it", t.Name),
+			"start it first, or give it a port of its own")
+	}
+	p = Place{t.Address, t.Port, t.User, t.Database}
+	bySocket := !overTCP && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
+	switch {
+	case bySocket && t.Shared:
+		p.Host, err = OwnSocketDir(t)
+	case bySocket:
+		p.Host, err = SocketDir(t)
+	case t.Shared:
+		p = OnShared(t.Name, p)
+	}
+	if err != nil && causes.Hint(err) == "" {
+		err = causes.Misuse(fmt.Sprintf("directory for the Unix socket: %v", err), SocketHint)
+	}
+	return p, false, err
+}

@@ -1,0 +1,92 @@
+package running
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+)
+
+func key(k string) func(Served) bool { return func(s Served) bool { return s.Key == k } }
+
+func TestRunningProxyIsFound(t *testing.T) {
+	r := registry{t.TempDir()}
+	orders, billing := Served{Key: "k1", Name: "orders", Address: "127.0.0.1:5432", Socket: "/s/.s.PGSQL.5432"}, Served{Key: "k2", Name: "billing", Address: "127.0.0.1:5433"}
+	a, err := r.announce(nil, []Served{orders})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := r.find(key("k1")); !ok || got != orders {
+		t.Errorf("found %+v, %t; want orders", got, ok)
+	}
+	if got, ok := r.find(key("k2")); ok {
+		t.Errorf("found %+v, which nobody serves", got)
+	}
+	if a, err = r.announce(a, []Served{billing}); err != nil { // after a reload
+		t.Fatal(err)
+	}
+	if got, ok := r.find(key("k2")); !ok || got != billing {
+		t.Errorf("found %+v, %t; want billing", got, ok)
+	}
+	if _, ok := r.find(key("k1")); ok {
+		t.Error("orders is found after it was taken out")
+	}
+	a.close()
+	if _, ok := r.find(key("k2")); ok {
+		t.Error("found after its end")
+	}
+	if left, _ := os.ReadDir(r.dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// dead is the number of a process that has ended.
+func dead(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^$")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process.Pid
+}
+
+func TestDeadProxyIsForgotten(t *testing.T) {
+	r := registry{t.TempDir()}
+	path := filepath.Join(r.dir, "proxy-1.json")
+	content := `{"pid":` + strconv.Itoa(dead(t)) + `,"targets":[{"key":"k","address":"127.0.0.1:5432"}]}`
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := r.find(key("k")); ok {
+		t.Errorf("found %+v of a dead process", got)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("its file is still there (%v)", err)
+	}
+}
+
+func TestForeignRecordsAreNotTrusted(t *testing.T) {
+	r := registry{t.TempDir()}
+	a, err := r.announce(nil, []Served{{Key: "k"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	if err := os.WriteFile(filepath.Join(r.dir, "proxy-0.json"), []byte("no JSON"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.find(key("k")); !ok {
+		t.Error("a broken file hides the others")
+	}
+	if runtime.GOOS == "windows" {
+		return // rights are the directory's there
+	}
+	if err := os.Chmod(a.path, 0o622); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := r.find(key("k")); ok {
+		t.Errorf("found %+v in a file that anybody may have written", got)
+	}
+}

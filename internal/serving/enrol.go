@@ -1,0 +1,35 @@
+package serving
+
+import (
+	"log/slog"
+	"runtime"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+)
+
+// enrol says in the registry what front serves, in place of what was said before.
+// That others find it is a convenience: failing is told in the log.
+func enrol(e *running.Enrolment, front front, environ []string, log *slog.Logger) {
+	var all []running.Served
+	for i := range front.targets {
+		if s := servedBy(front, i, environ); s.Socket != "" || runtime.GOOS == "windows" {
+			all = append(all, s)
+		}
+	}
+	if err := e.Renew(all); err != nil {
+		log.Info("connect and exec will not find this proxy", "reason", display.Line(err.Error()))
+	}
+}
+
+// servedBy is what the registry says of target i.
+func servedBy(front front, i int, environ []string) running.Served {
+	t := front.targets[i]
+	s := running.Served{Key: running.TargetKey(t, environ), AnyWay: running.AnyWay(t, environ), Name: t.Name, Address: front.address(i).String(), Shared: t.Shared, User: t.User, Database: t.Database}
+	for _, l := range front.routes[i].Listen {
+		if l.Addr().Network() == "unix" {
+			s.Socket = l.Addr().String()
+		}
+	}
+	return s
+}

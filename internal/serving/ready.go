@@ -1,0 +1,117 @@
+package serving
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
+)
+
+// announce tells where to connect: a line for each listener, the ready line,
+// then lines to paste. With structured logs each line is a record; with quiet
+// there is none.
+func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, front front) {
+	tell(ctx, w, log, run, listening(front))
+	say := func(line string, attrs ...slog.Attr) { saying(ctx, w, log, run, line, attrs...) }
+	say("pgkeyless is ready for new connections")
+	for i, r := range front.routes {
+		p := pasteFor(front.shown(i))
+		if run.StructuredLogs {
+			say("connect with", slog.String("route", r.Name), slog.String("psql", p.psql), slog.String("url", p.url), slog.String("jdbc", p.jdbc))
+			continue
+		}
+		switch {
+		case front.targets[i].Shared:
+			say(r.Name + targets.MeaningOf(r) + targets.GuardsInWords(r) + ":")
+		case len(front.routes) > 1:
+			say(r.Name + ":")
+		}
+		say("  " + p.psql)
+		say("  " + p.url)
+		say("  " + p.jdbc)
+	}
+}
+
+func saying(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, line string, attrs ...slog.Attr) {
+	switch {
+	case run.Quiet:
+	case run.StructuredLogs:
+		log.LogAttrs(ctx, slog.LevelInfo, line, attrs...)
+	default:
+		fmt.Fprintln(w, line)
+	}
+}
+
+// listeningLine says where one listener is, and who is served there.
+type listeningLine struct{ text, address, routes string }
+
+func listening(front front) []listeningLine {
+	var lines []listeningLine
+	for _, l := range front.shared {
+		address, names := l.Addr().String(), sharedNames(front.targets)
+		lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s", address, names), address, names})
+	}
+	for _, r := range front.routes {
+		for _, l := range r.Listen {
+			address := l.Addr().String()
+			lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s%s%s", address, r.Name, targets.MeaningOf(r), targets.GuardsInWords(r)), address, r.Name})
+		}
+	}
+	return lines
+}
+
+func tell(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, lines []listeningLine) {
+	for _, l := range lines {
+		saying(ctx, w, log, run, l.text, slog.String("address", l.address), slog.String("route", l.routes))
+	}
+}
+
+// paste holds the ways to name one listener to a client. No sslmode is needed:
+// clients may use TLS or not.
+type paste struct{ psql, url, jdbc string }
+
+// What stands for a user and a database that only the client knows. Capitals
+// need no quotes in a shell and no escape in a URL.
+const (
+	someUser     = "USER"
+	someDatabase = "DBNAME"
+)
+
+// shown is where clients of target i connect, with words to replace where only
+// they know who they are. A database that is not known is left out when the user
+// is: PostgreSQL takes the user's name.
+func (f front) shown(i int) running.Place {
+	r, a := f.routes[i], f.address(i)
+	p := running.Place{Host: running.Reachable(a.AddrPort().Addr()), Port: a.Port, User: r.User, Database: r.Database}
+	if p.User == "" {
+		p.User = someUser
+		if p.Database == "" {
+			p.Database = someDatabase
+		}
+	}
+	if f.targets[i].Shared {
+		p = running.OnShared(f.targets[i].Name, p)
+	}
+	return p
+}
+
+// pasteFor writes p down.
+func pasteFor(p running.Place) paste {
+	host, port, user, database := p.Host, p.Port, p.User, p.Database
+	hostPort := net.JoinHostPort(host, strconv.Itoa(port))
+	psql := fmt.Sprintf("psql -h %s -p %d -U %s", host, port, shell.Word(user))
+	if database != "" {
+		psql += " " + shell.Word(database)
+	}
+	// The JDBC driver reads a plus sign as a space in the path too.
+	jdbc := "jdbc:postgresql://" + hostPort + "/" + url.QueryEscape(database) + "?user=" + url.QueryEscape(user)
+	return paste{psql, p.URL(nil), jdbc}
+}

@@ -1,0 +1,110 @@
+package serving
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// reloading is a run whose configuration can be read again. It is for one
+// goroutine at a time.
+type reloading struct {
+	stderr io.Writer
+	input  config.Input
+	run    config.Run       // as the process began
+	said   []config.Setting // where run came from
+	Wiring *targets.Wiring
+	srv    *proxy.Server
+	log    *slog.Logger
+
+	front    front // what is served now
+	enrolled *running.Enrolment
+}
+
+// reload reads the configuration again and serves what it says: new clients get
+// the new settings, sessions go on as they began. With an error all stays as it
+// is, and the log tells why.
+func (r *reloading) reload(ctx context.Context) {
+	cfg, err := config.Load(r.input)
+	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
+		err = causes.Misuse(fmt.Sprintf("the config file %s is gone", r.run.ConfigFile), "put it back, or start again")
+	}
+	var next front
+	if err == nil {
+		next, err = r.exchange(ctx, cfg)
+	}
+	if err != nil {
+		r.log.Error("configuration not reloaded, the old one stays", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
+		return
+	}
+	before := r.front
+	r.front = next
+	r.enrol()
+	warn(r.log, next)
+	tell(ctx, r.stderr, r.log, r.run, without(listening(next), listening(before)))
+	if processOptions(cfg.Run) != processOptions(r.run) {
+		r.log.Warn("options of the process have changed; they take effect at the next start", "options", otherValues(r.said, cfg.RunSettings))
+	}
+	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
+		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
+}
+
+// enrol tells others of the user's what is served now.
+func (r *reloading) enrol() {
+	enrol(r.enrolled, r.front, r.input.Environ, r.log)
+}
+
+// exchange makes the Server serve cfg.
+func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
+	r.Wiring.ForgetRoots() // their files may have changed
+	p := portsOf(r.front)
+	next, err := openFront(ctx, r.Wiring, cfg, p, r.log)
+	if err != nil {
+		return front{}, err
+	}
+	if err := r.srv.Replace(next.routes, next.shared, defaultRoute(cfg.Run, next.routes)); err != nil {
+		p.close()
+		return front{}, err
+	}
+	return next, nil
+}
+
+// processOptions are what a reload leaves alone.
+func processOptions(run config.Run) config.Run {
+	run.SharedPort, run.DefaultTarget = false, ""
+	return run
+}
+
+// otherValues are the options of the process, but for those that a reload takes,
+// whose values differ.
+func otherValues(before, now []config.Setting) []string {
+	var names []string
+	for i, s := range now { // both are in the order of config.All
+		if s.Value != before[i].Value && s.Name != "shared-port" && s.Name != "default-target" {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func names(f front) []string {
+	all := make([]string, len(f.targets))
+	for i, t := range f.targets {
+		all[i] = t.Name
+	}
+	return all
+}
+
+// without are those of list that are not in others.
+func without[T comparable](list, others []T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return slices.Contains(others, v) })
+}

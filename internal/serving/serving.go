@@ -1,0 +1,100 @@
+package serving
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// Config is one run.
+type Config struct {
+	Input  config.Input  // what Config was loaded from; a reload loads it again
+	Config config.Config // what is served at first
+	// Profiles holds the AWS credentials.
+	Profiles *credentials.Profiles
+	// Signals are those that end the run, and SIGHUP.
+	Signals <-chan os.Signal
+	// Stderr takes the lines for people, Log what happens.
+	Stderr io.Writer
+	Log    *slog.Logger
+}
+
+// Serve opens everything, says so, and forwards until a signal or an error.
+// Being ready does not depend on an AWS service: none is called before the first
+// client comes, but to look names up, and that only for so long.
+func Serve(ctx context.Context, c Config) error {
+	run, log := c.Config.Run, c.Log
+	w := targets.New(log, c.Profiles)
+	defer w.End(ctx)
+	p := new(ports)
+	var front front
+	stopped, err := UnlessStopped(ctx, c.Signals, run, func(ctx context.Context) (err error) {
+		front, err = openFront(ctx, w, c.Config, p, log)
+		return err
+	})
+	if stopped {
+		p.close()
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
+	if err != nil {
+		p.close()
+		return err
+	}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, Wiring: w, srv: srv, front: front, enrolled: new(running.Enrolment), log: log}
+	r.enrol()
+	defer r.enrolled.Withdraw()
+	warn(log, front)
+	announce(ctx, c.Stderr, log, run, front)
+	hangups := hangups{lost: terminalWatch()}
+	if run.ConfigFile != "" {
+		hangups.reload = r.reload
+	}
+	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, log)
+}
+
+// withdrawing is a Server that takes itself out of the registry before it refuses
+// clients: connect and exec must not be led to it then.
+type withdrawing struct {
+	*proxy.Server
+	enrolled *running.Enrolment
+}
+
+func (w withdrawing) Shutdown(ctx context.Context) error {
+	w.enrolled.Withdraw()
+	return w.Server.Shutdown(ctx)
+}
+
+// warn tells what works and may surprise.
+func warn(log *slog.Logger, front front) {
+	for _, w := range targets.StaleEnvironment(front.targets) {
+		log.Warn(w)
+	}
+	for i, t := range front.targets {
+		if !isLoopback(t.Address) {
+			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",
+				"address", front.address(i).String(), "route", t.Name)
+		}
+	}
+}
+
+func isLoopback(address string) bool {
+	if strings.EqualFold(address, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(address)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,2 @@
+// Package signals says which signals end a run, and how.
+package signals

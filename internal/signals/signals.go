@@ -1,0 +1,36 @@
+package signals
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Notify catches SIGINT, SIGTERM and, unless nohup has it ignored, SIGHUP: a
+// closed terminal must not leave SSM sessions behind (see hangups). Neither must a closed
+// stderr, which Ctrl-C makes of `pgkeyless … 2>&1 | tee log`.
+func Notify() (<-chan os.Signal, func()) {
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(c, syscall.SIGHUP)
+	}
+	signal.Ignore(syscall.SIGPIPE)
+	return c, func() {
+		signal.Stop(c)
+		signal.Reset(syscall.SIGPIPE)
+	}
+}
+
+// Stopped says that a signal ended the run, which is no fault.
+type Stopped struct{ Signal os.Signal }
+
+func (e *Stopped) Error() string { return "stopped by " + e.Signal.String() }
+
+// Code is what a shell makes of a program that the signal has killed.
+func (e *Stopped) Code() int {
+	if s, ok := e.Signal.(syscall.Signal); ok {
+		return 128 + int(s)
+	}
+	return 1
+}

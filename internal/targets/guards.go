@@ -1,0 +1,31 @@
+package targets
+
+import (
+	"strconv"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// guards are the settings with which t's clients are logged in.
+func guards(o config.Options) []proxy.Setting {
+	var settings []proxy.Setting
+	if o.ReadOnly {
+		settings = append(settings, proxy.Setting{Name: "default_transaction_read_only", Value: "on"})
+	}
+	if o.StatementTimeout > 0 {
+		settings = append(settings, proxy.Setting{Name: "statement_timeout", Value: strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)})
+	}
+	return settings
+}
+
+// guardsRefused says which of t's guards its database will not take, or "".
+//
+// Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL.
+func guardsRefused(t config.Target, kind auth.Kind) string {
+	if kind != auth.KindProxy || len(guards(t.Options)) == 0 {
+		return ""
+	}
+	return "an RDS Proxy takes few start-up parameters, and refuses logins with read-only or statement-timeout"
+}

@@ -1,0 +1,228 @@
+package targets
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+const (
+	// lookupTimeout bounds one look-up, which is a few API calls side by side, once
+	// there are credentials. A login has a minute for everything.
+	lookupTimeout = 20 * time.Second
+
+	// startupPatience is how long a start waits for one: being ready must not
+	// depend on AWS.
+	startupPatience = 10 * time.Second
+
+	// startupSilence is how much of that may pass without a word.
+	startupSilence = 3 * time.Second
+
+	// lookupPause is the least time between two look-ups of a database whose
+	// logins fail.
+	lookupPause = 10 * time.Second
+)
+
+// lookedUp says whether it takes a question to know where t leads: one to AWS,
+// or one to DNS for a name that is not AWS's own. With a CA file the database may
+// be somebody else's, and the name is taken at its word.
+func lookedUp(t config.Target) bool {
+	if t.Ref != "" {
+		return true
+	}
+	e, err := auth.ParseEndpoint(t.Endpoint)
+	return err == nil && e.Custom() && t.CAFile == ""
+}
+
+// behind is t, named by the endpoint that its name is a CNAME of.
+func behind(ctx context.Context, aliases discover.Aliases, t config.Target) (config.Target, error) {
+	if t.Ref != "" || !lookedUp(t) {
+		return t, nil
+	}
+	typed, err := auth.ParseEndpoint(t.Endpoint)
+	if err != nil {
+		return t, err
+	}
+	host, err := discover.Endpoint(ctx, aliases, typed.Host, func(name string) bool {
+		e, err := auth.ParseEndpoint(name)
+		return err == nil && e.Kind != auth.KindOther
+	})
+	if err != nil {
+		return t, err
+	}
+	t.Endpoint = net.JoinHostPort(host, strconv.Itoa(typed.Port))
+	return t, nil
+}
+
+// late looks a target up when a login needs it, and keeps the answer until
+// logins with it fail. Clients that come while it asks share the answer.
+type late struct {
+	w      *Wiring
+	target config.Target
+	asking chan struct{} // holds one: who asks owns what follows
+
+	endpoint string // last told of
+	known    bool   // whether there is an answer
+	route    proxy.Route
+	err      error     // of the last time of asking
+	asked    time.Time // when that was over
+}
+
+// lateRoute makes the Route for t, which is looked up now if that goes quickly,
+// else for the first client. Only what stays wrong is an error: a name that does
+// not exist, a database of another kind, a file that cannot be read.
+func (w *Wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, error) {
+	cfg, err := w.Profiles.Config(ctx, t.Profile, t.Region)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if _, err := w.rootsFor(t, cfg); err != nil {
+		return proxy.Route{}, err
+	}
+	l := &late{w: w, target: t, asking: make(chan struct{}, 1)}
+	r := baseRoute(t)
+	asking, cancel := context.WithTimeout(ctx, startupPatience)
+	defer cancel()
+	told := w.whenSlow("still looking for the database", t.Name)
+	found, err := l.resolve(asking, false)
+	told()
+	switch {
+	case err == nil:
+		r = found
+	case ctx.Err() != nil: // a signal came: nobody waits for the answer
+		return proxy.Route{}, context.Cause(ctx)
+	case mayPass(err):
+		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", display.Line(err.Error()), "hint", causes.Hint(err))
+	default:
+		return proxy.Route{}, err
+	}
+	r.Resolve = l.resolve
+	return r, nil
+}
+
+// whenSlow logs message of a route, should startupSilence pass before stop is
+// called.
+func (w *Wiring) whenSlow(message, route string) (stop func()) {
+	over := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-time.After(startupSilence):
+			w.log.Info(message, "route", route, "at_most", startupPatience.String())
+		case <-over:
+		}
+	})
+	return func() { close(over); waiting.Wait() }
+}
+
+// resolve is the proxy.Route's.
+func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
+	came := time.Now()
+	select {
+	case l.asking <- struct{}{}:
+		defer func() { <-l.asking }()
+	case <-ctx.Done():
+		if err := l.credentials(ctx); err != nil { // they know what was waited for
+			return proxy.Route{}, err
+		}
+		return proxy.Route{}, context.Cause(ctx)
+	}
+	switch {
+	case l.known && !(stale && time.Since(l.asked) >= lookupPause):
+		return l.route, nil
+	case l.err != nil && l.asked.After(came):
+		return proxy.Route{}, l.err
+	}
+	route, err := l.ask(ctx)
+	if ctx.Err() != nil { // the client left: nobody else's answer
+		return route, err
+	}
+	l.asked, l.err = time.Now(), nil
+	switch {
+	case err == nil:
+		l.known, l.route = true, route
+	case l.known && mayPass(err) && !errors.As(err, new(*troubleError)):
+		l.w.log.Debug("database not looked up again, the last answer is used", "route", l.target.Name, "error", display.Line(err.Error()))
+		return l.route, nil
+	default:
+		l.known, l.err = false, err
+	}
+	return route, err
+}
+
+// ask looks the target up.
+func (l *late) ask(ctx context.Context) (proxy.Route, error) {
+	if err := l.credentials(ctx); err != nil {
+		return proxy.Route{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	t, err := behind(ctx, l.w.aliases, l.target)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	found, err := NewLogin(ctx, l.w.Profiles, t)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if found.Database.Kind != 0 {
+		if err := found.Database.Trouble(); err != nil {
+			return proxy.Route{}, &troubleError{err}
+		}
+	}
+	l.tell(found)
+	return l.w.RouteTo(l.target, found)
+}
+
+// credentials waits for those that RDS is asked with, in the time that a person may
+// take. DNS takes none.
+func (l *late) credentials(ctx context.Context) error {
+	if l.target.Ref == "" {
+		return nil
+	}
+	cfg, err := l.w.Profiles.Config(ctx, l.target.Profile, l.target.Region)
+	if err != nil {
+		return err
+	}
+	_, err = cfg.Credentials.Retrieve(ctx)
+	return credentials.Explain(l.target.Profile, err)
+}
+
+// tell logs where the target leads, unless that is known.
+func (l *late) tell(found Login) {
+	address := found.Endpoint.Address()
+	if l.endpoint == address {
+		return
+	}
+	l.endpoint = address
+	log := l.w.log.With("route", l.target.Name, "endpoint", address, "region", found.Endpoint.Region)
+	if l.target.Ref == "" {
+		log.Info("the name is a CNAME; tokens are signed for its endpoint, whose certificate is verified")
+		return
+	}
+	log.Info("database found", "kind", found.Database.Kind.String(), "resource_id", found.Database.ResourceID)
+}
+
+// troubleError says of a database that was found that no login can succeed now.
+type troubleError struct{ error }
+
+func (e *troubleError) Unwrap() error { return e.error }
+
+// mayPass says whether looking up again can end better than with err.
+func mayPass(err error) bool {
+	if e, ok := errors.AsType[*discover.Error](err); ok {
+		return !e.Final()
+	}
+	return !causes.Misused(err)
+}

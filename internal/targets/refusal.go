@@ -1,0 +1,92 @@
+package targets
+
+import (
+	"context"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// explainer tells the proxy what auth knows of refused logins.
+type explainer struct{ refusals *auth.Refusals }
+
+func (e explainer) Passing(r proxy.Refusal) bool { return auth.Refused(r).Passing() }
+
+func (e explainer) Explain(ctx context.Context, r proxy.Refusal) proxy.Explanation {
+	cause, told, ok := e.refusals.Explain(ctx, auth.Refused(r))
+	if !ok {
+		return proxy.Explanation{}
+	}
+	return proxy.Explanation{Cause: cause.Name, Message: told.Message, Detail: told.Detail, Hint: told.Hint}
+}
+
+// refusals explains refused logins at t's database.
+func (l Login) refusals(t config.Target) *auth.Refusals {
+	r := &auth.Refusals{
+		Name:          t.Name,
+		Endpoint:      l.Endpoint,
+		RegionGuessed: l.regionGuessed,
+		WhoAmI:        func(ctx context.Context) (credentials.Caller, error) { return credentials.WhoAmI(ctx, l.AWS) },
+	}
+	if t.Via != config.ViaNone {
+		r.JumpHost = t.Via
+	}
+	if l.Endpoint.Described() {
+		d := &describer{login: l, profile: t.Profile, asking: make(chan struct{}, 1)}
+		r.Describe = d.describe
+	}
+	return r
+}
+
+// describer asks RDS about a database, and keeps the answer for a while, a
+// refusal too: clients that are refused come back, all of them.
+type describer struct {
+	login   Login
+	profile string
+	asking  chan struct{} // holds one: who asks owns what follows
+
+	asked time.Time // when that was over; zero before
+	found auth.Described
+	err   error
+}
+
+// describe is auth.Refusals' Describe. It calls AWS with permissions that a login
+// does not need, so that its errors are nobody's business.
+func (d *describer) describe(ctx context.Context) (auth.Described, error) {
+	select {
+	case d.asking <- struct{}{}:
+		defer func() { <-d.asking }()
+	case <-ctx.Done():
+		return auth.Described{}, context.Cause(ctx)
+	}
+	if !d.asked.IsZero() && time.Since(d.asked) < lookupPause {
+		return d.found, d.err
+	}
+	db, err := d.login.describe(ctx, d.profile)
+	if err != nil && ctx.Err() != nil { // a client that left, or waits no longer
+		return auth.Described{}, err
+	}
+	d.asked, d.found, d.err = time.Now(), auth.Described{}, err
+	if err == nil {
+		d.found = auth.Described{ResourceID: db.ResourceID, Account: db.Account, TokensOff: db.TokensOff(), Enable: db.SwitchOn()}
+	}
+	return d.found, d.err
+}
+
+// describe asks RDS which database has l's endpoint. Where it must not, a name
+// that was looked up still has the answer of then.
+func (l Login) describe(ctx context.Context, profile string) (discover.Database, error) {
+	finder, err := NewFinder(l.AWS, profile)
+	if err != nil {
+		return discover.Database{}, err
+	}
+	db, err := finder.ByEndpoint(ctx, l.Endpoint.Host)
+	if err != nil && l.Database.Kind != 0 {
+		return l.Database, nil
+	}
+	return db, err
+}

@@ -1,0 +1,307 @@
+package targets
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/proxy"
+	"github.com/pgkeyless/pgkeyless/tunnel"
+)
+
+// Wiring makes Routes from Targets and owns what they share: a credentials
+// cache for each profile, the SSM sessions of each jump host.
+type Wiring struct {
+	log      *slog.Logger
+	Trace    func(tunnel.Progress) // is told of each start of a session; may be nil
+	Profiles *credentials.Profiles
+	aliases  discover.Aliases
+
+	mu      sync.Mutex // routes may be made while clients come
+	roots   map[rootsKey]*auth.Roots
+	tunnels map[tunnelKey]*tunnel.Dialer
+}
+
+type (
+	rootsKey  struct{ profile, caFile string }
+	tunnelKey struct {
+		profile, region, via string
+		pool                 pool
+	}
+	// pool is the options that a Dialer holds to for all its addresses.
+	pool struct {
+		sessions  int
+		age       time.Duration
+		keepAlive bool
+	}
+)
+
+// terminateWithin bounds the end of the SSM sessions, which takes one round trip
+// to the agent or one API call.
+const terminateWithin = 5 * time.Second
+
+func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
+}
+
+// close ends all SSM sessions and returns when they have ended or ctx has.
+func (w *Wiring) close(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	errs := make([]error, len(w.tunnels))
+	var closing sync.WaitGroup
+	i := 0
+	for _, d := range w.tunnels {
+		slot := &errs[i]
+		closing.Go(func() { *slot = d.Close(ctx) })
+		i++
+	}
+	closing.Wait()
+	return errors.Join(errs...)
+}
+
+// End is close for at most terminateWithin, also when ctx has ended.
+func (w *Wiring) End(ctx context.Context) {
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
+	defer cancel()
+	if err := w.close(ending); err != nil {
+		w.log.Warn("an SSM session may stay open until its idle timeout", "error", display.Line(err.Error()))
+	}
+}
+
+// Routes makes the Routes for targets, side by side: some may have to be looked
+// up. The error is that of the first target that has one.
+func (w *Wiring) Routes(ctx context.Context, targets []config.Target) ([]proxy.Route, error) {
+	routes, errs := make([]proxy.Route, len(targets)), make([]error, len(targets))
+	var making sync.WaitGroup
+	for i, t := range targets {
+		making.Go(func() { routes[i], errs[i] = w.Route(ctx, t) })
+	}
+	making.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return routes, nil
+}
+
+// Route makes the Route for t, but for its listeners. It reads files (shared
+// configuration, ca-file) and calls no service, unless t has to be looked up.
+func (w *Wiring) Route(ctx context.Context, t config.Target) (proxy.Route, error) {
+	if lookedUp(t) {
+		return w.lateRoute(ctx, t)
+	}
+	l, err := NewLogin(ctx, w.Profiles, t)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	return w.RouteTo(t, l)
+}
+
+// RouteTo makes the Route for t, whose database is l's.
+func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
+	roots, err := w.rootsFor(t, l.AWS)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	dialer, err := w.dialerFor(t, l)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
+		w.log.Warn(refused, "route", t.Name)
+	}
+	r := baseRoute(t)
+	r.Address = l.Endpoint.Address()
+	if t.Dial != "" {
+		r.Address = t.Dial
+	}
+	r.Dialer, r.Tokens = dialer, l.tokens
+	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
+	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
+	r.Refusals = explainer{l.refusals(t)}
+	return r, nil
+}
+
+// baseRoute is what does not depend on where the database is.
+func baseRoute(t config.Target) proxy.Route {
+	return proxy.Route{
+		Name:      t.Name,
+		User:      t.User,
+		Database:  t.Database,
+		Settings:  guards(t.Options),
+		DirectTLS: t.SSLNegotiation == config.SSLDirect,
+	}
+}
+
+// ForgetRoots makes routes that are made from now on read their ca-file again.
+func (w *Wiring) ForgetRoots() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.roots)
+}
+
+func (w *Wiring) rootsFor(t config.Target, cfg aws.Config) (*auth.Roots, error) {
+	key := rootsKey{t.Profile, t.CAFile}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r, ok := w.roots[key]; ok {
+		return r, nil
+	}
+	rc := auth.RootsConfig{HTTP: credentials.HTTPClient(cfg), CacheDir: auth.DefaultCacheDir(), Log: w.log}
+	if t.CAFile != "" {
+		rc.CAFiles = []string{t.CAFile}
+	}
+	r, err := auth.NewRoots(rc)
+	if err != nil {
+		return nil, err
+	}
+	w.roots[key] = r
+	return r, nil
+}
+
+func (w *Wiring) dialerFor(t config.Target, l Login) (proxy.Dialer, error) {
+	if t.Dial != "" {
+		return &ownTunnel{endpoint: l.Endpoint.Address()}, nil
+	}
+	if t.Via == config.ViaNone {
+		return &tunnel.Direct{}, nil
+	}
+	key := tunnelKey{t.Profile, l.Endpoint.Region, t.Via, poolOf(t)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d, ok := w.tunnels[key]; ok {
+		return d, nil
+	}
+	cfg := l.tunnelConfig(t, w.log)
+	cfg.Trace = w.Trace
+	if discover.Several(t.Via) {
+		finder, err := NewFinder(l.AWS, t.Profile)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Targets = func(ctx context.Context) ([]string, error) { return finder.OnlineTargets(ctx, t.Via) }
+	}
+	d, err := tunnel.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	w.tunnels[key] = d
+	return d, nil
+}
+
+func poolOf(t config.Target) pool {
+	return pool{sessions: t.Sessions, age: t.SessionAge, keepAlive: t.KeepAlive != config.KeepAliveOff}
+}
+
+// Login is what it takes to log in to a target's database.
+type Login struct {
+	Endpoint      auth.Endpoint
+	regionGuessed bool       // not the endpoint's own, nor the user's word
+	AWS           aws.Config // in the database's region
+	tokens        *auth.Tokens
+	Database      discover.Database // as AWS described it; zero when it was not asked
+}
+
+// NewLogin finds out where t leads, by asking AWS when it must be looked up.
+func NewLogin(ctx context.Context, profiles *credentials.Profiles, t config.Target) (Login, error) {
+	if t.Ref != "" {
+		return ask(ctx, profiles, t)
+	}
+	endpoint, err := auth.ParseEndpoint(t.Endpoint)
+	if err != nil {
+		return Login{}, err
+	}
+	if err := oneRegion(t, endpoint.Region); err != nil {
+		return Login{}, err
+	}
+	endpoint = endpoint.InRegion(t.Region)
+	cfg, err := profiles.Config(ctx, t.Profile, endpoint.Region)
+	if err != nil {
+		return Login{}, err
+	}
+	l, err := loginAt(endpoint.InRegion(cfg.Region), cfg, t) // AWS_REGION or the profile's, where the name has none
+	l.regionGuessed = endpoint.Region == ""
+	return l, err
+}
+
+// oneRegion says when t's name and its option region contradict each other.
+func oneRegion(t config.Target, named string) error {
+	if t.Region == "" || named == "" || t.Region == named {
+		return nil
+	}
+	return causes.Misuse(fmt.Sprintf("target %q is in %s by its name, and in %s by the option region", t.Name, named, t.Region),
+		fmt.Sprintf("leave the region out, the name has it; for another target alone give it there: 'TARGET?region=%s'", t.Region))
+}
+
+// loginAt is a login at endpoint with cfg, both in the database's region.
+func loginAt(endpoint auth.Endpoint, cfg aws.Config, t config.Target) (Login, error) {
+	tokens, err := auth.NewTokens(auth.TokensConfig{Endpoint: endpoint, Credentials: cfg.Credentials, Profile: t.Profile})
+	if err != nil {
+		return Login{}, err
+	}
+	return Login{Endpoint: endpoint, AWS: cfg, tokens: tokens}, nil
+}
+
+// tunnelConfig is for sessions on t's jump host, which is taken to be in the
+// database's region.
+func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
+	client := ssm.NewFromConfig(l.AWS)
+	p := poolOf(t)
+	return tunnel.Config{
+		API:         client,
+		Credentials: l.AWS.Credentials,
+		Region:      l.Endpoint.Region,
+		Target:      t.Via,
+		Profile:     t.Profile,
+		Explain:     func(err error) error { return credentials.Explain(t.Profile, err) },
+		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
+		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
+		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
+		HTTPClient:       credentials.HTTPClient(l.AWS),
+		Sessions:         p.sessions,
+		MaxAge:           p.age,
+		NoKeepAlive:      !p.keepAlive,
+		Log:              log,
+	}
+}
+
+// IAMToken makes the password for one login as t.User.
+func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (string, error) {
+	t, err := behind(ctx, discover.LookupAliases, t)
+	if err != nil {
+		return "", err
+	}
+	l, err := NewLogin(ctx, profiles, t)
+	if err != nil {
+		return "", err
+	}
+	return l.tokens.Token(ctx, t.User)
+}
+
+// StaleEnvironment returns a warning for each way in which the targets' AWS
+// credentials come from an environment that nobody refreshes.
+func StaleEnvironment(targets []config.Target) []string {
+	var warnings []string
+	for _, t := range targets {
+		if w := credentials.StaleEnvironment(t.Profile); w != "" && !slices.Contains(warnings, w) {
+			warnings = append(warnings, w)
+		}
+	}
+	return warnings
+}
