@@ -47,14 +47,15 @@ const (
 
 // login is one login at a database, message by message.
 type login struct {
-	client io.Writer
-	server io.ReadWriter // inside verified TLS
-	in     messages      // reads from server
-	user   string        // database user
-	route  *Route
-	early  bool  // send the token unasked
-	asked  bool  // the database has asked for a clear-text password
-	unsent error // why the last packet could not be written
+	client   io.Writer
+	server   io.ReadWriter // inside verified TLS
+	in       messages      // reads from server
+	user     string        // database user
+	unserved *unserved     // behind it
+	route    *Route
+	early    bool  // send the token unasked
+	asked    bool  // the database has asked for a clear-text password
+	unsent   error // why the last packet could not be written
 	// key is told the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.

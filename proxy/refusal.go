@@ -19,6 +19,10 @@ type Refusal struct {
 	// Asked is set instead when the database wants users to log in in another
 	// way than by the password of a TokenSource, such as "a SCRAM password".
 	Asked string
+	// Unserved is set when User was meant for a shared listener and ends in
+	// @Unserved, which names no Route: the client may have mistyped one. Served
+	// lists their names, for people.
+	Unserved, Served string
 }
 
 // Explanation is what is known about a Refusal.
@@ -54,9 +58,10 @@ const (
 type refusal struct {
 	fields              []byte // the database's own, for the client; empty when the client has them already
 	code, message       string
-	told, help          string // DETAIL and HINT of the database
-	asked, user         string // as in Refusal
-	cause, detail, hint string // as explained
+	told, help          string    // DETAIL and HINT of the database
+	asked, user         string    // as in Refusal
+	unserved            *unserved // behind user
+	cause, detail, hint string    // as explained
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -118,7 +123,7 @@ func (r *refusal) packet() []byte {
 // AuthenticationOk.
 func (l *login) refused(body []byte) error {
 	fields := errorFields(body)
-	r := &refusal{user: l.user, code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
+	r := &refusal{user: l.user, unserved: l.unserved, code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
 	if len(body) == 0 || body[len(body)-1] != 0 || len(r.code) != 5 {
 		return l.garbled("sent a malformed ErrorResponse")
 	}
@@ -133,19 +138,24 @@ func (l *login) cannot(request uint32) error {
 		asked = fmt.Sprintf("authentication method %d", request)
 	}
 	return &refusal{
-		user:    l.user,
-		code:    stateInvalidLogin,
-		message: fmt.Sprintf("%s asks for %s for user %q", l.route.Name, asked, l.user),
-		asked:   asked,
+		user:     l.user,
+		unserved: l.unserved,
+		code:     stateInvalidLogin,
+		message:  fmt.Sprintf("%s asks for %s for user %q", l.route.Name, asked, l.user),
+		asked:    asked,
 	}
 }
 
 // asks puts the refusal as Explainers know it.
 func (r *refusal) asks() Refusal {
-	if r.asked != "" {
-		return Refusal{User: r.user, SQLState: r.code, Asked: r.asked}
+	asks := Refusal{User: r.user, SQLState: r.code, Asked: r.asked}
+	if r.asked == "" {
+		asks.Message = r.message
 	}
-	return Refusal{User: r.user, SQLState: r.code, Message: r.message}
+	if r.unserved != nil {
+		asks.Unserved, asks.Served = r.unserved.word, r.unserved.served
+	}
+	return asks
 }
 
 // passing says whether err is a refusal after which the login is worth another

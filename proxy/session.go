@@ -40,10 +40,11 @@ type session struct {
 	client net.Conn // replaced by its TLS
 	began  time.Time
 
-	wants  startupMessage // what the database is sent
-	named  bool           // the client has sent a StartupMessage
-	counts bool           // among the Server's sessions
-	forget []func()       // takes out the cancel keys that were noted
+	wants    startupMessage // what the database is sent
+	unserved *unserved      // behind the user in it
+	named    bool           // the client has sent a StartupMessage
+	counts   bool           // among the Server's sessions
+	forget   []func()       // takes out the cancel keys that were noted
 
 	leaveLobby func()
 	loggedIn   bool
@@ -149,11 +150,13 @@ func (s *session) choose(m startupMessage) (startupMessage, error) {
 	if secure, ok := s.client.(*tls.Conn); ok {
 		sni = secure.ConnectionState().ServerName
 	}
-	route, m, err := s.server.directory().choose(sni, m)
-	if err == nil {
-		s.take(route)
+	c, err := s.server.directory().choose(sni, m)
+	if err != nil {
+		return m, err
 	}
-	return m, err
+	s.take(c.route)
+	s.unserved = c.unserved
+	return c.wants, nil
 }
 
 // take settles where the client is led.
@@ -211,12 +214,13 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	}
 	defer interrupt(ctx, up.raw)()
 	l := &login{
-		client: s.client,
-		server: up,
-		in:     messages{r: up},
-		user:   s.wants.value("user"),
-		route:  s.route,
-		early:  early,
+		client:   s.client,
+		server:   up,
+		in:       messages{r: up},
+		user:     s.wants.value("user"),
+		route:    s.route,
+		unserved: s.unserved,
+		early:    early,
 		key: func(pid uint32, secret []byte) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},

@@ -45,6 +45,20 @@ var (
 		Hint:    "use a client that speaks the PostgreSQL protocol, version 3",
 		Means:   "a client older than PostgreSQL 7.4",
 	}
+	NoSuchTarget = Cause{
+		Name: "no-such-target", SQLState: rejected,
+		Message: "no target {quoted word} on this port",
+		Detail:  "the targets are {targets}",
+		Hint:    nameTarget + "[; a name that has an @ of its own needs its target behind it, as in NAME@{default}]",
+		Means:   "what follows the last `@` of the user or the database, or precedes `.localhost` in the host, is no target of a shared port",
+	}
+	NoTarget = Cause{
+		Name: "no-target", SQLState: rejected,
+		Message: "this port leads to several targets, and the client names none",
+		Detail:  "the targets are {targets}",
+		Hint:    nameTarget,
+		Means:   "a shared port without a `--default-target`, and a client that does not say which target it means",
+	}
 	TooManyClients = Cause{
 		Name: "too-many-clients", SQLState: tooManyConnections,
 		Message: "too many connections: the proxy is limited to {limit}",
@@ -59,7 +73,12 @@ var (
 	}
 )
 
+const nameTarget = "name the target behind the user (USER@TARGET) or the database (DBNAME@TARGET), or connect with TLS to the host TARGET.localhost"
+
 // Clients are the rows of this file.
 func Clients() []Cause {
-	return []Cause{LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
+	return []Cause{
+		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, OldProtocol,
+		NoSuchTarget, NoTarget, TooManyClients, ShuttingDown,
+	}
 }
