@@ -3,6 +3,7 @@ package causes
 import (
 	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
@@ -84,6 +85,12 @@ func Name(err error) string {
 		return e.Cause()
 	}
 	return ""
+}
+
+// Stale reports whether the row whose words err has says so of its address.
+func Stale(err error) bool {
+	name := Name(err)
+	return name != "" && slices.ContainsFunc(All(), func(c Cause) bool { return c.Name == name && c.Stale })
 }
 
 // SQLState is the code that err has for a client, or "". Errors of other
