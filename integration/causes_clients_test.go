@@ -55,6 +55,10 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			facts: []string{lab.Host, `'Z'`},
 		},
 		causes.BadStartup.Name: {meet: sayFirst([]byte{0, 0, 0, 7, 0, 3, 0})},
+		causes.StartupGarbled.Name: {
+			meet:  sayFirst([]byte{0, 0, 0, 9, 4, 210, 22, 47, 0}), // an SSLRequest with one byte too many
+			facts: []string{"SSLRequest"},
+		},
 		causes.OldProtocol.Name: {
 			meet:  sayFirst([]byte{0, 0, 0, 9, 0, 2, 0, 0, 0}),
 			facts: []string{"2.0"},
@@ -68,6 +72,11 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.NoTarget.Name: {
 			setup: severalTargets,
 			facts: []string{"the targets are " + lab.Host + ", " + billingHost},
+		},
+		causes.TargetsDiffer.Name: {
+			setup:  severalTargets,
+			client: "user=app_user@" + lab.Host + " dbname=app@" + billingHost,
+			facts:  []string{`the user names the target "` + lab.Host + `"`, `the database names "` + billingHost + `"`},
 		},
 		causes.TooManyClients.Name: {
 			setup: setup{flags: []string{"--max-connections", "1"}},

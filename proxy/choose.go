@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,11 +75,9 @@ func (d directory) choose(sni string, m startupMessage) (choice, error) {
 			unknown[name] = value[i+1:]
 			continue
 		case chosen != nil && chosen != r:
-			return choice{}, &failure{
-				state: stateRejected,
-				what:  fmt.Sprintf("the %s names the target %q, and the %s names %q", by, chosen.Name, name, r.Name),
-				hint:  "name one target",
-			}
+			return choice{}, causes.TargetsDiffer.New(causes.Facts{
+				"one": by, "quoted target": strconv.Quote(chosen.Name), "other": name, "quoted other": strconv.Quote(r.Name),
+			}, nil)
 		}
 		chosen, by = r, name
 		m.params = named(m.params, name, value[:i])
@@ -147,11 +144,11 @@ func (d directory) unknown(name string) error {
 	if d.fallback != nil {
 		facts["default"] = d.fallback.Name
 	}
-	return because(causes.NoSuchTarget, facts, nil)
+	return causes.NoSuchTarget.New(facts, nil)
 }
 
 func (d directory) missing() error {
-	return because(causes.NoTarget, causes.Facts{"targets": d.names()}, nil)
+	return causes.NoTarget.New(causes.Facts{"targets": d.names()}, nil)
 }
 
 // names are those of the Routes, for people.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func shared() directory {
@@ -93,12 +95,12 @@ func TestSharedListenerSaysWhatCanBeChosen(t *testing.T) {
 				d.fallback = d.routes[1]
 			}
 			_, err := d.choose(tt.sni, startupMessage{params: []param{{"user", tt.user}, {"database", tt.database}}})
-			var f *failure
-			if !errors.As(err, &f) || f.state != stateRejected || !strings.Contains(f.what, tt.want) || f.hint == "" {
+			var f *causes.Error
+			if !errors.As(err, &f) || f.SQLState() != stateRejected || !strings.Contains(f.Error(), tt.want) || f.Hint() == "" {
 				t.Fatalf("%#v, want 08004, %q and a hint", err, tt.want)
 			}
-			if !strings.Contains(f.what, "names") && f.detail != "the targets are orders, billing, db.example.com" {
-				t.Errorf("detail %q does not list the targets", f.detail)
+			if !strings.Contains(f.Error(), "names") && f.Detail() != "the targets are orders, billing, db.example.com" {
+				t.Errorf("detail %q does not list the targets", f.Detail())
 			}
 		})
 	}
@@ -146,8 +148,8 @@ func TestUnknownTargetBehindAnAt(t *testing.T) {
 					t.Fatalf("led to %s with %v", c.route.Name, c.wants.params)
 				}
 				want := "no target " + strconv.Quote(tt.refused) + " on this port"
-				if state(err) != stateRejected || err.Error() != want || detail(err) != "the targets are orders, billing, db.example.com" || !strings.Contains(hint(err), "NAME@billing") {
-					t.Errorf("%v (%s), detail %q, hint %q; want %q", err, state(err), detail(err), hint(err), want)
+				if state(err) != stateRejected || err.Error() != want || causes.Detail(err) != "the targets are orders, billing, db.example.com" || !strings.Contains(causes.Hint(err), "NAME@billing") {
+					t.Errorf("%v (%s), detail %q, hint %q; want %q", err, state(err), causes.Detail(err), causes.Hint(err), want)
 				}
 				return
 			}

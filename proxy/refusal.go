@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // Refusal is a database's no, said before AuthenticationOk.
@@ -54,7 +56,9 @@ const (
 )
 
 // refusal is an ErrorResponse of the database that ends a login, or a request
-// that amounts to one.
+// that amounts to one. It is no causes.Error: its words are the database's, go to
+// the client as they came, and to the log only in part; a row of the table may lend
+// it a DETAIL and a HINT.
 type refusal struct {
 	fields              []byte // the database's own, for the client; empty when the client has them already
 	code, message       string
@@ -62,6 +66,7 @@ type refusal struct {
 	asked, user         string    // as in Refusal
 	unserved            *unserved // behind user
 	cause, detail, hint string    // as explained
+	open                bool      // what was asked for is known not to be private
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -71,12 +76,12 @@ func (r *refusal) Error() string {
 	if !r.quotable() {
 		return "the database ended the login; its words went to the client alone"
 	}
-	return printable(r.message)
+	return display.Line(r.message)
 }
 
 func (r *refusal) SQLState() string { return r.code }
-func (r *refusal) Detail() string   { return printable(cmp.Or(r.quote(r.told), r.detail)) }
-func (r *refusal) Hint() string     { return printable(cmp.Or(r.quote(r.help), r.hint)) }
+func (r *refusal) Detail() string   { return display.Line(cmp.Or(r.quote(r.told), r.detail)) }
+func (r *refusal) Hint() string     { return display.Line(cmp.Or(r.quote(r.help), r.hint)) }
 func (r *refusal) Cause() string    { return r.cause }
 
 func (r *refusal) quote(text string) string {
@@ -89,6 +94,9 @@ func (r *refusal) quote(text string) string {
 // quotable: authentication, an unknown database, no right to connect, no room,
 // shutting down or starting up.
 func (r *refusal) quotable() bool {
+	if r.open {
+		return true
+	}
 	switch r.code {
 	case "3D000", "42501", "53300", "57P01", "57P02", "57P03", "57P04":
 		return true
@@ -109,7 +117,7 @@ func (r *refusal) packet() []byte {
 	p := append([]byte{'E', 0, 0, 0, 0}, r.fields...)
 	add := func(field byte, own, ours string) {
 		if own == "" && ours != "" {
-			p = append(append(append(p, field), printable(ours)...), 0)
+			p = append(append(append(p, field), display.Line(ours)...), 0)
 		}
 	}
 	add('D', r.told, r.detail)

@@ -138,7 +138,7 @@ func (r *Route) resolved(ctx context.Context) (*Route, error) {
 	}
 	found, err := r.Resolve(ctx, r.stale != nil && r.stale.Load())
 	if err != nil {
-		return nil, &failure{state: stateCannotConnect, what: "finding " + r.Name, err: err}
+		return nil, notFound.New(causes.Facts{"database": r.Name}, err)
 	}
 	full := found
 	full.Name, full.Aliases, full.Listen, full.Resolve = r.Name, r.Aliases, r.Listen, nil

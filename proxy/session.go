@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 const (
@@ -80,7 +82,7 @@ func (s *session) begin(starting context.Context, cut func()) (*upstream, []byte
 	defer gone(nil)
 	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
 	limit := s.server.loginTimeout
-	login, stop := context.WithTimeoutCause(login, limit, overdue{limit: limit})
+	login, stop := context.WithTimeoutCause(login, limit, newOverdue(limit, ""))
 	defer stop()
 	release := interrupt(login, s.client)
 	up, early, err := s.start(login, gone)
@@ -114,7 +116,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
 	if s.wants.value("user") == "" {
-		return nil, nil, errNoUser
+		return nil, nil, causes.NoUser.New(nil, nil)
 	}
 	if err := s.server.enter(); err != nil {
 		return nil, nil, err
@@ -253,7 +255,7 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
-	if cause(r.err) != "" {
+	if causes.Name(r.err) != "" {
 		attrs = append(attrs, words(&lostInSession{r.err})...)
 	}
 	if r.reason == reasonDatabaseLost {
@@ -306,8 +308,8 @@ func (s *session) refuse(err, why error) {
 
 // words are what a client is told of err beside its message, for the log.
 func words(err error) []slog.Attr {
-	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", cause(err)),
-		slog.String("detail", detail(err)), slog.String("hint", hint(err))}
+	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", causes.Name(err)),
+		slog.String("detail", causes.Detail(err)), slog.String("hint", causes.Hint(err))}
 }
 
 func (s *session) record(level slog.Level, msg string, attrs []slog.Attr) {

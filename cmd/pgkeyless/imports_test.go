@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"auth/genroots":           {},
 	"internal/discover":       {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage", module + "/internal/causes"},
 	"internal/policy":         {},
-	"proxy":                   {module + "/internal/causes", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":                   {module + "/internal/causes", module + "/internal/display", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"internal/doctor":         {},
 	"internal/evidence":       {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"proxy/eventloop":         {},
