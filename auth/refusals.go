@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,9 @@ type Refused struct {
 	User              string
 	SQLState, Message string // the database's words
 	Asked             string // what it asked for in place of a token, when it did
+	// Unserved is set when User ends in @Unserved, where a target may have been
+	// meant of which there is none by that name; Served lists those there are.
+	Unserved, Served string
 }
 
 // maxSkew is how far AWS lets a signer's clock be off.
@@ -97,6 +101,15 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	}
 	facts := f.facts(r, caller, described)
 	told := c.Fill(facts)
+	if r.Unserved != "" && aboutTheUser(c) {
+		message := told.Message
+		if c.Passing { // it was the token, perhaps
+			facts["rest"] = told.Hint
+		}
+		c = causes.TargetNotServed
+		told = c.Fill(facts)
+		told.Message = message
+	}
 	if r.User == masterUser && (c == causes.UserNotGranted || c == causes.OtherPassword) {
 		message := told.Message
 		c = causes.MasterUser
@@ -104,6 +117,15 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 		told.Message = message
 	}
 	return c, told, true
+}
+
+// aboutTheUser reports whether c is how a database refuses a user that it does not
+// know.
+func aboutTheUser(c causes.Cause) bool {
+	return slices.Contains([]causes.Cause{
+		causes.TokenRefused, causes.UserNotGranted, causes.OtherPassword, causes.NoRole,
+		causes.ProxyTokenRefused, causes.ProxyNoSecret, causes.DSQLRefused,
+	}, c)
 }
 
 // ask asks who the caller is and what RDS knows, under ctx. What fails stays
@@ -144,6 +166,8 @@ func (f *Refusals) facts(r Refused, caller credentials.Caller, described Describ
 		"resource":    resource,
 		"statement":   statement(action, resource),
 		"command":     described.Enable,
+		"word":        r.Unserved,
+		"targets":     r.Served,
 	}
 }
 

@@ -82,6 +82,53 @@ func TestRefusalsAreExplained(t *testing.T) {
 	}
 }
 
+// TestUnservedTargetIsNoUserToGrant has users of a shared port that end in a word:
+// it may be a mistyped target, for which nobody should grant anything. What is
+// known of a token stays.
+func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
+	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const user = "app@ordesr"
+	for _, tc := range []struct {
+		name    string
+		refused Refused
+		ahead   time.Duration
+		cause   string // "" where the word does not matter
+		message string
+		hint    string // part of it
+	}{
+		{"password", Refused{SQLState: "28P01", Message: `password authentication failed for user "app@ordesr"`}, 0, "target-not-served", "", "granted rds_iam"},
+		{"another password", Refused{SQLState: "28000", Asked: "a SCRAM password"}, 0, "target-not-served", `orders asks for a SCRAM password for user "app@ordesr", not for an IAM token`, ""},
+		{"no role", Refused{SQLState: "28000", Message: `role "app@ordesr" does not exist`}, 0, "target-not-served", "", ""},
+		{"no secret", Refused{SQLState: "28000", Message: `This RDS proxy has no credentials for the role app@ordesr.`}, 0, "target-not-served", "", ""},
+		{"DSQL", Refused{SQLState: "08006", Message: "unable to accept connection, access denied"}, 0, "target-not-served", "", ""},
+		{"token", Refused{SQLState: "28000", Message: `PAM authentication failed for user "app@ordesr"`}, 0, "target-not-served", "", "rds-db:connect"},
+		{"RDS Proxy's token", Refused{SQLState: "28000", Message: "Check the IAM token for this role and try again."}, 0, "target-not-served", "", "prx-"},
+		{"a wrong clock", Refused{SQLState: "28000", Message: `PAM authentication failed for user "app@ordesr"`}, time.Hour, "clock-wrong", "", "set this machine's clock"},
+		{"a role that exists", Refused{SQLState: "28000", Message: `role "app@ordesr" is not permitted to log in`}, 0, "no-login", "", "ALTER ROLE"},
+		{"no such database", Refused{SQLState: "3D000", Message: `database "app" does not exist`}, 0, "", "", ""},
+	} {
+		f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, error) {
+			return credentials.Caller{ARN: callerARN, Ahead: tc.ahead}, nil
+		}}
+		tc.refused.User, tc.refused.Unserved, tc.refused.Served = user, "ordesr", "orders, billing"
+		cause, told, _ := f.Explain(t.Context(), tc.refused)
+		if cause.Name != tc.cause || told.Message != tc.message || !strings.Contains(told.Hint, tc.hint) {
+			t.Errorf("%s: cause %q, message %q, hint %q; want %q, %q and %q", tc.name, cause.Name, told.Message, told.Hint, tc.cause, tc.message, tc.hint)
+		}
+		if tc.cause == "target-not-served" {
+			if !strings.HasPrefix(told.Hint, `no target "ordesr" is served here, the targets are orders, billing; `) || strings.Contains(told.Hint, "GRANT") || strings.Contains(told.Hint, "CREATE") {
+				t.Errorf("%s: hint %q, want the targets and no GRANT", tc.name, told.Hint)
+			}
+			if !strings.Contains(told.Detail, `as user "app@ordesr"`) {
+				t.Errorf("%s: detail %q", tc.name, told.Detail)
+			}
+		}
+	}
+}
+
 // What cannot be asked is left out, and its failure is nobody's business.
 func TestRefusalsWithoutAnswers(t *testing.T) {
 	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")

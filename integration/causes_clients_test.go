@@ -22,6 +22,10 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		return setup{emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.address() }}
 	}
 	started := make(chan struct{}, 1)
+	severalTargets := setup{
+		args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
+		flags: []string{"--shared-port"},
+	}
 	showCauses(t, causes.Clients(), map[string]way{
 		causes.LoginOverdue.Name: {
 			setup: waitingOnly("5s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
@@ -51,11 +55,29 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			facts: []string{lab.Host, `'Z'`},
 		},
 		causes.BadStartup.Name: {meet: sayFirst([]byte{0, 0, 0, 7, 0, 3, 0})},
+		causes.StartupGarbled.Name: {
+			meet:  sayFirst([]byte{0, 0, 0, 9, 4, 210, 22, 47, 0}), // an SSLRequest with one byte too many
+			facts: []string{"SSLRequest"},
+		},
 		causes.OldProtocol.Name: {
 			meet:  sayFirst([]byte{0, 0, 0, 9, 0, 2, 0, 0, 0}),
 			facts: []string{"2.0"},
 		},
 		causes.NoUser.Name: {meet: sayFirst([]byte{0, 0, 0, 9, 0, 3, 0, 0, 0})},
+		causes.NoSuchTarget.Name: {
+			setup:  severalTargets,
+			client: "user=app_user@ordesr",
+			facts:  []string{`no target "ordesr"`, "the targets are " + lab.Host + ", " + billingHost},
+		},
+		causes.NoTarget.Name: {
+			setup: severalTargets,
+			facts: []string{"the targets are " + lab.Host + ", " + billingHost},
+		},
+		causes.TargetsDiffer.Name: {
+			setup:  severalTargets,
+			client: "user=app_user@" + lab.Host + " dbname=app@" + billingHost,
+			facts:  []string{`the user names the target "` + lab.Host + `"`, `the database names "` + billingHost + `"`},
+		},
 		causes.TooManyClients.Name: {
 			setup: setup{flags: []string{"--max-connections", "1"}},
 			arm:   func(_ *testing.T, w *world) { w.connect("") },

@@ -48,6 +48,11 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 			client: "user=plain_user",
 			facts:  []string{lab.Host, "asks for a SCRAM password", `GRANT rds_iam TO "plain_user"`},
 		},
+		causes.TargetNotServed.Name: {
+			setup:  setup{flags: []string{"--shared-port"}},
+			client: "user=plain_user@ordesr",
+			state:  "28000", facts: []string{`no target "ordesr"`, "the targets are " + lab.Host, "asks for a SCRAM password"},
+		},
 		causes.MasterUser.Name: {
 			client: "user=postgres",
 			state:  "28000", facts: []string{lab.Host, `for user "postgres"`},

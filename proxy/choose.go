@@ -1,9 +1,12 @@
 package proxy
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // localSuffix ends the TLS server names that choose a Route on a shared
@@ -31,20 +34,35 @@ func (d directory) find(name string) *Route {
 	return nil
 }
 
+// choice is what a client of a shared listener has chosen.
+type choice struct {
+	route *Route
+	wants startupMessage // the client's, without what named the Route
+	// unserved is nil, unless the database gets to see a user that ends in @WORD,
+	// where WORD names no Route.
+	unserved *unserved
+}
+
+// unserved is a word that may have been meant for a Route.
+type unserved struct {
+	word   string
+	served string // the names there are
+}
+
 // choose says which Route is meant by a client that sent m and, in its TLS, the
-// server name sni ("" without). It returns m without what named the Route.
+// server name sni ("" without).
 //
 // A Route is named by sni, TARGET.localhost or a Route's own name; by user
 // USER@TARGET; or by database DBNAME@TARGET, where what follows the last @
 // counts. All that name one must agree. What follows the @ of a user or database
-// is left alone when it is no Route's name and there is a fallback, or another
-// name has chosen: names may hold an @.
-func (d directory) choose(sni string, m startupMessage) (*Route, startupMessage, error) {
+// is left alone when it is no Route's name and another name has chosen: names may
+// hold an @. When nothing has chosen, see fallBack.
+func (d directory) choose(sni string, m startupMessage) (choice, error) {
 	chosen, by, err := d.byServerName(sni)
 	if err != nil {
-		return nil, m, err
+		return choice{}, err
 	}
-	unknown := ""
+	unknown := map[string]string{} // by where they stand
 	for _, name := range []string{"user", "database"} {
 		value := m.value(name)
 		i := strings.LastIndexByte(value, '@')
@@ -54,27 +72,50 @@ func (d directory) choose(sni string, m startupMessage) (*Route, startupMessage,
 		r := d.find(value[i+1:])
 		switch {
 		case r == nil:
-			unknown = value[i+1:]
+			unknown[name] = value[i+1:]
 			continue
 		case chosen != nil && chosen != r:
-			return nil, m, &failure{
-				state: stateRejected,
-				what:  fmt.Sprintf("the %s names the target %q, and the %s names %q", by, chosen.Name, name, r.Name),
-				hint:  "name one target",
-			}
+			return choice{}, causes.TargetsDiffer.New(causes.Facts{
+				"one": by, "quoted target": strconv.Quote(chosen.Name), "other": name, "quoted other": strconv.Quote(r.Name),
+			}, nil)
 		}
 		chosen, by = r, name
 		m.params = named(m.params, name, value[:i])
 	}
-	switch {
-	case chosen != nil:
-		return chosen, m, nil
-	case d.fallback != nil:
-		return d.fallback, m, nil
-	case unknown != "":
-		return nil, m, d.unknown(unknown)
+	if chosen == nil {
+		if chosen, err = d.fallBack(m, unknown); err != nil {
+			return choice{}, err
+		}
 	}
-	return nil, m, d.missing()
+	c := choice{route: chosen, wants: m}
+	if word := unknown["user"]; word != "" && chosen.User == "" {
+		c.unserved = &unserved{word, d.names()}
+	}
+	return c, nil
+}
+
+// fallBack is the Route for a client that has named none. unknown are the words
+// behind the last @ of its user and database, none of which is a Route's name.
+//
+// Such a word is taken for a mistake, which must not lead to another database than
+// the one meant. Only a user that the database gets to see may end so, as
+// ada@example.com does: the database knows its users. It never sees the client's
+// where the Route has a user of its own. A database may not, unless it is the
+// user's name: libpq takes that for want of another.
+func (d directory) fallBack(m startupMessage, unknown map[string]string) (*Route, error) {
+	user, inUser := unknown["user"]
+	database, inDatabase := unknown["database"]
+	switch {
+	case d.fallback == nil && cmp.Or(user, database) == "":
+		return nil, d.missing()
+	case d.fallback == nil:
+		return nil, d.unknown(cmp.Or(user, database))
+	case inUser && d.fallback.User != "":
+		return nil, d.unknown(user)
+	case inDatabase && (!inUser || m.value("database") != m.value("user")):
+		return nil, d.unknown(database)
+	}
+	return d.fallback, nil
 }
 
 // byServerName chooses by what the client's TLS names, which is nothing for most
@@ -98,30 +139,23 @@ func named(params []param, name, value string) []param {
 	return slices.DeleteFunc(slices.Clone(params), func(p param) bool { return p.name == name })
 }
 
-const choiceHint = "name the target behind the user (USER@TARGET) or the database (DBNAME@TARGET), or connect with TLS to the host TARGET" + localSuffix
-
 func (d directory) unknown(name string) error {
-	return &failure{
-		state:  stateRejected,
-		what:   fmt.Sprintf("no target %q on this port", name),
-		detail: d.list(),
-		hint:   choiceHint,
+	facts := causes.Facts{"quoted word": strconv.Quote(name), "targets": d.names()}
+	if d.fallback != nil {
+		facts["default"] = d.fallback.Name
 	}
+	return causes.NoSuchTarget.New(facts, nil)
 }
 
 func (d directory) missing() error {
-	return &failure{
-		state:  stateRejected,
-		what:   "this port leads to several targets, and the client names none",
-		detail: d.list(),
-		hint:   choiceHint,
-	}
+	return causes.NoTarget.New(causes.Facts{"targets": d.names()}, nil)
 }
 
-func (d directory) list() string {
+// names are those of the Routes, for people.
+func (d directory) names() string {
 	names := make([]string, len(d.routes))
 	for i, r := range d.routes {
 		names[i] = r.Name
 	}
-	return "the targets are " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }

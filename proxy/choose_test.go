@@ -3,8 +3,11 @@ package proxy
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func shared() directory {
@@ -54,10 +57,11 @@ func TestSharedListenerChoosesByName(t *testing.T) {
 				sent.params = append(sent.params, param{"database", tt.database})
 			}
 			kept := slices.Clone(sent.params)
-			r, m, err := d.choose(tt.sni, sent)
+			c, err := d.choose(tt.sni, sent)
 			if err != nil {
 				t.Fatal(err)
 			}
+			r, m := c.route, c.wants
 			if r.Name != tt.want || m.value("user") != tt.wantUser || m.value("database") != tt.wantDB || m.value("application_name") != "x@orders" {
 				t.Errorf("%s with %v; want %s, user %q, database %q and the rest as it was", r.Name, m.params, tt.want, tt.wantUser, tt.wantDB)
 			}
@@ -90,14 +94,81 @@ func TestSharedListenerSaysWhatCanBeChosen(t *testing.T) {
 			if tt.fallback {
 				d.fallback = d.routes[1]
 			}
-			_, _, err := d.choose(tt.sni, startupMessage{params: []param{{"user", tt.user}, {"database", tt.database}}})
-			var f *failure
-			if !errors.As(err, &f) || f.state != stateRejected || !strings.Contains(f.what, tt.want) || f.hint == "" {
+			_, err := d.choose(tt.sni, startupMessage{params: []param{{"user", tt.user}, {"database", tt.database}}})
+			var f *causes.Error
+			if !errors.As(err, &f) || f.SQLState() != stateRejected || !strings.Contains(f.Error(), tt.want) || f.Hint() == "" {
 				t.Fatalf("%#v, want 08004, %q and a hint", err, tt.want)
 			}
-			if !strings.Contains(f.what, "names") && f.detail != "the targets are orders, billing, db.example.com" {
-				t.Errorf("detail %q does not list the targets", f.detail)
+			if !strings.Contains(f.Error(), "names") && f.Detail() != "the targets are orders, billing, db.example.com" {
+				t.Errorf("detail %q does not list the targets", f.Detail())
 			}
 		})
+	}
+}
+
+// TestUnknownTargetBehindAnAt has a route to fall back on. A word that names no
+// route is a mistake, which must lead nowhere, unless it may be part of a user's
+// name: then the database is asked, and the word is known to who explains its no.
+func TestUnknownTargetBehindAnAt(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		own                 string // user of the route to fall back on
+		sni, user, database string
+		refused             string // the word that is; "-" for none
+		unserved            string // what is known of a user that is passed on
+	}{
+		{"mistyped behind the user, who is replaced", "service", "", "app@ordesr", "", "ordesr", ""},
+		{"mistyped, in capitals", "service", "", "app@ORDESR", "", "ORDESR", ""},
+		{"mistyped, as libpq sends it", "service", "", "app@ordesr", "app@ordesr", "ordesr", ""},
+		{"mistyped behind the user, a database beside it", "service", "", "app@ordesr", "shop", "ordesr", ""},
+		{"mistyped behind the user, the database's known", "service", "", "app@ordesr", "shop@orders", "-", "ordesr"},
+		{"nothing behind the user's @", "service", "", "app@", "", "", ""},
+		{"mistyped behind the database", "", "", "app", "shop@ordesr", "ordesr", ""},
+		{"mistyped behind the database, the user replaced", "service", "", "app", "shop@ordesr", "ordesr", ""},
+		{"nothing behind the database's @", "", "", "app", "shop@", "", ""},
+		{"mistyped behind the database, a user with an @", "", "", "ada@example.com", "shop@ordesr", "ordesr", ""},
+		{"a user with an @", "", "", "ada@example.com", "shop", "-", "example.com"},
+		{"a user with an @, as libpq sends it", "", "", "ada@example.com", "ada@example.com", "-", "example.com"},
+		{"a user with two", "", "", "ada@example.com@ordesr", "", "-", "ordesr"},
+		{"a user that ends in one", "", "", "app@", "", "-", ""},
+		{"a user with an @, and the target", "", "", "ada@example.com@orders", "", "-", ""},
+		{"a user with an @, and a TLS server name", "", "orders.localhost", "ada@example.com", "", "-", "example.com"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := shared()
+			d.fallback = d.routes[1]
+			d.fallback.User = tt.own
+			m := startupMessage{version: 3 << 16, params: []param{{"user", tt.user}}}
+			if tt.database != "" {
+				m.params = append(m.params, param{"database", tt.database})
+			}
+			c, err := d.choose(tt.sni, m)
+			if tt.refused != "-" {
+				if err == nil {
+					t.Fatalf("led to %s with %v", c.route.Name, c.wants.params)
+				}
+				want := "no target " + strconv.Quote(tt.refused) + " on this port"
+				if state(err) != stateRejected || err.Error() != want || causes.Detail(err) != "the targets are orders, billing, db.example.com" || !strings.Contains(causes.Hint(err), "NAME@billing") {
+					t.Errorf("%v (%s), detail %q, hint %q; want %q", err, state(err), causes.Detail(err), causes.Hint(err), want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.unserved == "" && c.unserved != nil || tt.unserved != "" && (c.unserved == nil || *c.unserved != (unserved{tt.unserved, "orders, billing, db.example.com"})) {
+				t.Errorf("unserved is %+v, want %q and the targets", c.unserved, tt.unserved)
+			}
+		})
+	}
+}
+
+// A user that the route replaces is not the database's to refuse.
+func TestReplacedUserIsNotExplained(t *testing.T) {
+	d := shared()
+	d.routes[0].User = "service"
+	c, err := d.choose("orders.localhost", startupMessage{params: []param{{"user", "ada@example.com"}}})
+	if err != nil || c.unserved != nil {
+		t.Errorf("%+v, %v; want nothing known of the client's user", c.unserved, err)
 	}
 }

@@ -10,12 +10,11 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // SQLSTATE codes of the proxy's own failures.
@@ -34,90 +33,44 @@ const (
 	stateInternal           = "XX000"
 )
 
-// maxMessage bounds each text of an ErrorResponse that is made here.
-const maxMessage = 2048
-
 // errClientGone is a client that closed, or was lost, before ReadyForQuery.
 var errClientGone = errors.New("client closed the connection")
 
-// errNoUser is a StartupMessage, as PostgreSQL would refuse it.
-var errNoUser error = because(causes.NoUser, nil, nil)
-
 // errShuttingDown ends sessions when the Server does.
-var errShuttingDown error = because(causes.ShuttingDown, nil, nil)
+var errShuttingDown error = causes.ShuttingDown.New(nil, nil)
 
-// failure is an error with what a client is to be told about it. Where err
-// knows better (it has the same method with an answer), err wins.
-type failure struct {
-	state        string // SQLSTATE
-	what         string
-	detail, hint string
-	cause        string // the row of the table that the words are from
-	err          error  // what is beneath; may be nil
-}
-
-// because words cause with facts. What err says is the fact "said", unless
-// facts have another.
-func because(cause causes.Cause, facts causes.Facts, err error) *failure {
-	if err != nil {
-		facts = causes.Facts{"said": err.Error()}.With(facts)
+// These have no name, and so no row in the table of causes, which is for people who
+// read an error: nobody is sent the first three as an ErrorResponse, the next three
+// lend words and SQLSTATE to what has a row beneath or above them, and the last is a
+// mistake in Route.TLS.
+var (
+	crowdedOut = causes.Cause{
+		SQLState: stateTooManyConnections,
+		Message:  fmt.Sprintf("closed to make room: %d other connections had not sent a StartupMessage either", maxLobby),
+		Hint:     "find out what opens connections without using them",
 	}
-	told := cause.Fill(facts)
-	return &failure{state: told.SQLState, what: told.Message, detail: told.Detail, hint: told.Hint, cause: cause.Name, err: err}
-}
-
-func (f *failure) Error() string {
-	if f.err == nil || f.cause != "" {
-		return f.what
+	noHandshake = causes.Cause{
+		SQLState: stateProtocolViolation,
+		Message:  "TLS handshake with the client: {said}",
+		Hint:     "a client cannot verify the certificate made in memory: let it connect with sslmode=require or prefer",
 	}
-	return f.what + ": " + f.err.Error()
-}
-
-func (f *failure) Unwrap() error    { return f.err }
-func (f *failure) Cause() string    { return cmp.Or(cause(f.err), f.cause) }
-func (f *failure) SQLState() string { return cmp.Or(sqlState(f.err), f.state) }
-func (f *failure) Detail() string   { return cmp.Or(detail(f.err), f.detail) }
-func (f *failure) Hint() string     { return cmp.Or(hint(f.err), f.hint) }
-
-func sqlState(err error) string {
-	var e interface{ SQLState() string }
-	if errors.As(err, &e) {
-		return e.SQLState()
+	webBrowser = causes.Cause{
+		SQLState: stateProtocolViolation,
+		Message:  "an HTTP request, where clients speak the PostgreSQL protocol",
+		Hint:     "connect with psql or another PostgreSQL client",
 	}
-	return ""
-}
-
-func detail(err error) string {
-	var e interface{ Detail() string }
-	if errors.As(err, &e) {
-		return e.Detail()
+	notFound = causes.Cause{SQLState: stateCannotConnect, Message: "finding {database}: {said}"}
+	noToken  = causes.Cause{
+		SQLState: stateInvalidLogin,
+		Message:  "making a login token for user {quoted user}: {said}",
+		Detail:   "for a login at {database}",
 	}
-	return ""
-}
-
-func hint(err error) string {
-	var e interface{ Hint() string }
-	if errors.As(err, &e) {
-		return e.Hint()
-	}
-	return ""
-}
+	badLength   = causes.Cause{SQLState: stateRejected, Message: "message {kind} of the database has length {length}"}
+	notVerified = causes.Cause{SQLState: stateCannotConnect, Message: "certificate of {database} was not verified"}
+)
 
 // errCrowded is a connection that made room in the lobby.
-var errCrowded error = &silent{error: &failure{
-	state: stateTooManyConnections,
-	what:  fmt.Sprintf("closed to make room: %d other connections had not sent a StartupMessage either", maxLobby),
-	hint:  "find out what opens connections without using them",
-}}
-
-// cause is the row of the causes table that err's words are from, or "".
-func cause(err error) string {
-	var e interface{ Cause() string }
-	if errors.As(err, &e) {
-		return e.Cause()
-	}
-	return ""
-}
+var errCrowded error = &silent{error: crowdedOut.New(nil, nil)}
 
 // silent is an error after which nothing may be sent to the client.
 type silent struct {
@@ -127,25 +80,23 @@ type silent struct {
 
 func (s *silent) Unwrap() error { return s.error }
 
-func protocolViolation(what string) error {
-	return &failure{state: stateProtocolViolation, what: what}
+// protocolViolation is a client that breaks the protocol before its login.
+func protocolViolation(how string) error {
+	return causes.StartupGarbled.New(causes.Facts{"said": how}, nil)
 }
 
-// overdue is the cause of a login context that reached its deadline.
+// overdue is the cause of a login context that reached its deadline. It keeps the
+// limit, to be worded anew when it is known what was going on.
 type overdue struct {
+	error // of LoginOverdue
 	limit time.Duration
-	doing string // what was going on
 }
 
-func (o overdue) Error() string    { return o.told().Message }
-func (o overdue) SQLState() string { return o.told().SQLState }
-func (o overdue) Detail() string   { return o.doing }
-func (o overdue) Hint() string     { return o.told().Hint }
-func (o overdue) Cause() string    { return causes.LoginOverdue.Name }
-
-func (o overdue) told() causes.Told {
-	return causes.LoginOverdue.Fill(causes.Facts{"limit": o.limit.String()})
+func newOverdue(limit time.Duration, doing string) overdue {
+	return overdue{causes.LoginOverdue.New(causes.Facts{"limit": limit.String(), "doing": doing}, nil), limit}
 }
+
+func (o overdue) Unwrap() error { return o.error }
 
 // ended says why a login failed with err under ctx: the client left, time ran
 // out (unless whoever was busy then has an SQLSTATE to tell), or the Server
@@ -164,26 +115,26 @@ func ended(ctx context.Context, err error) error {
 		if known(err) {
 			return err
 		}
-		late.doing = err.Error()
+		doing := err.Error()
 		if errors.Is(err, errClientGone) { // it is there, but does not move
-			late.doing = "waiting for the client"
+			doing = "waiting for the client"
 		}
-		return late
+		return newOverdue(late.limit, doing)
 	}
 	return errShuttingDown
 }
 
-// known reports whether err has an SQLSTATE from outside this package's own
-// wrapping: from the Dialer, the TokenSource or the database.
+// known reports whether err has an SQLSTATE that is not from here: from the
+// Dialer, the TokenSource or the database.
 func known(err error) bool { return foreignState(err) != "" }
 
-// foreignState is that SQLSTATE, or "".
+// foreignState is that SQLSTATE, or "". What comes from elsewhere is wrapped here,
+// once.
 func foreignState(err error) string {
-	var own *failure
-	for errors.As(err, &own) {
-		err = own.err
+	if own, ok := errors.AsType[*causes.Error](err); ok {
+		err = own.Unwrap()
 	}
-	return sqlState(err)
+	return causes.SQLState(err)
 }
 
 // response makes the ErrorResponse for err, with detail where err has none.
@@ -192,16 +143,16 @@ func response(err error, fallback string) *pgproto3.ErrorResponse {
 		Severity:            "FATAL",
 		SeverityUnlocalized: "FATAL",
 		Code:                state(err),
-		Message:             printable(err.Error()),
-		Detail:              printable(cmp.Or(detail(err), fallback)),
-		Hint:                printable(hint(err)),
+		Message:             display.Line(err.Error()),
+		Detail:              display.Line(cmp.Or(causes.Detail(err), fallback)),
+		Hint:                display.Line(causes.Hint(err)),
 	}
 }
 
 // state is err's SQLSTATE, or the one that fits an error which has none.
 func state(err error) string {
 	var network net.Error
-	switch code := sqlState(err); {
+	switch code := causes.SQLState(err); {
 	case len(code) == 5:
 		return code
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
@@ -212,31 +163,12 @@ func state(err error) string {
 	return stateInternal
 }
 
-// printable cuts s to maxMessage bytes and takes control characters out: parts
-// of it come from elsewhere, and a NUL would end the field early.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= maxMessage {
-		return s
-	}
-	cut := maxMessage
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
-
 // severity is the level at which the end of a session by err is logged: what a
 // client does to itself is news, what somebody must mend is an error.
 func severity(err error) slog.Level {
 	var said *refusal
 	switch code := state(err); {
-	case errors.Is(err, errClientGone), errors.Is(err, errNoUser), code == stateShuttingDown,
+	case errors.Is(err, errClientGone), errors.Is(err, causes.NoUser), code == stateShuttingDown,
 		code == stateProtocolViolation, code == stateUnsupported:
 		return slog.LevelInfo
 	case errors.As(err, &said) && said.cause == "" && !strings.HasPrefix(code, "28"):

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 func TestSQLStateOfErrors(t *testing.T) {
@@ -24,9 +27,9 @@ func TestSQLStateOfErrors(t *testing.T) {
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, "08001"},
 		{&statedError{state: "28000"}, "28000"},
 		{&statedError{state: "not a code"}, "XX000"},
-		{&failure{state: "08001", err: &statedError{state: "28000"}}, "28000"},
-		{fmt.Errorf("wrapped: %w", &failure{state: "08004"}), "08004"},
-		{&silent{error: &failure{state: "08P01"}}, "08P01"},
+		{causes.DatabaseUnreachable.New(nil, &statedError{state: "28000"}), "28000"},
+		{fmt.Errorf("wrapped: %w", causes.NotPostgreSQL.New(nil, nil)), "08004"},
+		{&silent{error: causes.BadStartup.New(nil, nil)}, "08P01"},
 		{errShuttingDown, "57P01"},
 	}
 	for _, test := range tests {
@@ -37,9 +40,10 @@ func TestSQLStateOfErrors(t *testing.T) {
 }
 
 func TestEndedNamesTheCause(t *testing.T) {
-	limit := overdue{limit: time.Minute}
-	plain := &failure{state: "08001", what: "reaching db", err: errors.New("no answer")}
-	stated := &failure{state: "08001", what: "reaching db", err: &statedError{text: "offline", state: "08001"}}
+	limit := newOverdue(time.Minute, "")
+	reaching := causes.Facts{"database": "db"}
+	plain := causes.DatabaseUnreachable.New(reaching, errors.New("no answer"))
+	stated := causes.DatabaseUnreachable.New(reaching, &statedError{text: "offline", state: "08001"})
 	tests := []struct {
 		name  string
 		cause error // of the context's end; nil: it has not ended
@@ -66,23 +70,8 @@ func TestEndedNamesTheCause(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(limit)
-	if got := detail(ended(ctx, plain)); got != plain.Error() {
+	if got := causes.Detail(ended(ctx, plain)); got != plain.Error() {
 		t.Errorf("detail %q, want %q", got, plain)
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	tests := map[string]string{
-		"plain, ünïcode\n\ttoo":           "plain, ünïcode\n\ttoo",
-		"a\x00b\x1b[0m\u0085c\xff":        "a b [0m c ",
-		strings.Repeat("x", maxMessage):   strings.Repeat("x", maxMessage),
-		strings.Repeat("x", maxMessage+1): strings.Repeat("x", maxMessage) + "…",
-		"x" + strings.Repeat("ü", 2000):   "x" + strings.Repeat("ü", (maxMessage-1)/2) + "…",
-	}
-	for in, want := range tests {
-		if got := printable(in); got != want {
-			t.Errorf("%.20q: got %q, want %q", in, got, want)
-		}
 	}
 }
 
@@ -91,8 +80,8 @@ func TestRefusalIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	r := &refusal{code: "28000", message: long, told: long, help: long}
 	for name, got := range map[string]string{"error": r.Error(), "detail": r.Detail(), "hint": r.Hint()} {
-		if len(got) > maxMessage+len("…") {
-			t.Errorf("%s has %d bytes, want %d at most", name, len(got), maxMessage)
+		if len(got) > display.Most+len("…") {
+			t.Errorf("%s has %d bytes, want %d at most", name, len(got), display.Most)
 		}
 	}
 }
@@ -133,9 +122,9 @@ func TestSeverity(t *testing.T) {
 		{protocolViolation("x"), slog.LevelInfo},
 		{&refusal{code: "3D000"}, slog.LevelInfo},
 		{&refusal{code: "28P01"}, slog.LevelError},
-		{&failure{state: "53300"}, slog.LevelWarn},
-		{&failure{state: "08001"}, slog.LevelError},
-		{overdue{}, slog.LevelError},
+		{causes.TooManyClients.New(nil, nil), slog.LevelWarn},
+		{causes.DatabaseUnreachable.New(nil, nil), slog.LevelError},
+		{newOverdue(0, ""), slog.LevelError},
 	}
 	for _, test := range tests {
 		if got := severity(test.err); got != test.want {

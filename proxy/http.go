@@ -10,11 +10,7 @@ import (
 var httpMethods = []string{"GET ", "HEAD", "POST", "PUT ", "DELE", "CONN", "OPTI", "TRAC", "PATC", "PRI "}
 
 // errHTTP is a browser, or something that takes the port for a web server's.
-var errHTTP error = &failure{
-	state: stateProtocolViolation,
-	what:  "an HTTP request, where clients speak the PostgreSQL protocol",
-	hint:  "connect with psql or another PostgreSQL client",
-}
+var errHTTP error = webBrowser.New(nil, nil)
 
 // httpAnswer is for people who look at the port with a browser, which would show
 // an ErrorResponse as a broken page. It repeats nothing of the request, and lets

@@ -57,7 +57,7 @@ func (r *relay) explained(err error) (why error, abrupt bool) {
 		return errShuttingDown, true
 	case ownDoing(err):
 		return err, false
-	case sqlState(err) != "":
+	case causes.SQLState(err) != "":
 		return err, true
 	case r.told.failed() && r.told.between(): // it has said why
 		return err, false
@@ -72,15 +72,15 @@ func (r *relay) explained(err error) (why error, abrupt bool) {
 // ownDoing says that err comes of closing the conn here, or of a deadline. What a
 // tunnel has words for is neither, although such an error may be beneath.
 func ownDoing(err error) bool {
-	return sqlState(err) == "" && (errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded))
+	return causes.SQLState(err) == "" && (errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded))
 }
 
 // lost words an error of the conn to the database, unless it has words already.
 func (r *relay) lost(err error) error {
-	if sqlState(err) != "" {
+	if causes.SQLState(err) != "" {
 		return err
 	}
-	return because(causes.DatabaseLost, causes.Facts{"database": r.name}, err)
+	return causes.DatabaseLost.New(causes.Facts{"database": r.name}, err)
 }
 
 // tell tells the client why its session ends. It must stand between two messages
@@ -102,14 +102,15 @@ func (r *relay) tell(why error) {
 }
 
 // lostInSession is the end of a session in the words of what ended it, with an
-// SQLSTATE that makes every client give up the connection.
+// SQLSTATE that makes every client give up the connection. That overrides the one
+// of those words, where a causes.Error leaves it to what is beneath.
 type lostInSession struct{ error }
 
 func (l *lostInSession) Unwrap() error { return l.error }
 
 // SQLState is 57P01 for an end in good order, else 08006.
 func (l *lostInSession) SQLState() string {
-	if code := sqlState(l.error); code == stateShuttingDown {
+	if code := causes.SQLState(l.error); code == stateShuttingDown {
 		return code
 	}
 	return stateConnectionLost

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -47,14 +48,15 @@ const (
 
 // login is one login at a database, message by message.
 type login struct {
-	client io.Writer
-	server io.ReadWriter // inside verified TLS
-	in     messages      // reads from server
-	user   string        // database user
-	route  *Route
-	early  bool  // send the token unasked
-	asked  bool  // the database has asked for a clear-text password
-	unsent error // why the last packet could not be written
+	client   io.Writer
+	server   io.ReadWriter // inside verified TLS
+	in       messages      // reads from server
+	user     string        // database user
+	unserved *unserved     // behind it
+	route    *Route
+	early    bool  // send the token unasked
+	asked    bool  // the database has asked for a clear-text password
+	unsent   error // why the last packet could not be written
 	// key is told the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
@@ -116,7 +118,7 @@ func (l *login) judge(err error) error {
 }
 
 // errUnwanted is an early token that would lie where a query is expected.
-var errUnwanted error = &failure{state: stateRejected, what: "no password is wanted"}
+var errUnwanted = errors.New("no password is wanted")
 
 // authenticate goes on until AuthenticationOk, and returns what the client is
 // to be sent first.
@@ -188,17 +190,14 @@ func (l *login) answer(ctx context.Context, held []byte) error {
 func (l *login) password(ctx context.Context) ([]byte, error) {
 	secret, err := l.route.Tokens.Token(ctx, l.user)
 	if err != nil {
-		return nil, &failure{
-			state: stateInvalidLogin, what: fmt.Sprintf("making a login token for user %q", l.user),
-			detail: "for a login at " + l.route.Name, err: err,
-		}
+		return nil, noToken.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
 	}
 	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
-		return nil, &failure{state: stateInternal, what: "the login token is empty or malformed"}
+		return nil, errors.New("the login token is empty or malformed")
 	}
 	packet, err := (&pgproto3.PasswordMessage{Password: secret}).Encode(nil)
 	if err != nil {
-		return nil, &failure{state: stateInternal, what: "the login token is too long"}
+		return nil, errors.New("the login token is too long")
 	}
 	return packet, nil
 }
@@ -258,7 +257,7 @@ func (l *login) unexpected(msg []byte) error {
 
 // garbled says how the database breaks the protocol.
 func (l *login) garbled(how string) error {
-	return because(causes.LoginGarbled, causes.Facts{"database": l.route.Name, "said": how}, nil)
+	return causes.LoginGarbled.New(causes.Facts{"database": l.route.Name, "said": how}, nil)
 }
 
 // lost explains an error of reading from or writing to the database.
@@ -266,5 +265,5 @@ func (l *login) lost(err error) error {
 	if closedByPeer(err) {
 		err = errClosed
 	}
-	return because(causes.LoginLost, causes.Facts{"database": l.route.Name}, err)
+	return causes.LoginLost.New(causes.Facts{"database": l.route.Name}, err)
 }

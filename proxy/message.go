@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // headLen is what every message after the StartupMessage begins with: a type
@@ -54,10 +56,7 @@ func (m *messages) size(limit uint32) (int, error) {
 	}
 	length := binary.BigEndian.Uint32(unread[1:headLen])
 	if length < 4 || length-4 > limit {
-		return 0, &failure{
-			state: stateRejected,
-			what:  fmt.Sprintf("message %q of the database has length %d", unread[0], length),
-		}
+		return 0, badLength.New(causes.Facts{"kind": fmt.Sprintf("%q", unread[0]), "length": fmt.Sprint(length)}, nil)
 	}
 	return int(length) + 1, nil
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // ProbeStage is a part of a connection as Probe tells it.
@@ -44,7 +46,7 @@ const probeName = "pgkeyless doctor"
 // hold all that the database says: what it was sent is known not to be private.
 func Probe(ctx context.Context, r Route, user, database string, limit time.Duration, report func(ProbeStep)) (*ProbeConn, error) {
 	limit = cmp.Or(limit, defaultLoginTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue{limit: limit})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, newOverdue(limit, ""))
 	defer cancel()
 	p := &probe{last: time.Now(), report: report}
 	full, err := r.resolved(ctx)
@@ -58,7 +60,7 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 
 	conn, err := r.probe(ctx, p, user, database)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && !errors.As(cause, new(overdue)) {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, causes.LoginOverdue) {
 			err = cause
 		} else {
 			err = ended(ctx, err)
@@ -92,19 +94,14 @@ func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*Pr
 	l.user = m.value("user")
 	if err := l.run(ctx, m); err != nil {
 		up.raw.Close()
-		return nil, spelledOut(r.explain(ctx, err))
+		err = r.explain(ctx, err)
+		if said, ok := errors.AsType[*refusal](err); ok {
+			said.open = true
+		}
+		return nil, err
 	}
 	p.done(ProbeStep{Stage: ProbeLogin})
 	return newProbeConn(up, told.Bytes(), l.asked), nil
-}
-
-// spelledOut is a refusal with all its words.
-func spelledOut(err error) error {
-	var said *refusal
-	if !errors.As(err, &said) || said.quotable() {
-		return err
-	}
-	return &failure{state: said.code, what: printable(said.message), detail: printable(cmp.Or(said.told, said.detail)), hint: printable(cmp.Or(said.help, said.hint)), cause: said.cause}
 }
 
 // probe keeps how far a Probe has come.

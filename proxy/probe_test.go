@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // probeRoute leads to a fake database that behaves like session.
@@ -59,7 +61,7 @@ func TestProbeTellsEachStageAndKeepsTheConnection(t *testing.T) {
 		if rows, err := conn.Query(t.Context(), "select 1"); err != nil || !reflect.DeepEqual(rows, [][]string{{"1", ""}}) {
 			t.Errorf("rows %q, %v", rows, err)
 		}
-		if _, err := conn.Query(t.Context(), "oops"); sqlState(err) != "42601" {
+		if _, err := conn.Query(t.Context(), "oops"); causes.SQLState(err) != "42601" {
 			t.Errorf("error %v, want the database's", err)
 		}
 		conn.Close()
@@ -114,8 +116,8 @@ func TestProbeSaysWhichStageFailed(t *testing.T) {
 				}
 				var last ProbeStep
 				_, err := Probe(t.Context(), route, "app_user", "app", 0, func(s ProbeStep) { last = s })
-				if err == nil || last.Stage != test.stage || last.Err == nil || sqlState(err) != test.state || !strings.Contains(err.Error(), test.words) {
-					t.Errorf("stage %v: %v (%s), want stage %v, SQLSTATE %s and %q", last.Stage, err, sqlState(err), test.stage, test.state, test.words)
+				if err == nil || last.Stage != test.stage || last.Err == nil || causes.SQLState(err) != test.state || !strings.Contains(err.Error(), test.words) {
+					t.Errorf("stage %v: %v (%s), want stage %v, SQLSTATE %s and %q", last.Stage, err, causes.SQLState(err), test.stage, test.state, test.words)
 				}
 			})
 		})

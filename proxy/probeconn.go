@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // Bounds of what Query takes.
@@ -35,7 +37,7 @@ func newProbeConn(up *upstream, told []byte, asked bool) *ProbeConn {
 		}
 		var status pgproto3.ParameterStatus
 		if msg[0] == 'S' && status.Decode(msg[headLen:]) == nil {
-			c.parameters[status.Name] = printable(status.Value)
+			c.parameters[status.Name] = display.Line(status.Value)
 		}
 	}
 	return c
@@ -93,7 +95,7 @@ func (c *ProbeConn) query(sql string) (rows [][]string, err error) {
 			}
 			rows = append(rows, row)
 		case *pgproto3.ErrorResponse:
-			said = &failure{state: msg.Code, what: printable(msg.Message), detail: printable(msg.Detail), hint: printable(msg.Hint)}
+			said = &refusal{code: msg.Code, message: msg.Message, told: msg.Detail, help: msg.Hint, open: true}
 		case *pgproto3.ReadyForQuery:
 			return rows, said
 		}

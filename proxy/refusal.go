@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // Refusal is a database's no, said before AuthenticationOk.
@@ -19,6 +21,10 @@ type Refusal struct {
 	// Asked is set instead when the database wants users to log in in another
 	// way than by the password of a TokenSource, such as "a SCRAM password".
 	Asked string
+	// Unserved is set when User was meant for a shared listener and ends in
+	// @Unserved, which names no Route: the client may have mistyped one. Served
+	// lists their names, for people.
+	Unserved, Served string
 }
 
 // Explanation is what is known about a Refusal.
@@ -50,13 +56,17 @@ const (
 )
 
 // refusal is an ErrorResponse of the database that ends a login, or a request
-// that amounts to one.
+// that amounts to one. It is no causes.Error: its words are the database's, go to
+// the client as they came, and to the log only in part; a row of the table may lend
+// it a DETAIL and a HINT.
 type refusal struct {
 	fields              []byte // the database's own, for the client; empty when the client has them already
 	code, message       string
-	told, help          string // DETAIL and HINT of the database
-	asked, user         string // as in Refusal
-	cause, detail, hint string // as explained
+	told, help          string    // DETAIL and HINT of the database
+	asked, user         string    // as in Refusal
+	unserved            *unserved // behind user
+	cause, detail, hint string    // as explained
+	open                bool      // what was asked for is known not to be private
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -66,12 +76,12 @@ func (r *refusal) Error() string {
 	if !r.quotable() {
 		return "the database ended the login; its words went to the client alone"
 	}
-	return printable(r.message)
+	return display.Line(r.message)
 }
 
 func (r *refusal) SQLState() string { return r.code }
-func (r *refusal) Detail() string   { return printable(cmp.Or(r.quote(r.told), r.detail)) }
-func (r *refusal) Hint() string     { return printable(cmp.Or(r.quote(r.help), r.hint)) }
+func (r *refusal) Detail() string   { return display.Line(cmp.Or(r.quote(r.told), r.detail)) }
+func (r *refusal) Hint() string     { return display.Line(cmp.Or(r.quote(r.help), r.hint)) }
 func (r *refusal) Cause() string    { return r.cause }
 
 func (r *refusal) quote(text string) string {
@@ -84,6 +94,9 @@ func (r *refusal) quote(text string) string {
 // quotable: authentication, an unknown database, no right to connect, no room,
 // shutting down or starting up.
 func (r *refusal) quotable() bool {
+	if r.open {
+		return true
+	}
 	switch r.code {
 	case "3D000", "42501", "53300", "57P01", "57P02", "57P03", "57P04":
 		return true
@@ -104,7 +117,7 @@ func (r *refusal) packet() []byte {
 	p := append([]byte{'E', 0, 0, 0, 0}, r.fields...)
 	add := func(field byte, own, ours string) {
 		if own == "" && ours != "" {
-			p = append(append(append(p, field), printable(ours)...), 0)
+			p = append(append(append(p, field), display.Line(ours)...), 0)
 		}
 	}
 	add('D', r.told, r.detail)
@@ -118,7 +131,7 @@ func (r *refusal) packet() []byte {
 // AuthenticationOk.
 func (l *login) refused(body []byte) error {
 	fields := errorFields(body)
-	r := &refusal{user: l.user, code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
+	r := &refusal{user: l.user, unserved: l.unserved, code: fields['C'], message: fields['M'], told: fields['D'], help: fields['H']}
 	if len(body) == 0 || body[len(body)-1] != 0 || len(r.code) != 5 {
 		return l.garbled("sent a malformed ErrorResponse")
 	}
@@ -133,19 +146,24 @@ func (l *login) cannot(request uint32) error {
 		asked = fmt.Sprintf("authentication method %d", request)
 	}
 	return &refusal{
-		user:    l.user,
-		code:    stateInvalidLogin,
-		message: fmt.Sprintf("%s asks for %s for user %q", l.route.Name, asked, l.user),
-		asked:   asked,
+		user:     l.user,
+		unserved: l.unserved,
+		code:     stateInvalidLogin,
+		message:  fmt.Sprintf("%s asks for %s for user %q", l.route.Name, asked, l.user),
+		asked:    asked,
 	}
 }
 
 // asks puts the refusal as Explainers know it.
 func (r *refusal) asks() Refusal {
-	if r.asked != "" {
-		return Refusal{User: r.user, SQLState: r.code, Asked: r.asked}
+	asks := Refusal{User: r.user, SQLState: r.code, Asked: r.asked}
+	if r.asked == "" {
+		asks.Message = r.message
 	}
-	return Refusal{User: r.user, SQLState: r.code, Message: r.message}
+	if r.unserved != nil {
+		asks.Unserved, asks.Served = r.unserved.word, r.unserved.served
+	}
+	return asks
 }
 
 // passing says whether err is a refusal after which the login is worth another

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // Dialer opens a byte stream to address ("host:port"). *net.Dialer is one.
@@ -85,7 +87,7 @@ type Route struct {
 	// returns is used in place of the Route, but for Name, Aliases and Listen; User,
 	// Database and Settings must be the same. It is called from many goroutines at
 	// once, and what it returned before is worth keeping; stale says that the last
-	// login with that failed. Its errors reach the client as a Dialer's do.
+	// login found nothing there, or another server. Its errors reach the client as a Dialer's do.
 	Resolve func(ctx context.Context, stale bool) (Route, error)
 
 	// Set by New; without it, no login sends a token unasked or is in haste.
@@ -136,7 +138,7 @@ func (r *Route) resolved(ctx context.Context) (*Route, error) {
 	}
 	found, err := r.Resolve(ctx, r.stale != nil && r.stale.Load())
 	if err != nil {
-		return nil, &failure{state: stateCannotConnect, what: "finding " + r.Name, err: err}
+		return nil, notFound.New(causes.Facts{"database": r.Name}, err)
 	}
 	full := found
 	full.Name, full.Aliases, full.Listen, full.Resolve = r.Name, r.Aliases, r.Listen, nil
@@ -145,10 +147,15 @@ func (r *Route) resolved(ctx context.Context) (*Route, error) {
 }
 
 // outcome notes how a login went. A client that left says nothing about the
-// database.
+// database, nor do failures before it is reached, such as that of a jump host. A
+// database that refuses is the right one.
 func (r *Route) outcome(ctx context.Context, err error) {
-	if r.stale != nil && !errors.Is(context.Cause(ctx), errClientGone) {
-		r.stale.Store(err != nil)
+	switch {
+	case r.stale == nil, errors.Is(context.Cause(ctx), errClientGone):
+	case causes.Stale(err):
+		r.stale.Store(true)
+	case err == nil, errors.As(err, new(*refusal)):
+		r.stale.Store(false)
 	}
 }
 

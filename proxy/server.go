@@ -271,7 +271,7 @@ func (s *Server) newSession(route *Route, c net.Conn) *session {
 func (s *Server) enter() error {
 	if n := s.sessions.Add(1); s.maxConnections > 0 && n > s.maxConnections {
 		s.sessions.Add(-1)
-		return because(causes.TooManyClients, causes.Facts{"limit": fmt.Sprint(s.maxConnections)}, nil)
+		return causes.TooManyClients.New(causes.Facts{"limit": fmt.Sprint(s.maxConnections)}, nil)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 const (
@@ -40,10 +42,11 @@ type session struct {
 	client net.Conn // replaced by its TLS
 	began  time.Time
 
-	wants  startupMessage // what the database is sent
-	named  bool           // the client has sent a StartupMessage
-	counts bool           // among the Server's sessions
-	forget []func()       // takes out the cancel keys that were noted
+	wants    startupMessage // what the database is sent
+	unserved *unserved      // behind the user in it
+	named    bool           // the client has sent a StartupMessage
+	counts   bool           // among the Server's sessions
+	forget   []func()       // takes out the cancel keys that were noted
 
 	leaveLobby func()
 	loggedIn   bool
@@ -79,7 +82,7 @@ func (s *session) begin(starting context.Context, cut func()) (*upstream, []byte
 	defer gone(nil)
 	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
 	limit := s.server.loginTimeout
-	login, stop := context.WithTimeoutCause(login, limit, overdue{limit: limit})
+	login, stop := context.WithTimeoutCause(login, limit, newOverdue(limit, ""))
 	defer stop()
 	release := interrupt(login, s.client)
 	up, early, err := s.start(login, gone)
@@ -113,7 +116,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
 	if s.wants.value("user") == "" {
-		return nil, nil, errNoUser
+		return nil, nil, causes.NoUser.New(nil, nil)
 	}
 	if err := s.server.enter(); err != nil {
 		return nil, nil, err
@@ -149,11 +152,13 @@ func (s *session) choose(m startupMessage) (startupMessage, error) {
 	if secure, ok := s.client.(*tls.Conn); ok {
 		sni = secure.ConnectionState().ServerName
 	}
-	route, m, err := s.server.directory().choose(sni, m)
-	if err == nil {
-		s.take(route)
+	c, err := s.server.directory().choose(sni, m)
+	if err != nil {
+		return m, err
 	}
-	return m, err
+	s.take(c.route)
+	s.unserved = c.unserved
+	return c.wants, nil
 }
 
 // take settles where the client is led.
@@ -211,12 +216,13 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	}
 	defer interrupt(ctx, up.raw)()
 	l := &login{
-		client: s.client,
-		server: up,
-		in:     messages{r: up},
-		user:   s.wants.value("user"),
-		route:  s.route,
-		early:  early,
+		client:   s.client,
+		server:   up,
+		in:       messages{r: up},
+		user:     s.wants.value("user"),
+		route:    s.route,
+		unserved: s.unserved,
+		early:    early,
 		key: func(pid uint32, secret []byte) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
@@ -249,7 +255,7 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
-	if cause(r.err) != "" {
+	if causes.Name(r.err) != "" {
 		attrs = append(attrs, words(&lostInSession{r.err})...)
 	}
 	if r.reason == reasonDatabaseLost {
@@ -302,8 +308,8 @@ func (s *session) refuse(err, why error) {
 
 // words are what a client is told of err beside its message, for the log.
 func words(err error) []slog.Attr {
-	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", cause(err)),
-		slog.String("detail", detail(err)), slog.String("hint", hint(err))}
+	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", causes.Name(err)),
+		slog.String("detail", causes.Detail(err)), slog.String("hint", causes.Hint(err))}
 }
 
 func (s *session) record(level slog.Level, msg string, attrs []slog.Attr) {

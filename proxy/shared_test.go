@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"net"
 	"strings"
@@ -112,5 +113,33 @@ func TestDefaultMustBeARoute(t *testing.T) {
 	}
 	if _, err := New(Config{Routes: []Route{route}}); err == nil || !strings.Contains(err.Error(), "no listener") {
 		t.Errorf("%v, want an error about a route that nobody can reach", err)
+	}
+}
+
+// TestUnknownTargetIsExplained has the database refuse a user who may have been
+// one of another target.
+func TestUnknownTargetIsExplained(t *testing.T) {
+	for name, refuse := range map[string]func(*databaseConn){
+		"refused":        refusing(`Mpassword authentication failed for user "app@ordesr"`),
+		"asked for more": func(c *databaseConn) { c.startup(); c.send(authRequest(10)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &fakeExplainer{explain: func(context.Context) Explanation { return Explanation{Hint: "why"} }}
+				r := newRig(t, refuse, func(cfg *Config) {
+					cfg.Routes[0].Refusals = e
+					cfg.Shared, cfg.Routes[0].Listen = cfg.Routes[0].Listen, nil
+				})
+				c := r.dial()
+				c.send(startupPacket(3<<16, "user", "app@ordesr"))
+				if got := c.failed(); got['H'] != "why" {
+					t.Errorf("told %q, want the hint", got)
+				}
+				r.stop()
+				if len(e.asked) != 1 || e.asked[0].User != "app@ordesr" || e.asked[0].Unserved != "ordesr" || e.asked[0].Served != host {
+					t.Errorf("asked %+v, want the user and the word behind it", e.asked)
+				}
+			})
+		})
 	}
 }

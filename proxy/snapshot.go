@@ -4,6 +4,8 @@ import (
 	"errors"
 	"maps"
 	"sync"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // Why connections ended before they had sent a StartupMessage or CancelRequest
@@ -142,9 +144,9 @@ func unstarted(err, why error) string {
 	switch {
 	case errors.Is(why, errCrowded):
 		return UnstartedCrowded
-	case errors.Is(why, errShuttingDown):
+	case errors.Is(why, causes.ShuttingDown):
 		return UnstartedShutdown
-	case errors.As(why, new(overdue)):
+	case errors.Is(why, causes.LoginOverdue):
 		return UnstartedOverdue
 	case errors.Is(err, errClientGone):
 		return UnstartedClosed

@@ -164,7 +164,7 @@ func readPacket(r io.Reader, first byte) (code uint32, body []byte, err error) {
 	}
 	length := binary.BigEndian.Uint32(head[:4])
 	if length < 8 || length > maxStartup+4 {
-		return 0, nil, because(causes.BadStartup, nil, nil)
+		return 0, nil, causes.BadStartup.New(nil, nil)
 	}
 	body = make([]byte, length-4)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -188,12 +188,7 @@ func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	case errors.Is(err, io.EOF):
 		return nil, &silent{error: clientGone(err)}
 	case err != nil:
-		return nil, &silent{handshake: true, error: &failure{
-			state: stateProtocolViolation,
-			what:  "TLS handshake with the client",
-			hint:  "a client cannot verify the certificate made in memory: let it connect with sslmode=require or prefer",
-			err:   withoutMAC(err),
-		}}
+		return nil, &silent{handshake: true, error: noHandshake.New(nil, withoutMAC(err))}
 	}
 	return secure, nil
 }
@@ -230,7 +225,7 @@ func acceptDirect(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 func parseStartup(version uint32, b []byte) (startupMessage, error) {
 	m := startupMessage{version: version}
 	if major := version >> 16; major != 3 {
-		return m, because(causes.OldProtocol, causes.Facts{"version": fmt.Sprintf("%d.%d", major, version&0xffff)}, nil)
+		return m, causes.OldProtocol.New(causes.Facts{"version": fmt.Sprintf("%d.%d", major, version&0xffff)}, nil)
 	}
 	for len(b) > 1 && b[0] != 0 {
 		name, rest, _ := bytes.Cut(b, []byte{0})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
@@ -67,30 +68,31 @@ func (r *Route) open(ctx context.Context, address string) (*upstream, error) {
 		return up, err
 	}
 	if why := r.RefreshTLS(ctx, err); why != nil {
-		return nil, &stillUntrusted{err, why}
+		return nil, r.stillUntrusted(err, why)
 	}
 	return r.connect(ctx, address, 0)
 }
 
-// stillUntrusted is the failure of a handshake in its own words, with the Detail
-// and Hint of why nothing could be done about it, when that has any.
-type stillUntrusted struct {
-	error
-	why error
+// stillUntrusted is err, the failure of a handshake, with the Detail and Hint of
+// why nothing could be done about it, when that has any.
+func (r *Route) stillUntrusted(err, why error) error {
+	if failed, ok := errors.AsType[*causes.Error](err); ok {
+		err = failed.Unwrap()
+	}
+	facts := causes.Facts{"database": r.Name, "server name": r.TLS().ServerName, "said": display.Line(err.Error())}
+	return causes.CertificateUntrusted.New(facts, errors.Join(why, err))
 }
-
-func (s *stillUntrusted) Unwrap() []error { return []error{s.why, s.error} }
 
 // connect dials once. A patience other than zero is how long a conn that can be
 // retired has for its first byte; without one it is unanswered.
 func (r *Route) connect(ctx context.Context, address string, patience time.Duration) (*upstream, error) {
 	cfg := r.TLS()
 	if cfg == nil || cfg.ServerName == "" {
-		return nil, &failure{state: stateInternal, what: "no server name to verify the database's certificate for"}
+		return nil, errors.New("no server name to verify the database's certificate for")
 	}
 	raw, err := r.Dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "address": address}, err)
+		return nil, causes.DatabaseUnreachable.New(causes.Facts{"database": r.Name, "address": address}, err)
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		address = tcp.RemoteAddr().String()
@@ -145,10 +147,10 @@ func (r *Route) secure(raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	}
 	state := conn.ConnectionState()
 	if len(state.VerifiedChains) == 0 {
-		return nil, &failure{state: stateCannotConnect, what: "certificate of " + r.Name + " was not verified"}
+		return nil, notVerified.New(causes.Facts{"database": r.Name}, nil)
 	}
 	if r.DirectTLS && state.NegotiatedProtocol != alpnProtocol {
-		return nil, because(causes.DirectTLSUnsupported, causes.Facts{"database": r.Name, "said": "it names no ALPN protocol"}, nil)
+		return nil, causes.DirectTLSUnsupported.New(causes.Facts{"database": r.Name, "said": "it names no ALPN protocol"}, nil)
 	}
 	return conn, nil
 }
@@ -168,11 +170,11 @@ func (r *Route) askForTLS(raw net.Conn) error {
 	case 'S':
 		return nil
 	case 'N':
-		return because(causes.TLSRefused, causes.Facts{"database": r.Name}, nil)
+		return causes.TLSRefused.New(causes.Facts{"database": r.Name}, nil)
 	case 'E':
-		return because(causes.TLSErrored, causes.Facts{"database": r.Name, "said": cmp.Or(readRefusal(raw), "none")}, nil)
+		return causes.TLSErrored.New(causes.Facts{"database": r.Name, "said": cmp.Or(readRefusal(raw), "none")}, nil)
 	}
-	return because(causes.NotPostgreSQL, causes.Facts{
+	return causes.NotPostgreSQL.New(causes.Facts{
 		"database": r.Name,
 		"said":     fmt.Sprintf("answered the request for TLS with byte %#02x", answer[0]),
 	}, nil)
@@ -183,7 +185,7 @@ func (r *Route) lost(doing string, err error) error {
 	if closedByPeer(err) {
 		err = errClosed
 	}
-	return because(causes.DatabaseUnreachable, causes.Facts{"database": r.Name, "address": r.Address, "said": doing + ": " + err.Error()}, err)
+	return causes.DatabaseUnreachable.New(causes.Facts{"database": r.Name, "address": r.Address, "said": display.Line(doing + ": " + err.Error())}, err)
 }
 
 // closedByPeer says that the other side has closed, which a read or a write may be
@@ -218,7 +220,7 @@ func (r *Route) untrusted(name string, err error) error {
 	if closedByPeer(err) {
 		facts["said"] = errClosed.Error()
 	}
-	return because(cause, facts, err)
+	return cause.New(facts, err)
 }
 
 // alerted says whether the other side of a handshake refused it by an alert, for
@@ -234,9 +236,9 @@ func readRefusal(c net.Conn) string {
 	c.SetReadDeadline(time.Now().Add(time.Second))
 	b, _ := io.ReadAll(io.LimitReader(c, maxRefusal))
 	if len(b) > 4 && b[0] == 0 {
-		return printable(errorFields(b[4:])['M'])
+		return display.Line(errorFields(b[4:])['M'])
 	}
-	return printable(strings.TrimRight(string(b), "\x00\n"))
+	return display.Line(strings.TrimRight(string(b), "\x00\n"))
 }
 
 // interrupt makes reads and writes on c fail once ctx has ended. The function

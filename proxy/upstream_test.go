@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // refusedBy logs in through a Dialer whose server end is run by answer, and
@@ -277,7 +279,7 @@ func TestDialErrorsReachTheClient(t *testing.T) {
 			'C': "08001", 'M': "reaching " + host + ": dial tcp: connection refused",
 		}},
 		{"text that would break the message", errors.New("a\x00b\x1b[31m\xff\n"), map[byte]string{
-			'C': "08001", 'M': "reaching " + host + ": a b [31m \n",
+			'C': "08001", 'M': "reaching " + host + ": " + `a\x00b\x1b[31m\xff`,
 		}},
 	}
 	for _, test := range tests {
@@ -400,7 +402,7 @@ func TestDirectTLSHintIsNotForCertificates(t *testing.T) {
 		tls.AlertError(120): true, // no_application_protocol
 		io.ErrUnexpectedEOF: true,
 	} {
-		if got := hint(r.untrusted(host, err)); strings.Contains(got, "sslnegotiation") != want {
+		if got := causes.Hint(r.untrusted(host, err)); strings.Contains(got, "sslnegotiation") != want {
 			t.Errorf("%v: hint %q, want sslnegotiation in it: %v", err, got, want)
 		}
 	}

@@ -19,7 +19,7 @@ var (
 		Means:   "the name resolves to a reserved address of the jump host's VPC",
 	}
 	NameUnknown = Cause{
-		Name: "name-unknown-to-jump-host", SQLState: cannotConnect, Says: "no such host",
+		Name: "name-unknown-to-jump-host", SQLState: cannotConnect, Stale: true, Says: "no such host",
 		Message: "{doing}: the jump host cannot resolve the endpoint's name: {said}",
 		Detail:  where,
 		Hint:    "check the name for typing errors and that the jump host uses the DNS of the database's VPC",
@@ -40,7 +40,7 @@ var (
 		Means:   "the session document reaches the agent without a port",
 	}
 	PortUnreachable = Cause{
-		Name: "port-unreachable", SQLState: cannotConnect, Says: "unable to connect to specified port",
+		Name: "port-unreachable", SQLState: cannotConnect, Stale: true, Says: "unable to connect to specified port",
 		Message: "{doing}: the jump host cannot connect to the endpoint: {said}",
 		Detail:  where,
 		Hint:    "the database's security group must allow the jump host on this port; and bring the agent up to date, as it can carry one connection only",

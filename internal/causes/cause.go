@@ -16,6 +16,9 @@ type Cause struct {
 	Says string
 	// Passing says that the same attempt may succeed a second later.
 	Passing bool
+	// Stale says that the address dialled leads nowhere, or to another server: one
+	// that was looked up may have changed since.
+	Stale bool
 	// Means is for people who read the table.
 	Means string
 }

@@ -5,7 +5,7 @@ var (
 	LoginOverdue = Cause{
 		Name: "login-overdue", SQLState: notReady,
 		Message: "login not finished within {limit}",
-		Detail:  "{doing}",
+		Detail:  "[{doing}]",
 		Hint:    "try again: a paused or restarting database may need a minute to wake, and --login-timeout may give it longer",
 		Means:   "a paused Aurora is waking up, or a firewall swallows packets",
 	}
@@ -39,11 +39,37 @@ var (
 		Hint:    "this port speaks the PostgreSQL protocol, version 3",
 		Means:   "something else than a PostgreSQL client, or start-up parameters of more than 10,000 bytes",
 	}
+	StartupGarbled = Cause{
+		Name: "startup-garbled", SQLState: protocolViolation,
+		Message: "{said}",
+		Hint:    "this port speaks the PostgreSQL protocol, version 3",
+		Means:   "a client that breaks the protocol before its login",
+	}
 	OldProtocol = Cause{
 		Name: "old-protocol", SQLState: unsupported,
 		Message: "unsupported frontend protocol {version}: only 3.x is served",
 		Hint:    "use a client that speaks the PostgreSQL protocol, version 3",
 		Means:   "a client older than PostgreSQL 7.4",
+	}
+	NoSuchTarget = Cause{
+		Name: "no-such-target", SQLState: rejected,
+		Message: "no target {quoted word} on this port",
+		Detail:  "the targets are {targets}",
+		Hint:    nameTarget + "[; a name that has an @ of its own needs its target behind it, as in NAME@{default}]",
+		Means:   "what follows the last `@` of the user or the database, or precedes `.localhost` in the host, is no target of a shared port",
+	}
+	NoTarget = Cause{
+		Name: "no-target", SQLState: rejected,
+		Message: "this port leads to several targets, and the client names none",
+		Detail:  "the targets are {targets}",
+		Hint:    nameTarget,
+		Means:   "a shared port without a `--default-target`, and a client that does not say which target it means",
+	}
+	TargetsDiffer = Cause{
+		Name: "targets-differ", SQLState: rejected,
+		Message: "the {one} names the target {quoted target}, and the {other} names {quoted other}",
+		Hint:    "name one target",
+		Means:   "a client of a shared port names a target in two places, and not the same one",
 	}
 	TooManyClients = Cause{
 		Name: "too-many-clients", SQLState: tooManyConnections,
@@ -59,7 +85,12 @@ var (
 	}
 )
 
+const nameTarget = "name the target behind the user (USER@TARGET) or the database (DBNAME@TARGET), or connect with TLS to the host TARGET.localhost"
+
 // Clients are the rows of this file.
 func Clients() []Cause {
-	return []Cause{LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, OldProtocol, TooManyClients, ShuttingDown}
+	return []Cause{
+		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupGarbled, OldProtocol,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, ShuttingDown,
+	}
 }

@@ -3,7 +3,7 @@ package causes
 // The database is not reached, or is not the one that was named.
 var (
 	DatabaseRefuses = Cause{
-		Name: "database-refuses", SQLState: cannotConnect,
+		Name: "database-refuses", SQLState: cannotConnect, Stale: true,
 		Message: "jump host {jump host} cannot connect to {endpoint}",
 		Detail:  where,
 		Hint: "the database's security group must allow the jump host on this port; also check that host and port are right " +
@@ -11,7 +11,7 @@ var (
 		Means: "security group, wrong port, or a stopped database",
 	}
 	TooManyWaiting = Cause{
-		Name: "too-many-waiting", SQLState: tooManyConnections,
+		Name: "too-many-waiting", SQLState: tooManyConnections, Stale: true,
 		Message: "too many connections wait for jump host {jump host} to connect to {endpoint}",
 		Detail:  where,
 		Hint: "the jump host gets no answer from the database: its security group must allow the jump host on this port; " +
@@ -26,7 +26,7 @@ var (
 		Means:   "a client that stops reading for long in the middle of a result",
 	}
 	DirectUnreachable = Cause{
-		Name: "direct-unreachable", SQLState: cannotConnect,
+		Name: "direct-unreachable", SQLState: cannotConnect, Stale: true,
 		Message: "cannot connect to {endpoint}: {said}",
 		Detail:  "directly, without a jump host",
 		Hint: "if the database is private, name a jump host (`via`); otherwise check host and port, that it is running, " +
@@ -48,14 +48,14 @@ var (
 		Means:   "nothing listens where `dial` points",
 	}
 	DatabaseUnreachable = Cause{
-		Name: "database-unreachable", SQLState: cannotConnect,
+		Name: "database-unreachable", SQLState: cannotConnect, Stale: true,
 		Message: "reaching {database}: {said}",
 		Detail:  "[dialled {address}]",
 		Hint:    "check that the database is up and that its security group lets in where the proxy dials from",
 		Means:   "the connection ended before the database said anything",
 	}
 	TLSRefused = Cause{
-		Name: "tls-refused", SQLState: cannotConnect,
+		Name: "tls-refused", SQLState: cannotConnect, Stale: true,
 		Message: "{database} refuses TLS",
 		Hint:    "check that this is the database's own port; passwords are sent over verified TLS only",
 		Means:   "the server has no TLS, so it is not RDS",
@@ -68,20 +68,20 @@ var (
 		Means:   "PostgreSQL could not start a process for the connection",
 	}
 	NotPostgreSQL = Cause{
-		Name: "not-postgresql", SQLState: rejected,
+		Name: "not-postgresql", SQLState: rejected, Stale: true,
 		Message: "{database} does not speak the PostgreSQL protocol: {said}",
 		Hint:    "check host and port",
 		Means:   "another kind of server listens there",
 	}
 	CertificateName = Cause{
-		Name: "certificate-name", SQLState: cannotConnect,
+		Name: "certificate-name", SQLState: cannotConnect, Stale: true,
 		Message: "certificate of {database} is for another name: {said}",
 		Detail:  certificate,
 		Hint:    "the address dialled leads to another server, or the target is not the database's own endpoint name",
 		Means:   "the target is a name of your own for the endpoint, or `dial` leads elsewhere",
 	}
 	CertificateUntrusted = Cause{
-		Name: "certificate-untrusted", SQLState: cannotConnect,
+		Name: "certificate-untrusted", SQLState: cannotConnect, Stale: true,
 		Message: "certificate of {database} is not trusted: {said}",
 		Detail:  certificate,
 		Hint:    "if the database uses an authority of its own, name its certificate file with ca-file",
@@ -107,13 +107,13 @@ var (
 		Means:   "servers before PostgreSQL 17 close a connection that begins with TLS",
 	}
 	TLSEnded = Cause{
-		Name: "tls-ended", SQLState: cannotConnect,
+		Name: "tls-ended", SQLState: cannotConnect, Stale: true,
 		Message: "TLS with {database}: {said}",
 		Hint:    "the connection ended during the handshake: check that host and port are the database's",
 		Means:   "the other side closed in the middle of the handshake",
 	}
 	TLSFailed = Cause{
-		Name: "tls-failed", SQLState: cannotConnect,
+		Name: "tls-failed", SQLState: cannotConnect, Stale: true,
 		Message: "TLS with {database}: {said}",
 		Detail:  certificate,
 		Hint:    "check host and port",

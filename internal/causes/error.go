@@ -122,6 +122,12 @@ func Name(err error) string {
 	return ""
 }
 
+// Stale reports whether the row whose words err has says so of its address.
+func Stale(err error) bool {
+	name := Name(err)
+	return name != "" && slices.ContainsFunc(All(), func(c Cause) bool { return c.Name == name && c.Stale })
+}
+
 // SQLState is the code that err has for a client, or "". Errors of other
 // packages may have one, too.
 func SQLState(err error) string {

@@ -62,6 +62,13 @@ var (
 			`CREATE USER name WITH LOGIN; GRANT rds_iam TO name`,
 		Means: "the same two for `postgres`, which should keep its password",
 	}
+	TargetNotServed = Cause{
+		Name:   "target-not-served",
+		Detail: attempt,
+		Hint: `no target "{word}" is served here, the targets are {targets}; if "{user}" is a user's whole name, ` +
+			"check that the user exists and is granted rds_iam[; {rest}]",
+		Means: "an unknown user of a shared port whose name ends in `@` and a word, as an address does, or a mistyped target",
+	}
 	NoLogin = Cause{
 		Name: "no-login", Says: "is not permitted to log in",
 		Detail: attempt,
@@ -215,5 +222,5 @@ func Refusals() []Cause {
 
 // Logins are the rows of this file.
 func Logins() []Cause {
-	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser}, Refusals()...)
+	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed}, Refusals()...)
 }

@@ -29,8 +29,8 @@ const (
 	// startupSilence is how much of that may pass without a word.
 	startupSilence = 3 * time.Second
 
-	// lookupPause is the least time between two look-ups of a database whose
-	// logins fail.
+	// lookupPause is the least time between two look-ups of a database that
+	// logins do not reach.
 	lookupPause = 10 * time.Second
 )
 
@@ -65,8 +65,8 @@ func behind(ctx context.Context, aliases discover.Aliases, t config.Target) (con
 	return t, nil
 }
 
-// late looks a target up when a login needs it, and keeps the answer until
-// logins with it fail. Clients that come while it asks share the answer.
+// late looks a target up when a login needs it, and keeps the answer until one
+// finds nothing there, or another server. Clients that come while it asks share the answer.
 type late struct {
 	w      *Wiring
 	target config.Target
