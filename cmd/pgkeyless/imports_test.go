@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,50 +12,55 @@ import (
 	"testing"
 )
 
-const module = "github.com/pgkeyless/pgkeyless"
+const (
+	module      = "github.com/pgkeyless/pgkeyless"
+	integration = module + "/integration"
+)
 
 // arrows says what each package may import beside the standard library, test
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"internal/display":        {},
-	"internal/causes":         {module + "/internal/display"},
-	"internal/causes/gendoc":  {module + "/internal/causes"},
-	"internal/config":         {"go.yaml.in/yaml/v3"},
-	"auth":                    {module + "/internal/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"auth/genroots":           {},
-	"internal/discover":       {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage", module + "/internal/causes"},
-	"internal/policy":         {},
-	"proxy":                   {module + "/internal/causes", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
-	"internal/doctor":         {},
-	"internal/evidence":       {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"proxy/eventloop":         {},
-	"internal/servicefile":    {},
-	"tunnel":                  {module + "/internal/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
-	"tunnel/datachannel":      {},
-	"tunnel/mux":              {},
-	"cmd/pgkeyless":           {module + "/internal/causes", module + "/internal/config", module + "/auth", module + "/internal/discover", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/policy", module + "/internal/servicefile", module + "/proxy", module + "/tunnel", "github.com/aws/aws-sdk-go-v2/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd/pgkeyless-demo":      {module + "/integration/..."},
-	"integration":             {module + "/integration/..."},
-	"integration/awsemu":      {"github.com/xtaci/smux", "github.com/coder/websocket"},
-	"integration/fidelity":    {},
-	"integration/lab":         {module + "/integration/awsemu", module + "/integration/pgserver"},
-	"integration/pluginrun":   {"github.com/aws/aws-sdk-go-v2/..."},
-	"integration/benchkit":    {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
-	"integration/proxybench":  {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
-	"integration/tunnelbench": {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
-	"integration/suites":      {module + "/integration/...", "github.com/jackc/pgx/v5"},
-	"integration/soak":        {module + "/integration/...", "github.com/jackc/pgx/v5/..."},
-	"scripts/testreport":      {},
-	"integration/pgserver":    {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"internal/display":       {},
+	"internal/causes":        {module + "/internal/display"},
+	"internal/causes/gendoc": {module + "/internal/causes"},
+	"internal/config":        {"go.yaml.in/yaml/v3"},
+	"auth":                   {module + "/internal/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"auth/genroots":          {},
+	"internal/discover":      {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage", module + "/internal/causes"},
+	"internal/policy":        {},
+	"proxy":                  {module + "/internal/causes", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"internal/doctor":        {},
+	"internal/evidence":      {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"proxy/eventloop":        {},
+	"internal/servicefile":   {},
+	"tunnel":                 {module + "/internal/causes", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
+	"tunnel/datachannel":     {},
+	"tunnel/mux":             {},
+	"cmd/pgkeyless":          {module + "/internal/causes", module + "/internal/config", module + "/auth", module + "/internal/discover", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/policy", module + "/internal/servicefile", module + "/proxy", module + "/tunnel", "github.com/aws/aws-sdk-go-v2/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"scripts/testreport":     {},
+}
 
-	"integration/clients":                          {module + "/integration/...", "github.com/jackc/pgx/v5"},
-	"integration/clients/harness/checks":           {},
-	"integration/clients/harness/checks/sqlchecks": {module + "/integration/clients/harness/checks"},
+// integrationArrows is the same for the module in integration.
+var integrationArrows = map[string][]string{
+	".":                {integration + "/..."},
+	"demo":             {integration + "/..."},
+	"awsemu":           {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"fidelity":         {},
+	"lab":              {integration + "/awsemu", integration + "/pgserver"},
+	"pluginrun":        {integration + "/lab", "github.com/aws/aws-sdk-go-v2/..."},
+	"benchkit":         {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
+	"proxybench":       {integration + "/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
+	"tunnelbench":      {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
+	"suites":           {integration + "/...", "github.com/jackc/pgx/v5"},
+	"soak":             {integration + "/...", "github.com/jackc/pgx/v5/..."},
+	"pgserver":         {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"clients":          {integration + "/...", "github.com/jackc/pgx/v5"},
+	"conformance/smux": {},
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"integration/awsemu", "integration/pgserver"}
+var emulators = []string{"awsemu", "pgserver"}
 
 type goPackage struct {
 	ImportPath, Name                   string
@@ -62,36 +68,48 @@ type goPackage struct {
 }
 
 func TestImportArrows(t *testing.T) {
-	for _, p := range listPackages(t) {
-		name := strings.TrimPrefix(p.ImportPath, module+"/")
+	checkArrows(t, "../..", module, arrows)
+	checkArrows(t, "../../integration", integration, integrationArrows)
+}
+
+// checkArrows holds the packages of the module in dir to their rows.
+func checkArrows(t *testing.T, dir, root string, arrows map[string][]string) {
+	t.Helper()
+	for _, p := range listPackages(t, dir) {
+		name := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, root), "/"), ".")
 		allowed, ok := arrows[name]
 		if !ok {
-			t.Errorf("package %s has no row of allowed imports", name)
+			t.Errorf("package %s has no row of allowed imports", p.ImportPath)
 			continue
 		}
 		for _, imported := range p.Imports {
 			if !standard(imported) && !slices.ContainsFunc(allowed, func(a string) bool { return covers(a, imported) }) {
-				t.Errorf("%s imports %s", name, imported)
+				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
 		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
 			if strings.HasPrefix(imported, module+"/cmd/") {
-				t.Errorf("%s imports %s; nothing imports a command", name, imported)
+				t.Errorf("%s imports %s; nothing imports a command", p.ImportPath, imported)
 			}
-			if slices.Contains(emulators, name) && strings.HasPrefix(imported, module+"/") && !strings.HasPrefix(imported, module+"/integration/") {
-				t.Errorf("%s imports %s, which it is there to check", name, imported)
+			if root == module && strings.HasPrefix(imported, integration+"/") {
+				t.Errorf("%s imports %s; what tests the product is no part of it", p.ImportPath, imported)
+			}
+			if slices.Contains(emulators, name) && strings.HasPrefix(imported, module+"/") && !strings.HasPrefix(imported, integration+"/") {
+				t.Errorf("%s imports %s, which it is there to check", p.ImportPath, imported)
 			}
 		}
 		if slices.Contains([]string{"util", "utils", "common", "helpers", "misc", "shared"}, path.Base(name)) {
-			t.Errorf("package %s is named for nothing it does", name)
+			t.Errorf("package %s is named for nothing it does", p.ImportPath)
 		}
 	}
 }
 
-// listPackages asks the go command, with all its files for this system.
-func listPackages(t *testing.T) []goPackage {
+// listPackages asks the go command for the packages of the module in dir, with all
+// their files for this system.
+func listPackages(t *testing.T, dir string) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Imports,TestImports,XTestImports", module+"/...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -110,7 +128,7 @@ func listPackages(t *testing.T) []goPackage {
 		packages = append(packages, p)
 	}
 	if len(packages) < 5 {
-		t.Fatalf("go list found %d packages", len(packages))
+		t.Fatalf("go list found %d packages in %s", len(packages), dir)
 	}
 	return packages
 }

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/pgkeyless/pgkeyless v0.0.0
+	github.com/pgkeyless/pgkeyless/integration/clients/harness v0.0.0
 )
 
 require (
@@ -15,4 +15,4 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 )
 
-replace github.com/pgkeyless/pgkeyless => ../../..
+replace github.com/pgkeyless/pgkeyless/integration/clients/harness => ../harness

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/lib/pq v1.12.3
-	github.com/pgkeyless/pgkeyless v0.0.0
+	github.com/pgkeyless/pgkeyless/integration/clients/harness v0.0.0
 )
 
-replace github.com/pgkeyless/pgkeyless => ../../..
+replace github.com/pgkeyless/pgkeyless/integration/clients/harness => ../harness

@@ -1,4 +1,4 @@
-package mux
+package smux
 
 import (
 	"bytes"
@@ -13,11 +13,13 @@ import (
 	"testing"
 
 	"github.com/xtaci/smux"
+
+	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
 // genuine runs a smux server behind one end of a connection, and a Mux, which
 // it returns, over the other. serve gets each stream. Message size is size.
-func genuine(t *testing.T, ours, theirs net.Conn, size int, serve func(*smux.Stream)) *Mux {
+func genuine(t *testing.T, ours, theirs net.Conn, size int, serve func(*smux.Stream)) *mux.Mux {
 	t.Helper()
 	cfg := smux.DefaultConfig()
 	cfg.Version = 1
@@ -26,7 +28,7 @@ func genuine(t *testing.T, ours, theirs net.Conn, size int, serve func(*smux.Str
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(Config{})
+	m := mux.New(mux.Config{})
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -131,7 +133,7 @@ func randomBytes(seed uint64, n int) []byte {
 }
 
 // transfer runs one transfer and compares both ways.
-func transfer(m *Mux, seed uint64) error {
+func transfer(m *mux.Mux, seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	s, err := m.OpenStream()
 	if err != nil {
@@ -202,8 +204,8 @@ func TestTransfersWithTheGenuineServer(t *testing.T) {
 				if err := transfer(m, 1); err != nil {
 					t.Errorf("last transfer: %v", err)
 				}
-				if n := known(m); n > 1 || m.Stats().Streams != 0 {
-					t.Errorf("%d streams known, %+v, want all forgotten but the last", n, m.Stats())
+				if stats := m.Stats(); stats.Known > 1 || stats.Streams != 0 {
+					t.Errorf("%+v, want all forgotten but the last", stats)
 				}
 			})
 		}
@@ -214,21 +216,21 @@ func TestTransfersWithTheGenuineServer(t *testing.T) {
 func TestCloseInEveryPhaseWithTheGenuineServer(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		do   func(*Stream) error
+		do   func(*mux.Stream) error
 	}{
-		{"at once", func(*Stream) error { return nil }},
-		{"after a write", func(s *Stream) error { _, err := s.Write([]byte("x")); return err }},
-		{"after an echo", func(s *Stream) error {
+		{"at once", func(*mux.Stream) error { return nil }},
+		{"after a write", func(s *mux.Stream) error { _, err := s.Write([]byte("x")); return err }},
+		{"after an echo", func(s *mux.Stream) error {
 			s.Write([]byte("hello"))
 			_, err := io.ReadFull(s, make([]byte, 5))
 			return err
 		}},
-		{"with unread data", func(s *Stream) error {
+		{"with unread data", func(s *mux.Stream) error {
 			s.Write(make([]byte, 100<<10))
 			_, err := io.ReadFull(s, make([]byte, 10))
 			return err
 		}},
-		{"during Write", func(s *Stream) error {
+		{"during Write", func(s *mux.Stream) error {
 			done := make(chan error)
 			go func() {
 				_, err := s.Write(make([]byte, 10<<20))
@@ -241,7 +243,7 @@ func TestCloseInEveryPhaseWithTheGenuineServer(t *testing.T) {
 			}
 			return nil
 		}},
-		{"during Read", func(s *Stream) error {
+		{"during Read", func(s *mux.Stream) error {
 			done := make(chan error)
 			go func() {
 				_, err := io.Copy(io.Discard, s)
@@ -254,7 +256,7 @@ func TestCloseInEveryPhaseWithTheGenuineServer(t *testing.T) {
 			}
 			return nil
 		}},
-		{"after the server's", func(s *Stream) error {
+		{"after the server's", func(s *mux.Stream) error {
 			s.Write([]byte("quit"))
 			if n, err := io.Copy(io.Discard, s); n != 0 || err != nil {
 				return fmt.Errorf("read %d bytes, %v, want the end", n, err)
@@ -278,16 +280,25 @@ func TestCloseInEveryPhaseWithTheGenuineServer(t *testing.T) {
 				}
 			})
 			for range 3 {
-				s := mustOpen(t, m)
+				s, err := m.OpenStream()
+				if err != nil {
+					t.Fatal(err)
+				}
 				if err := tt.do(s); err != nil {
 					t.Error(err)
 				}
 				s.Close()
 			}
-			s := mustOpen(t, m)
-			mustWrite(t, s, "still there?")
-			got := make([]byte, 12)
-			if _, err := io.ReadFull(s, got); err != nil || string(got) != "still there?" {
+			s, err := m.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			const question = "still there?"
+			if n, err := s.Write([]byte(question)); n != len(question) || err != nil {
+				t.Fatalf("Write of %d bytes = %d, %v", len(question), n, err)
+			}
+			got := make([]byte, len(question))
+			if _, err := io.ReadFull(s, got); err != nil || string(got) != question {
 				t.Errorf("another stream read %q, %v", got, err)
 			}
 		})
