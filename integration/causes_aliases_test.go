@@ -5,7 +5,7 @@ package integration
 import (
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 

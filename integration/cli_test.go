@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // command runs the binary to its end.

@@ -10,7 +10,7 @@ import (
 	"io"
 	"net"
 
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // welcome is AuthenticationOk.

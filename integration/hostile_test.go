@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/benchkit"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 // TestHostileClients lets them all at the binary. Each gets the answer it should,
@@ -262,7 +262,7 @@ func (w *world) usage() (u usage) {
 		w.t.Fatal(err)
 	}
 	u.files = len(files)
-	if u.rss, err = benchkit.ProcessRSS(w.proxy.PID()); err != nil {
+	if u.rss, err = kit.ProcessRSS(w.proxy.PID()); err != nil {
 		w.t.Fatal(err)
 	}
 	return u

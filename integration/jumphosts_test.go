@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 // The jump hosts of these tests beside lab.Target.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 )
 
 // TestLostSessionIsExplained ends the SSM session beneath a query of psql and

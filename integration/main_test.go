@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // shared is what all tests use and none changes: the binary, the keys, and the

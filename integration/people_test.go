@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 const (

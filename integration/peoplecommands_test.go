@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 // The commands that look and end ask for a code as serve does, once.

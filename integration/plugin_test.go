@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
-	"github.com/pgkeyless/pgkeyless/integration/pluginrun"
+	"github.com/pgkeyless/pgkeyless/integration/conformance/pluginrun"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // TestGenuinePluginCarriesPsql is the proof that the emulator is faithful: AWS's

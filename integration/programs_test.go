@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // cloud is an emulator without a pgkeyless: the test runs that itself.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // startup makes a StartupMessage of any version.

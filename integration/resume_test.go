@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 )
 
 // TestWebsocketCutDuringATransfer cuts the socket in each direction's midst, with

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // startDatabase starts a database of the test's own.

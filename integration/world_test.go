@@ -19,9 +19,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/pgkeyless/pgkeyless/integration/awsemu"
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // sqlMarker is part of statements and start-up parameters in the tests; it must

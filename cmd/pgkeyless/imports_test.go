@@ -43,24 +43,24 @@ var arrows = map[string][]string{
 
 // integrationArrows is the same for the module in integration.
 var integrationArrows = map[string][]string{
-	".":                {integration + "/..."},
-	"demo":             {integration + "/..."},
-	"awsemu":           {"github.com/xtaci/smux", "github.com/coder/websocket"},
-	"fidelity":         {},
-	"lab":              {integration + "/awsemu", integration + "/pgserver"},
-	"pluginrun":        {integration + "/lab", "github.com/aws/aws-sdk-go-v2/..."},
-	"benchkit":         {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
-	"proxybench":       {integration + "/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
-	"tunnelbench":      {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
-	"suites":           {integration + "/...", "github.com/jackc/pgx/v5"},
-	"soak":             {integration + "/...", "github.com/jackc/pgx/v5/..."},
-	"pgserver":         {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
-	"clients":          {integration + "/...", "github.com/jackc/pgx/v5"},
-	"conformance/smux": {},
+	".":                     {integration + "/..."},
+	"demo":                  {integration + "/..."},
+	"rig/awsemu":            {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"conformance/fidelity":  {},
+	"rig/lab":               {integration + "/rig/awsemu", integration + "/rig/pgserver"},
+	"conformance/pluginrun": {integration + "/rig/lab", "github.com/aws/aws-sdk-go-v2/..."},
+	"bench/kit":             {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
+	"bench/proxy":           {integration + "/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
+	"bench/tunnel":          {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
+	"conformance/suites":    {integration + "/...", "github.com/jackc/pgx/v5"},
+	"soak":                  {integration + "/...", "github.com/jackc/pgx/v5/..."},
+	"rig/pgserver":          {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"conformance/clients":   {integration + "/...", "github.com/jackc/pgx/v5"},
+	"conformance/smux":      {},
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"awsemu", "pgserver"}
+var emulators = []string{"rig/awsemu", "rig/pgserver"}
 
 type goPackage struct {
 	ImportPath, Name                   string

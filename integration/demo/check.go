@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
-	"github.com/pgkeyless/pgkeyless/integration/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // whoAmI asks the database who it thinks its client is, and how it came in.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgkeyless/pgkeyless/integration/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 // The test binary is a pgkeyless that only waits for its signal when this variable is set.
