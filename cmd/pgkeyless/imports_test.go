@@ -43,20 +43,33 @@ var arrows = map[string][]string{
 
 // integrationArrows is the same for the module in integration.
 var integrationArrows = map[string][]string{
-	".":                     {integration + "/..."},
-	"demo":                  {integration + "/..."},
-	"rig/awsemu":            {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"rig":          {integration + "/rig/...", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
+	"rig/awsemu":   {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"rig/lab":      {integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
+	"rig/pgserver": {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+
+	"e2e":          {},
+	"e2e/causes":   {},
+	"e2e/commands": {},
+	"e2e/discover": {},
+	"e2e/doctor":   {},
+	"e2e/faults":   {},
+	"e2e/hostile":  {},
+	"e2e/login":    {},
+	"e2e/people":   {},
+	"e2e/serving":  {},
+
+	"conformance/clients":   {integration + "/rig/...", "github.com/jackc/pgx/v5"},
 	"conformance/fidelity":  {},
-	"rig/lab":               {integration + "/rig/awsemu", integration + "/rig/pgserver"},
 	"conformance/pluginrun": {integration + "/rig/lab", "github.com/aws/aws-sdk-go-v2/..."},
-	"bench/kit":             {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
-	"bench/proxy":           {integration + "/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
-	"bench/tunnel":          {integration + "/...", "github.com/jackc/pgx/v5/pgconn"},
-	"conformance/suites":    {integration + "/...", "github.com/jackc/pgx/v5"},
-	"soak":                  {integration + "/...", "github.com/jackc/pgx/v5/..."},
-	"rig/pgserver":          {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
-	"conformance/clients":   {integration + "/...", "github.com/jackc/pgx/v5"},
 	"conformance/smux":      {},
+	"conformance/suites":    {integration + "/rig/...", "github.com/jackc/pgx/v5"},
+
+	"bench/kit":    {integration + "/rig/...", "github.com/jackc/pgx/v5/pgconn"},
+	"bench/proxy":  {integration + "/rig/...", integration + "/bench/kit", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
+	"bench/tunnel": {integration + "/rig/...", integration + "/bench/kit", integration + "/conformance/pluginrun", "github.com/jackc/pgx/v5/pgconn"},
+	"demo":         {integration + "/rig/..."},
+	"soak":         {integration + "/rig/...", "github.com/jackc/pgx/v5/..."},
 }
 
 // emulators must not share code with what they check, in their tests neither.
