@@ -363,7 +363,8 @@ func TestBadCacheIsIgnored(t *testing.T) {
 		{"cut", testenv.PEM(t, region.Cert)[:200], 0o600, false},
 	} {
 		if tc.mode == 0o666 && runtime.GOOS == "windows" {
-			continue // no such modes
+			t.Logf("%s: not tried, Windows has no such modes", tc.name)
+			continue
 		}
 		dir := t.TempDir()
 		path := filepath.Join(dir, "mx-central-1-bundle.pem")

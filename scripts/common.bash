@@ -45,7 +45,8 @@ benchmark() {
 	need_go
 	"$root/scripts/install-deps" "$deps"
 	cd "$root"
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pgkeyless "./integration/$program"
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pgkeyless
+	CGO_ENABLED=0 go build -C integration -trimpath -o "../bin/$program" "./bench/${program%bench}"
 	exec "bin/$program" --pgkeyless bin/pgkeyless ${args[@]+"${args[@]}"}
 }
 

@@ -53,7 +53,7 @@ func TestClientsPageListsEveryClient(t *testing.T) {
 	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| .*✓`).FindAllStringSubmatch(tables, -1) {
 		listed[row[1]] = true
 	}
-	clients := regexp.MustCompile(`Title: "([^"]+)"`).FindAllStringSubmatch(read(t, "../../integration/clients/table.go"), -1)
+	clients := regexp.MustCompile(`Title: "([^"]+)"`).FindAllStringSubmatch(read(t, "../../integration/conformance/clients/table.go"), -1)
 	if len(clients) < 18 {
 		t.Errorf("%d clients, want 18 at least", len(clients))
 	}

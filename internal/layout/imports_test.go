@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +12,10 @@ import (
 	"testing"
 )
 
-const module = "github.com/pgkeyless/pgkeyless"
+const (
+	module      = "github.com/pgkeyless/pgkeyless"
+	integration = module + "/integration"
+)
 
 // arrows says what each package may import beside the standard library, test
 // files aside. A path ending in /... takes in all beneath it. A package without
@@ -50,32 +54,46 @@ var arrows = map[string][]string{
 	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
-	"internal/cli":     {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd/pgkeyless":    {module + "/internal/cli"},
-	"internal/layout":  {},
-	"internal/testenv": {module + "/internal/config"},
+	"internal/cli":       {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd/pgkeyless":      {module + "/internal/cli"},
+	"internal/layout":    {},
+	"internal/testenv":   {module + "/internal/config"},
+	"scripts/testreport": {},
+}
 
-	"cmd/pgkeyless-demo":      {module + "/integration/..."},
-	"integration":             {module + "/integration/..."},
-	"integration/awsemu":      {"github.com/xtaci/smux", "github.com/coder/websocket"},
-	"integration/fidelity":    {},
-	"integration/lab":         {module + "/integration/awsemu", module + "/integration/pgserver"},
-	"integration/pluginrun":   {"github.com/aws/aws-sdk-go-v2/..."},
-	"integration/benchkit":    {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
-	"integration/proxybench":  {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
-	"integration/tunnelbench": {module + "/integration/...", "github.com/jackc/pgx/v5/pgconn"},
-	"integration/suites":      {module + "/integration/...", "github.com/jackc/pgx/v5"},
-	"integration/soak":        {module + "/integration/...", "github.com/jackc/pgx/v5/..."},
-	"scripts/testreport":      {},
-	"integration/pgserver":    {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+// integrationArrows is the same for the module in integration.
+var integrationArrows = map[string][]string{
+	"rig":          {integration + "/rig/...", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
+	"rig/awsemu":   {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"rig/lab":      {integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
+	"rig/pgserver": {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
 
-	"integration/clients":                          {module + "/integration/...", "github.com/jackc/pgx/v5"},
-	"integration/clients/harness/checks":           {},
-	"integration/clients/harness/checks/sqlchecks": {module + "/integration/clients/harness/checks"},
+	"e2e":          {},
+	"e2e/causes":   {},
+	"e2e/commands": {},
+	"e2e/discover": {},
+	"e2e/doctor":   {},
+	"e2e/faults":   {},
+	"e2e/hostile":  {},
+	"e2e/login":    {},
+	"e2e/people":   {},
+	"e2e/serving":  {},
+
+	"conformance/clients":   {integration + "/rig/...", "github.com/jackc/pgx/v5"},
+	"conformance/fidelity":  {},
+	"conformance/pluginrun": {integration + "/rig/lab", "github.com/aws/aws-sdk-go-v2/..."},
+	"conformance/smux":      {},
+	"conformance/suites":    {integration + "/rig/...", "github.com/jackc/pgx/v5"},
+
+	"bench/kit":    {integration + "/rig/...", "github.com/jackc/pgx/v5/pgconn"},
+	"bench/proxy":  {integration + "/rig/...", integration + "/bench/kit", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
+	"bench/tunnel": {integration + "/rig/...", integration + "/bench/kit", integration + "/conformance/pluginrun", "github.com/jackc/pgx/v5/pgconn"},
+	"demo":         {integration + "/rig/..."},
+	"soak":         {integration + "/rig/...", "github.com/jackc/pgx/v5/..."},
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"integration/awsemu", "integration/pgserver"}
+var emulators = []string{"rig/awsemu", "rig/pgserver"}
 
 type goPackage struct {
 	ImportPath, Name                   string
@@ -83,36 +101,48 @@ type goPackage struct {
 }
 
 func TestImportArrows(t *testing.T) {
-	for _, p := range listPackages(t) {
-		name := strings.TrimPrefix(p.ImportPath, module+"/")
+	checkArrows(t, "../..", module, arrows)
+	checkArrows(t, "../../integration", integration, integrationArrows)
+}
+
+// checkArrows holds the packages of the module in dir to their rows.
+func checkArrows(t *testing.T, dir, root string, arrows map[string][]string) {
+	t.Helper()
+	for _, p := range listPackages(t, dir) {
+		name := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, root), "/"), ".")
 		allowed, ok := arrows[name]
 		if !ok {
-			t.Errorf("package %s has no row of allowed imports", name)
+			t.Errorf("package %s has no row of allowed imports", p.ImportPath)
 			continue
 		}
 		for _, imported := range p.Imports {
 			if !standard(imported) && !slices.ContainsFunc(allowed, func(a string) bool { return covers(a, imported) }) {
-				t.Errorf("%s imports %s", name, imported)
+				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
 		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
 			if strings.HasPrefix(imported, module+"/cmd/") {
-				t.Errorf("%s imports %s; nothing imports a command", name, imported)
+				t.Errorf("%s imports %s; nothing imports a command", p.ImportPath, imported)
 			}
-			if slices.Contains(emulators, name) && strings.HasPrefix(imported, module+"/") && !strings.HasPrefix(imported, module+"/integration/") {
-				t.Errorf("%s imports %s, which it is there to check", name, imported)
+			if root == module && strings.HasPrefix(imported, integration+"/") {
+				t.Errorf("%s imports %s; what tests the product is no part of it", p.ImportPath, imported)
+			}
+			if slices.Contains(emulators, name) && strings.HasPrefix(imported, module+"/") && !strings.HasPrefix(imported, integration+"/") {
+				t.Errorf("%s imports %s, which it is there to check", p.ImportPath, imported)
 			}
 		}
 		if slices.Contains([]string{"util", "utils", "common", "helpers", "misc", "shared"}, path.Base(name)) {
-			t.Errorf("package %s is named for nothing it does", name)
+			t.Errorf("package %s is named for nothing it does", p.ImportPath)
 		}
 	}
 }
 
-// listPackages asks the go command, with all its files for this system.
-func listPackages(t *testing.T) []goPackage {
+// listPackages asks the go command for the packages of the module in dir, with all
+// their files for this system.
+func listPackages(t *testing.T, dir string) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Imports,TestImports,XTestImports", module+"/...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -131,7 +161,7 @@ func listPackages(t *testing.T) []goPackage {
 		packages = append(packages, p)
 	}
 	if len(packages) < 5 {
-		t.Fatalf("go list found %d packages", len(packages))
+		t.Fatalf("go list found %d packages in %s", len(packages), dir)
 	}
 	return packages
 }

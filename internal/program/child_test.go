@@ -13,7 +13,7 @@ import (
 
 func TestChildsEndIsTold(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // has no sh
+		t.Skip("Windows has no sh")
 	}
 	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -TERM $$": 143, "kill -KILL $$": 137} {
 		err := Run(t.Context(), exec.Command("sh", "-c", script), nil)
@@ -31,7 +31,7 @@ func TestChildsEndIsTold(t *testing.T) {
 
 func TestSignalsReachTheChild(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // has no signals
+		t.Skip("Windows has no signals")
 	}
 	// Under nohup SIGHUP is ignored, by children too; what is caught is not passed on.
 	caught := make(chan os.Signal, 1)
@@ -58,7 +58,7 @@ func TestSignalsReachTheChild(t *testing.T) {
 
 func TestChildEndsWithTheContext(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return
+		t.Skip("Windows has no sleep to run")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -81,7 +81,7 @@ func TestForeignRecordsAreNotTrusted(t *testing.T) {
 		t.Error("a broken file hides the others")
 	}
 	if runtime.GOOS == "windows" {
-		return // rights are the directory's there
+		t.Skip("files have no rights of their own on Windows")
 	}
 	if err := os.Chmod(a.path, 0o622); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+)
+
+// The sides' names, as they begin their keys.
+const (
+	direct    = "direct"
+	ours      = "pgkeyless"
+	oursUnix  = "pgkeyless_unix" // the same process, by its Unix socket
+	pgbouncer = "pgbouncer"
+	haproxy   = "haproxy"
+	tunnel    = "tunnel" // pgkeyless by an SSM session, for its memory alone
+)
+
+var (
+	tcpSides  = []string{direct, ours, pgbouncer, haproxy}
+	everySide = []string{direct, ours, oursUnix, pgbouncer, haproxy}
+)
+
+// side is a way to the database.
+type side struct {
+	name   string
+	pid    int      // of the process in between; zero where there is none
+	libpq  []string // environment of clients, but for a token
+	token  bool     // clients send one, and verify the certificate
+	listen string   // "host:port" that clients dial, or the socket's directory
+	end    func() error
+}
+
+func (s *side) stop() error {
+	if s.end == nil {
+		return nil
+	}
+	return s.end()
+}
+
+// cpu is the CPU time the process has used; false where there is none.
+func (s *side) cpu() (time.Duration, bool) {
+	t, err := kit.ProcessCPU(s.pid)
+	return t, err == nil && s.pid != 0
+}
+
+// secured makes a side whose clients do TLS with the database themselves.
+func (b *bench) secured(name, address string) *side {
+	host, port, _ := net.SplitHostPort(address)
+	return &side{name: name, token: true, listen: address, libpq: []string{
+		"PGHOST=" + lab.Host, "PGHOSTADDR=" + host, "PGPORT=" + port, "PGUSER=" + pgserver.AppUser,
+		"PGDATABASE=" + pgserver.Database, "PGSSLMODE=verify-full", "PGSSLROOTCERT=" + b.caFile(),
+	}}
+}
+
+// plain makes a side whose clients are on this machine with the proxy.
+func plain(name, host, port, user string) *side {
+	return &side{name: name, listen: net.JoinHostPort(host, port), libpq: []string{
+		"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + user, "PGDATABASE=" + pgserver.Database, "PGSSLMODE=disable",
+	}}
+}
+
+// startSide starts the process of a side in front of the database at address.
+func (b *bench) startSide(ctx context.Context, name, address string) (*side, error) {
+	switch name {
+	case direct:
+		return b.secured(direct, address), nil
+	case ours:
+		return b.startOurs(ctx, address)
+	case pgbouncer:
+		return b.startPgBouncer(ctx, address)
+	case haproxy:
+		return b.startHAProxy(ctx, address)
+	}
+	return nil, fmt.Errorf("no side %q", name)
+}
+
+// startOurs runs pgkeyless in front of the database at address.
+func (b *bench) startOurs(ctx context.Context, address string) (*side, error) {
+	target := fmt.Sprintf("%s?dial=%s&ca-file=%s", lab.Host, address, b.caFile())
+	return b.runOurs(ctx, ours, target, b.env())
+}
+
+// runOurs runs pgkeyless as a user does.
+func (b *bench) runOurs(ctx context.Context, name, target string, env []string) (*side, error) {
+	sockets, err := os.MkdirTemp(b.dir, "s")
+	if err != nil {
+		return nil, err
+	}
+	p, err := lab.StartProxy(ctx, lab.Command{
+		Binary: b.binary,
+		Args:   []string{"serve", target, "--port", "0", "--unix-socket", sockets},
+		Env:    append(env, "HOME="+b.dir),
+	})
+	if err != nil {
+		return nil, err
+	}
+	host, port, _ := net.SplitHostPort(p.Addresses()[0])
+	s := plain(name, host, port, pgserver.AppUser)
+	s.pid = p.PID()
+	s.end = func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		return kit.Stop(ctx, p)
+	}
+	return s, nil
+}
+
+// bySocket is the way to the same pgkeyless by its Unix socket.
+func bySocket(tcp *side, sockets string) *side {
+	_, port, _ := net.SplitHostPort(tcp.listen)
+	s := plain(oursUnix, sockets, port, pgserver.AppUser)
+	s.pid = tcp.pid
+	return s
+}
+
+// startPgBouncer runs PgBouncer with a connection to the database for each
+// client. It logs in with a password: what it pools cannot have tokens that end.
+func (b *bench) startPgBouncer(ctx context.Context, address string) (*side, error) {
+	_, database, _ := net.SplitHostPort(address)
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	most := b.most() + 10
+	config := fmt.Sprintf(`[databases]
+* = host=localhost port=%s dbname=%s
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %s
+unix_socket_dir =
+auth_type = trust
+auth_file = %s
+pool_mode = session
+max_client_conn = %d
+default_pool_size = %d
+server_tls_sslmode = verify-full
+server_tls_ca_file = %s
+server_reset_query =
+server_idle_timeout = 10
+log_connections = 0
+log_disconnections = 0
+`, database, pgserver.Database, port, filepath.Join(b.dir, "users"), most, most, b.caFile())
+	args := []string{filepath.Join(b.dir, "pgbouncer-"+port+".ini")}
+	if os.Geteuid() == 0 {
+		args = append([]string{"-u", "nobody"}, args...) // it refuses to run as root
+	}
+	users := fmt.Sprintf("%q %q\n", pgserver.PlainUser, pgserver.PlainPassword)
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(b.dir, "users"), []byte(users), 0o644),
+		os.WriteFile(args[len(args)-1], []byte(config), 0o644),
+	); err != nil {
+		return nil, err
+	}
+	s := plain(pgbouncer, "127.0.0.1", port, pgserver.PlainUser)
+	return s, b.startProgram(ctx, s, "pgbouncer", args...)
+}
+
+// startHAProxy runs HAProxy as it comes: a thread for each processor.
+func (b *bench) startHAProxy(ctx context.Context, address string) (*side, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(b.dir, "haproxy-"+port+".cfg")
+	config := fmt.Sprintf(`global
+	maxconn %d
+defaults
+	mode tcp
+	timeout connect 10s
+	timeout client 1h
+	timeout server 1h
+listen database
+	bind 127.0.0.1:%s
+	server database %s
+`, b.most()+10, port, address)
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	s := b.secured(haproxy, "127.0.0.1:"+port)
+	return s, b.startProgram(ctx, s, "haproxy", "-db", "-f", file)
+}
+
+// startProgram runs one of Debian's for s and waits until it takes connections.
+func (b *bench) startProgram(ctx context.Context, s *side, name string, args ...string) error {
+	path, err := lookPath(name)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(b.dir, name+".log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the program has its own copy
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
+	s.pid = cmd.Process.Pid
+	s.end = func() error {
+		_ = cmd.Process.Kill()
+		<-ended
+		return nil
+	}
+	for {
+		c, err := net.Dial("tcp", s.listen)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ended:
+			words, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("%s ended at its start:\n%s", name, words)
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), s.end())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// lookPath finds a program, also where Debian keeps those of the system.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path, nil
+	}
+	if path, err := exec.LookPath("/usr/sbin/" + name); err == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("%w: run scripts/install-deps --bench", err)
+}
+
+// freePort finds a port of 127.0.0.1 that was free a moment ago.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
+}

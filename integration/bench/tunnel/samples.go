@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
+)
+
+// transfers are the cells that measure MB/s.
+var transfers = []string{"upload", "download1", "download4", "download8", "download4_at_once"}
+
+// condense makes of the samples flat keys; those of the plugin begin with
+// plugin_. What was not measured has no key.
+func condense(s kit.Samples, p plan) kit.Numbers {
+	n := kit.Numbers{}
+	for _, side := range []string{ours, plugin} {
+		prefix := ""
+		if side == plugin {
+			prefix = "plugin_"
+		}
+		for _, what := range transfers {
+			n.Set(prefix+what+"_mb_per_s", kit.Median(s.Of(side, what)))
+		}
+		for _, what := range []string{"select_alone", "select_under_bulk", "select_before_bulk"} {
+			n.Set(prefix+what+"_ms", kit.Median(s.Of(side, what)))
+			n.Set(prefix+what+"_p99_ms", kit.Percentile(s.Of(side, what), 99))
+		}
+		for _, trip := range trips {
+			n.Set(prefix+connectKey(trip)+"_ms", kit.Median(s.Of(side, connectKey(trip))))
+		}
+		const short, long = 20, 80
+		n.Set(prefix+"connect_rtts", (n.Get(prefix+connectKey(long)+"_ms")-n.Get(prefix+connectKey(short)+"_ms"))/(long-short))
+		for _, what := range []string{"cpu_up", "cpu_down"} {
+			n.Set(prefix+what+"_seconds_per_gb", kit.Sum(s.Of(side, what+"_seconds"))/kit.Sum(s.Of(side, what+"_gb")))
+		}
+		for _, count := range p.idle {
+			n.Set(fmt.Sprintf("%srss_mib_%d", prefix, count), kit.Median(s.Of(side, fmt.Sprintf("rss_%d", count))))
+		}
+		few, many := slices.Min(p.idle), slices.Max(p.idle)
+		growth := n.Get(fmt.Sprintf("%srss_mib_%d", prefix, many)) - n.Get(fmt.Sprintf("%srss_mib_%d", prefix, few))
+		n.Set(prefix+"idle_kib_per_connection", growth*1024/float64(many-few))
+		n.Set(prefix+"idle_connections", kit.Median(s.Of(side, "idle_connections")))
+		for _, what := range []string{"recover", "recover_up"} {
+			n.Set(prefix+what+"_seconds", kit.Median(s.Of(side, what)))
+			n.Set(prefix+what+"_whole", kit.Mean(s.Of(side, what+"_whole")))
+		}
+	}
+	for _, what := range transfers {
+		n.Set(what+"_ratio", n.Get(what+"_mb_per_s")/n.Get("plugin_"+what+"_mb_per_s"))
+	}
+	for _, what := range []string{"select_under_bulk", "select_before_bulk"} {
+		n.Set(what+"_ratio", n.Get(what+"_ms")/n.Get("plugin_"+what+"_ms"))
+	}
+	return n
+}

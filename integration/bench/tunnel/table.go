@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
+)
+
+// row is a line of the table: a key for either side, and one for the ratio.
+type row struct {
+	what   string
+	ours   string
+	plugin string // "" when the row is not about the plugin
+	ratio  string // "" for a row without one
+	target string
+}
+
+// rows are the table but for those on memory.
+var rows = []row{
+	{"upload, one connection, MB/s", "upload_mb_per_s", "plugin_upload_mb_per_s", "upload_ratio", "≥ 15 ×"},
+	{"download, 1 connection, MB/s", "download1_mb_per_s", "plugin_download1_mb_per_s", "download1_ratio", ""},
+	{"download, 4 connections, `sessions=4`, MB/s", "download4_mb_per_s", "plugin_download4_mb_per_s", "download4_ratio", "≥ 3.8 ×"},
+	{"download, 8 connections, `sessions=8`, MB/s", "download8_mb_per_s", "plugin_download8_mb_per_s", "download8_ratio", "≥ 7.5 ×"},
+	{"download, 4 connections that come at once, MB/s", "download4_at_once_mb_per_s", "plugin_download4_at_once_mb_per_s", "download4_at_once_ratio", ""},
+	{"`select 1`, nothing else, median ms", "select_alone_ms", "plugin_select_alone_ms", "", ""},
+	{"`select 1` beside a download, median ms", "select_under_bulk_ms", "plugin_select_under_bulk_ms", "select_under_bulk_ratio", "≤ 0.2 ×"},
+	{"… 99th percentile ms", "select_under_bulk_p99_ms", "plugin_select_under_bulk_p99_ms", "", ""},
+	{"`select 1`, its connection older than the download's, median ms", "select_before_bulk_ms", "plugin_select_before_bulk_ms", "select_before_bulk_ratio", ""},
+	{"… 99th percentile ms", "select_before_bulk_p99_ms", "plugin_select_before_bulk_p99_ms", "", ""},
+	{"connect to ReadyForQuery, no added round trip, ms", "connect_0_ms", "plugin_connect_0_ms", "", ""},
+	{"… 20 ms added, ms", "connect_20_ms", "plugin_connect_20_ms", "", ""},
+	{"… 80 ms added, ms", "connect_80_ms", "plugin_connect_80_ms", "", ""},
+	{"… in round trips (from 20 to 80 ms)", "connect_rtts", "plugin_connect_rtts", "", "≤ 3"},
+	{"CPU seconds per GB up", "cpu_up_seconds_per_gb", "plugin_cpu_up_seconds_per_gb", "", ""},
+	{"CPU seconds per GB down", "cpu_down_seconds_per_gb", "plugin_cpu_down_seconds_per_gb", "", ""},
+	{"socket cut during a download, 20 ms: silence, s", "recover_seconds", "plugin_recover_seconds", "", "< 2"},
+	{"… share of transfers that ended whole", "recover_whole", "plugin_recover_whole", "", "1"},
+	{"socket cut during an upload, 20 ms: silence, s", "recover_up_seconds", "plugin_recover_up_seconds", "", "< 2"},
+	{"… share of transfers that ended whole", "recover_up_whole", "plugin_recover_up_whole", "", "1"},
+	{"idle connections held, all answering", "idle_connections", "plugin_idle_connections", "", "1000"},
+}
+
+// table is the numbers in Markdown.
+func table(n kit.Numbers) string {
+	var b strings.Builder
+	b.WriteString("| what | pgkeyless | plugin | ratio | target |\n|---|---:|---:|---:|---:|\n")
+	for _, r := range slices.Concat(rows, memoryRows(n)) {
+		ratio := ""
+		if r.ratio != "" {
+			ratio = kit.Ratio(n.Get(r.ratio))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, kit.Digits(n.Get(r.ours)), kit.Digits(n.Get(r.plugin)), ratio, r.target)
+	}
+	return b.String()
+}
+
+// memoryRows are one for each number of connections that was measured.
+func memoryRows(n kit.Numbers) []row {
+	var counts []int
+	for key := range n {
+		if text, ok := strings.CutPrefix(key, "rss_mib_"); ok {
+			if count, err := strconv.Atoi(text); err == nil {
+				counts = append(counts, count)
+			}
+		}
+	}
+	slices.Sort(counts)
+	var all []row
+	for _, count := range counts {
+		key := fmt.Sprintf("rss_mib_%d", count)
+		all = append(all, row{fmt.Sprintf("resident memory, %d idle, MiB", count), key, "plugin_" + key, "", ""})
+	}
+	return append(all, row{"… per idle connection, KiB", "idle_kib_per_connection", "plugin_idle_kib_per_connection", "", "≤ 64"})
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+)
+
+// site is one database, emulated AWS, and one pgkeyless with two targets: the
+// database directly, and through a jump host.
+type site struct {
+	keys     lab.Credentials
+	database *pgserver.Server
+	aws      *awsemu.Emulator
+	proxy    *lab.Proxy
+	sockets  string // directory of the Unix sockets
+}
+
+// pace is ten times the agent's: fast enough for 50 MB, and no more than a busy
+// machine takes.
+const pace = 100 * time.Microsecond
+
+// startLimit is ample for initdb on a busy machine.
+const startLimit = 2 * time.Minute
+
+// startSite starts all parts. The caller must close it.
+func startSite(ctx context.Context, binary string) (*site, error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	s := &site{keys: lab.NewCredentials()}
+	if err := s.start(ctx, binary); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *site) start(ctx context.Context, binary string) (err error) {
+	if s.database, err = lab.StartDatabase(ctx, s.keys, nil); err != nil {
+		return err
+	}
+	s.aws, err = lab.StartAWS(s.keys, s.database.Address(), func(c *awsemu.Config) {
+		c.Pace, c.AckWithin = pace, 15*time.Second // a starved machine is not the client's fault
+	})
+	if err != nil {
+		return err
+	}
+	if s.sockets, err = os.MkdirTemp("", "pgk-"); err != nil {
+		return err
+	}
+	direct := fmt.Sprintf("%s?dial=%s&ca-file=%s", lab.Host, s.database.Address(), s.database.CAFile())
+	s.proxy, err = lab.StartProxy(ctx, lab.Command{
+		Binary: binary,
+		Args: []string{"serve", direct + "&port=0", lab.TargetArg(s.database.CAFile(), "port=0"),
+			"--unix-socket", s.sockets, "--debug-logs"},
+		Env: append(s.keys.Env(s.aws.URL()), "HOME="+s.sockets, "GORACE=halt_on_error=0"),
+	})
+	return err
+}
+
+// createDatabase makes an empty database that the clients' user owns.
+func (s *site) createDatabase(ctx context.Context, name string) error {
+	admin, err := s.database.AdminConn(ctx)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(ctx)
+	quoted := pgx.Identifier{name}.Sanitize()
+	if _, err = admin.Exec(ctx, "CREATE DATABASE "+quoted+" OWNER "+pgserver.AppUser); err != nil {
+		return fmt.Errorf("creating database %s: %w", name, err)
+	}
+	return nil
+}
+
+// environment tells a client where to connect, and nothing of anybody else's
+// settings.
+func (s *site) environment(database string, tunnel bool) ([]string, error) {
+	which := 0
+	if tunnel {
+		which = 1
+	}
+	host, port, err := net.SplitHostPort(s.proxy.Addresses()[which])
+	if err != nil {
+		return nil, err
+	}
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "PGPASSFILE=/nonexistent", "PGCONNECT_TIMEOUT=30",
+		"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + pgserver.AppUser, "PGDATABASE=" + database,
+		fmt.Sprintf("DATABASE_URL=postgresql://%s@%s/%s", pgserver.AppUser, net.JoinHostPort(host, port), database),
+		"SOCKET_DIRECTORY=" + s.sockets,
+	}, nil
+}
+
+// finish ends pgkeyless as a user does, and says what is wrong with how it ended
+// and what it printed.
+func (s *site) finish() (wrong []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.proxy.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		wrong = append(wrong, err.Error())
+	}
+	code, err := s.proxy.Wait(ctx)
+	if err != nil {
+		wrong = append(wrong, err.Error())
+	} else if want := 128 + int(syscall.SIGTERM); code != want {
+		wrong = append(wrong, fmt.Sprintf("exit code %d after SIGTERM, want %d", code, want))
+	}
+	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.aws.Await(ended, awsemu.AllEnded); err != nil {
+		wrong = append(wrong, fmt.Sprintf("%d SSM sessions left open", s.aws.OpenSessions()))
+	}
+	wrong = append(wrong, s.aws.Violations()...)
+	return append(wrong, s.keys.Leaks(s.proxy.Output())...)
+}
+
+// close ends what is still running.
+func (s *site) close() {
+	if s.proxy != nil {
+		s.proxy.Kill()
+	}
+	if s.aws != nil {
+		s.aws.Close()
+	}
+	if s.database != nil {
+		s.database.Close()
+	}
+	os.RemoveAll(s.sockets)
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+)
+
+// resourceID is what RDS would have the database's policies name.
+const resourceID = "db-DEMODEMODEMODEMODEMODEMODE"
+
+// populate gives the account what doctor and policy ask about.
+func populate(aws *awsemu.Emulator) {
+	aws.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: resourceID, Host: lab.Host}}})
+	aws.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}})
+}
+
+// checkCommands runs the commands that look at the path beside the proxy that
+// serves it. Each must find all in place.
+func (d *demo) checkCommands(ctx context.Context) error {
+	target := lab.TargetArg(d.database.CAFile(), "user="+pgserver.AppUser, "dbname="+pgserver.Database)
+	for _, command := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"doctor", target}, []string{resourceID, lab.Target + " is online", "\nall good\n"}},
+		{[]string{"policy", target, "--format", "json"}, []string{
+			fmt.Sprintf("arn:aws:rds-db:%s:%s:dbuser:%s/%s", lab.Region, lab.Account, resourceID, pgserver.AppUser), lab.Target}},
+		{[]string{"policy", target, "--check"}, []string{"in place  rds-db:connect", "and in rds_iam"}},
+	} {
+		said, err := d.pgkeyless(ctx, command.args...)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "\n$ pgkeyless %s\n%s", strings.ReplaceAll(strings.Join(command.args, " "), target, "TARGET"), said)
+		for _, part := range command.says {
+			if !strings.Contains(said, part) {
+				return fmt.Errorf("pgkeyless %s did not say %q", command.args[0], part)
+			}
+		}
+	}
+	return nil
+}
+
+// pgkeyless runs a command to its end, and returns what it printed.
+func (d *demo) pgkeyless(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, d.binary, args...)
+	cmd.Env = append(d.env, "PATH="+os.Getenv("PATH"))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("pgkeyless %s: %w\n%s%s", args[0], err, &stdout, &stderr)
+	}
+	return stdout.String(), nil
+}

@@ -1,0 +1,179 @@
+// Command pgkeyless-demo shows pgkeyless at work without an AWS account: it
+// starts emulated AWS and a real PostgreSQL that verifies IAM tokens, puts the
+// real pgkeyless in front, and prints what to type.
+//
+// With --check it runs one query through the whole path, prints who it was
+// logged in as and how, runs the commands doctor and policy against the same
+// target, and exits 0 only if everything was as it should be.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+)
+
+// startLimit is ample for initdb on a slow machine.
+const startLimit = 2 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("pgkeyless-demo", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	check := flags.Bool("check", false, "run one query through the whole path, doctor and policy, and exit")
+	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
+	port := flags.Int("port", 0, "local `port`; 0 takes a free one")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 1
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "pgkeyless-demo: error: unexpected argument %q\npgkeyless-demo: hint: it takes flags only; --help lists them\n", flags.Arg(0))
+		return 1
+	}
+	d := demo{binary: *binary, port: *port, out: stdout}
+	act := d.showAndWait
+	if *check {
+		act = d.check
+	} else {
+		d.echo = stderr
+	}
+	if err := d.run(ctx, act); err != nil {
+		fmt.Fprintln(stderr, "pgkeyless-demo: error:", err)
+		return 1
+	}
+	return 0
+}
+
+// defaultBinary is pgkeyless beside this program.
+func defaultBinary() string {
+	name := "pgkeyless"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
+
+// demo is the three parts and where to print.
+type demo struct {
+	binary string
+	port   int
+	out    io.Writer
+	echo   io.Writer // gets what pgkeyless prints; may be nil
+
+	env      []string // of pgkeyless: the emulated account's keys and endpoint
+	database *pgserver.Server
+	aws      *awsemu.Emulator
+	proxy    *lab.Proxy
+}
+
+// run starts the parts, acts, and ends them: pgkeyless first, as a user would
+// with Ctrl-C, so that it can end its SSM session.
+func (d *demo) run(ctx context.Context, act func(context.Context) error) (err error) {
+	dir, err := os.MkdirTemp("", "pgkeyless-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	starting, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	fmt.Fprintln(d.out, "starting PostgreSQL, emulated AWS and pgkeyless …")
+	keys := lab.NewCredentials()
+	if d.database, err = lab.StartDatabase(starting, keys, nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.database.Close()) }()
+	if d.aws, err = lab.StartAWS(keys, d.database.Address(), nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.aws.Close()) }()
+	populate(d.aws)
+	d.env = keys.Env(d.aws.URL())
+	d.proxy, err = lab.StartProxy(starting, lab.Command{
+		Binary: d.binary,
+		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),
+			"--port", fmt.Sprint(d.port), "--unix-socket", dir},
+		Env:  d.env,
+		Echo: d.echo,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(act(ctx), d.end())
+}
+
+// interrupted is pgkeyless's exit code after os.Interrupt.
+const interrupted = 130
+
+// end ends pgkeyless and asserts that it left nothing behind. One that has
+// ended in another way had no chance to.
+func (d *demo) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := d.proxy.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	code, err := d.proxy.Wait(ctx)
+	if err != nil {
+		d.proxy.Kill()
+		return err
+	}
+	switch {
+	case code < 0:
+		return errors.New("pgkeyless was killed, and could not end its SSM session")
+	case code != interrupted:
+		return fmt.Errorf("pgkeyless ended by itself, with code %d", code)
+	}
+	if err := d.aws.Await(ctx, awsemu.AllEnded); err != nil {
+		return fmt.Errorf("pgkeyless left an SSM session open: %+v", d.aws.Sessions())
+	}
+	if broken := d.aws.Violations(); len(broken) > 0 {
+		return fmt.Errorf("pgkeyless broke the tunnel's protocol: %q", broken)
+	}
+	return nil
+}
+
+// showAndWait prints what to type and waits for Ctrl-C.
+func (d *demo) showAndWait(ctx context.Context) error {
+	fmt.Fprintf(d.out, `
+pgkeyless reaches %s,
+in truth PostgreSQL %s on this machine, through the emulated jump host %s,
+and logs in with a fresh IAM token.
+In another terminal:
+
+    psql -h %[4]s -p %[5]s -U %[6]s %[7]s
+    psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: shows how a refusal explains itself
+
+Ctrl-C ends the demo and removes all of it.
+`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser)
+	select {
+	case <-ctx.Done():
+	case <-d.proxy.Exited(): // end tells how
+	}
+	return nil
+}

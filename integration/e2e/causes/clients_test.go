@@ -1,0 +1,142 @@
+package causes
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+)
+
+// billingHost is a second target of a shared port; nothing connects to it.
+const billingHost = "billing.c9akciq32abc.eu-central-1.rds.amazonaws.com"
+
+func TestEveryCauseAtTheProxyItself(t *testing.T) {
+	answering := func(answer func(io.ReadWriter)) rig.Setup {
+		f := rig.StartFakeDatabase(t, lab.Host, answer)
+		return rig.Setup{Emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.Address() }}
+	}
+	started := make(chan struct{}, 1)
+	severalTargets := rig.Setup{
+		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
+		Flags: []string{"--shared-port"},
+	}
+	showCauses(t, causes.Clients(), map[string]way{
+		causes.LoginOverdue.Name: {
+			setup: waitingOnly("5s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
+			facts: []string{"within 5s"},
+		},
+		causes.LoginLost.Name: {
+			setup: answering(func(io.ReadWriter) {}),
+			facts: []string{lab.Host, "closed"},
+		},
+		causes.DatabaseLost.Name: {
+			setup: answering(func(c io.ReadWriter) { // lets in, and vanishes at the first question
+				c.Write([]byte{'R', 0, 0, 0, 8, 0, 0, 0, 0, 'Z', 0, 0, 0, 5, 'I'})
+				c.Read(make([]byte, 1))
+				c.(*tls.Conn).NetConn().Close()
+			}),
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				var told *pgconn.PgError
+				if _, err := w.Connect("").Exec(t.Context(), "select 1"); !errors.As(err, &told) {
+					t.Fatalf("query: %v, want an ErrorResponse", err)
+				}
+				return told
+			},
+			facts: []string{lab.Host, "cut off"},
+		},
+		causes.LoginGarbled.Name: {
+			setup: answering(func(c io.ReadWriter) { c.Write([]byte{'Z', 0, 0, 0, 5, 'I'}) }),
+			facts: []string{lab.Host, `'Z'`},
+		},
+		causes.BadStartup.Name: {meet: sayFirst([]byte{0, 0, 0, 7, 0, 3, 0})},
+		causes.StartupGarbled.Name: {
+			meet:  sayFirst([]byte{0, 0, 0, 9, 4, 210, 22, 47, 0}), // an SSLRequest with one byte too many
+			facts: []string{"SSLRequest"},
+		},
+		causes.OldProtocol.Name: {
+			meet:  sayFirst([]byte{0, 0, 0, 9, 0, 2, 0, 0, 0}),
+			facts: []string{"2.0"},
+		},
+		causes.NoUser.Name: {meet: sayFirst([]byte{0, 0, 0, 9, 0, 3, 0, 0, 0})},
+		causes.NoSuchTarget.Name: {
+			setup:  severalTargets,
+			client: "user=app_user@ordesr",
+			facts:  []string{`no target "ordesr"`, "the targets are " + lab.Host + ", " + billingHost},
+		},
+		causes.NoTarget.Name: {
+			setup: severalTargets,
+			facts: []string{"the targets are " + lab.Host + ", " + billingHost},
+		},
+		causes.TargetsDiffer.Name: {
+			setup:  severalTargets,
+			client: "user=app_user@" + lab.Host + " dbname=app@" + billingHost,
+			facts:  []string{`the user names the target "` + lab.Host + `"`, `the database names "` + billingHost + `"`},
+		},
+		causes.TooManyClients.Name: {
+			setup: rig.Setup{Flags: []string{"--max-connections", "1"}},
+			arm:   func(_ *testing.T, w *rig.World) { w.Connect("") },
+			facts: []string{"limited to 1"},
+		},
+		causes.ShuttingDown.Name: {
+			setup: answering(func(c io.ReadWriter) {
+				started <- struct{}{}
+				io.Copy(io.Discard, c)
+			}),
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				told := make(chan *pgconn.PgError, 1)
+				go func() { told <- w.Refused("") }()
+				<-started
+				if code := w.Stop(os.Interrupt); code != 130 {
+					t.Errorf("exit code %d, want 130", code)
+				}
+				return <-told
+			},
+		},
+	})
+}
+
+// waitingOnly is s in which logins may take so long at most.
+func waitingOnly(most string, s rig.Setup) rig.Setup {
+	s.Flags = append(s.Flags, "--login-timeout", most)
+	return s
+}
+
+// sayFirst is a client that sends packet in place of a StartupMessage.
+func sayFirst(packet []byte) func(*testing.T, *rig.World) *pgconn.PgError {
+	return func(t *testing.T, w *rig.World) *pgconn.PgError {
+		t.Helper()
+		c, err := net.Dial("tcp", w.Proxy.Addresses()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		return firstError(t, c)
+	}
+}
+
+// firstError reads a message, which must be an ErrorResponse.
+func firstError(t *testing.T, c net.Conn) *pgconn.PgError {
+	t.Helper()
+	message, err := pgproto3.NewFrontend(c, c).Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, ok := message.(*pgproto3.ErrorResponse)
+	if !ok {
+		t.Fatalf("got %T, want an ErrorResponse", message)
+	}
+	return pgconn.ErrorResponseToPgError(said)
+}

@@ -1,0 +1,298 @@
+package causes
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+)
+
+func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
+	const (
+		rdsProxy = "orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
+		invoices = "invoices.c9akciq32abc.eu-central-1.rds.amazonaws.com"
+		session  = ", SSM session ada-"
+	)
+	caFile := "&ca-file=" + rig.Shared.Database.CAFile()
+	// dialling is for a target whose name leads to address, by a tunnel of one's own.
+	dialling := func(address, more string) rig.Setup {
+		return rig.Setup{Args: []string{lab.Host + "?dial=" + address + caFile + more}}
+	}
+	one := rig.Setup{Options: []string{"sessions=1"}}
+	otherName, otherKind, otherCA := rig.StartFakeDatabase(t, invoices, nil), rig.StartFakeDatabase(t, rdsProxy, nil), rig.StartFakeDatabase(t, lab.Host, nil)
+	showCauses(t, causes.Databases(), map[string]way{
+		causes.DatabaseRefuses.Name: {
+			arm:   func(t *testing.T, w *rig.World) { w.AWS.SetHost(lab.Endpoint, rig.ClosedPort) },
+			facts: []string{"jump host " + lab.Target + " cannot connect to " + lab.Endpoint, session},
+		},
+		causes.TooManyWaiting.Name: {
+			setup: one,
+			arm:   func(_ *testing.T, w *rig.World) { w.AWS.SetDial(awsemu.HangDials(-1, nil)) },
+			meet:  firstRefusedOfMany,
+			facts: []string{"wait for jump host " + lab.Target + " to connect to " + lab.Endpoint},
+		},
+		causes.StreamOverflow.Name: {
+			setup: rig.Setup{Options: one.Options, Emulator: func(c *awsemu.Config) { c.Pace = 250 * time.Microsecond }}, // a flood would hold up the agent's acknowledgements
+			meet:  stopReading,
+			facts: []string{"connection to " + lab.Endpoint + " cut", session},
+		},
+		causes.DirectUnreachable.Name: {
+			setup: rig.Setup{Args: []string{rig.ClosedPort + "?via=none&region=" + lab.Region + caFile}},
+			facts: []string{"cannot connect to " + rig.ClosedPort, "connection refused"},
+		},
+		causes.OutOfFiles.Name: {
+			setup: outOfFiles(dialling(rig.ClosedPort, "")),
+			meet:  whenFilesHaveRunOut,
+			facts: []string{"cannot connect to " + rig.ClosedPort, "too many open files"},
+		},
+		causes.OwnTunnelDown.Name: {
+			setup: dialling(rig.ClosedPort, ""),
+			facts: []string{"cannot connect to " + rig.ClosedPort, "connection refused", "in place of " + lab.Endpoint},
+		},
+		causes.DatabaseUnreachable.Name: {
+			setup: dialling(answerTo(t, askForTLS, ""), ""),
+			facts: []string{"reaching " + lab.Host, "connection closed by the other side", "dialled 127.0.0.1:"},
+		},
+		causes.TLSRefused.Name: {
+			setup: dialling(answerTo(t, askForTLS, "N"), ""),
+			facts: []string{lab.Host + " refuses TLS"},
+		},
+		causes.TLSErrored.Name: {
+			setup: dialling(answerTo(t, askForTLS, "Ecould not fork new process for connection: Cannot allocate memory\n\x00"), ""),
+			facts: []string{"unverified text: could not fork new process for connection: Cannot allocate memory"},
+		},
+		causes.NotPostgreSQL.Name: {
+			setup: dialling(answerTo(t, askForTLS, "HTTP/1.1 400 Bad Request\r\n\r\n"), ""),
+			facts: []string{lab.Host, "0x48"},
+		},
+		causes.CertificateName.Name: {
+			setup: dialling(otherName.Address(), ""),
+			meet:  withoutToken(otherName),
+			facts: []string{"certificate is valid for " + invoices, "must be valid for " + lab.Host},
+		},
+		causes.CertificateUntrusted.Name: {
+			setup: rig.Setup{Args: []string{rdsProxy + "?dial=" + otherKind.Address()}},
+			meet:  withoutToken(otherKind),
+			facts: []string{"unknown authority", "must be valid for " + rdsProxy},
+		},
+		causes.RootsUnreachable.Name: {
+			setup: rig.Setup{
+				Args: []string{lab.Host + "?dial=" + otherCA.Address()},
+				Env:  func(env []string) []string { return append(env, "HTTPS_PROXY=http://"+rig.ClosedPort) },
+			},
+			meet:  withoutToken(otherCA),
+			state: "08001",
+			facts: []string{"certificate of " + lab.Host + " is not trusted", lab.Region, "truststore.pki.rds.amazonaws.com"},
+		},
+		causes.CertificateExpired.Name: {
+			setup: dialling(expiredDatabase(t), ""),
+			facts: []string{"certificate has expired", "must be valid for " + lab.Host},
+		},
+		causes.DirectTLSUnsupported.Name: {
+			setup: dialling(answerTo(t, speakTLS, ""), "&sslnegotiation=direct"),
+			facts: []string{lab.Host, "connection closed by the other side"},
+		},
+		causes.TLSEnded.Name: {
+			setup: dialling(answerTo(t, askForTLS, "S"), ""),
+			facts: []string{"TLS with " + lab.Host, "connection closed by the other side"},
+		},
+		causes.TLSFailed.Name: {
+			setup: dialling(answerTo(t, askForTLS, "SSH-2.0-OpenSSH_10.0\r\n"), ""),
+			facts: []string{"TLS with " + lab.Host, "does not look like a TLS handshake", "must be valid for " + lab.Host},
+		},
+	})
+}
+
+// What a database is asked first, in bytes: all of an SSLRequest, or what
+// PostgreSQL before 17 reads of a ClientHello.
+const askForTLS, speakTLS = 8, 4
+
+// answerTo is a server that reads so many bytes, answers and says no more.
+func answerTo(t *testing.T, question int, answer string) (address string) {
+	t.Helper()
+	return serve(t, func(c net.Conn) {
+		if _, err := io.ReadFull(c, make([]byte, question)); err != nil {
+			return
+		}
+		io.WriteString(c, answer)
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c) // what is left unread would become a reset
+	})
+}
+
+// withoutToken is a client that is refused before f, which is not verified, is sent
+// a token.
+func withoutToken(f *rig.FakeDatabase) func(*testing.T, *rig.World) *pgconn.PgError {
+	return func(t *testing.T, w *rig.World) *pgconn.PgError {
+		t.Helper()
+		got := w.Refused("")
+		if n := f.Seen(); n != 0 {
+			t.Errorf("%d tokens were sent to a server that was not verified", n)
+		}
+		return got
+	}
+}
+
+// expiredDatabase is lab.Host with a certificate whose time is over.
+func expiredDatabase(t *testing.T) (address string) {
+	t.Helper()
+	chain, key, err := rig.Shared.Database.CA().IssueExpired(lab.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, func(c net.Conn) {
+		if _, err := io.ReadFull(c, make([]byte, askForTLS)); err == nil {
+			io.WriteString(c, "S")
+			tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate}}).Handshake()
+		}
+	})
+}
+
+// serve lets handle speak to each connection, and closes it.
+func serve(t *testing.T, handle func(net.Conn)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(rig.ErrorLimit))
+				handle(c)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	return l.Addr().String()
+}
+
+// firstRefusedOfMany are more clients than may wait for one jump host.
+func firstRefusedOfMany(t *testing.T, w *rig.World) *pgconn.PgError {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
+	told := make(chan *pgconn.PgError, 1)
+	var clients sync.WaitGroup
+	for range 300 {
+		clients.Go(func() {
+			conn, err := pgconn.Connect(ctx, w.Conninfo("sslmode=disable"))
+			if err == nil {
+				conn.Close(ctx)
+			}
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) {
+				select {
+				case told <- refused:
+					cancel() // the others leave
+				default:
+				}
+			}
+		})
+	}
+	clients.Wait()
+	cancel()
+	select {
+	case refused := <-told:
+		return refused
+	default:
+		t.Fatalf("nobody was told anything\n%s", w.Proxy.Output())
+		return nil
+	}
+}
+
+// stopReading is a client that asks for more than the proxy keeps for it, reads
+// nothing until its stream has been given up, and then all that comes. A message
+// ends with each of the database's 8 KiB: in the middle of one it could not be
+// told anything.
+func stopReading(t *testing.T, w *rig.World) *pgconn.PgError {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), rig.ExactLimit)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, w.Conninfo("sslmode=disable"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	// A RowDescription of 32 bytes and a DataRow of 11 and its text.
+	results := conn.Exec(ctx, fmt.Sprintf("select repeat('x', case i when 0 then %d else %d end) as filler from generate_series(0, 65536) i", 1024-11-32, 1024-11))
+	err = w.AWS.Await(ctx, func(sessions []awsemu.Session) bool {
+		return len(sessions) > 0 && sessions[0].Streams > 0 && sessions[0].OpenStreams == 0
+	})
+	if err != nil {
+		t.Fatalf("the stream was not given up: %v", err)
+	}
+	_, err = results.ReadAll()
+	var told *pgconn.PgError
+	if !errors.As(err, &told) {
+		t.Fatalf("%v (%T), want an ErrorResponse\n%s", err, err, w.Proxy.Output())
+	}
+	return told
+}
+
+const fewFiles = 64
+
+// outOfFiles lets pgkeyless have fewFiles open.
+func outOfFiles(s rig.Setup) rig.Setup {
+	s.Change = func(cmd *exec.Cmd) {
+		limited := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, fewFiles)
+		cmd.Args = append([]string{"sh", "-c", limited, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	}
+	return s
+}
+
+// whenFilesHaveRunOut is the first of so many clients that pgkeyless cannot even
+// accept the last.
+func whenFilesHaveRunOut(t *testing.T, w *rig.World) *pgconn.PgError {
+	t.Helper()
+	var clients []net.Conn
+	for range fewFiles {
+		c, err := net.Dial("tcp", w.Proxy.Addresses()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		clients = append(clients, c)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
+	defer cancel()
+	line, err := w.Proxy.AwaitLine(ctx, "accepting a client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(line, "too many open files") {
+		t.Fatalf("the log says %s", line)
+	}
+	speaker := pgproto3.NewFrontend(clients[0], clients[0])
+	speaker.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": pgserver.AppUser}})
+	if err := speaker.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return firstError(t, clients[0])
+}

@@ -1,0 +1,24 @@
+// Package e2e holds, in its directories, the tests that run the built pgkeyless
+// against emulated AWS and a real PostgreSQL, with real clients: psql, pgx and pgjdbc.
+// It has no other code.
+//
+//	psql, pgx ─► pgkeyless (binary, with the race detector when the tests have it)
+//	                 ─► awsemu ─► pgserver (verifies TLS, tokens)
+//
+// A directory is what a user sees of it:
+//
+//	causes    every row of the table of errors, as a client is told of it
+//	commands  what runs and ends: token, connect, exec, env, service-file, version
+//	discover  databases and jump hosts by name, tag and alias; list
+//	doctor    doctor and policy
+//	faults    transfers while something breaks
+//	hostile   clients that mean harm, or know little of the protocol
+//	login     logins, their guards and their cancelling
+//	people    codes of MFA, logins by SSO
+//	serving   serve from its config file to its last session; one port for many targets
+//
+// Each is a test binary with a database of its own, which rig.Main starts.
+// scripts/install-deps installs what they need. Every test ends its pgkeyless
+// with SIGTERM and then finds no SSM session open, no rule of the tunnel's
+// protocol broken, no data race reported and no secret printed.
+package e2e

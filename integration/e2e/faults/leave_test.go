@@ -1,0 +1,162 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+)
+
+// TestClientLeavesDuringAStalledUpload lets the database stop reading, and the
+// client go away when nothing moves any more. Its session ends soon, and not only
+// when the tunnel gives up.
+func TestClientLeavesDuringAStalledUpload(t *testing.T) {
+	for name, leave := range map[string]func(w *rig.World) (left func()){
+		"killed, Unix socket": uploadOfPsql,
+		"reset, TCP":          uploadThatResets,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := rig.Start(t, rig.Setup{Emulator: func(c *awsemu.Config) { c.Pace = 0 }})
+			w.AWS.SetDial(awsemu.Targets(func(_ int, conn net.Conn) net.Conn { return awsemu.DeafTarget(conn, 1<<20) }))
+			left := leave(w)
+			awaitStall(w)
+			left()
+			begin := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			defer cancel()
+			line, err := w.Proxy.AwaitLine(ctx, "session ended")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(line, "client connection lost") || !strings.Contains(line, "while the database took nothing") {
+				t.Errorf("logged %q", line)
+			}
+			t.Logf("noticed after %v", time.Since(begin).Round(time.Millisecond))
+		})
+	}
+}
+
+// awaitStall waits until no SSM session has carried anything up for a second.
+func awaitStall(w *rig.World) {
+	w.T.Helper()
+	var before int64 = -1
+	for {
+		var up int64
+		for _, s := range w.AWS.Sessions() {
+			up += s.BytesIn
+		}
+		if up == before && up > 4<<20 {
+			return
+		}
+		before = up
+		select {
+		case <-time.After(time.Second):
+		case <-w.T.Context().Done():
+			w.T.Fatal("the upload never stalled")
+		}
+	}
+}
+
+func uploadOfPsql(w *rig.World) (kill func()) {
+	w.T.Helper()
+	_, port, _ := net.SplitHostPort(w.Proxy.Addresses()[0])
+	cmd := rig.PsqlCommand(w.T.Context(), "host="+filepath.Dir(w.Proxy.Sockets()[0])+" port="+port+" user=app_user dbname=app",
+		"-c", "create temp table stalled(line text)", "-c", "copy stalled from stdin")
+	cmd.Stdin = newRows(0, 64<<20)
+	if err := cmd.Start(); err != nil {
+		w.T.Fatal(err)
+	}
+	return func() { killed(cmd) }
+}
+
+func killed(cmd *exec.Cmd) {
+	cmd.Process.Kill()
+	cmd.Wait()
+}
+
+func uploadThatResets(w *rig.World) (reset func()) {
+	w.T.Helper()
+	conn, raw := connectRaw(w)
+	go func() {
+		conn.Exec(context.Background(), "create temp table stalled(line text)")
+		conn.PgConn().CopyFrom(context.Background(), newRows(0, 64<<20), "copy stalled from stdin")
+	}()
+	return func() {
+		raw.SetLinger(0)
+		raw.Close()
+	}
+}
+
+// connectRaw connects by TCP, and also gives the socket.
+func connectRaw(w *rig.World) (*pgx.Conn, *net.TCPConn) {
+	w.T.Helper()
+	cfg, err := pgx.ParseConfig(w.Conninfo("sslmode=disable"))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	var raw *net.TCPConn
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			raw = c.(*net.TCPConn)
+		}
+		return c, err
+	}
+	conn, err := pgx.ConnectConfig(w.T.Context(), cfg)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() { raw.Close() })
+	return conn, raw
+}
+
+// TestHalfClosingClientDuringAnOutage has said all that it has to say, and
+// closed its way, before the tunnel is whole again. Nothing of it is lost.
+func TestHalfClosingClientDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	w := rig.Start(t, rig.Setup{Options: []string{"sessions=1"}})
+	conn, raw := connectRaw(w)
+	if _, err := conn.Exec(t.Context(), "create temp table half_closed(line text)"); err != nil {
+		t.Fatal(err)
+	}
+	frontend := pgproto3.NewFrontend(raw, raw)
+	frontend.Send(&pgproto3.Query{String: "copy half_closed from stdin"})
+	if err := frontend.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := frontend.Receive(); err != nil {
+		t.Fatal(err)
+	} else if _, ok := m.(*pgproto3.CopyInResponse); !ok {
+		t.Fatalf("database said %T, want CopyInResponse", m)
+	}
+	w.AWS.SetNetwork(awsemu.Network{Outage: true})
+	const lines = 512 // of 1 KiB: more than pgkeyless takes meanwhile, less than sockets do
+	for range lines {
+		frontend.Send(&pgproto3.CopyData{Data: append(bytes.Repeat([]byte{'x'}, rowLength-1), '\n')})
+	}
+	frontend.Send(&pgproto3.CopyDone{})
+	if err := frontend.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(8 * time.Second)
+	w.AWS.SetNetwork(awsemu.Network{})
+	m, err := frontend.Receive()
+	if done, ok := m.(*pgproto3.CommandComplete); err != nil || !ok || string(done.CommandTag) != fmt.Sprintf("COPY %d", lines) {
+		t.Errorf("database said %T %+v, %v; want COPY %d", m, m, err, lines)
+	}
+}

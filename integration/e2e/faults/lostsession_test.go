@@ -1,0 +1,93 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+)
+
+// TestLostSessionIsExplained ends the SSM session beneath a query of psql and
+// beneath an idle pgx connection. Both get to read why.
+func TestLostSessionIsExplained(t *testing.T) {
+	terminate := func(output string) func(*rig.World) {
+		return func(w *rig.World) { w.AWS.TerminateSession(w.AWS.Sessions()[0].ID, output) }
+	}
+	for _, test := range []struct {
+		name     string
+		emulator func(*awsemu.Config)
+		end      func(w *rig.World) // nil: it ends of itself
+		state    string
+		words    string
+		hint     string
+	}{
+		{"closed with words", nil, terminate("the instance is stopping"), "57P01", "the jump host says: the instance is stopping", "connect again"},
+		// Checks of the agent are activity: 2 s after its last word, then after 4 s more.
+		{"idle timeout", func(c *awsemu.Config) { c.IdleTimeout = 3 * time.Second }, nil, "57P01", "idle timeout", "Session Manager preferences"},
+		{"maximum duration", nil, func(w *rig.World) { w.AWS.ExpireSessions() }, "57P01", "maximum duration", "Session Manager preferences"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := rig.Start(t, rig.Setup{Options: []string{"sessions=1"}, Emulator: test.emulator})
+			name := "lost: " + test.name
+			defer sleepers(w, name, "select count(pg_terminate_backend(pid))") // the database would not notice
+			conn := w.Connect("")
+			type printed struct {
+				text string
+				err  error
+			}
+			ended := make(chan printed, 1)
+			go func() {
+				_, errs, err := rig.Psql(t, w.Conninfo("sslmode=disable application_name='"+name+"'"), "-v", "VERBOSITY=verbose", "-c", "select pg_sleep(60)")
+				ended <- printed{errs, err}
+			}()
+			for sleepers(w, name, "select count(*)") == 0 {
+				select {
+				case psql := <-ended:
+					t.Fatalf("psql ended early: %v, %s", psql.err, psql.text)
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+			if test.end != nil {
+				test.end(w)
+			}
+			psql := <-ended
+			if psql.err == nil {
+				t.Error("psql ended well")
+			}
+			for _, want := range []string{"FATAL:  " + test.state + ": ", test.words, "DETAIL:  ", "SSM session " + w.AWS.Sessions()[0].ID, "HINT:  ", test.hint} {
+				if !strings.Contains(psql.text, want) {
+					t.Errorf("psql printed %q, want …%s…", psql.text, want)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := conn.Exec(ctx, "select 1")
+			var told *pgconn.PgError
+			if !errors.As(err, &told) || told.Code != test.state || !strings.Contains(told.Message, test.words) || told.Detail == "" || !strings.Contains(told.Hint, test.hint) {
+				t.Errorf("pgx: %v, want %s %s with DETAIL and HINT", err, test.state, test.words)
+			}
+		})
+	}
+}
+
+// sleepers counts backends that sleep, by application name and what is selected.
+func sleepers(w *rig.World, name, selected string) (n int) {
+	w.T.Helper()
+	admin, err := w.Database.AdminConn(context.Background())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	err = admin.QueryRow(context.Background(), selected+" from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'", name).Scan(&n)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return n
+}
