@@ -29,6 +29,8 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	if err := a.unknownCommand(cmd, args); err != nil {
 		return err
 	}
+	caught, stop := a.Notify() // first: SIGHUP may come while the files are read
+	defer stop()
 	input := a.input(args)
 	cfg, err := config.Load(input)
 	if err != nil {
@@ -38,9 +40,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	if cfg.Run.ConfigFile != "" {
 		log.Info("config file read", "path", cfg.Run.ConfigFile)
 	}
-	signals, stop := a.Notify()
-	defer stop()
-	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Profiles: a.profiles(cfg.Run), Signals: signals, Stderr: a.stderr, Log: log})
+	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Profiles: a.profiles(cfg.Run), Signals: caught, Stderr: a.stderr, Log: log})
 }
 
 // unknownCommand catches a mistyped command, which looks like a target.

@@ -24,7 +24,7 @@ type server interface {
 // none while hangups takes it for the wish to reload.
 //
 //	1st signal ─ SIGTERM: MinSigtermDelay ─→ Shutdown ─ sessions end, or
-//	2nd signal or MaxSigtermDelay ─────────────────────→ they are cut
+//	2nd signal, but SIGHUP, or MaxSigtermDelay ─────────────────────→ they are cut
 //
 // After a signal it returns a *stoppedError, or nil after SIGTERM when that is
 // to count as success. It never returns before Serve has.
@@ -71,17 +71,29 @@ func stoppedBy(s os.Signal, run config.Run) error {
 // UnlessStopped does work, which must end with its ctx, and waits for it. A
 // signal ends it and the run, with what the run is to return.
 func UnlessStopped(ctx context.Context, signals <-chan os.Signal, run config.Run, work func(context.Context) error) (stopped bool, err error) {
+	return unlessStopped(ctx, signals, run, new(hangups), work)
+}
+
+// unlessStopped is UnlessStopped, where SIGHUP may be the wish to reload what is
+// not ready yet; hangups keeps that.
+func unlessStopped(ctx context.Context, signals <-chan os.Signal, run config.Run, hangups *hangups, work func(context.Context) error) (stopped bool, err error) {
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- work(working) }()
-	select {
-	case err := <-done:
-		return false, err
-	case s := <-signals:
-		cancel()
-		<-done
-		return true, stoppedBy(s, run)
+	for {
+		select {
+		case err := <-done:
+			return false, err
+		case s := <-signals:
+			if s == syscall.SIGHUP && hangups.reloads() {
+				hangups.pending = true
+				continue
+			}
+			cancel()
+			<-done
+			return true, stoppedBy(s, run)
+		}
 	}
 }
 
@@ -96,18 +108,24 @@ func drain(serving context.Context, cut func(), srv server, first os.Signal, sig
 		}
 		drained <- srv.Shutdown(ctx)
 	}()
-	select {
-	case err := <-drained:
-		if errors.Is(err, context.DeadlineExceeded) {
-			log.Warn("open sessions cut", "after", run.MaxSigtermDelay)
+	for {
+		select {
+		case err := <-drained:
+			if errors.Is(err, context.DeadlineExceeded) {
+				log.Warn("open sessions cut", "after", run.MaxSigtermDelay)
+			}
+			cut()
+			return
+		case second := <-signals:
+			if second == syscall.SIGHUP { // a reload that came too late, or the terminal's end
+				continue
+			}
+			log.Info("ending open sessions", "signal", second.String())
+			cut()
+			<-drained
+			return
 		}
-	case second := <-signals:
-		log.Info("ending open sessions", "signal", second.String())
-		cut()
-		<-drained
-		return
 	}
-	cut()
 }
 
 // wait returns after d or when ctx ends.

@@ -99,6 +99,8 @@ func TestSignalsEndARun(t *testing.T) {
 		{"session does not end", run, time.Hour, []at{{second, os.Interrupt}}, 130, second, 31 * second, 31 * second},
 		{"second signal", run, time.Hour, []at{{second, os.Interrupt}, {second, os.Interrupt}}, 130, second, 2 * second, 2 * second},
 		{"second signal of another kind", run, time.Hour, []at{{second, os.Interrupt}, {second, syscall.SIGTERM}}, 130, second, 2 * second, 2 * second},
+		{"SIGHUP while sessions end", run, 11 * second, []at{{second, syscall.SIGTERM}, {second, syscall.SIGHUP}}, 143, second, 0, 11 * second},
+		{"SIGHUP before the second signal", run, time.Hour, []at{{second, os.Interrupt}, {second, syscall.SIGHUP}, {second, os.Interrupt}}, 130, second, 3 * second, 3 * second},
 		{"third signal", run, time.Hour, []at{{second, os.Interrupt}, {second, os.Interrupt}, {0, os.Interrupt}}, 130, second, 2 * second, 2 * second},
 		{"SIGTERM as success", with(func(r *config.Run) { r.ExitZeroOnSigterm = true }), 0, []at{{second, syscall.SIGTERM}}, 0, second, 0, second},
 		{"SIGINT is none", with(func(r *config.Run) { r.ExitZeroOnSigterm = true }), 0, []at{{second, os.Interrupt}}, 130, second, 0, second},
@@ -160,7 +162,8 @@ func TestHangupReloadsUntilTheTerminalIsLost(t *testing.T) {
 		reloads, lost := 0, false
 		var running sync.Mutex
 		h := hangups{
-			lost: func() bool { return lost },
+			reloadable: true,
+			lost:       func() bool { return lost },
 			reload: func(ctx context.Context) {
 				if !running.TryLock() {
 					t.Error("two reloads at once")
@@ -195,4 +198,53 @@ func TestHangupReloadsUntilTheTerminalIsLost(t *testing.T) {
 			t.Errorf("%d reloads, want 3", reloads)
 		}
 	})
+}
+
+// A reload that is asked for while a target is still being looked up, as by
+// systemctl right after a start, comes as soon as there is something to reload.
+func TestHangupBeforeTheRunIsReadyIsKept(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		h       hangups
+		signals []os.Signal
+		reloads int // 1 for any number of signals
+		code    int // of the look-up's end; 0 when it goes on to its own
+	}{
+		{"one", hangups{reloadable: true}, []os.Signal{syscall.SIGHUP}, 1, 0},
+		{"several", hangups{reloadable: true}, []os.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGHUP}, 1, 0},
+		{"none", hangups{reloadable: true}, nil, 0, 0},
+		{"another signal after it", hangups{reloadable: true}, []os.Signal{syscall.SIGHUP, os.Interrupt}, 0, 130},
+		{"nothing to reload", hangups{}, []os.Signal{syscall.SIGHUP}, 0, 129},
+		{"the terminal is lost", hangups{reloadable: true, lost: func() bool { return true }}, []os.Signal{syscall.SIGHUP}, 0, 129},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := tt.h
+				if h.lost == nil {
+					h.lost = func() bool { return false }
+				}
+				caught := make(chan os.Signal, len(tt.signals))
+				for _, s := range tt.signals {
+					caught <- s
+				}
+				stopped, err := unlessStopped(t.Context(), caught, config.Run{}, &h, func(ctx context.Context) error {
+					wait(ctx, time.Second) // a look-up
+					return nil
+				})
+				if stopped != (tt.code != 0) || codeOf(err) != tt.code {
+					t.Fatalf("stopped %v with %v, want code %d", stopped, err, tt.code)
+				}
+				if stopped {
+					return
+				}
+				reloads := 0
+				h.reload = func(context.Context) { reloads++ }
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Minute, cancel)
+				if err := live(ctx, newFakeServer(0), caught, config.Run{}, h, slog.New(slog.DiscardHandler)); err != nil || reloads != tt.reloads {
+					t.Errorf("%d reloads, ended with %v; want %d", reloads, err, tt.reloads)
+				}
+			})
+		})
+	}
 }

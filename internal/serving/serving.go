@@ -38,7 +38,8 @@ func Serve(ctx context.Context, c Config) error {
 	defer w.End(ctx)
 	p := new(ports)
 	var front front
-	stopped, err := UnlessStopped(ctx, c.Signals, run, func(ctx context.Context) (err error) {
+	hangups := hangups{reloadable: run.ConfigFile != "", lost: terminalWatch()}
+	stopped, err := unlessStopped(ctx, c.Signals, run, &hangups, func(ctx context.Context) (err error) {
 		front, err = openFront(ctx, w, c.Config, p, log)
 		return err
 	})
@@ -59,10 +60,7 @@ func Serve(ctx context.Context, c Config) error {
 	defer r.enrolled.Withdraw()
 	warn(log, front)
 	announce(ctx, c.Stderr, log, run, front)
-	hangups := hangups{lost: terminalWatch()}
-	if run.ConfigFile != "" {
-		hangups.reload = r.reload
-	}
+	hangups.reload = r.reload
 	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, log)
 }
 

@@ -7,18 +7,21 @@ import (
 )
 
 // Notify catches SIGINT, SIGTERM and, unless nohup has it ignored, SIGHUP: a
-// closed terminal must not leave SSM sessions behind (see hangups). Neither must a closed
-// stderr, which Ctrl-C makes of `pgkeyless … 2>&1 | tee log`.
-func Notify() (<-chan os.Signal, func()) {
+// closed terminal must not leave SSM sessions behind. Neither must a closed
+// stderr, which Ctrl-C makes of `pgkeyless … 2>&1 | tee log`. stop gives the
+// signals back.
+func Notify() (caught <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(c, syscall.SIGHUP)
 	}
-	signal.Ignore(syscall.SIGPIPE)
+	// Caught rather than ignored: a program that we start would inherit that.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
 	return c, func() {
 		signal.Stop(c)
-		signal.Reset(syscall.SIGPIPE)
+		signal.Stop(pipe)
 	}
 }
 
