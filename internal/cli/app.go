@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		environ: os.Environ(),
 		flags:   map[string]string{},
 		places:  places(),
-		Notify:  signals.Notify,
+		notify:  signals.Notify,
 	}
 	return a.run(ctx, args)
 }
@@ -56,8 +56,8 @@ type app struct {
 	environ        []string
 	flags          map[string]string // the flags given, by the option's name
 	places         config.Places     // of the config file, when none is named
-	// Notify starts to catch the signals that end a run; stop gives them back.
-	Notify func() (signals <-chan os.Signal, stop func())
+	// notify starts to catch the signals that end a run; stop gives them back.
+	notify func() (signals <-chan os.Signal, stop func())
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -143,11 +143,16 @@ func refuseUnknownTopics(root *cobra.Command) {
 // profiles holds the AWS credentials of one run, and knows whom to ask for what
 // they want of a person.
 func (a *app) profiles(run config.Run) *credentials.Profiles {
+	return &credentials.Profiles{People: prompt.People(a.asking(run))}
+}
+
+// asking says how the run asks people.
+func (a *app) asking(run config.Run) prompt.Config {
 	c := prompt.Config{MFACommand: run.MFACommand, SSOLogin: run.SSOLogin, Stderr: a.stderr}
 	if run.StructuredLogs {
 		c.Log = newLog(a.stderr, run)
 	}
-	return &credentials.Profiles{People: prompt.People(c)}
+	return c
 }
 
 // input is everything that config reads, with args as targets.

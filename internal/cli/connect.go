@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
-	"github.com/pgkeyless/pgkeyless/internal/running"
 )
 
 func (a *app) connectCommand() *cobra.Command {
@@ -25,10 +24,10 @@ The exit code is psql's.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			own, theirs := splitAtDash(cmd, args)
-			return a.withProxy(cmd.Context(), own, false, func(running.Place) (*exec.Cmd, error) {
+			return a.withProxy(cmd.Context(), own, guest{reads: "psql", command: func() (*exec.Cmd, error) {
 				psql, err := findProgram("psql", "install PostgreSQL's client (Debian: postgresql-client, macOS: brew install libpq), or start `pgkeyless serve` and use a client that you have")
 				return exec.Command(psql, theirs...), err
-			})
+			}})
 		},
 	}
 	a.addFlags(cmd, forOneProgram)

@@ -84,7 +84,7 @@ func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, 
 	if run.DebugLogs {
 		log = newLog(a.stderr, run)
 	}
-	caught, stop := a.Notify()
+	caught, stop := a.notify()
 	defer stop()
 	looking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

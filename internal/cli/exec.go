@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
-	"github.com/pgkeyless/pgkeyless/internal/running"
 )
 
 func (a *app) execCommand() *cobra.Command {
@@ -28,10 +27,10 @@ The exit code is COMMAND's, or 128 + N when signal N has ended it.`,
 			if len(theirs) == 0 {
 				return causes.Misuse("no command to run", "put it behind two dashes: pgkeyless exec TARGET -- COMMAND")
 			}
-			return a.withProxy(cmd.Context(), own, true, func(running.Place) (*exec.Cmd, error) {
+			return a.withProxy(cmd.Context(), own, guest{overTCP: true, command: func() (*exec.Cmd, error) {
 				program, err := findProgram(theirs[0], "check its name, or give its path")
 				return exec.Command(program, theirs[1:]...), err
-			})
+			}})
 		},
 	}
 	a.addFlags(cmd, forOneProgram)

@@ -7,33 +7,46 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/program"
+	"github.com/pgkeyless/pgkeyless/internal/prompt"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/serving"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// withProxy runs the program that command makes while a proxy serves the one
-// target of args: one that runs already, or else one of its own that ends with
-// the program. overTCP is for programs that cannot be relied on to know Unix
-// sockets; the others get one that only this user can reach.
+// guest is a program that runs while a proxy serves it.
+type guest struct {
+	// overTCP is for programs that cannot be relied on to know Unix sockets; the
+	// others get one that only this user can reach.
+	overTCP bool
+	// reads is the program's name when it reads the terminal from its start, so that
+	// nobody can be asked there meanwhile.
+	reads   string
+	command func() (*exec.Cmd, error)
+}
+
+// withProxy runs g while a proxy serves the one target of args: one that runs
+// already, or else one of its own that ends with the program.
 //
 // pgkeyless itself is silent: what goes wrong with a connection reaches the
-// program as an error of the database's.
-func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, command func(running.Place) (*exec.Cmd, error)) error {
+// program as an error of the database's. What a person has to be asked is asked
+// before a program starts that reads the terminal.
+func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 	t, run, err := a.loadServed(args)
 	if err != nil {
 		return err
 	}
-	signals, stop := a.Notify()
+	signals, stop := a.notify()
 	defer stop()
 	if found, ok := running.Find(t, a.environ); ok {
-		return a.runAt(ctx, found.Place(t, overTCP), command, signals)
+		return a.runAt(ctx, found.Place(t, g.overTCP), g, signals)
 	}
 	if err := running.CheckWay(t); err != nil {
 		return err
@@ -42,23 +55,34 @@ func (a *app) withProxy(ctx context.Context, args []string, overTCP bool, comman
 	if run.DebugLogs || run.StructuredLogs {
 		log = newLog(a.stderr, run)
 	}
-	w := targets.New(log, a.profiles(run))
+	ask := a.asking(run)
+	var started atomic.Bool
+	ask.Taken = func() string {
+		if started.Load() {
+			return g.reads
+		}
+		return ""
+	}
+	w := targets.New(log, &credentials.Profiles{People: prompt.People(ask)})
 	defer w.End(ctx)
 	var route proxy.Route
 	if stopped, err := serving.UnlessStopped(ctx, signals, run, func(ctx context.Context) (err error) {
-		route, err = w.Route(ctx, t)
+		if route, err = w.Route(ctx, t); err == nil && g.reads != "" && ask.OnTerminal() {
+			err = w.Prepare(ctx, t)
+		}
 		return err
 	}); stopped || err != nil {
 		return err
 	}
-	return serving.Private(ctx, route, overTCP, run, log, func(host string, port int) error {
-		return a.runAt(ctx, running.Place{Host: host, Port: port, User: t.User, Database: t.Database}, command, signals)
+	started.Store(true)
+	return serving.Private(ctx, route, g.overTCP, run, log, func(host string, port int) error {
+		return a.runAt(ctx, running.Place{Host: host, Port: port, User: t.User, Database: t.Database}, g, signals)
 	})
 }
 
-// runAt runs the program against p.
-func (a *app) runAt(ctx context.Context, p running.Place, command func(running.Place) (*exec.Cmd, error), signals <-chan os.Signal) error {
-	cmd, err := command(p)
+// runAt runs g against p.
+func (a *app) runAt(ctx context.Context, p running.Place, g guest, signals <-chan os.Signal) error {
+	cmd, err := g.command()
 	if err != nil {
 		return err
 	}

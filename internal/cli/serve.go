@@ -29,7 +29,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	if err := a.unknownCommand(cmd, args); err != nil {
 		return err
 	}
-	caught, stop := a.Notify() // first: SIGHUP may come while the files are read
+	caught, stop := a.notify() // first: SIGHUP may come while the files are read
 	defer stop()
 	input := a.input(args)
 	cfg, err := config.Load(input)

@@ -36,7 +36,7 @@ func start(t *testing.T, args ...string) *serveRun {
 		stderr:  &lockedWriter{w: w},
 		environ: os.Environ(),
 		flags:   map[string]string{},
-		Notify:  func() (<-chan os.Signal, func()) { return s.signals, func() {} },
+		notify:  func() (<-chan os.Signal, func()) { return s.signals, func() {} },
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

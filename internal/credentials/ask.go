@@ -85,6 +85,9 @@ func (c *cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, err
 }
 
+// ErrNobodyToAsk is what a MFACode returns when nobody can be asked now.
+var ErrNobodyToAsk = errors.New("nobody can be asked for an MFA code")
+
 // errNoCode is a failure to get an MFA code from a person.
 type errNoCode struct{ error }
 

@@ -71,6 +71,9 @@ func CauseOf(err error) causes.Cause {
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return causes.NoProfile
 	}
+	if errors.Is(err, ErrNobodyToAsk) {
+		return causes.MFAUnanswerable
+	}
 	if _, ok := errors.AsType[*errNoCode](err); ok {
 		return causes.MFAUnanswered
 	}

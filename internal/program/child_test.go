@@ -37,9 +37,15 @@ func TestSignalsReachTheChild(t *testing.T) {
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, syscall.SIGHUP)
 	defer signal.Stop(caught)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
 	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGHUP, os.Interrupt} { // no terminal here has told it of the interrupt
 		// The child says when it is there to get them.
 		cmd := exec.Command("sh", "-c", "trap 'exit 9' TERM HUP INT; echo; while :; do sleep 0.01; done")
+		cmd.Stdin = null // as under cron and systemd
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

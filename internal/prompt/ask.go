@@ -25,7 +25,13 @@ type Config struct {
 	Stderr io.Writer
 	// Log takes them instead of Stderr where it is not nil.
 	Log *slog.Logger
+	// Taken says who reads the terminal now, so that nobody can be asked on it; nil
+	// and "" say that nobody does.
+	Taken func() string
 }
+
+// OnTerminal reports whether an MFA code would be asked for on the terminal.
+func (c Config) OnTerminal() bool { return c.MFACommand == "" && canAsk() }
 
 // People says how a run asks the person who started it. The terminal is that
 // of the process, wherever stdin and stderr lead.
@@ -36,8 +42,13 @@ func People(c Config) credentials.People {
 		p.MFACode = func(ctx context.Context, q credentials.MFAQuestion) (string, error) {
 			return mfaFromCommand(ctx, c.MFACommand, q, c.Stderr)
 		}
-	case canAsk():
-		p.MFACode = mfaFromTerminal
+	case c.OnTerminal():
+		p.MFACode = func(ctx context.Context, q credentials.MFAQuestion) (string, error) {
+			if c.Taken != nil && c.Taken() != "" {
+				return "", fmt.Errorf("%w: %s reads the terminal", credentials.ErrNobodyToAsk, c.Taken())
+			}
+			return mfaFromTerminal(ctx, q)
+		}
 	}
 	if c.SSOLogin {
 		p.SSOPage = c.showPage
@@ -141,6 +152,7 @@ func (c Config) showPage(page credentials.SSOPage) {
 func openBrowser(url string) {
 	words := append(browserCommand(), url)
 	cmd := exec.Command(words[0], words[1:]...)
+	cmd.SysProcAttr = apart() // Ctrl-C is for us
 	if cmd.Start() == nil {
 		go func() { _ = cmd.Wait() }() // a browser may live longer than the run
 	}

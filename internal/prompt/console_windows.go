@@ -1,6 +1,9 @@
 package prompt
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // unstopped is for systems with job control.
 func unstopped() (undo func()) { return func() {} }
@@ -15,6 +18,11 @@ func openTerminal() (in, out *os.File, err error) {
 		return nil, nil, err
 	}
 	return in, out, nil
+}
+
+// apart starts a program that our console's Ctrl-C does not reach.
+func apart() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
 // browserCommand opens the URL that is appended to it.

@@ -1,16 +1,14 @@
 package prompt
 
 import (
-	"io/fs"
 	"os"
+
+	"golang.org/x/term"
 )
 
-// IsTerminal reports whether in is a terminal or something like one.
+// IsTerminal reports whether in is a terminal: not /dev/null, which is a character
+// device, too.
 func IsTerminal(in any) bool {
 	f, ok := in.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(f.Fd()))
 }

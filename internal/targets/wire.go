@@ -83,6 +83,16 @@ func (w *Wiring) End(ctx context.Context) {
 	}
 }
 
+// Prepare gets the credentials for t, for which a person may have to be asked.
+func (w *Wiring) Prepare(ctx context.Context, t config.Target) error {
+	cfg, err := w.Profiles.Config(ctx, t.Profile, t.Region)
+	if err != nil {
+		return err
+	}
+	_, err = credentials.Retrieve(ctx, cfg.Credentials, t.Profile)
+	return err
+}
+
 // Routes makes the Routes for targets, side by side: some may have to be looked
 // up. The error is that of the first target that has one.
 func (w *Wiring) Routes(ctx context.Context, targets []config.Target) ([]proxy.Route, error) {
