@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
-	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
@@ -134,24 +133,6 @@ func TestExampleConfigFile(t *testing.T) {
 		if has := strings.Contains(text, "\n"+o.Name+": ") || strings.Contains(text, " "+o.Name+": "); has == (o.NamesTarget() || o.Name == "config-file") {
 			t.Errorf("the example has %s: %v", o.Name, has)
 		}
-	}
-}
-
-// connect and exec use a running proxy only when its target is the same
-// database: names of two config files say nothing.
-func TestNameOfTheFileIsNoKey(t *testing.T) {
-	key := func(text string) string {
-		inProject(t, text)
-		cfg, err := config.Load(config.Input{Targets: []string{"orders"}, Places: places()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return running.TargetKey(cfg.Targets[0], nil)
-	}
-	mine, theirs := key("targets: {orders: {via: none, database: a}}"), key("targets: {orders: {via: none, database: b}}")
-	same := key("targets: {orders: {via: none, database: A, port: 7000}}")
-	if mine == theirs || mine != same {
-		t.Errorf("keys %s for a, %s for b, %s for a again", mine, theirs, same)
 	}
 }
 

@@ -40,7 +40,7 @@ else the one on which it will be served with the same options, and warn of that.
 			if err != nil {
 				return err
 			}
-			p, running, err := running.PlaceOf(t, a.environ, true)
+			p, running, err := running.PlaceOf(t, true)
 			if err != nil {
 				return err
 			}

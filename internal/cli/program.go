@@ -45,7 +45,7 @@ func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 	}
 	signals, stop := a.notify()
 	defer stop()
-	if found, ok := running.Find(t, a.environ); ok {
+	if found, ok := running.Find(t); ok {
 		return a.runAt(ctx, found.Place(t, g.overTCP), g, signals)
 	}
 	if err := running.CheckWay(t); err != nil {

@@ -202,7 +202,7 @@ func TestPortInUse(t *testing.T) {
 	}
 
 	enrolled := new(running.Enrolment)
-	if err := enrolled.Renew([]running.Served{{Key: "k", Name: "stock", Address: l.Addr().String()}}); err != nil {
+	if err := enrolled.Renew([]running.Served{{Name: "stock", Address: l.Addr().String()}}); err != nil {
 		t.Fatal(err)
 	}
 	defer enrolled.Withdraw()

@@ -65,7 +65,7 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 	}
 	var all []servicefile.Section
 	for _, t := range cfg.Targets {
-		p, _, err := running.PlaceOf(t, a.environ, false)
+		p, _, err := running.PlaceOf(t, false)
 		if err != nil {
 			return nil, err
 		}

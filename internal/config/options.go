@@ -149,6 +149,26 @@ func (o Option) PerTarget() bool { return o.target != nil }
 // Switch says whether the flag may stand without a value.
 func (o Option) Switch() bool { return o.Value == "" }
 
+// Same reports whether two values of the option name mean the same; "" is the
+// default.
+func Same(name, a, b string) bool {
+	o, ok := find(name)
+	if !ok || !o.PerTarget() {
+		return a == b
+	}
+	mean := func(value string) (Options, error) {
+		options := defaults()
+		if value == "" {
+			return options, nil
+		}
+		err := o.target(&options, value)
+		return options, err
+	}
+	x, errX := mean(a)
+	y, errY := mean(b)
+	return a == b || errX == nil && errY == nil && x == y
+}
+
 // Variable is the environment variable for the option.
 func (o Option) Variable() string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(o.Name, "-", "_"))

@@ -40,6 +40,10 @@ func (t Target) Arg() string {
 	return cmp.Or(t.Endpoint, t.Ref)
 }
 
+// Named reports whether the config file has the target, and so says which database
+// it is.
+func (t Target) Named() bool { return t.named }
+
 // CheckWay is an error when nothing says how to reach the database.
 func (t Target) CheckWay() error {
 	if t.Via != "" {

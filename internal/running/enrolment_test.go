@@ -13,14 +13,14 @@ import (
 func TestWithdrawnProxyStaysAway(t *testing.T) {
 	r := registry{filepath.Join(testenv.Isolate(t), "pgkeyless")}
 	register := func(e *Enrolment) {
-		if err := e.Renew([]Served{{Key: "k"}}); err != nil {
+		if err := e.Renew([]Served{{Name: "k"}}); err != nil {
 			t.Error(err)
 		}
 	}
 	for range 50 {
 		e := new(Enrolment)
 		register(e)
-		if _, ok := r.find(key("k")); !ok {
+		if _, ok := r.find(named("k")); !ok {
 			t.Fatal("not found")
 		}
 		var both sync.WaitGroup
@@ -28,7 +28,7 @@ func TestWithdrawnProxyStaysAway(t *testing.T) {
 		both.Go(e.Withdraw)
 		both.Wait()
 		e.Withdraw()
-		if _, ok := r.find(key("k")); ok {
+		if _, ok := r.find(named("k")); ok {
 			t.Fatal("found after it has withdrawn")
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestChildIsLedToThePlaceAlone(t *testing.T) {
-	environ := []string{"PATH=/bin", "PGHOST=elsewhere", "PGHOSTADDR=192.0.2.1", "PGSERVICE=x", "PGPASSWORD=secret", "PGSSLMODE=verify-full", "PGUSER=ada", "PGOPTIONS=-c x=y", "DATABASE_URL=old"}
+	environ := []string{"PATH=/bin", "PGHOST=elsewhere", "PGSSLCERTMODE=require", "PGSSLCRL=/none", "PGSSLCRLDIR=/none", "PGTARGETSESSIONATTRS=standby", "PGSSLMINPROTOCOLVERSION=TLSv1.3", "PGREQUIREPEER=postgres", "PGHOSTADDR=192.0.2.1", "PGSERVICE=x", "PGPASSWORD=secret", "PGSSLMODE=verify-full", "PGUSER=ada", "PGOPTIONS=-c x=y", "DATABASE_URL=old"}
 	for _, tt := range []struct {
 		place Place
 		want  []string

@@ -9,8 +9,8 @@ import (
 )
 
 // PlaceOf is where t is served by a running pgkeyless, or will be.
-func PlaceOf(t config.Target, environ []string, overTCP bool) (p Place, running bool, err error) {
-	if found, ok := Find(t, environ); ok {
+func PlaceOf(t config.Target, overTCP bool) (p Place, running bool, err error) {
+	if found, ok := Find(t); ok {
 		return found.Place(t, overTCP), true, nil
 	}
 	if err := CheckWay(t); err != nil {

@@ -24,21 +24,6 @@ type record struct {
 	Served []Served `json:"targets"`
 }
 
-// Served is one target and where its clients connect.
-type Served struct {
-	// Key is the target with all options that make a difference to its clients;
-	// see targetKey.
-	Key string `json:"key"`
-	// AnyWay is the key without the way to the database.
-	AnyWay   string `json:"any_way"`
-	Name     string `json:"name"`
-	Address  string `json:"address"`            // "host:port"
-	Shared   bool   `json:"shared,omitempty"`   // other targets are behind the address, too
-	Socket   string `json:"socket,omitempty"`   // path
-	User     string `json:"user,omitempty"`     // that replaces the clients'
-	Database string `json:"database,omitempty"` // for clients that name none
-}
-
 // announcement is a file in the registry.
 type announcement struct {
 	path string
@@ -57,7 +42,7 @@ func (r registry) announce(before *announcement, targets []Served) (*announcemen
 		err = json.NewEncoder(f).Encode(record{os.Getpid(), targets})
 	}
 	if err == nil {
-		err = publish(a)
+		err = r.publish(a)
 	}
 	if err != nil {
 		f.Close()
@@ -70,7 +55,17 @@ func (r registry) announce(before *announcement, targets []Served) (*announcemen
 	return a, nil
 }
 
-// Close takes the file out of the registry.
+// publish gives the file its name.
+func (r registry) publish(a *announcement) error {
+	unlock, err := r.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return publish(a)
+}
+
+// close takes the file out of the registry.
 func (a *announcement) close() {
 	if a != nil {
 		a.file.Close()
@@ -84,9 +79,6 @@ func (r registry) find(wanted func(Served) bool) (Served, bool) {
 	paths, _ := filepath.Glob(filepath.Join(r.dir, "proxy-*.json"))
 	for _, path := range paths {
 		rec, err := r.read(path)
-		if errors.Is(err, errDead) {
-			os.Remove(path)
-		}
 		if err != nil {
 			continue
 		}
@@ -99,15 +91,55 @@ func (r registry) find(wanted func(Served) bool) (Served, bool) {
 	return Served{}, false
 }
 
-// errDead is a record whose process has ended.
-var errDead = errors.New("its process has ended")
-
+// read reads a record. One whose process has ended is an error, and removed. A
+// record that is renewed meanwhile is read again: the old file's process has let
+// go of it, and lives.
 func (r registry) read(path string) (record, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return record{}, err
+	for {
+		f, err := os.Open(path)
+		if err != nil {
+			return record{}, err
+		}
+		rec, err := readRecord(f)
+		dead := err == nil && !living(f, rec.PID)
+		if dead {
+			var removed bool
+			removed, err = r.removeIfStill(path, f)
+			if err == nil && removed {
+				err = errors.New("its process has ended")
+			}
+		}
+		f.Close()
+		if !dead || err != nil {
+			return rec, err
+		}
 	}
-	defer f.Close()
+}
+
+// removeIfStill removes the file at path if it still is f.
+func (r registry) removeIfStill(path string, f *os.File) (removed bool, err error) {
+	unlock, err := r.lock()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	mine, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	now, err := os.Lstat(path)
+	if err != nil {
+		return false, err
+	}
+	if !os.SameFile(mine, now) {
+		return false, nil
+	}
+	return true, os.Remove(path)
+}
+
+// readRecord reads what is in f, which must be a file that this user alone can
+// have written.
+func readRecord(f *os.File) (record, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return record{}, err
@@ -116,11 +148,6 @@ func (r registry) read(path string) (record, error) {
 		return record{}, errors.New("not a file of this user")
 	}
 	var rec record
-	if err := json.NewDecoder(io.LimitReader(f, maxRecord)).Decode(&rec); err != nil {
-		return record{}, err
-	}
-	if !living(f, rec.PID) {
-		return record{}, errDead
-	}
-	return rec, nil
+	err = json.NewDecoder(io.LimitReader(f, maxRecord)).Decode(&rec)
+	return rec, err
 }

@@ -4,40 +4,45 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 )
 
-func key(k string) func(Served) bool { return func(s Served) bool { return s.Key == k } }
+func named(name string) func(Served) bool { return func(s Served) bool { return s.Name == name } }
 
 func TestRunningProxyIsFound(t *testing.T) {
 	r := registry{t.TempDir()}
-	orders, billing := Served{Key: "k1", Name: "orders", Address: "127.0.0.1:5432", Socket: "/s/.s.PGSQL.5432"}, Served{Key: "k2", Name: "billing", Address: "127.0.0.1:5433"}
+	orders, billing := Served{Name: "orders", Address: "127.0.0.1:5432", Socket: "/s/.s.PGSQL.5432"}, Served{Name: "billing", Address: "127.0.0.1:5433"}
 	a, err := r.announce(nil, []Served{orders})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.find(key("k1")); !ok || got != orders {
+	if got, ok := r.find(named("orders")); !ok || !reflect.DeepEqual(got, orders) {
 		t.Errorf("found %+v, %t; want orders", got, ok)
 	}
-	if got, ok := r.find(key("k2")); ok {
+	if got, ok := r.find(named("billing")); ok {
 		t.Errorf("found %+v, which nobody serves", got)
 	}
 	if a, err = r.announce(a, []Served{billing}); err != nil { // after a reload
 		t.Fatal(err)
 	}
-	if got, ok := r.find(key("k2")); !ok || got != billing {
+	if got, ok := r.find(named("billing")); !ok || !reflect.DeepEqual(got, billing) {
 		t.Errorf("found %+v, %t; want billing", got, ok)
 	}
-	if _, ok := r.find(key("k1")); ok {
+	if _, ok := r.find(named("orders")); ok {
 		t.Error("orders is found after it was taken out")
 	}
 	a.close()
-	if _, ok := r.find(key("k2")); ok {
+	if _, ok := r.find(named("billing")); ok {
 		t.Error("found after its end")
 	}
-	if left, _ := os.ReadDir(r.dir); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(r.dir, "proxy-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.dir, ".proxy-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -55,11 +60,11 @@ func dead(t *testing.T) int {
 func TestDeadProxyIsForgotten(t *testing.T) {
 	r := registry{t.TempDir()}
 	path := filepath.Join(r.dir, "proxy-1.json")
-	content := `{"pid":` + strconv.Itoa(dead(t)) + `,"targets":[{"key":"k","address":"127.0.0.1:5432"}]}`
+	content := `{"pid":` + strconv.Itoa(dead(t)) + `,"targets":[{"name":"k","address":"127.0.0.1:5432"}]}`
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.find(key("k")); ok {
+	if got, ok := r.find(named("k")); ok {
 		t.Errorf("found %+v of a dead process", got)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -69,7 +74,7 @@ func TestDeadProxyIsForgotten(t *testing.T) {
 
 func TestForeignRecordsAreNotTrusted(t *testing.T) {
 	r := registry{t.TempDir()}
-	a, err := r.announce(nil, []Served{{Key: "k"}})
+	a, err := r.announce(nil, []Served{{Name: "k"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +82,7 @@ func TestForeignRecordsAreNotTrusted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(r.dir, "proxy-0.json"), []byte("no JSON"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.find(key("k")); !ok {
+	if _, ok := r.find(named("k")); !ok {
 		t.Error("a broken file hides the others")
 	}
 	if runtime.GOOS == "windows" {
@@ -86,7 +91,46 @@ func TestForeignRecordsAreNotTrusted(t *testing.T) {
 	if err := os.Chmod(a.path, 0o622); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.find(key("k")); ok {
+	if got, ok := r.find(named("k")); ok {
 		t.Errorf("found %+v in a file that anybody may have written", got)
 	}
+}
+
+// Readers open a record, and the next moment a reload has put another in its
+// place: they must neither lose the new one nor remove it.
+func TestReadersBesideAReload(t *testing.T) {
+	r := registry{t.TempDir()}
+	a, err := r.announce(nil, []Served{{Name: "k"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, ok := r.find(named("k")); !ok {
+					t.Error("a reader does not find the proxy")
+					return
+				}
+			}
+		})
+	}
+	for range 100 {
+		if a, err = r.announce(a, []Served{{Name: "k"}}); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(done)
+	readers.Wait()
+	if _, ok := r.find(named("k")); !ok {
+		t.Error("the record is gone")
+	}
+	a.close()
 }

@@ -25,7 +25,8 @@ func enrol(e *running.Enrolment, front front, environ []string, log *slog.Logger
 // servedBy is what the registry says of target i.
 func servedBy(front front, i int, environ []string) running.Served {
 	t := front.targets[i]
-	s := running.Served{Key: running.TargetKey(t, environ), AnyWay: running.AnyWay(t, environ), Name: t.Name, Address: front.address(i).String(), Shared: t.Shared, User: t.User, Database: t.Database}
+	s := running.Describe(t, environ)
+	s.Address = front.address(i).String()
 	for _, l := range front.routes[i].Listen {
 		if l.Addr().Network() == "unix" {
 			s.Socket = l.Addr().String()

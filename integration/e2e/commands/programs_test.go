@@ -156,8 +156,18 @@ func TestRunningProxyIsUsed(t *testing.T) {
 	if !strings.Contains(stdout, "export PGPORT="+port+"\nexport PGUSER="+pgserver.AppUser+"\n") || stderr != "" {
 		t.Errorf("env: %q, stderr %q; want port %s, the proxy's user", stdout, stderr, port)
 	}
+	// The second terminal need not have the proxy's AWS settings, which may have been
+	// renewed, nor its CA file.
+	stranger := []string{"HOME=" + w.Home, "PATH=" + os.Getenv("PATH"), "AWS_PAGER=", "AWS_ACCESS_KEY_ID=AKIDOTHER", "AWS_PROFILE=other"}
+	label, _, _ := strings.Cut(lab.Host, ".")
+	for _, name := range []string{app(), lab.Host, label} {
+		stdout, stderr, code = rig.Run(t, stranger, "exec", name, "--", "sh", "-c", `echo "$PGHOST $PGPORT"`)
+		if want := "127.0.0.1 " + port + "\n"; code != 0 || stdout != want {
+			t.Errorf("exec %s from another terminal: code %d, %q, stderr %q; want %q", name, code, stdout, stderr, want)
+		}
+	}
 	_, stderr, code = rig.Run(t, env, "connect", at+"&read-only")
-	if code != 1 || !strings.Contains(stderr, "no jump host given") || !strings.Contains(stderr, `serves "`+lab.Host+`" on 127.0.0.1:`+port+" with other options") {
+	if code != 1 || !strings.Contains(stderr, "no jump host given") || !strings.Contains(stderr, `serves "`+lab.Host+`" on 127.0.0.1:`+port+" with other options: read-only is not set there and true here") {
 		t.Errorf("with another option: code %d, stderr %q", code, stderr)
 	}
 	_, stderr, code = rig.Run(t, env, "connect", at+"&user=other")
@@ -172,15 +182,27 @@ func TestRunningProxyIsUsed(t *testing.T) {
 	for what, other := range map[string][]string{
 		"options":  {"exec", app() + "&sslnegotiation=direct"},
 		"user":     {"exec", strings.Replace(app(), "user="+pgserver.AppUser, "user=other", 1)},
-		"AWS keys": {"exec", app()},
 	} {
-		with := env
-		if what == "AWS keys" {
-			with = append(with, "AWS_ACCESS_KEY_ID=AKIDOTHER")
-		}
-		stdout, _, code := rig.Run(t, with, append(other, "--", "sh", "-c", `echo "$PGPORT"`)...)
+		stdout, _, code := rig.Run(t, env, append(other, "--", "sh", "-c", `echo "$PGPORT"`)...)
 		if code != 0 || strings.TrimSpace(stdout) == port || stdout == "" {
 			t.Errorf("with other %s: code %d, port %q; want one of its own", what, code, stdout)
+		}
+	}
+}
+
+// What psql's environment demands of a server was demanded of the database, by
+// pgkeyless. Only the libpq that is installed tells which variables it knows.
+func TestVariablesOfLibpqDoNotBreakThePrivatePlace(t *testing.T) {
+	w := rig.Start(t, rig.Setup{Args: []string{app()}})
+	for _, hostile := range []string{
+		"PGSSLCERTMODE=require", "PGSSLCRL=/nonexistent", "PGSSLCRLDIR=/nonexistent", "PGTARGETSESSIONATTRS=standby", "PGREQUIREPEER=nobody",
+		"PGSSLMINPROTOCOLVERSION=TLSv1.9", "PGSSLMODE=verify-full", "PGREQUIREAUTH=scram-sha-256", "PGCHANNELBINDING=require", "PGGSSENCMODE=require",
+	} {
+		env := append(rig.Shared.Keys.Env(w.AWS.URL()), "HOME="+w.Home, hostile)
+		for _, args := range [][]string{{"connect", app(), "--", "-XAtwc", rig.WhoAmI}, {"exec", app(), "--", "psql", "-XAtwc", rig.WhoAmI}} {
+			if stdout, stderr, code := rig.Run(t, env, args...); code != 0 || strings.TrimSpace(stdout) != rig.ItsMe {
+				t.Errorf("%s with %s: code %d, %q, stderr %q; want %q", args[0], hostile, code, stdout, stderr, rig.ItsMe)
+			}
 		}
 	}
 }
