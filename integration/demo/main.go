@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -149,7 +150,7 @@ func (d *demo) end() error {
 	case code != interrupted:
 		return fmt.Errorf("pgkeyless ended by itself, with code %d", code)
 	}
-	if err := d.aws.Await(ctx, awsemu.AllEnded); err != nil {
+	if err := d.aws.Await(ctx, gateway.AllEnded); err != nil {
 		return fmt.Errorf("pgkeyless left an SSM session open: %+v", d.aws.Sessions())
 	}
 	if broken := d.aws.Violations(); len(broken) > 0 {

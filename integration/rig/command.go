@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
@@ -105,7 +106,7 @@ func (c *Cloud) Run(args ...string) (stdout, stderr string, code int) {
 	stdout, stderr, code = Run(c.t, c.Env, args...)
 	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Second)
 	defer cancel()
-	if err := c.AWS.Await(ctx, awsemu.AllEnded); err != nil {
+	if err := c.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		c.t.Errorf("SSM session(s) left open: %+v", c.AWS.Sessions())
 	}
 	CheckOutput(c.t, stdout+stderr)

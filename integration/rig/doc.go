@@ -11,5 +11,5 @@
 //
 //	lab        the binary, and one set of credentials for all
 //	pgserver   a real PostgreSQL that verifies tokens
-//	awsemu     emulated AWS
+//	awsemu     emulated AWS: its control plane, and beneath it the message gateway
 package rig

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -156,7 +157,7 @@ func (w *World) AwaitSessionsEnded() {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
-	if err := w.AWS.Await(ctx, awsemu.AllEnded); err != nil {
+	if err := w.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		w.T.Errorf("SSM session(s) left open: %+v", w.AWS.Sessions())
 	}
 }

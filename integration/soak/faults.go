@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 // fault is one thing that goes wrong.
@@ -64,21 +65,21 @@ func faults(s *summary) []fault {
 	once := func(f func(e *awsemu.Emulator, r *rand.Rand)) func(*awsemu.Emulator, *rand.Rand) (time.Duration, func()) {
 		return func(e *awsemu.Emulator, r *rand.Rand) (time.Duration, func()) { f(e, r); return 0, nil }
 	}
-	network := func(f func(r *rand.Rand) awsemu.Network, most time.Duration) func(*awsemu.Emulator, *rand.Rand) (time.Duration, func()) {
+	network := func(f func(r *rand.Rand) gateway.Network, most time.Duration) func(*awsemu.Emulator, *rand.Rand) (time.Duration, func()) {
 		return func(e *awsemu.Emulator, r *rand.Rand) (time.Duration, func()) {
 			e.SetNetwork(f(r))
-			return between(r, 500*ms, most), func() { e.SetNetwork(awsemu.Network{}) }
+			return between(r, 500*ms, most), func() { e.SetNetwork(gateway.Network{}) }
 		}
 	}
-	messages := func(f func(way awsemu.Direction, seed uint64) awsemu.Intercept) func(*awsemu.Emulator, *rand.Rand) (time.Duration, func()) {
+	messages := func(f func(way gateway.Direction, seed uint64) gateway.Intercept) func(*awsemu.Emulator, *rand.Rand) (time.Duration, func()) {
 		return func(e *awsemu.Emulator, r *rand.Rand) (time.Duration, func()) {
 			var n atomic.Int64
 			seed := r.Uint64()
-			chosen := f(awsemu.Direction(r.IntN(2)), seed)
+			chosen := f(gateway.Direction(r.IntN(2)), seed)
 			if r.IntN(3) == 0 {
-				chosen = awsemu.Chain(f(awsemu.ToAgent, seed), f(awsemu.ToClient, seed))
+				chosen = gateway.Chain(f(gateway.ToAgent, seed), f(gateway.ToClient, seed))
 			}
-			e.SetIntercept(awsemu.Counted(&n, chosen))
+			e.SetIntercept(gateway.Counted(&n, chosen))
 			return between(r, time.Second, 4*time.Second), func() { e.SetIntercept(nil); s.spoilt(n.Load()) }
 		}
 	}
@@ -88,7 +89,7 @@ func faults(s *summary) []fault {
 	sessions := func(f func(e *awsemu.Emulator, id string)) func(*awsemu.Emulator, *rand.Rand) (time.Duration, func()) {
 		return once(func(e *awsemu.Emulator, _ *rand.Rand) {
 			for _, session := range e.Sessions() {
-				if session.State != awsemu.Terminated {
+				if session.State != gateway.Terminated {
 					f(e, session.ID)
 				}
 			}
@@ -100,7 +101,7 @@ func faults(s *summary) []fault {
 		{"relay mode changed", 0, 2, once(func(e *awsemu.Emulator, r *rand.Rand) { e.SetDropWhileAbsent(r.IntN(2) == 0) })},
 		{"socket cut", 0, 6, once(func(e *awsemu.Emulator, _ *rand.Rand) { e.CutWebsockets() })},
 		{"socket closed hourly", 0, 3, once(func(e *awsemu.Emulator, _ *rand.Rand) { e.CloseWebsockets(1000, "Bye") })},
-		{"socket cut mid message", 0, 4, once(func(e *awsemu.Emulator, r *rand.Rand) { e.CutMidMessage(awsemu.Direction(r.IntN(2))) })},
+		{"socket cut mid message", 0, 4, once(func(e *awsemu.Emulator, r *rand.Rand) { e.CutMidMessage(gateway.Direction(r.IntN(2))) })},
 		{"cut, resume throttled", 0, 2, cutAfter(func(e *awsemu.Emulator, r *rand.Rand) {
 			e.FailNext("ResumeSession", "ThrottlingException", injected, 1+r.IntN(4))
 		})},
@@ -111,31 +112,31 @@ func faults(s *summary) []fault {
 			e.SlowNext("ResumeSession", between(r, 100*ms, 2*time.Second), 1)
 		})},
 		{"cut, resume refused once", 0, 2, cutAfter(func(e *awsemu.Emulator, _ *rand.Rand) { e.RefuseUpgrades(403, 1) })},
-		{"cut, resume dropped after open", 0, 2, cutAfter(func(e *awsemu.Emulator, r *rand.Rand) { e.FailConnect(awsemu.ClosesAfterOpen, 1+r.IntN(2)) })},
-		{"round trip and jitter", 0, 4, network(func(r *rand.Rand) awsemu.Network {
-			return awsemu.Network{RoundTrip: between(r, 10*ms, 200*ms), Jitter: between(r, 0, 40*ms)}
+		{"cut, resume dropped after open", 0, 2, cutAfter(func(e *awsemu.Emulator, r *rand.Rand) { e.FailConnect(gateway.ClosesAfterOpen, 1+r.IntN(2)) })},
+		{"round trip and jitter", 0, 4, network(func(r *rand.Rand) gateway.Network {
+			return gateway.Network{RoundTrip: between(r, 10*ms, 200*ms), Jitter: between(r, 0, 40*ms)}
 		}, 5*time.Second)},
-		{"rate", 0, 3, network(func(r *rand.Rand) awsemu.Network { return awsemu.Network{Rate: 200_000 + r.IntN(1_000_000)} }, 5*time.Second)},
-		{"slow reader", 0, 3, network(func(r *rand.Rand) awsemu.Network {
-			return awsemu.Network{SlowReader: 200_000 + r.IntN(1_000_000)}
+		{"rate", 0, 3, network(func(r *rand.Rand) gateway.Network { return gateway.Network{Rate: 200_000 + r.IntN(1_000_000)} }, 5*time.Second)},
+		{"slow reader", 0, 3, network(func(r *rand.Rand) gateway.Network {
+			return gateway.Network{SlowReader: 200_000 + r.IntN(1_000_000)}
 		}, 5*time.Second)},
-		{"nothing passes", 0, 3, network(func(*rand.Rand) awsemu.Network { return awsemu.Network{Outage: true} }, 3*time.Second)},
-		{"messages lost", 0, 4, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept { return awsemu.Lose(way, 0.004, seed) })},
-		{"acknowledgements lost", 0, 3, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept {
-			return awsemu.OnlyAcks(awsemu.Lose(way, 0.005, seed))
+		{"nothing passes", 0, 3, network(func(*rand.Rand) gateway.Network { return gateway.Network{Outage: true} }, 3*time.Second)},
+		{"messages lost", 0, 4, messages(func(way gateway.Direction, seed uint64) gateway.Intercept { return gateway.Lose(way, 0.004, seed) })},
+		{"acknowledgements lost", 0, 3, messages(func(way gateway.Direction, seed uint64) gateway.Intercept {
+			return gateway.OnlyAcks(gateway.Lose(way, 0.005, seed))
 		})},
-		{"messages duplicated", 0, 3, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept {
-			return awsemu.Duplicate(way, 0.2, 30*ms, seed)
+		{"messages duplicated", 0, 3, messages(func(way gateway.Direction, seed uint64) gateway.Intercept {
+			return gateway.Duplicate(way, 0.2, 30*ms, seed)
 		})},
-		{"messages reordered", 0, 3, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept {
-			return awsemu.Reorder(way, 0.3, 50*ms, seed)
+		{"messages reordered", 0, 3, messages(func(way gateway.Direction, seed uint64) gateway.Intercept {
+			return gateway.Reorder(way, 0.3, 50*ms, seed)
 		})},
-		{"messages late", 0, 2, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept { return awsemu.Delay(way, 50*ms) })},
-		{"payloads corrupted", 0, 3, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept {
-			return awsemu.OnlyData(awsemu.Corrupt(way, 0.004, seed))
+		{"messages late", 0, 2, messages(func(way gateway.Direction, seed uint64) gateway.Intercept { return gateway.Delay(way, 50*ms) })},
+		{"payloads corrupted", 0, 3, messages(func(way gateway.Direction, seed uint64) gateway.Intercept {
+			return gateway.OnlyData(gateway.Corrupt(way, 0.004, seed))
 		})},
-		{"frames broken", 0, 3, messages(func(way awsemu.Direction, seed uint64) awsemu.Intercept {
-			return awsemu.Chain(awsemu.ShortFrame(way, 0.002, seed), awsemu.HugeHeader(way, 0.002, seed+1), awsemu.UnknownType(way, 0.02, seed+2))
+		{"frames broken", 0, 3, messages(func(way gateway.Direction, seed uint64) gateway.Intercept {
+			return gateway.Chain(gateway.ShortFrame(way, 0.002, seed), gateway.HugeHeader(way, 0.002, seed+1), gateway.UnknownType(way, 0.02, seed+2))
 		})},
 		{"pause and start", 0, 3, func(e *awsemu.Emulator, r *rand.Rand) (time.Duration, func()) {
 			e.Publish("pause_publication")
@@ -156,7 +157,7 @@ func faults(s *summary) []fault {
 			return time.Second, func() { e.EndOnResume(0) }
 		}},
 		{"dials refused", soon, 1, func(e *awsemu.Emulator, r *rand.Rand) (time.Duration, func()) {
-			e.SetDial(awsemu.RefuseDials(-1))
+			e.SetDial(gateway.RefuseDials(-1))
 			return between(r, 100*ms, time.Second), func() { e.SetDial(nil) }
 		}},
 		{"start denied", soon, 1, func(e *awsemu.Emulator, r *rand.Rand) (time.Duration, func()) {
@@ -169,8 +170,8 @@ func faults(s *summary) []fault {
 		{"agent restarted", 10 * time.Second, 1, once(func(e *awsemu.Emulator, _ *rand.Rand) { e.RestartAgents() })},
 		{"agent away", 20 * time.Second, 1, once(func(e *awsemu.Emulator, r *rand.Rand) { e.CutAgents(between(r, 300*ms, 2*time.Second)) })},
 		{"black hole", patience, 1, once(func(e *awsemu.Emulator, r *rand.Rand) { way := r.IntN(3); e.BlackHole(way != 1, way != 2) })},
-		{"black hole for all", patience, 1, network(func(*rand.Rand) awsemu.Network {
-			return awsemu.Network{BlackHoleUp: true, BlackHoleDown: true}
+		{"black hole for all", patience, 1, network(func(*rand.Rand) gateway.Network {
+			return gateway.Network{BlackHoleUp: true, BlackHoleDown: true}
 		}, 3*time.Second)},
 		{"agent silent", patience, 1, once(func(e *awsemu.Emulator, _ *rand.Rand) { e.FreezeAgents(true) })},
 	}

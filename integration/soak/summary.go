@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
@@ -216,7 +217,7 @@ func (s *summary) stop(proxy *lab.Proxy, aws *awsemu.Emulator) {
 	}
 	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := aws.Await(ended, awsemu.AllEnded); err != nil {
+	if err := aws.Await(ended, gateway.AllEnded); err != nil {
 		s.wrong("%d SSM sessions left open", aws.OpenSessions())
 	}
 	for _, v := range aws.Violations() {
@@ -235,7 +236,7 @@ func (s *summary) secrets(output string, keys lab.Credentials) {
 }
 
 // print writes the summary.
-func (s *summary) print(sessions []awsemu.Session) {
+func (s *summary) print(sessions []gateway.Session) {
 	resumes, streams, connections := 0, 0, 0
 	endings := map[string]int{}
 	for _, x := range sessions {

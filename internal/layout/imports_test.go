@@ -63,10 +63,11 @@ var arrows = map[string][]string{
 
 // integrationArrows is the same for the module in integration.
 var integrationArrows = map[string][]string{
-	"rig":          {integration + "/rig/...", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
-	"rig/awsemu":   {"github.com/xtaci/smux", "github.com/coder/websocket"},
-	"rig/lab":      {integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
-	"rig/pgserver": {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"rig":                {integration + "/rig/...", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
+	"rig/awsemu":         {integration + "/rig/awsemu/gateway"},
+	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
+	"rig/awsemu/gateway": {"github.com/xtaci/smux", "github.com/coder/websocket"},
+	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
 
 	"e2e":          {},
 	"e2e/causes":   {},
@@ -93,7 +94,7 @@ var integrationArrows = map[string][]string{
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"rig/awsemu", "rig/pgserver"}
+var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver"}
 
 type goPackage struct {
 	ImportPath, Name                   string

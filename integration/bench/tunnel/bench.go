@@ -13,6 +13,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 	"github.com/pgkeyless/pgkeyless/integration/conformance/pluginrun"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -112,7 +113,7 @@ func (b *bench) take(ctx context.Context, round int, c cell, name string) {
 	ctx, cancel := context.WithTimeout(ctx, cellLimit)
 	defer cancel()
 	b.ctx = ctx
-	b.aws.SetNetwork(awsemu.Network{RoundTrip: time.Duration(c.trip) * time.Millisecond})
+	b.aws.SetNetwork(gateway.Network{RoundTrip: time.Duration(c.trip) * time.Millisecond})
 	s, err := b.startSide(name, c)
 	if err == nil {
 		err = errors.Join(c.take(b, s), s.stop())

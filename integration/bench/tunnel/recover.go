@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
-	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 // cutTrip is the round trip in milliseconds of the path that is cut: something
@@ -65,7 +65,7 @@ func (s *stall) result() (float64, error) {
 // cut drops the client's socket; what is under way is lost, both ways.
 func (b *bench) cut() {
 	b.aws.BlackHole(true, false)
-	b.aws.CutMidMessage(awsemu.ToAgent) // the next acknowledge, or the next data
+	b.aws.CutMidMessage(gateway.ToAgent) // the next acknowledge, or the next data
 }
 
 // recoverDown cuts the websocket in the middle of a download that is to arrive

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -117,7 +118,7 @@ func (s *site) finish() (wrong []string) {
 	}
 	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := s.aws.Await(ended, awsemu.AllEnded); err != nil {
+	if err := s.aws.Await(ended, gateway.AllEnded); err != nil {
 		wrong = append(wrong, fmt.Sprintf("%d SSM sessions left open", s.aws.OpenSessions()))
 	}
 	wrong = append(wrong, s.aws.Violations()...)

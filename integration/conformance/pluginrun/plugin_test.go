@@ -18,6 +18,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/conformance/pluginrun"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 const (
@@ -49,10 +50,12 @@ func TestGenuinePlugin(t *testing.T) {
 func start(ctx context.Context, t *testing.T, binary string, caller awsemu.Caller, port int) (*awsemu.Emulator, *pluginrun.Plugin) {
 	t.Helper()
 	emu, err := awsemu.Start(awsemu.Config{
-		Callers:        map[string]awsemu.Caller{accessKey: caller},
-		Hosts:          map[string]string{remote: "127.0.0.1"},
-		OfficialClient: true,
-		Log:            slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Config: gateway.Config{
+			Hosts:          map[string]string{remote: "127.0.0.1"},
+			OfficialClient: true,
+			Log:            slog.New(slog.NewTextHandler(t.Output(), nil)),
+		},
+		Callers: map[string]awsemu.Caller{accessKey: caller},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +79,7 @@ var alice = awsemu.Caller{SecretAccessKey: secretKey, ARN: "arn:aws:iam::1234567
 // the flag be lost.
 func quiet(ctx context.Context, t *testing.T, emu *awsemu.Emulator) {
 	t.Helper()
-	if err := emu.Await(ctx, func(all []awsemu.Session) bool { return all[0].OpenStreams == 0 }); err != nil {
+	if err := emu.Await(ctx, func(all []gateway.Session) bool { return all[0].OpenStreams == 0 }); err != nil {
 		t.Fatalf("session %+v, want no open stream", emu.Sessions()[0])
 	}
 }
@@ -87,7 +90,7 @@ func interrupt(ctx context.Context, t *testing.T, emu *awsemu.Emulator, p *plugi
 	if err := p.Stop(ctx, os.Interrupt); err != nil {
 		t.Errorf("plugin ended with %v\n%s", err, p.Output())
 	}
-	if err := emu.Await(ctx, func(all []awsemu.Session) bool { return all[0].State == awsemu.Terminated }); err != nil {
+	if err := emu.Await(ctx, func(all []gateway.Session) bool { return all[0].State == gateway.Terminated }); err != nil {
 		t.Errorf("session %+v has not ended; violations %q", emu.Sessions()[0], emu.Violations())
 	}
 }
@@ -117,7 +120,7 @@ func forward(ctx context.Context, t *testing.T, binary string) {
 	interrupt(ctx, t, emu, p)
 	finish(t, emu)
 	got := emu.Sessions()[0]
-	if got.Ending != awsemu.EndFlag || got.Streams != 2 || got.Dials != 2 || got.Connections != 1 || got.ID != p.SessionID {
+	if got.Ending != gateway.EndFlag || got.Streams != 2 || got.Dials != 2 || got.Connections != 1 || got.ID != p.SessionID {
 		t.Errorf("session %+v; want 2 streams and dials, 1 connection, ended by the client's flag", got)
 	}
 }
@@ -133,13 +136,13 @@ func resumed(ctx context.Context, t *testing.T, binary string) {
 		if n == 1 && emu.CloseWebsockets(1000, "Bye") != 1 {
 			t.Error("no websocket to close")
 		}
-		if err := emu.Await(ctx, func(all []awsemu.Session) bool { return all[0].Connections == 2 }); err != nil {
+		if err := emu.Await(ctx, func(all []gateway.Session) bool { return all[0].Connections == 2 }); err != nil {
 			t.Fatalf("session %+v, want it resumed", emu.Sessions()[0])
 		}
 	}
 	interrupt(ctx, t, emu, p)
 	finish(t, emu)
-	if got := emu.Sessions()[0]; got.Resumes == 0 || got.Ending != awsemu.EndFlag {
+	if got := emu.Sessions()[0]; got.Resumes == 0 || got.Ending != gateway.EndFlag {
 		t.Errorf("session %+v, want it resumed and ended by the client's flag", got)
 	}
 }
@@ -193,7 +196,7 @@ func killed(ctx context.Context, t *testing.T, binary string) {
 	if err := p.Stop(ctx, syscall.SIGTERM); err == nil {
 		t.Error("plugin ended cleanly on SIGTERM")
 	}
-	if err := emu.Await(ctx, func(all []awsemu.Session) bool { return all[0].State == awsemu.Disconnected }); err != nil {
+	if err := emu.Await(ctx, func(all []gateway.Session) bool { return all[0].State == gateway.Disconnected }); err != nil {
 		t.Errorf("session %+v, want it disconnected", emu.Sessions()[0])
 	}
 	if got := emu.OpenSessions(); got != 1 {

@@ -12,6 +12,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/conformance/pluginrun"
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -87,7 +88,7 @@ func TestGenuinePluginCarriesPsql(t *testing.T) {
 	}
 	ended, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
-	if err := aws.Await(ended, awsemu.AllEnded); err != nil {
+	if err := aws.Await(ended, gateway.AllEnded); err != nil {
 		t.Errorf("the plugin left its session open: %+v", aws.Sessions())
 	}
 	if broken := aws.Violations(); len(broken) > 0 {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -43,7 +44,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 		},
 		causes.TooManyWaiting.Name: {
 			setup: one,
-			arm:   func(_ *testing.T, w *rig.World) { w.AWS.SetDial(awsemu.HangDials(-1, nil)) },
+			arm:   func(_ *testing.T, w *rig.World) { w.AWS.SetDial(gateway.HangDials(-1, nil)) },
 			meet:  firstRefusedOfMany,
 			facts: []string{"wait for jump host " + lab.Target + " to connect to " + lab.Endpoint},
 		},
@@ -241,7 +242,7 @@ func stopReading(t *testing.T, w *rig.World) *pgconn.PgError {
 	defer conn.Close(ctx)
 	// A RowDescription of 32 bytes and a DataRow of 11 and its text.
 	results := conn.Exec(ctx, fmt.Sprintf("select repeat('x', case i when 0 then %d else %d end) as filler from generate_series(0, 65536) i", 1024-11-32, 1024-11))
-	err = w.AWS.Await(ctx, func(sessions []awsemu.Session) bool {
+	err = w.AWS.Await(ctx, func(sessions []gateway.Session) bool {
 		return len(sessions) > 0 && sessions[0].Streams > 0 && sessions[0].OpenStreams == 0
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -21,7 +22,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 	agents := func(output string) func(*testing.T, *rig.World) {
 		return func(_ *testing.T, w *rig.World) { w.AWS.FailAgents(output) }
 	}
-	handshakes := func(f awsemu.Intercept) func(*testing.T, *rig.World) {
+	handshakes := func(f gateway.Intercept) func(*testing.T, *rig.World) {
 		return func(_ *testing.T, w *rig.World) { w.AWS.SetIntercept(f) }
 	}
 	const (
@@ -62,7 +63,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 		},
 		causes.AgentHandshakeFailed.Name: {
 			setup: rig.Setup{Emulator: func(c *awsemu.Config) { c.HandshakeLimit = 2 * time.Second }},
-			arm:   handshakes(awsemu.NoHandshake()),
+			arm:   handshakes(gateway.NoHandshake()),
 			facts: []string{starting, "Handshake timed out.", session},
 		},
 		causes.AgentSays.Name: {
@@ -90,12 +91,12 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 			facts: []string{lost, "too many messages of the SSM agent are lost", session},
 		},
 		causes.WrongDocument.Name: {
-			arm:   handshakes(awsemu.OtherSession("Standard_Stream")),
+			arm:   handshakes(gateway.OtherSession("Standard_Stream")),
 			state: "08001",
 			facts: []string{starting, "agent 3.3.1142.0: session type Standard_Stream in place of Port", "document AWS-StartPortForwardingSessionToRemoteHost", session},
 		},
 		causes.AgentSilent.Name: {
-			arm:   handshakes(awsemu.NoHandshake()),
+			arm:   handshakes(gateway.NoHandshake()),
 			state: "08001",
 			facts: []string{starting, "the SSM agent did not finish the handshake in time", "SSM agent on " + lab.Target, session},
 		},
@@ -106,7 +107,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 		},
 		causes.StillStarting.Name: {
 			setup: rig.Setup{Flags: []string{"--login-timeout", "3s"}},
-			arm:   handshakes(awsemu.NoHandshake()),
+			arm:   handshakes(gateway.NoHandshake()),
 			facts: []string{starting},
 		},
 	})
@@ -132,15 +133,15 @@ func beneath(end func(w *rig.World)) func(*testing.T, *rig.World) *pgconn.PgErro
 
 // loseOneForGood loses the next data message to the client, each time that it is
 // sent.
-func loseOneForGood() awsemu.Intercept {
+func loseOneForGood() gateway.Intercept {
 	var lost atomic.Int64
-	return func(_ string, way awsemu.Direction, msg []byte) []awsemu.Delivery {
-		if way == awsemu.ToClient && len(msg) > 56 && bytes.HasPrefix(msg[4:], []byte("output_stream_data")) {
+	return func(_ string, way gateway.Direction, msg []byte) []gateway.Delivery {
+		if way == gateway.ToClient && len(msg) > 56 && bytes.HasPrefix(msg[4:], []byte("output_stream_data")) {
 			number := int64(binary.BigEndian.Uint64(msg[48:]))
 			if lost.CompareAndSwap(0, number) || lost.Load() == number {
 				return nil
 			}
 		}
-		return []awsemu.Delivery{{Message: msg}}
+		return []gateway.Delivery{{Message: msg}}
 	}
 }

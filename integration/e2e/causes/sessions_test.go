@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
-	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -66,8 +66,8 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 		},
 		causes.NoAnswer.Name: {
 			arm: func(t *testing.T, w *rig.World) {
-				w.AWS.SetNetwork(awsemu.Network{BlackHoleUp: true})
-				t.Cleanup(func() { w.AWS.SetNetwork(awsemu.Network{}) })
+				w.AWS.SetNetwork(gateway.Network{BlackHoleUp: true})
+				t.Cleanup(func() { w.AWS.SetNetwork(gateway.Network{}) })
 			},
 			facts: []string{"no answer from the Systems Manager API in " + lab.Region, "ssm:StartSession, jump host"},
 		},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 // outcome is how transfers under a fault have to end.
@@ -41,7 +42,7 @@ type fault struct {
 	name     string
 	emulator func(*awsemu.Config)
 	before   func(w *rig.World)            // before the first client
-	spoil    awsemu.Intercept              // on from the start, and has to have acted
+	spoil    gateway.Intercept             // on from the start, and has to have acted
 	during   func(w *rig.World, times int) // a third through the first client's upload (0), and its download (1)
 	want     outcome
 	state    string             // SQLSTATE of a refusal
@@ -68,7 +69,7 @@ func (f fault) run(t *testing.T) {
 	}
 	var spoilt atomic.Int64
 	if f.spoil != nil {
-		w.AWS.SetIntercept(awsemu.Counted(&spoilt, f.spoil))
+		w.AWS.SetIntercept(gateway.Counted(&spoilt, f.spoil))
 	}
 	begin := time.Now()
 	switch f.want {
@@ -117,7 +118,7 @@ func (f fault) run(t *testing.T) {
 	}
 	t.Logf("%d of %d byte-exact after %v, %d SSM sessions, %d resumes", exactly, len(results), time.Since(begin).Round(time.Millisecond), len(w.AWS.Sessions()), resumes)
 	w.AWS.SetIntercept(nil)
-	w.AWS.SetNetwork(awsemu.Network{})
+	w.AWS.SetNetwork(gateway.Network{})
 	w.AWS.SetDial(nil)
 	if got := w.Query("", rig.WhoAmI); got != rig.ItsMe {
 		t.Errorf("a new client afterwards: %q, want %q", got, rig.ItsMe)
@@ -207,11 +208,11 @@ func closed(err error) bool {
 // comes then must not notice.
 func TestStalledTargetDelaysNobodyElse(t *testing.T) {
 	w := rig.Start(t, rig.Setup{Emulator: func(c *awsemu.Config) { c.Pace = 0 }})
-	w.AWS.SetDial(awsemu.Targets(func(i int, conn net.Conn) net.Conn {
+	w.AWS.SetDial(gateway.Targets(func(i int, conn net.Conn) net.Conn {
 		if i > 0 {
 			return nil
 		}
-		return awsemu.DeafTarget(conn, 100_000)
+		return gateway.DeafTarget(conn, 100_000)
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

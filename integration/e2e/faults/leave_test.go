@@ -16,6 +16,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 // TestClientLeavesDuringAStalledUpload lets the database stop reading, and the
@@ -29,7 +30,7 @@ func TestClientLeavesDuringAStalledUpload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := rig.Start(t, rig.Setup{Emulator: func(c *awsemu.Config) { c.Pace = 0 }})
-			w.AWS.SetDial(awsemu.Targets(func(_ int, conn net.Conn) net.Conn { return awsemu.DeafTarget(conn, 1<<20) }))
+			w.AWS.SetDial(gateway.Targets(func(_ int, conn net.Conn) net.Conn { return gateway.DeafTarget(conn, 1<<20) }))
 			left := leave(w)
 			awaitStall(w)
 			left()
@@ -141,7 +142,7 @@ func TestHalfClosingClientDuringAnOutage(t *testing.T) {
 	} else if _, ok := m.(*pgproto3.CopyInResponse); !ok {
 		t.Fatalf("database said %T, want CopyInResponse", m)
 	}
-	w.AWS.SetNetwork(awsemu.Network{Outage: true})
+	w.AWS.SetNetwork(gateway.Network{Outage: true})
 	const lines = 512 // of 1 KiB: more than pgkeyless takes meanwhile, less than sockets do
 	for range lines {
 		frontend.Send(&pgproto3.CopyData{Data: append(bytes.Repeat([]byte{'x'}, rowLength-1), '\n')})
@@ -154,7 +155,7 @@ func TestHalfClosingClientDuringAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-time.After(8 * time.Second)
-	w.AWS.SetNetwork(awsemu.Network{})
+	w.AWS.SetNetwork(gateway.Network{})
 	m, err := frontend.Receive()
 	if done, ok := m.(*pgproto3.CommandComplete); err != nil || !ok || string(done.CommandTag) != fmt.Sprintf("COPY %d", lines) {
 		t.Errorf("database said %T %+v, %v; want COPY %d", m, m, err, lines)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 const throttled = "ThrottlingException"
@@ -70,36 +71,36 @@ func apiFaults() []fault {
 }
 
 func connectFaults() []fault {
-	at := func(step awsemu.ConnectStep, n int) func(*rig.World, int) {
+	at := func(step gateway.ConnectStep, n int) func(*rig.World, int) {
 		return func(w *rig.World, times int) { w.AWS.FailConnect(step, n); cut(w, times) }
 	}
 	return []fault{
-		{name: "connect/hangs at resume", during: first(func(w *rig.World) { at(awsemu.UpgradeHangs, 1)(w, 0) }), want: exact, after: resumed},
-		{name: "connect/hangs once", before: func(w *rig.World) { w.AWS.FailConnect(awsemu.UpgradeHangs, 1) }, want: exact},
-		{name: "connect/hangs always", before: func(w *rig.World) { w.AWS.FailConnect(awsemu.UpgradeHangs, -1) }, want: refused, state: "08001"},
+		{name: "connect/hangs at resume", during: first(func(w *rig.World) { at(gateway.UpgradeHangs, 1)(w, 0) }), want: exact, after: resumed},
+		{name: "connect/hangs once", before: func(w *rig.World) { w.AWS.FailConnect(gateway.UpgradeHangs, 1) }, want: exact},
+		{name: "connect/hangs always", before: func(w *rig.World) { w.AWS.FailConnect(gateway.UpgradeHangs, -1) }, want: refused, state: "08001"},
 		{name: "connect/403 at resume", during: func(w *rig.World, times int) { w.AWS.RefuseUpgrades(403, 1); cut(w, times) }, want: exact, after: resumed},
-		{name: "connect/dropped before open at resume", during: at(awsemu.ClosesBeforeOpen, 2), want: exact, after: resumed},
-		{name: "connect/dropped after open at resume", during: at(awsemu.ClosesAfterOpen, 2), want: exact, after: resumed},
-		{name: "connect/token refused at resume", during: at(awsemu.RefusesToken, 1), want: exact, after: resumed},
-		{name: "connect/dropped after the first open", before: func(w *rig.World) { w.AWS.FailConnect(awsemu.ClosesAfterOpen, 1) }, want: exact},
+		{name: "connect/dropped before open at resume", during: at(gateway.ClosesBeforeOpen, 2), want: exact, after: resumed},
+		{name: "connect/dropped after open at resume", during: at(gateway.ClosesAfterOpen, 2), want: exact, after: resumed},
+		{name: "connect/token refused at resume", during: at(gateway.RefusesToken, 1), want: exact, after: resumed},
+		{name: "connect/dropped after the first open", before: func(w *rig.World) { w.AWS.FailConnect(gateway.ClosesAfterOpen, 1) }, want: exact},
 		{name: "connect/handshake late", emulator: func(c *awsemu.Config) { c.StartDelay = 2 * time.Second }, want: exact},
-		{name: "connect/handshake twice", spoil: awsemu.TwoHandshakes(), want: exact},
-		{name: "connect/handshake never", spoil: awsemu.NoHandshake(), want: refused, state: "08001"},
+		{name: "connect/handshake twice", spoil: gateway.TwoHandshakes(), want: exact},
+		{name: "connect/handshake never", spoil: gateway.NoHandshake(), want: refused, state: "08001"},
 	}
 }
 
 func socketFaults() []fault {
-	network := func(n awsemu.Network) func(*rig.World) {
+	network := func(n gateway.Network) func(*rig.World) {
 		return func(w *rig.World) { w.AWS.SetNetwork(n) }
 	}
 	forgotten := func(up, down bool) func(*rig.World, int) {
 		return first(func(w *rig.World) { w.AWS.BlackHole(up, down) })
 	}
 	bye := func(w *rig.World, _ int) { w.AWS.CloseWebsockets(1000, "Bye") }
-	spell := func(n awsemu.Network, d time.Duration) func(*rig.World, int) {
+	spell := func(n gateway.Network, d time.Duration) func(*rig.World, int) {
 		return func(w *rig.World, _ int) {
 			w.AWS.SetNetwork(n)
-			time.AfterFunc(d, func() { w.AWS.SetNetwork(awsemu.Network{}) })
+			time.AfterFunc(d, func() { w.AWS.SetNetwork(gateway.Network{}) })
 		}
 	}
 	return []fault{
@@ -108,50 +109,50 @@ func socketFaults() []fault {
 		{name: "socket/black hole down", during: forgotten(false, true), want: exactOrLost},
 		{name: "socket/black hole, output dropped", emulator: dropping, during: forgotten(true, true), want: exactOrLost},
 		{name: "socket/black hole for all for 5 s", during: first(func(w *rig.World) {
-			spell(awsemu.Network{BlackHoleUp: true, BlackHoleDown: true}, 5*time.Second)(w, 0)
+			spell(gateway.Network{BlackHoleUp: true, BlackHoleDown: true}, 5*time.Second)(w, 0)
 		}), want: exactOrLost},
-		{name: "socket/nothing passes for 3 s", during: spell(awsemu.Network{Outage: true}, 3*time.Second), want: exact},
+		{name: "socket/nothing passes for 3 s", during: spell(gateway.Network{Outage: true}, 3*time.Second), want: exact},
 		{name: "socket/cut, output kept", emulator: keeping, during: cut, want: exact, after: resumed},
 		{name: "socket/cut, output dropped", emulator: dropping, during: cut, want: exact, after: resumed},
 		{name: "socket/cut, agent never paused", emulator: func(c *awsemu.Config) { c.NeverPause = true }, during: cut, want: exact, after: resumed},
 		{name: "socket/cut, agent paused late", emulator: func(c *awsemu.Config) { c.PauseAfter = 100 * time.Millisecond }, during: cut, want: exact, after: resumed},
 		{name: "socket/closed hourly, output kept", emulator: keeping, during: bye, want: exact, after: resumed},
 		{name: "socket/closed hourly, output dropped", emulator: dropping, during: bye, want: exact, after: resumed},
-		{name: "socket/cut mid message up", during: func(w *rig.World, _ int) { w.AWS.CutMidMessage(awsemu.ToAgent) }, want: exact, after: resumed},
-		{name: "socket/cut mid message down", during: func(w *rig.World, _ int) { w.AWS.CutMidMessage(awsemu.ToClient) }, want: exact, after: resumed},
-		{name: "socket/80 ms round trip, jitter", before: network(awsemu.Network{RoundTrip: 80 * time.Millisecond, Jitter: 20 * time.Millisecond}), want: exact},
-		{name: "socket/300 ms round trip", before: network(awsemu.Network{RoundTrip: 300 * time.Millisecond}), want: exact},
-		{name: "socket/500 KB a second", before: network(awsemu.Network{Rate: 500_000, RoundTrip: 20 * time.Millisecond}), want: exact},
-		{name: "socket/slow reader", before: network(awsemu.Network{SlowReader: 300_000}), want: exact},
-		{name: "socket/cut on a far network", before: network(awsemu.Network{RoundTrip: 80 * time.Millisecond, Jitter: 20 * time.Millisecond}), during: cut, want: exact, after: resumed},
+		{name: "socket/cut mid message up", during: func(w *rig.World, _ int) { w.AWS.CutMidMessage(gateway.ToAgent) }, want: exact, after: resumed},
+		{name: "socket/cut mid message down", during: func(w *rig.World, _ int) { w.AWS.CutMidMessage(gateway.ToClient) }, want: exact, after: resumed},
+		{name: "socket/80 ms round trip, jitter", before: network(gateway.Network{RoundTrip: 80 * time.Millisecond, Jitter: 20 * time.Millisecond}), want: exact},
+		{name: "socket/300 ms round trip", before: network(gateway.Network{RoundTrip: 300 * time.Millisecond}), want: exact},
+		{name: "socket/500 KB a second", before: network(gateway.Network{Rate: 500_000, RoundTrip: 20 * time.Millisecond}), want: exact},
+		{name: "socket/slow reader", before: network(gateway.Network{SlowReader: 300_000}), want: exact},
+		{name: "socket/cut on a far network", before: network(gateway.Network{RoundTrip: 80 * time.Millisecond, Jitter: 20 * time.Millisecond}), during: cut, want: exact, after: resumed},
 	}
 }
 
 // acksThenMessage loses so many acknowledgements of the client in a row, and
 // then one message to it.
-func acksThenMessage(acks int) awsemu.Intercept {
+func acksThenMessage(acks int) gateway.Intercept {
 	ack, data := []byte("acknowledge"), []byte("output_stream_data")
 	var lostAcks, lostData atomic.Int64
-	return func(_ string, way awsemu.Direction, msg []byte) []awsemu.Delivery {
+	return func(_ string, way gateway.Direction, msg []byte) []gateway.Delivery {
 		is := func(kind []byte) bool { return len(msg) > 36 && bytes.HasPrefix(msg[4:36], kind) }
 		switch {
-		case way == awsemu.ToAgent && is(ack) && lostAcks.Load() < int64(acks):
+		case way == gateway.ToAgent && is(ack) && lostAcks.Load() < int64(acks):
 			lostAcks.Add(1)
 			return nil
-		case way == awsemu.ToClient && is(data) && lostAcks.Load() >= int64(acks) && lostData.CompareAndSwap(0, 1):
+		case way == gateway.ToClient && is(data) && lostAcks.Load() >= int64(acks) && lostData.CompareAndSwap(0, 1):
 			return nil
 		}
-		return []awsemu.Delivery{{Message: msg}}
+		return []gateway.Delivery{{Message: msg}}
 	}
 }
 
 // afterLogins lets f act on what comes after some hundred messages, when the
 // clients have logged in.
-func afterLogins(f awsemu.Intercept) awsemu.Intercept {
+func afterLogins(f gateway.Intercept) gateway.Intercept {
 	var seen atomic.Int64
-	return func(session string, way awsemu.Direction, msg []byte) []awsemu.Delivery {
+	return func(session string, way gateway.Direction, msg []byte) []gateway.Delivery {
 		if seen.Add(1) < 500 {
-			return []awsemu.Delivery{{Message: msg}}
+			return []gateway.Delivery{{Message: msg}}
 		}
 		return f(session, way, msg)
 	}
@@ -160,9 +161,9 @@ func afterLogins(f awsemu.Intercept) awsemu.Intercept {
 func messageFaults() []fault {
 	const seed = 1
 	all := []fault{
-		{name: "message/as text", spoil: awsemu.AsText(0.2, seed), want: exact},
+		{name: "message/as text", spoil: gateway.AsText(0.2, seed), want: exact},
 		// The agent does not look at digests: TLS and mux find out.
-		{name: "message/corrupt payload up, taken", spoil: afterLogins(awsemu.OnlyData(awsemu.Corrupt(awsemu.ToAgent, 0.02, seed))), want: exactOrLost},
+		{name: "message/corrupt payload up, taken", spoil: afterLogins(gateway.OnlyData(gateway.Corrupt(gateway.ToAgent, 0.02, seed))), want: exactOrLost},
 		// The agent asks for each acknowledgement with a resend, ten a second, before
 		// it comes to the message that is missing.
 		{name: "message/many acknowledgements lost, then a message", during: func(w *rig.World, times int) {
@@ -173,22 +174,22 @@ func messageFaults() []fault {
 		{name: "message/unknown payload type", during: func(w *rig.World, _ int) { w.AWS.SendPayload(99, []byte("what is this")) }, want: exact},
 	}
 	for way, name := range []string{"up", "down"} {
-		way := awsemu.Direction(way)
+		way := gateway.Direction(way)
 		for _, f := range []struct {
 			name string
-			f    awsemu.Intercept
+			f    gateway.Intercept
 		}{
-			{"lose", awsemu.Lose(way, 0.01, seed)},
-			{"lose acknowledgements", awsemu.OnlyAcks(awsemu.Lose(way, 0.02, seed))},
-			{"duplicate", awsemu.Duplicate(way, 0.2, 20*time.Millisecond, seed)},
-			{"reorder", awsemu.Reorder(way, 0.2, 50*time.Millisecond, seed)},
-			{"delay", awsemu.Delay(way, 60*time.Millisecond)},
-			{"corrupt payload", awsemu.OnlyData(awsemu.Corrupt(way, 0.01, seed))},
-			{"wrong digest", awsemu.OnlyData(awsemu.WrongDigest(way, 0.01, seed))},
-			{"short frame", awsemu.ShortFrame(way, 0.01, seed)},
-			{"huge header length", awsemu.HugeHeader(way, 0.01, seed)},
-			{"unknown type", awsemu.UnknownType(way, 0.1, seed)},
-			{"all at once", awsemu.Chain(awsemu.Lose(way, 0.005, seed), awsemu.Duplicate(way, 0.05, 10*time.Millisecond, seed+1), awsemu.Reorder(way, 0.1, 20*time.Millisecond, seed+2))},
+			{"lose", gateway.Lose(way, 0.01, seed)},
+			{"lose acknowledgements", gateway.OnlyAcks(gateway.Lose(way, 0.02, seed))},
+			{"duplicate", gateway.Duplicate(way, 0.2, 20*time.Millisecond, seed)},
+			{"reorder", gateway.Reorder(way, 0.2, 50*time.Millisecond, seed)},
+			{"delay", gateway.Delay(way, 60*time.Millisecond)},
+			{"corrupt payload", gateway.OnlyData(gateway.Corrupt(way, 0.01, seed))},
+			{"wrong digest", gateway.OnlyData(gateway.WrongDigest(way, 0.01, seed))},
+			{"short frame", gateway.ShortFrame(way, 0.01, seed)},
+			{"huge header length", gateway.HugeHeader(way, 0.01, seed)},
+			{"unknown type", gateway.UnknownType(way, 0.1, seed)},
+			{"all at once", gateway.Chain(gateway.Lose(way, 0.005, seed), gateway.Duplicate(way, 0.05, 10*time.Millisecond, seed+1), gateway.Reorder(way, 0.1, 20*time.Millisecond, seed+2))},
 		} {
 			all = append(all, fault{name: "message/" + f.name + " " + name, emulator: strict, spoil: f.f, want: exact})
 		}
@@ -205,8 +206,8 @@ func handshakeFaults() []fault {
 		{name: "handshake/agent 3.1.1511.0, idle", emulator: func(c *awsemu.Config) { c.AgentVersion, c.MuxTimeout = "3.1.1511.0", 14*time.Second }, rest: func(*rig.World) { <-time.After(16 * time.Second) }, want: exact},
 		{name: "handshake/agent 3.1.1188.0", emulator: agent("3.1.1188.0"), want: exact},
 		{name: "handshake/agent 3.0.196.0", emulator: agent("3.0.196.0"), want: refused, state: "08001"},
-		{name: "handshake/unknown action", spoil: awsemu.UnknownAction(), want: refused, state: "08001"},
-		{name: "handshake/encryption", spoil: awsemu.KMSEncryption(), want: refused, state: "08001"},
+		{name: "handshake/unknown action", spoil: gateway.UnknownAction(), want: refused, state: "08001"},
+		{name: "handshake/encryption", spoil: gateway.KMSEncryption(), want: refused, state: "08001"},
 		{name: "handshake/customer message", emulator: func(c *awsemu.Config) { c.CustomerMessage = "all sessions are recorded" }, want: exact},
 	}
 }
@@ -214,7 +215,7 @@ func handshakeFaults() []fault {
 func agentFaults() []fault {
 	target := func(wrap func(net.Conn, int) net.Conn, after int) func(*rig.World) {
 		return func(w *rig.World) {
-			w.AWS.SetDial(awsemu.Targets(func(i int, conn net.Conn) net.Conn {
+			w.AWS.SetDial(gateway.Targets(func(i int, conn net.Conn) net.Conn {
 				if i > 0 {
 					return nil
 				}
@@ -230,11 +231,11 @@ func agentFaults() []fault {
 		// What the agent reads meanwhile comes at ten messages a second: too long to wait for.
 		{name: "agent/away for 1 s", during: func(w *rig.World, _ int) { w.AWS.CutAgents(time.Second) }, want: exactOrLost, size: 1 << 20},
 		{name: "agent/not ready for 3 s", emulator: func(c *awsemu.Config) { c.PluginDelay = 3 * time.Second }, want: exact},
-		{name: "agent/dials refused", before: func(w *rig.World) { w.AWS.SetDial(awsemu.RefuseDials(-1)) }, want: refused, state: "08001"},
-		{name: "agent/first dial refused", before: func(w *rig.World) { w.AWS.SetDial(awsemu.RefuseDials(1)) }, want: exact},
-		{name: "agent/first dial hangs", before: func(w *rig.World) { w.AWS.SetDial(awsemu.HangDials(1, nil)) }, want: exact},
-		{name: "agent/target half-closes", before: target(awsemu.HalfClosingTarget, 100_000), want: firstLost},
-		{name: "agent/target resets", before: target(awsemu.ResetTarget, 100_000), want: firstLost},
+		{name: "agent/dials refused", before: func(w *rig.World) { w.AWS.SetDial(gateway.RefuseDials(-1)) }, want: refused, state: "08001"},
+		{name: "agent/first dial refused", before: func(w *rig.World) { w.AWS.SetDial(gateway.RefuseDials(1)) }, want: exact},
+		{name: "agent/first dial hangs", before: func(w *rig.World) { w.AWS.SetDial(gateway.HangDials(1, nil)) }, want: exact},
+		{name: "agent/target half-closes", before: target(gateway.HalfClosingTarget, 100_000), want: firstLost},
+		{name: "agent/target resets", before: target(gateway.ResetTarget, 100_000), want: firstLost},
 	}
 }
 
@@ -275,7 +276,7 @@ func awaitEnded(w *rig.World) {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), rig.ErrorLimit)
 	defer cancel()
-	if err := w.AWS.Await(ctx, awsemu.AllEnded); err != nil {
+	if err := w.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		w.T.Errorf("sessions live on: %+v", w.AWS.Sessions())
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
-	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
@@ -24,8 +24,8 @@ func TestSignalEndsAnIdleProxyAndItsSession(t *testing.T) {
 			t.Errorf("exit code after %v = %d, want %d", sig, got, want)
 		}
 		w.AwaitSessionsEnded()
-		if s := w.AWS.Sessions(); s[0].Ending != awsemu.EndFlag {
-			t.Errorf("session ended by %q, want %q", s[0].Ending, awsemu.EndFlag)
+		if s := w.AWS.Sessions(); s[0].Ending != gateway.EndFlag {
+			t.Errorf("session ended by %q, want %q", s[0].Ending, gateway.EndFlag)
 		}
 	}
 }

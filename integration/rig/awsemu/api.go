@@ -1,7 +1,9 @@
 package awsemu
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -40,8 +42,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	e.date(w)
-	w.Header().Set("X-Amzn-RequestId", newUUID().String())
+	w.Header().Set("X-Amzn-RequestId", newRequestID())
 	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, cloudWatchPath) {
 		e.serveCloudWatch(w, r, body)
 		return
@@ -78,6 +79,13 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	answer, apiErr := e.callQuery(r, body, service, operations)
 	e.cfg.Log.Debug(service+" call", "error", codeOf(apiErr))
 	writeXML(w, answer, apiErr, namespace)
+}
+
+// newRequestID is a random UUID, which only looks like one.
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // signedService is the service that a request is signed for, "" for none.

@@ -1,8 +1,10 @@
 package awsemu
 
 import (
+	"cmp"
 	"log/slog"
-	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 // Caller is one access key that the emulator knows.
@@ -17,109 +19,29 @@ type Caller struct {
 	region string // that a request of it was signed for
 }
 
-// Config says who may call, what can be reached and how the agent behaves. The
-// zero value works for nobody: at least one Caller is needed.
-//
-// For every duration zero means the default, and a negative value means none:
-// no pace, no delay, no time limit.
+// Config says who may call, and what the APIs know. The zero value works for
+// nobody: at least one Caller is needed.
 type Config struct {
+	gateway.Config // how sessions behave, and what their agents reach
+
 	Region  string            // default us-east-1
 	Regions []string          // further ones, in which RDS, ECS and the like answer
 	Account string            // default 123456789012
 	Callers map[string]Caller // by access key id
 	Roles   map[string]Role   // that callers may assume, by ARN
 	SSO     *SSO              // nil: there is no Identity Center
-	Log     *slog.Logger      // default: discards
-
-	// Hosts is the name service and the network of every jump host:
-	// "host:port" or "host", in lower case, to the real "127.0.0.1:port" or
-	// "127.0.0.1". An IP address may be reached without an entry; any other
-	// name without one does not resolve.
-	Hosts map[string]string
 
 	// Targets are the jump hosts, by Target string, and whether their agent is
 	// online. A nil map: every well-formed target is.
 	Targets map[string]bool
-
-	AgentVersion    string        // default 3.3.1142.0; older ones do what they did
-	MuxTimeout      time.Duration // of smux keepalive, where it is on: silence for so long ends the mux; default 30 s
-	CustomerMessage string        // sent in HandshakeComplete
-	Pace            time.Duration // the agent's sleep after each output message; default 1 ms, as the genuine one
-	PluginDelay     time.Duration // from HandshakeComplete until data is taken, refused before; default 5 ms
-	HandshakeLimit  time.Duration // wait for the HandshakeResponse; default 15 s
-	StartDelay      time.Duration // from the client's open message to the agent's first word; default none
-
-	// LateSwitch makes the agent acknowledge the first data after
-	// HandshakeComplete and throw it away, as the genuine one does when data
-	// comes before its own switch is set.
-	LateSwitch bool
-
-	TokenLife   time.Duration // default 60 s
-	IdleTimeout time.Duration // default 20 min without input; counts from the client's coming, as the next
-	MaxDuration time.Duration // default none
-
-	// DropWhileAbsent makes the service throw away what the agent sends while
-	// the client is absent; otherwise it is kept for the client's return.
-	DropWhileAbsent bool
-	PauseAfter      time.Duration // from the client's leaving to pause_publication for the agent; default at once
-	NeverPause      bool          // no pause_publication for the agent
-	NoReack         bool          // do not acknowledge old input again, as agents before 3.2.1041.0
-	CheckDigests    bool          // the agent drops input with a wrong digest; the genuine one does not look
-	IgnorePings     bool          // answer no websocket ping
-	SilentRefusal   bool          // a wrong token is met with silence in place of close code 1008
-	FullHeaderClose bool          // channel_closed with a 116-byte header in place of the service's 112
-
-	// AllowUnsigned accepts a websocket upgrade without a signature, as older
-	// plugins make it. A wrong signature is refused all the same.
-	AllowUnsigned bool
-
-	// OfficialClient tolerates what the genuine plugin is known to do wrong
-	// (see doc.go).
-	OfficialClient bool
-
-	MaxPayload int           // largest input payload that is no violation; default 1024
-	Window     int           // most unacknowledged input bytes that are no violation; default 4 MiB
-	AckWithin  time.Duration // time to acknowledge a delivered message; default 1 s
 }
 
-// withDefaults fills in the defaults; none becomes zero.
+// withDefaults fills in the defaults, but for the gateway's own.
 func (c Config) withDefaults() Config {
-	text := func(p *string, def string) {
-		if *p == "" {
-			*p = def
-		}
-	}
-	span := func(p *time.Duration, def time.Duration) {
-		switch {
-		case *p == 0:
-			*p = def
-		case *p < 0:
-			*p = 0
-		}
-	}
-	text(&c.Region, "us-east-1")
-	text(&c.Account, "123456789012")
-	text(&c.AgentVersion, "3.3.1142.0")
-	span(&c.Pace, time.Millisecond)
-	span(&c.MuxTimeout, 30*time.Second)
-	span(&c.PluginDelay, 5*time.Millisecond)
-	span(&c.HandshakeLimit, 15*time.Second)
-	span(&c.StartDelay, 0)
-	span(&c.TokenLife, time.Minute)
-	span(&c.IdleTimeout, 20*time.Minute)
-	span(&c.MaxDuration, 0)
-	span(&c.AckWithin, time.Second)
-	if compareVersions(c.AgentVersion, agentReacksFrom) < 0 {
-		c.NoReack = true
-	}
-	if c.MaxPayload == 0 {
-		c.MaxPayload = maxChunk
-	}
-	if c.Window == 0 {
-		c.Window = 4 << 20
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Region = cmp.Or(c.Region, "us-east-1")
+	c.Account = cmp.Or(c.Account, "123456789012")
 	return c
 }

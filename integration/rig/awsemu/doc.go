@@ -1,67 +1,28 @@
-// Package awsemu emulates the part of AWS that an SSM tunnel and its people need: STS
-// GetCallerIdentity, the SSM session API, the Session Manager websocket, and
-// behind it the service's relay and an agent with real multiplexing and real
-// dialling; and what a diagnosis asks: IAM's policy simulation and CloudWatch's
-// metrics of IAM logins. It is written from the protocol notes and a recording of
-// the genuine peers, and shares no code with the tunnel it tests, so that a shared
-// mistake cannot hide.
+// Package awsemu emulates the part of AWS that an SSM tunnel and its people need, as
+// one endpoint: STS, the session API of SSM, who may be a jump host (SSM, ECS, Auto
+// Scaling), which databases there are (RDS), logins by Identity Center; and what a
+// diagnosis asks: IAM's policy simulation and CloudWatch's metrics of IAM logins.
 //
-//	            ┌ serveAPI ── verify (SigV4) ── ssm, sts, … ► session
-//	HTTP ─ serve┤                                              │ owns
-//	            └ front (one websocket) ─┬─ toAgent  lane ─► agent ─► port plugin ─► smux ─► dial
-//	                  │                  └─ toClient lane ◄──┘   outgoing, incoming
-//	                  └ watch: every message in, every message out
+//	HTTP ─ serve ┬─ serveAPI ── verify (SigV4) ─┬─ sts, rds, ecs, iam, …
+//	             │                              └─ ssm ── Open, Resume, Terminate ─┐
+//	             └─ gateway.ServeChannel ◄── VerifyUpgrade ── gateway.Gateway ◄────┘
 //
-// A session lives from StartSession to end; its client may come and go. The
-// front puts what the client sends into one lane, and takes what the client is
-// sent from the other: lanes are where messages are lost, doubled or delayed
-// (SetIntercept), and where they wait while the client is absent. The agent is
-// the genuine one's order of things: it handles a message before it acknowledges
-// it, resends only its oldest one, accepts and dials in one serial loop, sends
-// at most 1 KiB each millisecond.
+// This is the control plane. The data channels are those of package gateway, which
+// knows nothing of what is here: an Emulator takes a Gateway in, opens sessions with
+// it, and answers whether a websocket's upgrade is signed. So the two have a lock
+// each, and this one's may be held while the other's is taken, never the reverse.
+//
+// It shares no code with what it tests, so that a shared mistake cannot hide.
 //
 // # Faults
 //
-// Each can be set while sessions run:
+// Each can be set while it runs, as can those of the gateway:
 //
-//	API      FailNext, SlowNext, EndOnResume, SetOnline, SetClock, SetSimulation, SetMetric
-//	connect  RefuseUpgrades, FailConnect; Config.StartDelay and the handshake's
-//	socket   CutWebsockets, CloseWebsockets, CutMidMessage, BlackHole; SetNetwork (round trip, jitter, rate, outage)
-//	message  SetIntercept with Lose, Duplicate, Reorder, Delay, Corrupt, …, and for the handshake
-//	         NoHandshake, TwoHandshakes, UnknownAction, KMSEncryption, OtherSession, NoProperties
-//	agent    FreezeAgents, CutAgents, RestartAgents, SendPayload; Config.PluginDelay
-//	target   SetHost; SetDial with RefuseDials, HangDials, Targets
-//	pause    Publish
-//	end      TerminateSession, CloseChannel, ExpireSessions; Config.IdleTimeout and MaxDuration
-//
-// Below HTTP every connection is a wire: two flows of bytes that the Network
-// delays, slows down, holds up or swallows. While it does nothing, nor ever did,
-// calls pass straight on to the socket.
-//
-// Emulator.Close ends all sessions and waits for every goroutine but those of
-// the smux library, which end by themselves.
-//
-// # Violations
-//
-// The watch holds clients to the protocol at all times: open message and token;
-// form, date, id and digest of every message; contiguous numbers and
-// byte-identical resends; nothing before HandshakeComplete; one acknowledgement
-// for every delivery, in time, and for nothing else (after a resume or a message
-// sent again, what was delivered before may be acknowledged once more); payload size and well-formed
-// mux frames; window and pause; no session left behind. What it finds is in
-// Violations. Not held there: that a lone 0x0A survives, which only a comparison
-// of the transferred bytes can show, and the client's log output.
-//
-// Config.OfficialClient tolerates what AWS's session-manager-plugin does: no
-// second acknowledgement of a message, no window and no heed of a pause, a
-// resend of what has been acknowledged (it stores a message after sending it,
-// so that a fast acknowledgement finds nothing to remove), and a session left
-// behind on SIGTERM.
-//
-// # Not as the original
-//
-// The smux library in use takes turns between streams, where the agent's older
-// version lets the stream go first that has sent fewest frames. The addresses
-// of the jump host's own VPC are not on the deny list. There are no hourly
-// closes but those that a test asks for.
+//	FailNext, SlowNext     of an operation of any API
+//	EndOnResume            of ResumeSession
+//	SetOnline              of a jump host
+//	SetStreamOrigin        of the URLs that StartSession gives
+//	SetClock               of the whole of AWS
+//	SetSimulation          what IAM answers
+//	SetMetric              what CloudWatch has counted
 package awsemu

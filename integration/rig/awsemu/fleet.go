@@ -81,7 +81,7 @@ func (e *Emulator) describeNodes(caller Caller, in ssmInput) (any, *apiError) {
 			if n.Status == "" && e.online(n.ID) {
 				status = "Online"
 			}
-			rows = append(rows, nodeRow{n.ID, status, or(n.Agent, e.cfg.AgentVersion), n.Name, or(n.Platform, "Amazon Linux"), "Linux", "EC2Instance", epoch(time.Now())})
+			rows = append(rows, nodeRow{n.ID, status, or(n.Agent, e.AgentVersion()), n.Name, or(n.Platform, "Amazon Linux"), "Linux", "EC2Instance", epoch(time.Now())})
 		}
 	}
 	most := 10
@@ -206,7 +206,7 @@ func (e *Emulator) describeGroups(_ Caller, form url.Values) (any, *apiError) {
 		Namespace string     `xml:"xmlns,attr"`
 		Groups    []groupXML `xml:"DescribeAutoScalingGroupsResult>AutoScalingGroups>member"`
 		RequestID string     `xml:"ResponseMetadata>RequestId"`
-	}{Namespace: autoScalingNamespace, RequestID: newUUID().String()}
+	}{Namespace: autoScalingNamespace, RequestID: newRequestID()}
 	for _, name := range members(form, "AutoScalingGroupNames") {
 		group, ok := f.Groups[name]
 		if !ok {

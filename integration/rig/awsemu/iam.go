@@ -57,7 +57,7 @@ func (e *Emulator) getRole(_ Caller, form url.Values) (any, *apiError) {
 	_, path, _ := strings.Cut(arn, ":role")
 	return getRoleAnswer{
 		Namespace: iamNamespace, Path: strings.TrimSuffix(path, name), Name: name, ID: "AROAEXAMPLEEXAMPLE000",
-		Arn: arn, Created: "2025-01-01T00:00:00Z", RequestID: newUUID().String(),
+		Arn: arn, Created: "2025-01-01T00:00:00Z", RequestID: newRequestID(),
 	}, nil
 }
 
@@ -104,7 +104,7 @@ func (e *Emulator) simulate(_ Caller, form url.Values) (any, *apiError) {
 	e.mu.Lock()
 	decide := e.simulation
 	e.mu.Unlock()
-	answer := simulateAnswer{Namespace: iamNamespace, RequestID: newUUID().String()}
+	answer := simulateAnswer{Namespace: iamNamespace, RequestID: newRequestID()}
 	actions, resources := members(form, "ActionNames"), members(form, "ResourceArns")
 	if len(resources) == 0 {
 		resources = []string{"*"}

@@ -19,7 +19,7 @@ type rdsAnswer struct {
 func rdsResult(operation string, result any) rdsAnswer {
 	return rdsAnswer{
 		XMLName: xml.Name{Local: operation + "Response"}, Namespace: rdsNamespace,
-		Result: result, RequestID: newUUID().String(),
+		Result: result, RequestID: newRequestID(),
 	}
 }
 

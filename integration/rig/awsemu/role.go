@@ -46,7 +46,7 @@ func (e *Emulator) assumeRole(caller Caller, form url.Values) (any, *apiError) {
 	}
 	return assumedRole{
 		Namespace: stsNamespace, AccessKeyID: role.AccessKey, Secret: own.SecretAccessKey, SessionToken: own.SessionToken,
-		Expiration: e.now().Add(life).UTC().Format(time.RFC3339), ARN: own.ARN, RequestID: newUUID().String(),
+		Expiration: e.now().Add(life).UTC().Format(time.RFC3339), ARN: own.ARN, RequestID: newRequestID(),
 	}, nil
 }
 

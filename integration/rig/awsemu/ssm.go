@@ -2,21 +2,25 @@ package awsemu
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 )
 
 // targetForm is what a jump host is called: EC2 instance, managed node, ECS
 // container.
 var targetForm = regexp.MustCompile(`^(i-([0-9a-f]{8}|[0-9a-f]{17})|mi-[0-9a-f]{17}|ecs:[^_]+_[^_]+_[^_]+)$`)
+
+// The documents that forward a port.
+const (
+	documentRemoteHost = "AWS-StartPortForwardingSessionToRemoteHost"
+	documentLocal      = "AWS-StartPortForwardingSession"
+)
 
 const maxTarget, maxReason = 400, 256
 
@@ -96,15 +100,13 @@ func (e *Emulator) startSession(caller Caller, in ssmInput) (any, *apiError) {
 	if !e.online(in.Target) {
 		return nil, failed("TargetNotConnected", in.Target+" is not connected.")
 	}
-	id, token := e.newSession(caller, in.Target, in.DocumentName, reason, p)
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	id, token := e.Open(gateway.Request{Target: in.Target, Document: in.DocumentName, Reason: reason, Owner: caller.ARN, Properties: p})
 	return sessionAnswer{id, e.streamURL(id), token}, nil
 }
 
 // documentProperties substitutes the parameters into the document's properties.
-func documentProperties(document string, parameters map[string][]string) (properties, *apiError) {
-	p := properties{Type: localForwarding, LocalPortNumber: "0"}
+func documentProperties(document string, parameters map[string][]string) (gateway.Properties, *apiError) {
+	p := gateway.Properties{Type: gateway.LocalForwarding, LocalPortNumber: "0"}
 	known := map[string]*string{"portNumber": &p.PortNumber, "localPortNumber": &p.LocalPortNumber}
 	switch document {
 	case documentRemoteHost:
@@ -135,39 +137,30 @@ func documentProperties(document string, parameters map[string][]string) (proper
 // resumeSession gives a new token, or none if the session has ended.
 func (e *Emulator) resumeSession(in ssmInput) (any, *apiError) {
 	e.mu.Lock()
-	s := e.sessions[in.SessionId]
-	if s == nil {
-		e.mu.Unlock()
-		return nil, failed("DoesNotExistException", "Session "+in.SessionId+" does not exist.")
-	}
-	if s.live() && e.resumeless.take() {
-		e.mu.Unlock()
-		s.end(EndOperator, "")
-		e.mu.Lock()
-	}
-	answer := sessionAnswer{SessionId: in.SessionId}
-	live := s.live()
-	if live {
-		answer.StreamUrl, answer.TokenValue = e.streamURL(in.SessionId), s.renewToken()
-		s.info.Resumes++
-		s.lastInput.Store(time.Now().UnixNano())
-	}
+	over := e.Live(in.SessionId) && e.resumeless.Take()
 	e.mu.Unlock()
-	if !live {
-		s.watch.resumedAfterEnd()
+	if over {
+		e.TerminateSession(in.SessionId, "")
 	}
-	return answer, nil
+	token, known := e.Resume(in.SessionId)
+	switch {
+	case !known:
+		return nil, unknownSession(in.SessionId)
+	case token == "":
+		return sessionAnswer{SessionId: in.SessionId}, nil
+	}
+	return sessionAnswer{in.SessionId, e.streamURL(in.SessionId), token}, nil
+}
+
+func unknownSession(id string) *apiError {
+	return failed("DoesNotExistException", "Session "+id+" does not exist.")
 }
 
 // terminateSession ends the session; one that has ended is fine.
 func (e *Emulator) terminateSession(in ssmInput) (any, *apiError) {
-	e.mu.Lock()
-	s := e.sessions[in.SessionId]
-	e.mu.Unlock()
-	if s == nil {
-		return nil, failed("DoesNotExistException", "Session "+in.SessionId+" does not exist.")
+	if !e.Terminate(in.SessionId) {
+		return nil, unknownSession(in.SessionId)
 	}
-	s.end(EndAPI, "")
 	return sessionAnswer{SessionId: in.SessionId}, nil
 }
 
@@ -183,7 +176,7 @@ func (e *Emulator) connectionStatus(in ssmInput) (any, *apiError) {
 type sessionRow struct {
 	SessionId    string
 	Target       string
-	Status       State
+	Status       gateway.State
 	StartDate    float64
 	EndDate      float64 `json:",omitempty"`
 	DocumentName string
@@ -199,7 +192,7 @@ func (e *Emulator) describeSessions(in ssmInput) (any, *apiError) {
 	}
 	rows := []sessionRow{}
 	for _, s := range e.Sessions() {
-		if (s.State == Terminated) != (in.State == "History") {
+		if (s.State == gateway.Terminated) != (in.State == "History") {
 			continue
 		}
 		fields := map[string]string{"SessionId": s.ID, "Target": s.Target, "Owner": s.Owner, "Status": string(s.State)}
@@ -228,28 +221,9 @@ func (e *Emulator) describeSessions(in ssmInput) (any, *apiError) {
 
 func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// streamQuery is the query of every stream URL. The base64 value holds a raw +
-// and /, as the service's does: it must be dialled as it is.
-func (e *Emulator) streamQuery() string {
-	return "role=" + channelRole + "&cell-number=QVdT+ZW11/bGF0b3I="
-}
-
-// streamURL leads to a session's data channel. e.mu is held.
+// streamURL leads to a session's data channel.
 func (e *Emulator) streamURL(id string) string {
-	return cmp.Or(e.origin, "ws://"+e.listen.Addr().String()) + channelPath + url.PathEscape(id) + "?" + e.streamQuery()
-}
-
-// sessionID is the caller's name and 17 hex digits.
-func sessionID(arn string) string {
-	name := arn[strings.LastIndexAny(arn, "/:")+1:]
-	var suffix [9]byte
-	rand.Read(suffix[:]) // never fails
-	return name + "-" + hex.EncodeToString(suffix[:])[:17]
-}
-
-// newToken is opaque and long, 512 characters.
-func newToken() string {
-	var b [384]byte
-	rand.Read(b[:]) // never fails
-	return base64.StdEncoding.EncodeToString(b[:])
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return cmp.Or(e.origin, "ws://"+e.listen.Addr().String()) + gateway.StreamPath(id)
 }

@@ -24,6 +24,6 @@ func (e *Emulator) stsOperations() map[string]queryOperation {
 func (e *Emulator) callerIdentity(caller Caller, _ url.Values) (any, *apiError) {
 	return callerIdentity{
 		Namespace: stsNamespace, Arn: caller.ARN, UserID: caller.UserID, Account: e.cfg.Account,
-		RequestID: newUUID().String(),
+		RequestID: newRequestID(),
 	}, nil
 }

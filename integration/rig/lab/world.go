@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
@@ -83,7 +84,7 @@ func StartAWS(c Credentials, address string, tweak func(*awsemu.Config)) (*awsem
 			SessionToken:    c.SessionToken,
 			ARN:             ARN,
 		}},
-		Hosts:   map[string]string{Endpoint: address},
+		Config:  gateway.Config{Hosts: map[string]string{Endpoint: address}},
 		Targets: map[string]bool{Target: true},
 	}
 	if tweak != nil {
