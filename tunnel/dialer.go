@@ -87,10 +87,10 @@ type Dialer struct {
 	policy     policy
 	hosts      hosts
 	websockets *websocketDialer
-	running    sync.WaitGroup // every start, every session, and tend
+	running    sync.WaitGroup // every start, every session, every line of say, and tend
 	done       chan struct{}  // closed by Close
 
-	mu      sync.Mutex
+	mu      sync.Mutex // no line is logged under it, see say
 	closed  bool
 	tending bool
 	groups  map[string]*group // by address
@@ -214,6 +214,14 @@ func (d *Dialer) place(network, address string) (place, error) {
 	}
 	p.address = net.JoinHostPort(strings.ToLower(host), port)
 	return p, nil
+}
+
+// say logs a line from a goroutine of its own. A log may block, on a terminal
+// that is stopped or a pipe that nobody reads: who waits for a stream must not
+// wait for that, and nobody may with d.mu held. The caller is one that running
+// waits for, or holds d.mu and has found the Dialer open.
+func (d *Dialer) say(log *slog.Logger, level slog.Level, msg string, args ...any) {
+	d.running.Go(func() { log.Log(context.Background(), level, msg, args...) })
 }
 
 // Close terminates every session, one being started included, and returns once

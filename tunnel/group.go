@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"time"
@@ -242,7 +243,7 @@ func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 		g.failed = time.Now()
 		if st.dials == 0 && !g.warned && !closed {
 			g.warned = true
-			d.cfg.Log.Warn("no further ssm session", "address", p.address, "error", err)
+			d.say(d.cfg.Log, slog.LevelWarn, "no further ssm session", "address", p.address, "error", err)
 		}
 	case !closed:
 		g.sessions = append(g.sessions, s)
@@ -254,7 +255,7 @@ func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 	switch {
 	case err == nil && closed: // too late for Close to see it
 		if err := s.terminate(ctx, ""); err != nil {
-			s.log.Warn("ssm session may stay open until its idle timeout", "error", err)
+			d.say(s.log, slog.LevelWarn, "ssm session may stay open until its idle timeout", "error", err)
 		}
 		st.err = p.closedError()
 	case errors.Is(context.Cause(ctx), ErrClosed):

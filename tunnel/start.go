@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"time"
 
@@ -55,7 +56,7 @@ func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
 		if !d.hosts.outcome(host, err) || ctx.Err() != nil || i == len(hosts)-1 {
 			return s, err
 		}
-		d.cfg.Log.Warn("jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
+		d.say(d.cfg.Log, slog.LevelWarn, "jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
 	}
 	return nil, p.sessionError(errNoSession) // there is a host always
 }
@@ -102,7 +103,7 @@ func (d *Dialer) firstToCarry(ctx context.Context, p, beside place, out *ssm.Sta
 	for {
 		select {
 		case <-doubt.C:
-			d.cfg.Log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
+			d.say(d.cfg.Log, slog.LevelWarn, "ssm session is slow to start, starting another one beside it", "address", p.address)
 			pending++
 			d.running.Go(func() {
 				t := d.startAnother(ctx, beside)
@@ -112,7 +113,7 @@ func (d *Dialer) firstToCarry(ctx context.Context, p, beside place, out *ssm.Sta
 		case t := <-tries:
 			pending--
 			if t.second && t.err != nil {
-				d.cfg.Log.Debug("second ssm session not started", "address", p.address, "error", t.err)
+				d.say(d.cfg.Log, slog.LevelDebug, "second ssm session not started", "address", p.address, "error", t.err)
 				continue
 			}
 			cancel(errOtherWasFirst)
@@ -182,7 +183,7 @@ func (d *Dialer) await(ctx context.Context, s *session) started {
 		}
 		return started{err: s.err, failed: failed}
 	default:
-		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
+		d.say(s.log, slog.LevelInfo, "ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
 		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
 		return started{session: s}
 	}
@@ -218,7 +219,7 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 		if vain(err) || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
-		d.cfg.Log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
+		d.say(d.cfg.Log, slog.LevelDebug, "StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
 		if err := sleep(ctx, delay); err != nil {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}

@@ -35,7 +35,7 @@ type Conn struct {
 	wake  chan struct{} // holds a value when the writer has something to look at
 	room  chan struct{} // holds a value when acks may have room again
 
-	mu        sync.Mutex
+	mu        sync.Mutex // no line is logged under it: the log may block
 	started   bool
 	err       error  // why the session ends; the first reason stays
 	cancel    func() // ends what Run does, when err is set
@@ -161,7 +161,9 @@ func (c *Conn) run(ctx context.Context) error {
 			handshake = time.AfterFunc(c.cfg.HandshakeTimeout, c.handshakeExpired)
 			defer handshake.Stop()
 		}
-		c.attach(time.Now())
+		if resumed := c.attach(time.Now()); resumed {
+			c.log.Debug("data channel has a new transport", "unacknowledged", c.Stats().Unacknowledged)
+		}
 		c.carry(ctx, t)
 		heard, loss := c.detach(time.Now())
 		if ctx.Err() != nil {
@@ -252,13 +254,14 @@ func (c *Conn) write(ctx context.Context, t Transport) (broken bool) {
 }
 
 // attach prepares for a new transport: all that is unacknowledged is to be sent
-// again, and something at least, because any input ends a pause of the agent.
-func (c *Conn) attach(now time.Time) {
+// again, and something at least, because any input ends a pause of the agent. It
+// says whether there was one before.
+func (c *Conn) attach(now time.Time) (resumed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.connected.IsZero() {
+	resumed = !c.connected.IsZero()
+	if resumed {
 		c.stats.Resumes++
-		c.log.Debug("data channel has a new transport", "unacknowledged", c.window.bytes)
 	}
 	c.attached, c.connected = true, now
 	c.heard, c.loss = false, nil
@@ -269,6 +272,7 @@ func (c *Conn) attach(now time.Time) {
 	if c.phase == StateCarrying && c.window.empty() {
 		c.cfg.Stream.SendNOP()
 	}
+	return resumed
 }
 
 // detach says whether the agent spoke on the transport, and why it was lost.
