@@ -17,9 +17,11 @@
 //
 // A lost websocket (the service closes each after about an hour) is replaced
 // beneath the running streams: ResumeSession, websocket, resend, for up to 15
-// minutes. Only channel_closed, an empty token, an unknown session or a refusal
-// that will not change end a session; no close code does. Its streams then fail
-// with the reason, and the next dial finds another.
+// minutes, in which websockets may come and break as long as none of them brings a
+// word of the agent. Only channel_closed, an empty token, an unknown session, a
+// refusal that will not change or an agent that is gone end a session before that;
+// no close code does. Its streams then fail with the reason, and the next dial
+// finds another.
 //
 // A websocket that does not answer a ping in time counts as lost. It is pinged
 // when it has fallen silent after traffic, every 24 s without, and at once when

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// resumePatience is how long a session without websocket is tried to be
-	// resumed. The service keeps it until its idle timeout, 20 minutes by
+	// resumePatience is how long a session is tried to be resumed that has no
+	// websocket, or only such as break before the agent has spoken. The service keeps it until its idle timeout, 20 minutes by
 	// default; the official client gives up after 3 to 6 s, its users' top complaint.
 	resumePatience = 15 * time.Minute
 
@@ -78,6 +78,7 @@ type outage struct {
 	refusals int           // upgrades answered 4xx in a row
 	next     time.Duration // until the next try
 	warned   fault         // the last kind of trouble that was logged
+	resumed  bool          // there was a websocket, which did not last
 }
 
 // connect opens the next websocket. An error is final; it is an *Error unless
@@ -131,7 +132,7 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 		s, kind, err := l.tryResume(ctx, op)
 		switch {
 		case err == nil:
-			l.log.Info("ssm session resumed", "tries", l.outage.tries, "ms", time.Since(l.outage.since).Milliseconds())
+			l.resumed()
 			return s, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -154,6 +155,17 @@ func (l *line) tell() {
 	} else {
 		l.log.Warn("ssm websocket lost, resuming the session", "error", withoutURL(err))
 	}
+}
+
+// resumed logs that there is a websocket again. The next ones of the same outage,
+// when it breaks before it has worked, are no news.
+func (l *line) resumed() {
+	level := slog.LevelInfo
+	if l.outage.resumed {
+		level = slog.LevelDebug
+	}
+	l.outage.resumed = true
+	l.log.Log(context.Background(), level, "ssm session resumed", "tries", l.outage.tries, "ms", time.Since(l.outage.since).Milliseconds())
 }
 
 // worked reports whether the socket brought messages and lasted.

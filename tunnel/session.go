@@ -97,6 +97,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		ClientVersion:    clientVersion,
 		MaxPayload:       d.cfg.MaxPayload,
 		HandshakeTimeout: handshakeTimeout,
+		OutageTimeout:    resumePatience,
 		Log:              s.log,
 	})
 	if err != nil {

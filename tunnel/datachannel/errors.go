@@ -12,7 +12,8 @@ var (
 	ErrHandshakeTimeout = errors.New("the SSM agent did not finish the handshake in time")
 
 	// ErrPeerSilent: the oldest message stayed without acknowledge, although
-	// sent again and again on a working transport.
+	// sent again and again on a working transport; or transport after transport
+	// broke before the agent had spoken, for Config.OutageTimeout.
 	ErrPeerSilent = errors.New("the SSM agent has stopped answering")
 
 	// ErrGap: messages of the agent are missing and will not come in a time
