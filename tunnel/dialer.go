@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // startTimeout bounds one start with all its retries: StartSession, websocket and
@@ -157,7 +159,9 @@ func New(cfg Config) (*Dialer, error) {
 //
 // Whether the jump host can connect to address shows at the stream's first
 // Read. Errors of DialContext, and those of the stream that come of the tunnel,
-// are *Error. network is tcp, tcp4 or tcp6; the choice is the jump host's.
+// have words for the database's client: methods SQLState, Detail and Hint, and
+// Cause, the name of one of the causes that docs/troubleshooting.md lists. network
+// is tcp, tcp4 or tcp6; the choice is the jump host's.
 //
 // The conn has a method Retire(reason string): the database behind it is not
 // the one that it should be, so no new stream is to share its fate.
@@ -185,6 +189,14 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	}
 }
 
+// notAnAddress is the caller's mistake: clients do not meet it.
+var notAnAddress = causes.Cause{
+	SQLState: stateUnreachable,
+	Message:  "dialling {address} through jump host {jump host}: {said}",
+	Detail:   "jump host {jump host} in {region}",
+	Hint:     "give the database as host:port",
+}
+
 func (d *Dialer) place(network, address string) (place, error) {
 	p := place{
 		target:   d.cfg.Target,
@@ -203,14 +215,7 @@ func (d *Dialer) place(network, address string) (place, error) {
 		err = fmt.Errorf("network %q is not tcp", network)
 	}
 	if err != nil {
-		p.address = address
-		return p, &Error{
-			msg:    fmt.Sprintf("dialling %q through jump host %s: %s", address, p.target, err),
-			state:  stateUnreachable,
-			detail: "jump host " + p.target + " in " + p.region,
-			hint:   "give the database as host:port",
-			err:    err,
-		}
+		return p, notAnAddress.New(p.facts().With(causes.Facts{"address": strconv.Quote(address)}), err)
 	}
 	p.address = net.JoinHostPort(strings.ToLower(host), port)
 	return p, nil

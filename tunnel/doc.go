@@ -61,5 +61,6 @@
 // comes from outside, is bounded and stripped before people see it. SSM tokens
 // have their own type and are never logged, nor are stream URLs.
 //
-// Errors are *Error, with SQLState, Detail and Hint for the database client.
+// Errors have words for the database's client, those of a row of internal/causes:
+// methods SQLState, Detail, Hint and Cause.
 package tunnel

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
@@ -28,7 +29,7 @@ type group struct {
 	starts   []*start      // under way
 	grown    chan struct{} // closed and replaced when a session comes up
 	failed   time.Time     // when a start failed last, or its session did not live
-	died     *Error        // why the latest session did not; nil while it does
+	died     error         // why the latest session did not; nil while it does
 	warned   bool          // of a failed start that nobody waited for
 	staled   time.Time     // when all sessions were retired at once
 	calm     time.Duration // from then until that may happen again
@@ -115,7 +116,7 @@ func (d *Dialer) open(ctx context.Context, p place, failed error, haste bool) (n
 			s.notice(now, true)
 			return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil, nil
 		case errors.Is(err, mux.ErrTooMany):
-			return nil, nil, p.tooManyWaiting(err)
+			return nil, nil, causes.TooManyWaiting.New(p.facts(), err)
 		}
 		if errors.Is(err, mux.ErrClosed) {
 			d.died(g, s, err)
@@ -201,7 +202,7 @@ func (w *waiter) left(ctx context.Context) error {
 	if _, err := w.d.cfg.Credentials.Retrieve(ctx); err != nil {
 		return w.place.credentialsError(w.place.starting(), err)
 	}
-	return w.place.stillStarting(context.Cause(ctx))
+	return w.place.stillStarting(ctx)
 }
 
 // hope waits while waiting may help. Its only error is that of ctx.
@@ -213,7 +214,7 @@ func (w *waiter) hope(ctx context.Context) error {
 	case <-w.grown:
 	case <-timer.C:
 	case <-ctx.Done():
-		return w.place.stillStarting(context.Cause(ctx))
+		return w.place.stillStarting(ctx)
 	}
 	return nil
 }
@@ -298,7 +299,7 @@ func (d *Dialer) died(g *group, s *session, err error) {
 		return
 	}
 	g.failed = time.Now()
-	g.died, _ = errors.AsType[*Error](err)
+	g.died = s.place.sessionError(err)
 	d.hosts.outcome(s.place.target, err)
 }
 

@@ -81,7 +81,7 @@ type outage struct {
 	resumed  bool          // there was a websocket, which did not last
 }
 
-// connect opens the next websocket. An error is final; it is an *Error unless
+// connect opens the next websocket. An error is final, and has its words unless
 // ctx has ended.
 func (l *line) connect(ctx context.Context) (datachannel.Transport, error) {
 	s, err := l.socket(ctx)
@@ -116,8 +116,9 @@ func (l *line) dial(ctx context.Context) (*socket, error) {
 // (the service recycles it every hour) the first try comes at once.
 func (l *line) resume(ctx context.Context) (*socket, error) {
 	op := "resuming SSM session " + l.session
+	l.place.carried = true
 	if u, err := url.Parse(l.url); err != nil || presigned(u) {
-		return nil, l.place.ended(op, stateLost, errPresigned)
+		return nil, l.place.ended(op, errPresigned)
 	}
 	if l.outage.since.IsZero() || l.last.worked() {
 		l.outage = outage{since: time.Now()}
@@ -139,7 +140,7 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 		case kind == faultFinal || kind == faultGone:
 			return nil, err
 		case time.Since(l.outage.since) >= resumePatience:
-			return nil, err.gaveUp(time.Since(l.outage.since))
+			return nil, gaveUp(time.Since(l.outage.since), err)
 		case kind == faultCredentials:
 			l.outage.next = jitter(credentialsDelay)
 		}
@@ -175,17 +176,17 @@ func (s *socket) worked() bool {
 }
 
 // warn logs the first trouble of its kind in an outage.
-func (l *line) warn(kind fault, err *Error) {
+func (l *line) warn(kind fault, err error) {
 	if l.outage.warned == kind {
 		l.log.Debug("ssm session not resumed yet", "error", err, "next", l.outage.next)
 		return
 	}
 	l.outage.warned = kind
-	l.log.Warn("ssm session not resumed yet, trying on", "error", err, "hint", err.hint)
+	l.log.Warn("ssm session not resumed yet, trying on", "error", err, "hint", causes.Hint(err))
 }
 
 // tryResume is one try: credentials, ResumeSession, websocket.
-func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error) {
+func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error) {
 	if _, err := l.websockets.credentials.Retrieve(ctx); err != nil {
 		return nil, faultCredentials, l.place.credentialsError(op, err)
 	}
@@ -194,7 +195,7 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error
 	case err != nil && faultOf(err) == faultGone:
 		return nil, faultGone, l.place.sessionError(fmt.Errorf("%w: %w", errSessionOver, err))
 	case err != nil:
-		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err).lost()
+		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err)
 	case aws.ToString(out.TokenValue) == "":
 		return nil, faultGone, l.place.sessionError(errSessionOver)
 	}
@@ -206,7 +207,7 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error
 	if err == nil {
 		return s, 0, nil
 	}
-	return nil, l.dialFault(err), l.place.dialError(op, err).lost()
+	return nil, l.dialFault(err), l.place.dialError(op, err)
 }
 
 // callResume calls ResumeSession once; resume's own pace takes the place of
@@ -244,34 +245,41 @@ func (l *line) dialFault(err error) fault {
 const clockTolerance = 5 * time.Minute
 
 // dialError words the error of a websocket dial.
-func (p place) dialError(op string, err error) *Error {
+func (p place) dialError(op string, err error) *causes.Error {
 	if failure, ok := errors.AsType[*credentialsFailure](err); ok {
 		return p.credentialsError(op, failure.err)
 	}
-	facts := causes.Facts{"doing": op}
-	if bad, ok := errors.AsType[*urlError](err); ok {
-		facts["said"] = bad.Error()
-		return p.because(causes.StreamURLRefused, facts, err)
+	facts := p.facts().With(causes.Facts{"doing": op})
+	if _, ok := errors.AsType[*urlError](err); ok {
+		return p.row(causes.StreamURLRefused).New(facts, err)
 	}
 	refused, ok := errors.AsType[*upgradeError](err)
 	if !ok {
 		return p.networkError(op, "the session's websocket endpoint (ssmmessages) in "+p.region, "websocket to ssmmessages", err)
 	}
 	facts["said"] = fmt.Sprintf("%d %s", refused.Status, http.StatusText(refused.Status))
+	row := causes.ChannelRefused
 	switch {
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
 		const action = "ssmmessages:OpenDataChannel"
 		resources := p.resources(action)
 		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
-		switch off := refused.Behind.Round(time.Second); {
-		case off >= clockTolerance:
-			facts["clock"] = off.String() + " behind"
-		case off <= -clockTolerance:
-			facts["clock"] = (-off).String() + " ahead of"
-		}
-		return p.because(causes.ChannelDenied, facts, err)
+		facts["clock"] = clock(refused.Behind)
+		row = causes.ChannelDenied
 	case refused.Status >= 500:
-		return p.because(causes.ChannelFault, facts, err)
+		row = causes.ChannelFault
 	}
-	return p.because(causes.ChannelRefused, facts, err)
+	return p.row(row).New(facts, err)
+}
+
+// clock says how this machine's clock, behind by so much, stands to AWS's; "" when
+// a signature does not suffer.
+func clock(behind time.Duration) string {
+	switch off := behind.Round(time.Second); {
+	case off >= clockTolerance:
+		return off.String() + " behind"
+	case off <= -clockTolerance:
+		return (-off).String() + " ahead of"
+	}
+	return ""
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // sessionOf returns the number of the session that carries c, from 1.
@@ -614,7 +616,7 @@ func TestAllStartsFailAsOne(t *testing.T) {
 		for range 20 {
 			wg.Go(func() {
 				_, err := d.DialContext(t.Context(), "tcp", dbAddress)
-				if e, ok := errors.AsType[*Error](err); !ok || e.SQLState() != "08001" {
+				if e, ok := errors.AsType[*causes.Error](err); !ok || e.SQLState() != "08001" {
 					t.Errorf("got %v, want the start's error", err)
 				}
 			})

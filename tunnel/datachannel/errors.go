@@ -31,8 +31,8 @@ var (
 // ChannelClosedError is the end of the session as the service tells it: nothing
 // can be resumed.
 type ChannelClosedError struct {
-	// Output is the reason in the words of the agent, often empty. Foreign text:
-	// control characters are stripped and its length is bounded.
+	// Output is the reason in the words of the agent, often empty, and fit to be
+	// shown to people.
 	Output string
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // repeatAfter is how long ago an acknowledge must have been written to be taken
@@ -36,7 +38,7 @@ func (c *Conn) receive(now time.Time, frame []byte) error {
 	case TypeChannelClosed:
 		return c.closed(m)
 	default:
-		c.ignore("message type", foreignText(m.Type))
+		c.ignore("message type", display.Line(m.Type))
 	}
 	return nil
 }
@@ -167,7 +169,7 @@ func (c *Conn) handshakeRequest(payload []byte) error {
 		return err
 	}
 	c.answered, c.refusal = true, err
-	c.agentVersion = foreignText(request.AgentVersion)
+	c.agentVersion = display.Line(request.AgentVersion)
 	c.keepAlive = request.wantsKeepAlive()
 	c.outbox = append(c.outbox, control{payloadType: PayloadHandshakeResponse, payload: answer})
 	c.kick()
@@ -277,7 +279,7 @@ func (c *Conn) drop(err error) {
 		c.stats.Malformed++
 	}
 	c.mu.Unlock()
-	c.log.Debug("message dropped", "error", foreignText(err.Error()))
+	c.log.Debug("message dropped", "error", display.Line(err.Error()))
 }
 
 // ignore logs what we do not know, each kind once.
