@@ -170,23 +170,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	const tries = 3 // a session may end between start and OpenStream, but not time and again
-	var failed error
-	haste := false
-	for try := 1; ; try++ {
-		c, w, err := d.open(ctx, p, failed, haste)
-		if c != nil || err != nil {
-			return c, err
-		}
-		failed = w.wait(ctx)
-		haste = haste || w.atMost > 0
-		if ctx.Err() != nil && failed != nil {
-			return nil, failed
-		}
-		if failed == nil && try == tries {
-			failed = p.sessionError(errNoSession)
-		}
+	s, st, err := d.claim(ctx, p)
+	if err != nil {
+		return nil, err
 	}
+	return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil
 }
 
 // notAnAddress is the caller's mistake: clients do not meet it.
