@@ -87,7 +87,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		log:        s.log,
 		url:        aws.ToString(out.StreamUrl),
 		token:      ssmToken(aws.ToString(out.TokenValue)),
-		clientID:   newUUID(),
+		clientID:   datachannel.NewUUID().String(),
 		opened: func() {
 			s.opened.Store(true)
 			d.trace(Progress{Stage: StageWebsocket, JumpHost: p.target, Session: s.id})
