@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // startTimeout bounds one start with all its retries: StartSession, websocket and
@@ -87,10 +89,10 @@ type Dialer struct {
 	policy     policy
 	hosts      hosts
 	websockets *websocketDialer
-	running    sync.WaitGroup // every start, every session, and tend
+	running    sync.WaitGroup // every start, every session, every line of say, and tend
 	done       chan struct{}  // closed by Close
 
-	mu      sync.Mutex
+	mu      sync.Mutex // no line is logged under it, see say
 	closed  bool
 	tending bool
 	groups  map[string]*group // by address
@@ -157,7 +159,9 @@ func New(cfg Config) (*Dialer, error) {
 //
 // Whether the jump host can connect to address shows at the stream's first
 // Read. Errors of DialContext, and those of the stream that come of the tunnel,
-// are *Error. network is tcp, tcp4 or tcp6; the choice is the jump host's.
+// have words for the database's client: methods SQLState, Detail and Hint, and
+// Cause, the name of one of the causes that docs/troubleshooting.md lists. network
+// is tcp, tcp4 or tcp6; the choice is the jump host's.
 //
 // The conn has a method Retire(reason string): the database behind it is not
 // the one that it should be, so no new stream is to share its fate.
@@ -166,23 +170,19 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	const tries = 3 // a session may end between start and OpenStream, but not time and again
-	var failed error
-	haste := false
-	for try := 1; ; try++ {
-		c, w, err := d.open(ctx, p, failed, haste)
-		if c != nil || err != nil {
-			return c, err
-		}
-		failed = w.wait(ctx)
-		haste = haste || w.atMost > 0
-		if ctx.Err() != nil && failed != nil {
-			return nil, failed
-		}
-		if failed == nil && try == tries {
-			failed = p.sessionError(errNoSession)
-		}
+	s, st, err := d.claim(ctx, p)
+	if err != nil {
+		return nil, err
 	}
+	return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil
+}
+
+// notAnAddress is the caller's mistake: clients do not meet it.
+var notAnAddress = causes.Cause{
+	SQLState: stateUnreachable,
+	Message:  "dialling {address} through jump host {jump host}: {said}",
+	Detail:   "jump host {jump host} in {region}",
+	Hint:     "give the database as host:port",
 }
 
 func (d *Dialer) place(network, address string) (place, error) {
@@ -203,17 +203,18 @@ func (d *Dialer) place(network, address string) (place, error) {
 		err = fmt.Errorf("network %q is not tcp", network)
 	}
 	if err != nil {
-		p.address = address
-		return p, &Error{
-			msg:    fmt.Sprintf("dialling %q through jump host %s: %s", address, p.target, err),
-			state:  stateUnreachable,
-			detail: "jump host " + p.target + " in " + p.region,
-			hint:   "give the database as host:port",
-			err:    err,
-		}
+		return p, notAnAddress.New(p.facts().With(causes.Facts{"address": strconv.Quote(address)}), err)
 	}
 	p.address = net.JoinHostPort(strings.ToLower(host), port)
 	return p, nil
+}
+
+// say logs a line from a goroutine of its own. A log may block, on a terminal
+// that is stopped or a pipe that nobody reads: who waits for a stream must not
+// wait for that, and nobody may with d.mu held. The caller is one that running
+// waits for, or holds d.mu and has found the Dialer open.
+func (d *Dialer) say(log *slog.Logger, level slog.Level, msg string, args ...any) {
+	d.running.Go(func() { log.Log(context.Background(), level, msg, args...) })
 }
 
 // Close terminates every session, one being started included, and returns once

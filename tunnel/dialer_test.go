@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
@@ -84,7 +85,7 @@ func echo(t *testing.T, c net.Conn, n int) {
 	}
 }
 
-// wantError checks that err is an *Error with this code, and words in it.
+// wantError checks that err is a *causes.Error with this code, and words in it.
 // TestStartWaitsForCredentials has a person who needs longer for a code than
 // everything else may take.
 func TestStartWaitsForCredentials(t *testing.T) {
@@ -133,11 +134,11 @@ func TestImpatientClientHearsOfTheCredentials(t *testing.T) {
 	})
 }
 
-func wantError(t *testing.T, err error, state, words string) *Error {
+func wantError(t *testing.T, err error, state, words string) *causes.Error {
 	t.Helper()
-	var e *Error
+	var e *causes.Error
 	if !errors.As(err, &e) {
-		t.Fatalf("error %v (%T), want an *Error", err, err)
+		t.Fatalf("error %v (%T), want a *causes.Error", err, err)
 	}
 	if e.SQLState() != state || !strings.Contains(e.Error(), words) || e.Hint() == "" || e.Detail() == "" {
 		t.Fatalf("error %q, %s, detail %q, hint %q; want …%q… and %s", e, e.SQLState(), e.Detail(), e.Hint(), words, state)

@@ -13,15 +13,16 @@ import (
 // of the user's own. The zero value is ready; concurrent use is safe.
 type Direct struct{ net.Dialer }
 
-// DialContext is net.Dialer's. Its errors are *Error.
+// DialContext is net.Dialer's. Its errors have words for people, as those of
+// Dialer.DialContext.
 func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.Dialer.DialContext(ctx, network, address)
 	if err != nil {
-		cause := causes.DirectUnreachable
+		row := causes.DirectUnreachable
 		if errors.Is(err, syscall.EMFILE) {
-			cause = causes.OutOfFiles
+			row = causes.OutOfFiles
 		}
-		return nil, place{address: address}.because(cause, causes.Facts{"said": clean(err.Error())}, err)
+		return nil, row.New(place{address: address}.facts(), err)
 	}
 	return c, nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestDirectWordsItsErrors(t *testing.T) {
@@ -21,7 +23,7 @@ func TestDirectWordsItsErrors(t *testing.T) {
 	c.Close()
 	const address = "127.0.0.1:1" // nobody listens there, and nobody is given it
 	_, err = Direct{}.DialContext(t.Context(), "tcp", address)
-	var e *Error
+	var e *causes.Error
 	if !errors.As(err, &e) || e.SQLState() != "08001" || !strings.Contains(e.Hint(), "via") || !strings.Contains(e.Error(), address) {
 		t.Errorf("closed port: %v, want an Error with 08001, the address and a hint about via", err)
 	}
@@ -33,7 +35,7 @@ func TestDirectWordsItsErrors(t *testing.T) {
 func TestDirectSaysWhenFilesRunOut(t *testing.T) {
 	d := Direct{net.Dialer{Control: func(string, string, syscall.RawConn) error { return syscall.EMFILE }}}
 	_, err := d.DialContext(t.Context(), "tcp", "127.0.0.1:1")
-	var e *Error
+	var e *causes.Error
 	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "ulimit -n") || !strings.Contains(e.Error(), "cannot connect to 127.0.0.1:1: ") {
 		t.Errorf("%v, want the address, and a hint about ulimit", err)
 	}

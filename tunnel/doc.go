@@ -2,8 +2,8 @@
 // Manager port-forwarding sessions that it starts, resumes and ends itself.
 //
 //	Dialer ── group (one per address) ─┬─ session ─┬─ mux.Mux           streams, net.Conns
-//	          policy: which, how many  ├─ session  ├─ datachannel.Conn  messages, acknowledges
-//	                                   └─ …        └─ line              next websocket, on loss
+//	claim     policy: which, how many  ├─ session  ├─ datachannel.Conn  messages, acknowledges
+//	of a dial                          └─ …        └─ line              each next websocket
 //	StartSession ─► websocket, signed ─► open message ─► handshake ─► streams
 //	                     ▲                                    │
 //	                     └── token ◄── ResumeSession ◄── websocket lost
@@ -17,9 +17,11 @@
 //
 // A lost websocket (the service closes each after about an hour) is replaced
 // beneath the running streams: ResumeSession, websocket, resend, for up to 15
-// minutes. Only channel_closed, an empty token, an unknown session or a refusal
-// that will not change end a session; no close code does. Its streams then fail
-// with the reason, and the next dial finds another.
+// minutes, in which websockets may come and break as long as none of them brings a
+// word of the agent. Only channel_closed, an empty token, an unknown session, a
+// refusal that will not change or an agent that is gone end a session before that;
+// no close code does. Its streams then fail with the reason, and the next dial
+// finds another.
 //
 // A websocket that does not answer a ping in time counts as lost. It is pinged
 // when it has fallen silent after traffic, every 24 s without, and at once when
@@ -35,11 +37,28 @@
 //
 // The streams of a session share 0.9 MB/s down, the agent's serial dials and the
 // fate of its session. So an address has up to Config.Sessions of them. A new
-// stream goes to the one with least recent traffic, then fewest streams; when all
-// are busy another is started, for which a stream waits a second and a half at
-// most. A session that cannot serve, as far as one can see (out of
-// reach, the agent silent, a stream waiting for its first byte for 3 s), is used
-// last. Beside used sessions a spare one is kept; a session without streams ends
+// stream goes to the fittest, of those to the one with least recent traffic, then
+// fewest streams. What a dial does depends on how fit that one is:
+//
+//	quiet                    the dial takes it at once; if it has streams already, one
+//	                         more session is started for those to come
+//	busy: 256 KiB within     the dial waits for a start younger than 3 s, which is begun
+//	2 s, or a stream for     if need be, for 1.5 s at most, and then takes the best there
+//	1 s without an answer    is
+//	hampered: its agent      the dial waits for a start: one of its own while there is
+//	silent or out of reach   room, else that for which the fewest dials wait; once another
+//	for 3 s, a stream for    session has come up, for 1 s more at most
+//	3 s without an answer,
+//	or 256 of them
+//	hampered, there is no    the dial takes it: there will be none better
+//	room and no start
+//	hampered, and the start  the dial takes one whose agent answers and only waits for the
+//	has failed               database; without one it fails as the start did
+//
+// After a start that failed none is tried for 1 min that no dial waits for. A dial
+// gives up when its session has ended three times before it got a stream.
+//
+// Beside used sessions a spare one is kept; a session without streams ends
 // after 5 minutes. What a NOP can do against the account's idle timeout is done
 // while a stream is open. All decisions are policy's, pure functions in pool.go.
 //
@@ -56,8 +75,9 @@
 // after them every second as long as there are any; session.run is the one
 // goroutine of a session and drives datachannel.Conn.Run, which owns its reader
 // and writer; a socket owns its pings. What the jump host says, and whatever else
-// comes from outside, is bounded and stripped before people see it. SSM tokens
+// comes from outside, is escaped and bounded before people see it. SSM tokens
 // have their own type and are never logged, nor are stream URLs.
 //
-// Errors are *Error, with SQLState, Detail and Hint for the database client.
+// Errors have words for the database's client, those of a row of internal/causes:
+// methods SQLState, Detail, Hint and Cause.
 package tunnel

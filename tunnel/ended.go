@@ -1,115 +1,100 @@
 package tunnel
 
 import (
+	"cmp"
+	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
 // startError words the end of a session that never carried a stream.
-func (p place) startError(err error) *Error {
-	return p.ended(p.starting(), stateUnreachable, err)
+func (p place) startError(err error) *causes.Error {
+	p.carried = false
+	return p.ended(p.starting(), err)
 }
 
 // sessionError words the end of a session that carried streams.
-func (p place) sessionError(err error) *Error {
-	return p.ended("SSM session on "+p.target+" lost", stateLost, err)
+func (p place) sessionError(err error) *causes.Error {
+	p.carried = true
+	return p.ended("SSM session on "+p.target+" lost", err)
 }
 
 // ended words an error of the data channel or the mux. One that has its words
 // already keeps them.
-func (p place) ended(op, state string, err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
+func (p place) ended(op string, err error) *causes.Error {
+	if worded, ok := errors.AsType[*causes.Error](err); ok {
+		return worded
 	}
 	if closed, ok := errors.AsType[*datachannel.ChannelClosedError](err); ok {
-		return p.closedByPeer(op, state, closed)
+		return p.closedByPeer(op, closed)
 	}
-	cause := causes.SessionLost
+	row, state := causes.SessionLost, p.state(stateUnreachable)
 	if _, ok := errors.AsType[*datachannel.HandshakeError](err); ok {
-		cause = causes.WrongDocument
+		row = causes.WrongDocument
 	}
 	switch {
 	case errors.Is(err, errSessionOver):
-		cause, state = causes.SessionOver, inOrder(state)
+		row, state = causes.SessionOver, p.inOrder()
 	case errors.Is(err, datachannel.ErrHandshakeTimeout):
-		cause = causes.AgentSilent
+		row = causes.AgentSilent
 	case errors.Is(err, datachannel.ErrPeerSilent):
-		cause = causes.JumpHostGone
+		row = causes.JumpHostGone
 	}
-	e := p.because(cause, causes.Facts{"doing": op, "said": clean(err.Error())}, err)
-	e.state = state
-	return e
+	row.SQLState = state
+	return row.New(p.facts().With(causes.Facts{"doing": op}), err)
 }
 
 // closedByPeer words channel_closed.
-func (p place) closedByPeer(op, state string, closed *datachannel.ChannelClosedError) *Error {
-	text := clean(strings.ReplaceAll(closed.Output, "----------ERROR-------", ""))
-	cause, known := causes.Spoken(causes.AgentRefusals(), text)
+func (p place) closedByPeer(op string, closed *datachannel.ChannelClosedError) *causes.Error {
+	text := display.Line(strings.ReplaceAll(closed.Output, "----------ERROR-------", ""))
+	row, known := causes.Spoken(causes.AgentRefusals(), text)
 	switch {
 	case text == "":
-		cause = causes.SessionClosed
+		row = causes.SessionClosed
 	case !known:
-		cause = causes.AgentSays
+		row = causes.AgentSays
 	}
-	e := p.because(cause, causes.Facts{"doing": op, "said": text}, closed)
-	if e.state == "" {
-		e.state = inOrder(state)
+	row.SQLState = cmp.Or(row.SQLState, p.inOrder())
+	return row.New(p.facts().With(causes.Facts{"doing": op, "said": text}), closed)
+}
+
+// inOrder is the SQLSTATE of an end that somebody wanted.
+func (p place) inOrder() string {
+	if p.carried {
+		return stateShuttingDown
 	}
-	return e
+	return stateUnreachable
 }
 
 // letGo words the end of a session that the pool ended. It has no streams, so
 // this is for the log.
-func (p place) letGo(why string) *Error {
-	e := p.because(causes.SessionLost, nil, datachannel.ErrTerminated)
-	e.msg, e.state = why, stateLost
-	return e
+func (p place) letGo(why string) *causes.Error {
+	row := causes.SessionLost
+	row.Message, row.SQLState = "{why}", stateLost
+	return row.New(p.facts().With(causes.Facts{"why": why}), datachannel.ErrTerminated)
 }
 
 // closedError is for the log: clients are told that the proxy is shutting down,
 // before the tunnel does.
-func (p place) closedError() *Error {
-	e := p.because(causes.SessionLost, nil, ErrClosed)
-	e.msg, e.state = "tunnel through "+p.target+" closed", stateShuttingDown
-	return e
+func (p place) closedError() *causes.Error {
+	row := causes.SessionLost
+	row.Message, row.SQLState = "tunnel through {jump host} closed", stateShuttingDown
+	return row.New(p.facts(), ErrClosed)
 }
 
-// stillStarting is the error of a caller that did not wait for a start to end.
-func (p place) stillStarting(cause error) *Error {
-	return p.because(causes.StillStarting, causes.Facts{"doing": p.starting()}, cause)
+// stillStarting is the error of a caller that did not wait for a start to end. The
+// cause of ctx is not in it: it may have words of its own, of another wait.
+func (p place) stillStarting(ctx context.Context) *causes.Error {
+	return causes.StillStarting.New(p.facts().With(causes.Facts{"doing": p.starting()}), ctx.Err())
 }
 
-func (p place) tooManyWaiting(err error) *Error { return p.because(causes.TooManyWaiting, nil, err) }
-
-// overflow words the end of a stream whose client does not read what it asked
-// for. smux version 1 cannot hold the database back.
-func (p place) overflow(err error) *Error { return p.because(causes.StreamOverflow, nil, err) }
-
-// lost marks e as the end of a running session rather than a failed start. The
-// code for credentials stays: it says more.
-func (e *Error) lost() *Error {
-	if e.state == stateUnreachable {
-		e.state = stateLost
-	}
-	return e
-}
-
-// inOrder is the SQLSTATE of an end that somebody wanted, where state is that of
-// a loss: a running session's.
-func inOrder(state string) string {
-	if state == stateLost {
-		return stateShuttingDown
-	}
-	return state
-}
-
-// gaveUp adds how long it was tried.
-func (e *Error) gaveUp(after time.Duration) *Error {
-	e.msg = fmt.Sprintf("%s (given up after %s)", e.msg, after.Round(time.Second))
-	return e
+// gaveUp adds to err how long it was tried.
+func gaveUp(after time.Duration, err error) *causes.Error {
+	rest := causes.Cause{Message: "{said} (given up after {time})"} // all but the message is err's
+	return rest.New(causes.Facts{"said": err.Error(), "time": after.Round(time.Second).String()}, err)
 }

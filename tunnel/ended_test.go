@@ -1,10 +1,14 @@
 package tunnel
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
@@ -53,7 +57,7 @@ func TestSessionEndsAreWorded(t *testing.T) {
 		{&datachannel.HandshakeError{Reason: "session type Standard_Stream"}, "08006", "Standard_Stream", remoteHostDocument},
 		{errSessionOver, "57P01", "idle timeout", "Session Manager preferences"},
 		{mux.ErrProtocol, "08006", "smux", "connect again"},
-		{testPlace.refusedDial(nil), "08001", "cannot connect to db.internal:5432", "security group"},
+		{causes.DatabaseRefuses.New(testPlace.facts(), nil), "08001", "cannot connect to db.internal:5432", "security group"},
 	}
 	for _, tt := range tests {
 		e := testPlace.sessionError(tt.err)
@@ -63,9 +67,46 @@ func TestSessionEndsAreWorded(t *testing.T) {
 	}
 }
 
-func TestForeignTextIsBounded(t *testing.T) {
-	got := clean(strings.Repeat("é\x00\u202e ", 10*maxForeign))
-	if n := len([]rune(got)); n > maxForeign+1 || strings.ContainsAny(got, "\x00\u202e") {
-		t.Errorf("%d runes, want at most %d and no control characters: %q", n, maxForeign+1, got)
+// Who leaves while a session starts hears of that, whatever ended the wait has to
+// say of itself.
+func TestLeavingHasItsOwnWords(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(ownWords{})
+	err := testPlace.stillStarting(ctx)
+	if e := wantError(t, err, "57P03", "not ready"); !errors.Is(err, causes.StillStarting) || e.Cause() != causes.StillStarting.Name ||
+		!strings.Contains(e.Hint(), "--login-timeout") || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, cause %s, hint %q; want those of %s", err, e.Cause(), e.Hint(), causes.StillStarting.Name)
+	}
+}
+
+// What keeps a session from being resumed has cost its clients a connection; the
+// credentials' own code says more.
+func TestResumeFailuresAreLostConnections(t *testing.T) {
+	p := testPlace
+	p.carried = true
+	proxy := &url.Error{Op: "Get", URL: "https://ssm", Err: fmt.Errorf("CONNECT: %w", noneOnline{})}
+	tests := []struct {
+		err   *causes.Error
+		cause causes.Cause
+		state string
+		words string
+	}{
+		{p.apiError("resuming", "ssm:ResumeSession", generic("BrandNew", "news")), causes.SessionManagerOther, "08006", "resuming: BrandNew: news"},
+		{p.apiError("resuming", "ssm:ResumeSession", context.DeadlineExceeded), causes.NoAnswer, "08006", "resuming: no answer from"},
+		{p.apiError("resuming", "ssm:ResumeSession", proxy), causes.SessionManagerOther, "08006", "resuming: none is online"},
+		{p.apiError("resuming", "ssm:ResumeSession", ownWords{}), causes.SessionManagerOther, "28000", "resuming: SSO session of dev expired"},
+		{p.dialError("resuming", &upgradeError{Status: 403}), causes.ChannelDenied, "08006", "refused with 403 Forbidden"},
+		{p.dialError("resuming", &urlError{Reason: "not a URL"}), causes.StreamURLRefused, "08006", "not a URL"},
+	}
+	for _, tt := range tests {
+		for _, err := range []*causes.Error{tt.err, gaveUp(resumePatience, tt.err)} {
+			wantError(t, err, tt.state, tt.words)
+			if err.Cause() != tt.cause.Name || !errors.Is(err, tt.cause) {
+				t.Errorf("%v: cause %s, want %s", err, err.Cause(), tt.cause.Name)
+			}
+		}
+	}
+	if got := gaveUp(resumePatience, tests[0].err).Error(); got != "resuming: BrandNew: news (given up after 15m0s)" {
+		t.Errorf("got %q", got)
 	}
 }

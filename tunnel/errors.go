@@ -3,13 +3,12 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // SQLSTATE codes that tell errors apart here; the others are the table's.
@@ -26,25 +25,7 @@ const (
 // it, and reads and writes of the streams it cut.
 var ErrClosed = errors.New("tunnel closed")
 
-// Error is a tunnel's failure, worded for people: Error says what happened,
-// Detail what was tried, Hint what to do next. Unwrap gives the cause, so an
-// error of the SDK or of the credentials provider stays in reach of errors.As.
-type Error struct {
-	msg, state, detail, hint string
-	cause                    string // the row of the table that the words are from
-	err                      error
-}
-
-func (e *Error) Error() string    { return e.msg }
-func (e *Error) Unwrap() error    { return e.err }
-func (e *Error) SQLState() string { return e.state }
-func (e *Error) Detail() string   { return e.detail }
-func (e *Error) Hint() string     { return e.hint }
-
-// Cause names the row of the causes table that e's words are from.
-func (e *Error) Cause() string { return e.cause }
-
-// place says where a session leads. Errors take their details from it.
+// place says where a session leads. Errors take their facts from it.
 type place struct {
 	target   string // jump host as StartSession knows it
 	region   string
@@ -52,10 +33,13 @@ type place struct {
 	address  string // "host:port" behind the jump host
 	session  string // SSM session id; "" before there is one
 	profile  string // "" when unknown
+
+	// carried: the session has carried streams. What keeps others from connecting
+	// has cost those a connection.
+	carried bool
 }
 
-// because words cause with the facts of p, and more.
-func (p place) because(cause causes.Cause, more causes.Facts, err error) *Error {
+func (p place) facts() causes.Facts {
 	facts := causes.Facts{
 		"jump host": p.target,
 		"region":    p.region,
@@ -67,67 +51,82 @@ func (p place) because(cause causes.Cause, more causes.Facts, err error) *Error 
 		facts["profile"] = "--profile " + p.profile
 		facts["login"] = facts["profile"]
 	}
-	told := cause.Fill(facts.With(more))
-	return &Error{msg: told.Message, state: told.SQLState, detail: told.Detail, hint: told.Hint, cause: cause.Name, err: err}
+	return facts
 }
 
-// explained is what an error of another layer may say about itself; those of the
-// credentials provider and of an HTTP proxy do.
-type explained interface {
-	error
-	SQLState() string
+// state is an SQLSTATE for those whom the failure concerns.
+func (p place) state(state string) string {
+	if p.carried && state == stateUnreachable {
+		return stateLost
+	}
+	return state
 }
 
-// credentialsError words a failure to get AWS credentials. An error that
-// explains itself keeps its own words, code and hint.
-func (p place) credentialsError(op string, err error) *Error {
-	e := p.because(causes.CredentialsFailed, causes.Facts{"said": clean(err.Error())}, err)
-	e.msg, e.detail = op+": "+e.msg, p.because(causes.SessionLost, nil, nil).detail
-	e.adopt(op, err)
-	return e
+// row is c with its SQLSTATE for those whom the failure concerns.
+func (p place) row(c causes.Cause) causes.Cause {
+	c.SQLState = p.state(c.SQLState)
+	return c
 }
 
-// adopt takes over what an error in err's chain says about itself, and reports
-// whether there is one. Without it e's own methods, met first by errors.As,
-// would hide that error's.
-func (e *Error) adopt(op string, err error) bool {
-	inner, ok := errors.AsType[explained](err)
+// inOwnWords words err as the one within it that explains itself by an SQLSTATE;
+// those of the credentials provider and of an HTTP proxy do. op says what was being
+// done. row has the DETAIL that goes behind, and what else that error leaves open.
+// ok says whether there is such an error.
+func (p place) inOwnWords(op string, row causes.Cause, facts causes.Facts, err error) (worded *causes.Error, ok bool) {
+	inner, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err)
 	if !ok {
-		return false
+		return nil, false
 	}
-	e.msg = fmt.Sprintf("%s: %s", op, inner.Error())
-	e.state = inner.SQLState()
-	if d, ok := inner.(interface{ Detail() string }); ok && d.Detail() != "" {
-		e.detail = d.Detail() + "; " + e.detail
+	detail := row.Fill(facts).Detail
+	row.Detail = ""
+	return causes.Wrap(op, detail, spoken{row.New(facts, err), inner.Error(), p.state(inner.SQLState())}), true
+}
+
+// spoken is an error with the message of one within it, and an SQLSTATE.
+type spoken struct {
+	error
+	message, state string
+}
+
+func (s spoken) Error() string    { return s.message }
+func (s spoken) Unwrap() error    { return s.error }
+func (s spoken) SQLState() string { return s.state }
+
+// credentialsError words a failure to get AWS credentials.
+func (p place) credentialsError(op string, err error) *causes.Error {
+	row := causes.CredentialsFailed
+	row.Detail = causes.SessionLost.Detail // which says where
+	if worded, ok := p.inOwnWords(op, row, p.facts(), err); ok {
+		return worded
 	}
-	if h, ok := inner.(interface{ Hint() string }); ok && h.Hint() != "" {
-		e.hint = h.Hint()
-	}
-	if c, ok := inner.(interface{ Cause() string }); ok && c.Cause() != "" {
-		e.cause = c.Cause()
-	}
-	return true
+	return causes.Wrap(op, "", row.New(p.facts(), err))
 }
 
 // networkError words a failure below HTTP: DNS, routing, TLS, a proxy, or time
 // running out. what names the far side, through what led there.
-func (p place) networkError(op, what, through string, err error) *Error {
-	facts := causes.Facts{"doing": op, "what": what, "through": through, "request": clean(requestID(err))}
+func (p place) networkError(op, what, through string, err error) *causes.Error {
+	facts := p.facts().With(causes.Facts{
+		"doing": op, "what": what, "through": through,
+		"said": display.Line(withoutURL(err).Error()), "request": display.Line(requestID(err)),
+	})
+	row := causes.Unreachable
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return p.because(causes.NoAnswer, facts, err)
+		row = causes.NoAnswer
 	case errors.Is(err, context.Canceled):
-		e := p.because(causes.NoAnswer, facts, err)
-		e.msg = op + ": interrupted"
-		return e
+		row = causes.NoAnswer
+		row.Message = "{doing}: interrupted"
+	case errors.Is(err, syscall.EMFILE):
+		row = causes.OutOfFiles
+	default:
+		if worded, ok := p.inOwnWords(op, row, facts, err); ok {
+			return worded
+		}
 	}
-	facts["said"] = clean(withoutURL(err).Error())
-	if errors.Is(err, syscall.EMFILE) {
-		return p.because(causes.OutOfFiles, facts, err)
-	}
-	e := p.because(causes.Unreachable, facts, err)
-	e.adopt(op, err)
-	return e
+	return p.row(row).New(facts, err)
 }
 
 // withoutURL is the cause inside a *url.Error: its own text repeats the URL,
@@ -137,30 +136,6 @@ func withoutURL(err error) error {
 		return ue.Err
 	}
 	return err
-}
-
-// refusedDial words what the agent's ConnectToPortError means: the jump host
-// is fine, the database did not take the connection. The agent gives no reason.
-func (p place) refusedDial(err error) *Error { return p.because(causes.DatabaseRefuses, nil, err) }
-
-// maxForeign bounds text of AWS or the agent inside our messages, in runes. IAM
-// refusals, the longest of the useful ones, take about 400.
-const maxForeign = 600
-
-// clean makes foreign text fit for a terminal: no control characters, one
-// line, bounded.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > maxForeign {
-		s = string(r[:maxForeign]) + "…"
-	}
-	return s
 }
 
 // partition is the AWS partition of a region, for ARNs in hints.

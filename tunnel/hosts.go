@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -123,9 +125,11 @@ func hostsOwn(err error) bool {
 }
 
 // noHost words the failure to find any jump host.
-func (p place) noHost(err error) *Error {
+func (p place) noHost(err error) *causes.Error {
 	const op = "choosing a jump host"
-	e := p.networkError(op, "AWS", "", err)
-	e.adopt(op, err)
-	return e
+	facts := p.facts().With(causes.Facts{"request": display.Line(requestID(err))})
+	if worded, ok := p.inOwnWords(op, causes.Unreachable, facts, err); ok {
+		return worded
+	}
+	return p.networkError(op, "AWS", "", err)
 }

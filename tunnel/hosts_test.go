@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -148,7 +149,7 @@ func TestStartFailsOverToAnotherHost(t *testing.T) {
 					t.Errorf("sessions asked of %s, want %s", got, tt.targets)
 				}
 				if tt.host == "" {
-					if err == nil || !errors.As(err, new(*Error)) {
+					if err == nil || !errors.As(err, new(*causes.Error)) {
 						t.Errorf("got %v, want an error", err)
 					}
 					return
@@ -178,7 +179,7 @@ func TestNoJumpHostIsExplainedInItsOwnWords(t *testing.T) {
 			cfg.Target, cfg.Targets = "asg:jumps", (&lister{err: noneOnline{}}).list
 		})
 		_, err := d.DialContext(t.Context(), "tcp", dbAddress)
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*causes.Error](err)
 		if !ok || e.Error() != "choosing a jump host: none is online" || e.Hint() != "start one" || !strings.Contains(e.Detail(), "asg:jumps") {
 			t.Errorf("got %v, detail %q, hint %q", err, e.Detail(), e.Hint())
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -13,12 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
-	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
 const (
-	// resumePatience is how long a session without websocket is tried to be
-	// resumed. The service keeps it until its idle timeout, 20 minutes by
+	// resumePatience is how long a session is tried to be resumed that has no
+	// websocket, or only such as break before the agent has spoken. The service keeps it until its idle timeout, 20 minutes by
 	// default; the official client gives up after 3 to 6 s, its users' top complaint.
 	resumePatience = 15 * time.Minute
 
@@ -53,24 +51,6 @@ var errSessionOver = errors.New("the SSM session is over")
 // once.
 var errPresigned = errors.New("not possible with a presigned stream URL")
 
-// line is where a session's data channel gets its websockets from: the first
-// with the token of StartSession, every other by ResumeSession. It is used by
-// one goroutine, that of datachannel.Conn.Run.
-type line struct {
-	session    string
-	place      place
-	api        API
-	websockets *websocketDialer
-	log        *slog.Logger
-
-	url      string   // StreamUrl, as returned
-	token    ssmToken // of the next connection, used once
-	clientID string
-	opened   func()  // is called when the first is open
-	last     *socket // nil before that
-	outage   outage
-}
-
 // outage is the time without a working websocket.
 type outage struct {
 	since    time.Time
@@ -78,36 +58,7 @@ type outage struct {
 	refusals int           // upgrades answered 4xx in a row
 	next     time.Duration // until the next try
 	warned   fault         // the last kind of trouble that was logged
-}
-
-// connect opens the next websocket. An error is final; it is an *Error unless
-// ctx has ended.
-func (l *line) connect(ctx context.Context) (datachannel.Transport, error) {
-	s, err := l.socket(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.last = s
-	return s, nil
-}
-
-func (l *line) socket(ctx context.Context) (*socket, error) {
-	if l.last != nil {
-		return l.resume(ctx)
-	}
-	s, err := l.dial(ctx)
-	if err != nil {
-		return nil, l.place.dialError(l.place.starting(), err)
-	}
-	l.opened()
-	return s, nil
-}
-
-// dial opens a websocket with the token at hand.
-func (l *line) dial(ctx context.Context) (*socket, error) {
-	token := l.token
-	l.token = ""
-	return l.websockets.dial(ctx, l.url, openMessage{token: token, clientID: l.clientID, clientVersion: clientVersion})
+	resumed  bool          // there was a websocket, which did not last
 }
 
 // resume tries to get a new token and websocket until that succeeds, is known
@@ -115,8 +66,9 @@ func (l *line) dial(ctx context.Context) (*socket, error) {
 // (the service recycles it every hour) the first try comes at once.
 func (l *line) resume(ctx context.Context) (*socket, error) {
 	op := "resuming SSM session " + l.session
+	l.place.carried = true
 	if u, err := url.Parse(l.url); err != nil || presigned(u) {
-		return nil, l.place.ended(op, stateLost, errPresigned)
+		return nil, l.place.ended(op, errPresigned)
 	}
 	if l.outage.since.IsZero() || l.last.worked() {
 		l.outage = outage{since: time.Now()}
@@ -131,14 +83,14 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 		s, kind, err := l.tryResume(ctx, op)
 		switch {
 		case err == nil:
-			l.log.Info("ssm session resumed", "tries", l.outage.tries, "ms", time.Since(l.outage.since).Milliseconds())
+			l.resumed()
 			return s, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case kind == faultFinal || kind == faultGone:
 			return nil, err
 		case time.Since(l.outage.since) >= resumePatience:
-			return nil, err.gaveUp(time.Since(l.outage.since))
+			return nil, gaveUp(time.Since(l.outage.since), err)
 		case kind == faultCredentials:
 			l.outage.next = jitter(credentialsDelay)
 		}
@@ -156,6 +108,17 @@ func (l *line) tell() {
 	}
 }
 
+// resumed logs that there is a websocket again. The next ones of the same outage,
+// when it breaks before it has worked, are no news.
+func (l *line) resumed() {
+	level := slog.LevelInfo
+	if l.outage.resumed {
+		level = slog.LevelDebug
+	}
+	l.outage.resumed = true
+	l.log.Log(context.Background(), level, "ssm session resumed", "tries", l.outage.tries, "ms", time.Since(l.outage.since).Milliseconds())
+}
+
 // worked reports whether the socket brought messages and lasted.
 func (s *socket) worked() bool {
 	messages, lived := s.messages.Load(), time.Since(s.opened)
@@ -163,17 +126,17 @@ func (s *socket) worked() bool {
 }
 
 // warn logs the first trouble of its kind in an outage.
-func (l *line) warn(kind fault, err *Error) {
+func (l *line) warn(kind fault, err error) {
 	if l.outage.warned == kind {
 		l.log.Debug("ssm session not resumed yet", "error", err, "next", l.outage.next)
 		return
 	}
 	l.outage.warned = kind
-	l.log.Warn("ssm session not resumed yet, trying on", "error", err, "hint", err.hint)
+	l.log.Warn("ssm session not resumed yet, trying on", "error", err, "hint", causes.Hint(err))
 }
 
 // tryResume is one try: credentials, ResumeSession, websocket.
-func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error) {
+func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error) {
 	if _, err := l.websockets.credentials.Retrieve(ctx); err != nil {
 		return nil, faultCredentials, l.place.credentialsError(op, err)
 	}
@@ -182,7 +145,7 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error
 	case err != nil && faultOf(err) == faultGone:
 		return nil, faultGone, l.place.sessionError(fmt.Errorf("%w: %w", errSessionOver, err))
 	case err != nil:
-		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err).lost()
+		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err)
 	case aws.ToString(out.TokenValue) == "":
 		return nil, faultGone, l.place.sessionError(errSessionOver)
 	}
@@ -194,7 +157,7 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, *Error
 	if err == nil {
 		return s, 0, nil
 	}
-	return nil, l.dialFault(err), l.place.dialError(op, err).lost()
+	return nil, l.dialFault(err), l.place.dialError(op, err)
 }
 
 // callResume calls ResumeSession once; resume's own pace takes the place of
@@ -223,43 +186,4 @@ func (l *line) dialFault(err error) fault {
 		return faultFinal
 	}
 	return faultTransient
-}
-
-// clockTolerance is how far off a signature's date may be. The SDK corrects those of
-// its own calls, so that a wrong clock shows in the upgrade first.
-//
-// Source: IAM user guide, reference_sigv-troubleshooting.html.
-const clockTolerance = 5 * time.Minute
-
-// dialError words the error of a websocket dial.
-func (p place) dialError(op string, err error) *Error {
-	if failure, ok := errors.AsType[*credentialsFailure](err); ok {
-		return p.credentialsError(op, failure.err)
-	}
-	facts := causes.Facts{"doing": op}
-	if bad, ok := errors.AsType[*urlError](err); ok {
-		facts["said"] = bad.Error()
-		return p.because(causes.StreamURLRefused, facts, err)
-	}
-	refused, ok := errors.AsType[*upgradeError](err)
-	if !ok {
-		return p.networkError(op, "the session's websocket endpoint (ssmmessages) in "+p.region, "websocket to ssmmessages", err)
-	}
-	facts["said"] = fmt.Sprintf("%d %s", refused.Status, http.StatusText(refused.Status))
-	switch {
-	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
-		const action = "ssmmessages:OpenDataChannel"
-		resources := p.resources(action)
-		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
-		switch off := refused.Behind.Round(time.Second); {
-		case off >= clockTolerance:
-			facts["clock"] = off.String() + " behind"
-		case off <= -clockTolerance:
-			facts["clock"] = (-off).String() + " ahead of"
-		}
-		return p.because(causes.ChannelDenied, facts, err)
-	case refused.Status >= 500:
-		return p.because(causes.ChannelFault, facts, err)
-	}
-	return p.because(causes.ChannelRefused, facts, err)
 }

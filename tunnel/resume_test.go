@@ -224,6 +224,73 @@ func TestResumeIsGivenUp(t *testing.T) {
 	}
 }
 
+// Websockets that open and break before the agent has spoken are an outage as any
+// other: it is outlived for as long as is promised, and then ends the session.
+func TestOutageWithWebsocketsThatBreak(t *testing.T) {
+	tests := []struct {
+		name   string
+		outage time.Duration
+		lasts  time.Duration // of a websocket, on which nothing passes
+	}{
+		{"at once, for a while", 2 * time.Minute, 0},
+		{"at once, for long", resumePatience - 30*time.Second, 0},
+		{"at once, for ever", 2 * resumePatience, 0},
+		{"for want of a pong, for long", resumePatience - 30*time.Second, time.Minute},
+		{"for want of a pong, for ever", 2 * resumePatience, time.Minute},
+	}
+	for _, tt := range tests {
+		outage := tt.outage
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log logBuffer
+				f := newFakeAWS(t)
+				var until time.Time
+				f.onOpen = func(int, *fakeAgent) bool {
+					works := !time.Now().Before(until)
+					if !works {
+						time.Sleep(tt.lasts)
+					}
+					return works
+				}
+				d := newTestDialer(t, f, func(c *Config) { c.Log, c.Sessions = newLog(&log), 1 })
+				c := dial(t, d)
+				echo(t, c, 100)
+				until = time.Now().Add(outage)
+				f.net.cut()
+				start := time.Now()
+				if outage < resumePatience {
+					echo(t, c, 100)
+				} else {
+					_, err := c.Read(make([]byte, 1))
+					wantError(t, err, "08006", "stopped answering")
+				}
+				took, want := time.Since(start), min(outage, resumePatience)
+				if took < want || took > want+longestTry {
+					t.Errorf("over after %v, want %v", took, want)
+				}
+				if _, resumes, _ := f.calls(); resumes < 10 || resumes > 250 {
+					t.Errorf("%d ResumeSession in %v", resumes, took)
+				}
+				time.Sleep(tt.lasts) // of the last one's far end
+				synctest.Wait()
+				lines := 0
+				for line := range strings.Lines(log.String()) {
+					if !strings.Contains(line, "level=DEBUG") {
+						lines++
+					}
+				}
+				if lines > 5 {
+					t.Errorf("%d lines:\n%s", lines, log.String())
+				}
+			})
+		})
+	}
+}
+
+// longestTry is the data channel's longest pause, the line's, and the time in which
+// a dead websocket is found out.
+const longestTry = 5*time.Second + resumeMaxDelay + quietAfter + pulseEvery + deadAfter
+
 func TestPresignedSessionIsNotResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)

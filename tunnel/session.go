@@ -11,6 +11,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
@@ -51,16 +54,16 @@ type session struct {
 	nudged  time.Time // its last NOP
 
 	// To be read after done.
-	cause error  // why it ended, as the data channel says
-	err   *Error // the same in words
-	left  error  // why the service may think it open
+	cause error // why it ended, as the data channel says
+	err   error // the same in words
+	left  error // why the service may think it open
 }
 
 // newSession makes the parts of the session that out speaks of. If that is
 // not possible the session is terminated.
 func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, error) {
 	now := time.Now()
-	p.session = clean(aws.ToString(out.SessionId))
+	p.session = display.Line(aws.ToString(out.SessionId))
 	s := &session{
 		id:      aws.ToString(out.SessionId),
 		place:   p,
@@ -84,7 +87,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		log:        s.log,
 		url:        aws.ToString(out.StreamUrl),
 		token:      ssmToken(aws.ToString(out.TokenValue)),
-		clientID:   newUUID(),
+		clientID:   datachannel.NewUUID().String(),
 		opened: func() {
 			s.opened.Store(true)
 			d.trace(Progress{Stage: StageWebsocket, JumpHost: p.target, Session: s.id})
@@ -97,6 +100,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		ClientVersion:    clientVersion,
 		MaxPayload:       d.cfg.MaxPayload,
 		HandshakeTimeout: handshakeTimeout,
+		OutageTimeout:    resumePatience,
 		Log:              s.log,
 	})
 	if err != nil {
@@ -132,7 +136,7 @@ func isOver(cause error) bool {
 }
 
 // word puts the data channel's end into words.
-func (s *session) word(err error) *Error {
+func (s *session) word(err error) *causes.Error {
 	why := s.ending.Load()
 	if why != nil && *why != "" {
 		return s.place.letGo(*why)

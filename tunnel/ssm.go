@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // API is the part of Systems Manager that a tunnel needs. *ssm.Client is one.
@@ -105,10 +107,7 @@ func faultOf(err error) fault {
 }
 
 // ofCredentials says whether err explains itself by the credentials.
-func ofCredentials(err error) bool {
-	inner, ok := errors.AsType[explained](err)
-	return ok && inner.SQLState() == stateCredentials
-}
+func ofCredentials(err error) bool { return causes.SQLState(err) == stateCredentials }
 
 var throttleCodes = map[string]bool{
 	"ThrottlingException":      true,
@@ -140,49 +139,40 @@ func requestID(err error) string {
 
 // apiError words the error of one API call. action is its IAM action, like
 // "ssm:StartSession"; op says what it was called for.
-func (p place) apiError(op, action string, err error) *Error {
-	facts := causes.Facts{"doing": op, "action": action, "request": clean(requestID(err))}
-	if _, ok := errors.AsType[explained](err); ok {
-		e := p.because(causes.SessionManagerOther, facts, err)
-		e.adopt(op, err)
-		return e
+func (p place) apiError(op, action string, err error) *causes.Error {
+	facts := p.facts().With(causes.Facts{"doing": op, "action": action, "request": display.Line(requestID(err))})
+	if worded, ok := p.inOwnWords(op, causes.SessionManagerOther, facts, err); ok {
+		return worded
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
 		return p.networkError(op, "the Systems Manager API in "+p.region, action, err)
 	}
-	code, text := clean(api.ErrorCode()), clean(api.ErrorMessage())
-	facts["code"], facts["said"] = code, orCode(text, code)
+	code, text := display.Line(api.ErrorCode()), display.Line(api.ErrorMessage())
+	facts["code"], facts["said"] = code, cmp.Or(text, code)
+	row := causes.SessionManagerOther
 	switch {
 	case code == "TargetNotConnected":
-		return p.because(causes.TargetNotConnected, facts, err)
+		row = causes.TargetNotConnected
 	case code == "InvalidDocument":
-		return p.because(causes.InvalidDocument, facts, err)
+		row = causes.InvalidDocument
 	case code == "AccessDeniedException" || code == "AccessDenied":
-		return p.accessDenied(facts, action, text, err)
+		row = p.accessDenied(facts, action, text)
 	case throttleCodes[code]:
-		return p.because(causes.Throttled, facts, err)
+		row = causes.Throttled
 	case code == "ValidationException" || code == "InvalidParameters" || code == "BadRequest":
-		return p.because(causes.ParametersRefused, facts, err)
+		row = causes.ParametersRefused
 	case faultOf(err) == faultTransient:
-		facts["said"] = code
-		return p.because(causes.SessionManagerFault, facts, err)
+		row, facts["said"] = causes.SessionManagerFault, code
 	}
-	return p.because(causes.SessionManagerOther, facts, err)
-}
-
-func orCode(text, code string) string {
-	if text == "" {
-		return code
-	}
-	return text
+	return p.row(row).New(facts, err)
 }
 
 var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
 
-// accessDenied names the statement that is missing: from AWS's own sentence,
-// which knows identity and resource, or else from what was asked for.
-func (p place) accessDenied(facts causes.Facts, action, text string, err error) *Error {
+// accessDenied puts the statement that is missing among facts: from AWS's own
+// sentence, which knows identity and resource, or else from what was asked for.
+func (p place) accessDenied(facts causes.Facts, action, text string) causes.Cause {
 	resources := p.resources(action)
 	if m := notAuthorized.FindStringSubmatch(text); m != nil {
 		facts["identity"], action, resources = m[1], m[2], []string{m[3]}
@@ -190,9 +180,9 @@ func (p place) accessDenied(facts causes.Facts, action, text string, err error) 
 	facts["missing"], facts["resource"] = action, strings.Join(resources, " and on ")
 	facts["statement"] = statement(action, resources)
 	if strings.Contains(text, "explicit deny") {
-		return p.because(causes.ExplicitDeny, facts, err)
+		return causes.ExplicitDeny
 	}
-	return p.because(causes.AccessDenied, facts, err)
+	return causes.AccessDenied
 }
 
 // statement is the part of an IAM policy that allows action on resources, as

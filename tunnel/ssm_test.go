@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 var testPlace = place{
@@ -90,7 +92,7 @@ func TestAPIErrors(t *testing.T) {
 		{"AWS does not take the credentials", ownWords{generic("ExpiredTokenException", "SECRET")},
 			"28000", faultCredentials, "starting: SSO session of dev expired", "ssm:StartSession", "run the login command"},
 		{"unknown code", generic("BrandNew", "news"), "08001", faultFinal, "BrandNew: news", "", "ssm:StartSession"},
-		{"foreign text", generic("BadRequest", "a\x1b[31m\nb"), "08001", faultFinal, "a [31m b", "", ""},
+		{"foreign text", generic("BadRequest", "a\x1b[31m\nb"), "08001", faultFinal, display.Line("a\x1b[31m\nb"), "", ""},
 		{"credentials", fmt.Errorf("operation error SSM: get identity: %w", ownWords{}),
 			"28000", faultCredentials, "starting: SSO session of dev expired", "ssm:StartSession", "run the login command"},
 		{"network", &url.Error{Op: "Post", URL: "https://ssm/", Err: &net.OpError{Op: "dial", Err: errors.New("no route to host")}},

@@ -3,7 +3,9 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,14 +34,83 @@ const (
 	doubtAfter = 5 * time.Second
 )
 
-// startSession starts a session that carries streams, on the first jump host
-// that takes one.
+// start is one attempt to start a session.
+type start struct {
+	began  time.Time
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when err is set
+	err    error
+	dials  int // that wait for it; guarded by Dialer.mu
+}
+
+// starting is what errors say is being done.
+func (p place) starting() string { return "starting SSM session on " + p.target }
+
+// begin begins the start of one more session. d.mu is held.
+func (d *Dialer) begin(ctx context.Context, g *group, p place) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	st := &start{began: time.Now(), cancel: cancel, done: make(chan struct{})}
+	g.starts = append(g.starts, st)
+	d.running.Go(func() { d.start(ctx, g, st, p) })
+	if !d.tending {
+		d.tending = true
+		d.running.Go(d.tend)
+	}
+}
+
+// start runs one start and hands its result to those that wait for st.
+func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
+	defer st.cancel(nil)
+	s, err := d.startSession(ctx, p)
+	closed := d.note(g, st, p, s, err)
+	st.err = err
+	switch {
+	case err == nil && closed: // too late for Close to see it
+		if err := s.terminate(ctx, ""); err != nil {
+			d.say(s.log, slog.LevelWarn, "ssm session may stay open until its idle timeout", "error", err)
+		}
+		st.err = p.closedError()
+	case errors.Is(context.Cause(ctx), ErrClosed):
+		st.err = p.closedError()
+	}
+	if err == nil {
+		d.running.Go(func() { d.forgetEnded(g, s) })
+	}
+	close(st.done)
+}
+
+// note takes the result of st into g, and says whether the Dialer is closed.
+func (d *Dialer) note(g *group, st *start, p place, s *session, err error) (closed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g.starts = slices.DeleteFunc(g.starts, func(x *start) bool { return x == st })
+	switch {
+	case err != nil:
+		g.failed = time.Now()
+		if st.dials == 0 && !g.warned && !d.closed {
+			g.warned = true
+			d.say(d.cfg.Log, slog.LevelWarn, "no further ssm session", "address", p.address, "error", err)
+		}
+	case !d.closed:
+		g.sessions = append(g.sessions, s)
+		g.warned, g.died = false, nil
+		close(g.grown)
+		g.grown = make(chan struct{})
+	}
+	return d.closed
+}
+
+// startSession starts a session that carries streams, on the first jump host that
+// takes one, in no more than startTimeout once there are credentials.
 func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
+	if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
+		return nil, d.noSession(p, p.credentialsError(p.starting(), err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	hosts, err := d.hosts.choose(ctx)
 	if err != nil {
-		err := p.noHost(err)
-		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
-		return nil, err
+		return nil, d.noSession(p, p.noHost(err))
 	}
 	for i, host := range hosts {
 		p.target = host
@@ -55,29 +126,16 @@ func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
 		if !d.hosts.outcome(host, err) || ctx.Err() != nil || i == len(hosts)-1 {
 			return s, err
 		}
-		d.cfg.Log.Warn("jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
+		d.say(d.cfg.Log, slog.LevelWarn, "jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
 	}
 	return nil, p.sessionError(errNoSession) // there is a host always
 }
 
-// startOn starts a session on p's jump host, and a second one at beside when
-// that is slow.
-func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error) {
-	out, err := d.callStartSession(ctx, p)
-	var s *session
-	if err == nil {
-		s, err = d.firstToCarry(ctx, p, beside, out)
-	} else {
-		d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
-	}
-	if err != nil && ctx.Err() != nil {
-		return nil, p.networkError(p.starting(), "jump host "+p.target, "", context.Cause(ctx))
-	}
-	return s, err
+// noSession traces err, with which a start ends before there is a session.
+func (d *Dialer) noSession(p place, err error) error {
+	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Err: err})
+	return err
 }
-
-// starting is what errors say is being done.
-func (p place) starting() string { return "starting SSM session on " + p.target }
 
 // started is how a try to start a session came out.
 type started struct {
@@ -87,32 +145,36 @@ type started struct {
 	second  bool      // the one that was started in doubt
 }
 
-// firstToCarry connects the session that out speaks of. When that takes long,
-// another one is started beside it, and that which carries streams first is
-// taken: the first may have vanished, or the jump host be slow, and one cannot be
-// told from the other. Only the first one's failure is a failure.
-func (d *Dialer) firstToCarry(ctx context.Context, p, beside place, out *ssm.StartSessionOutput) (*session, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// startOn starts a session on p's jump host. When it takes long to carry streams,
+// another one is started beside it, and that which carries streams first is taken:
+// the first may have vanished, or the jump host be slow, and one cannot be told
+// from the other. Only the first one's failure is a failure.
+func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error) {
+	interrupted := func(err error) error {
+		if ctx.Err() != nil {
+			return p.networkError(p.starting(), "jump host "+p.target, "", context.Cause(ctx))
+		}
+		return err
+	}
+	out, err := d.callStartSession(ctx, p)
+	if err != nil {
+		return nil, interrupted(d.noSession(p, err))
+	}
+	race, cancel := context.WithCancelCause(ctx)
 	tries, pending := make(chan started, 2), 1
-	d.running.Go(func() {
-		tries <- d.carry(ctx, p, out)
-	})
+	d.running.Go(func() { tries <- d.carry(race, p, out) })
 	doubt := time.NewTimer(doubtAfter)
 	defer doubt.Stop()
 	for {
 		select {
 		case <-doubt.C:
-			d.cfg.Log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
+			d.say(d.cfg.Log, slog.LevelWarn, "ssm session is slow to start, starting another one beside it", "address", p.address)
 			pending++
-			d.running.Go(func() {
-				t := d.startAnother(ctx, beside)
-				t.second = true
-				tries <- t
-			})
+			d.running.Go(func() { tries <- d.startSecond(race, beside) })
 		case t := <-tries:
 			pending--
 			if t.second && t.err != nil {
-				d.cfg.Log.Debug("second ssm session not started", "address", p.address, "error", t.err)
+				d.say(d.cfg.Log, slog.LevelDebug, "second ssm session not started", "address", p.address, "error", t.err)
 				continue
 			}
 			cancel(errOtherWasFirst)
@@ -122,19 +184,25 @@ func (d *Dialer) firstToCarry(ctx context.Context, p, beside place, out *ssm.Sta
 			if t.failed != nil {
 				d.trace(*t.failed)
 			}
-			return t.session, t.err
+			if t.err != nil {
+				return nil, interrupted(t.err)
+			}
+			return t.session, nil
 		}
 	}
 }
 
 var errOtherWasFirst = errors.New("another session was there first")
 
-func (d *Dialer) startAnother(ctx context.Context, p place) started {
+// startSecond starts the session that is to be beside a slow one.
+func (d *Dialer) startSecond(ctx context.Context, p place) started {
 	out, err := d.callStartSession(ctx, p)
 	if err != nil {
-		return started{err: err}
+		return started{err: err, second: true}
 	}
-	return d.carry(ctx, p, out)
+	t := d.carry(ctx, p, out)
+	t.second = true
+	return t
 }
 
 // discard ends a session that came too late.
@@ -182,7 +250,7 @@ func (d *Dialer) await(ctx context.Context, s *session) started {
 		}
 		return started{err: s.err, failed: failed}
 	default:
-		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
+		d.say(s.log, slog.LevelInfo, "ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
 		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
 		return started{session: s}
 	}
@@ -218,7 +286,7 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 		if vain(err) || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
-		d.cfg.Log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
+		d.say(d.cfg.Log, slog.LevelDebug, "StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
 		if err := sleep(ctx, delay); err != nil {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
@@ -18,8 +20,8 @@ type stream struct {
 }
 
 // Read is mux.Stream's. Beside io.EOF, net.ErrClosed and
-// os.ErrDeadlineExceeded its errors are *Error: the jump host could not connect
-// to the address, or the session has ended.
+// os.ErrDeadlineExceeded its errors have words as those of Dialer.DialContext: the
+// jump host could not connect to the address, or the session has ended.
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	if n > 0 && !s.answered.Load() {
@@ -33,7 +35,7 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // Write is mux.Stream's. Beside net.ErrClosed, os.ErrDeadlineExceeded and
-// mux.ErrPeerClosed its errors are *Error, as those of Read.
+// mux.ErrPeerClosed its errors are as those of Read.
 func (s *stream) Write(p []byte) (int, error) {
 	n, err := s.Stream.Write(p)
 	if err != nil {
@@ -58,7 +60,7 @@ func (s *stream) Close() error {
 // the database says so in vain where a new session would find the same address.
 // reason is for the log.
 func (s *stream) Retire(reason string) {
-	reason = clean(reason)
+	reason = display.Line(reason)
 	if !s.answered.Load() {
 		s.dialer.suspect(s.session, reason)
 		return
@@ -79,9 +81,9 @@ func (s *stream) failed(err error) error {
 func (s *stream) word(err error) error {
 	switch {
 	case errors.Is(err, mux.ErrConnect):
-		return s.place.refusedDial(err)
+		return causes.DatabaseRefuses.New(s.place.facts(), err)
 	case errors.Is(err, mux.ErrStreamOverflow):
-		return s.place.overflow(err)
+		return causes.StreamOverflow.New(s.place.facts(), err)
 	case errors.Is(err, mux.ErrClosed):
 		return s.place.sessionError(err)
 	}

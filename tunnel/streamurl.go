@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // awsDomains are the domains of AWS's regional endpoints: of each partition the
@@ -47,7 +49,7 @@ func checkStreamURL(raw, override string) (*url.URL, error) {
 		return nil, &urlError{Reason: "not a URL"}
 	}
 	refuse := func(reason string) (*url.URL, error) {
-		return nil, &urlError{Scheme: clean(u.Scheme), Host: clean(u.Host), Reason: reason}
+		return nil, &urlError{Scheme: display.Line(u.Scheme), Host: display.Line(u.Host), Reason: reason}
 	}
 	host := strings.ToLower(u.Hostname())
 	switch {

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -86,7 +87,9 @@ func (d *Dialer) retire(s *session, reason string) {
 		return
 	}
 	s.retired = reason
-	s.log.Info("ssm session retired", "reason", reason, "streams", s.mux.Stats().Streams)
+	if !d.closed { // or all sessions end anyway
+		d.say(s.log, slog.LevelInfo, "ssm session retired", "reason", reason, "streams", s.mux.Stats().Streams)
+	}
 }
 
 // end terminates s, which has no streams. d.mu is held.

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestTraceTellsEachStageAndWhereAStartFailed(t *testing.T) {
@@ -58,7 +60,7 @@ func TestTraceTellsEachStageAndWhereAStartFailed(t *testing.T) {
 				if err == nil {
 					c.Close()
 				}
-				if failed := test.want[len(test.want)-1].failed; failed != (err != nil) || failed && !errors.As(err, new(*Error)) {
+				if failed := test.want[len(test.want)-1].failed; failed != (err != nil) || failed && !errors.As(err, new(*causes.Error)) {
 					t.Errorf("dial: %v", err)
 				}
 				if !slices.Equal(got, test.want) {

@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/coder/websocket"
+
+	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
 const (
@@ -166,22 +167,11 @@ type openMessage struct {
 func (m openMessage) json() ([]byte, error) {
 	return json.Marshal(struct{ MessageSchemaVersion, RequestId, TokenValue, ClientId, ClientVersion string }{
 		MessageSchemaVersion: "1.0",
-		RequestId:            newUUID(), // new for every connection
+		RequestId:            datachannel.NewUUID().String(), // new for every connection
 		TokenValue:           string(m.token),
 		ClientId:             m.clientID,
 		ClientVersion:        m.clientVersion,
 	})
-}
-
-// newUUID makes a random (version 4) UUID in text form.
-//
-// Source: RFC 9562, section 5.4.
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // socket is one open websocket as a datachannel.Transport. One goroutine may

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
 	"tunnel":             {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
-	"tunnel/datachannel": {},
+	"tunnel/datachannel": {module + "/internal/display"},
 	"tunnel/mux":         {},
 	"auth":               {module + "/internal/causes", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"auth/genroots":      {},

@@ -31,6 +31,7 @@ type agent struct {
 	// Settings, before the first link.
 	version    string
 	request    string                         // replaces the handshake request
+	customer   string                         // message with HandshakeComplete
 	silent     bool                           // never begins the handshake
 	readyAfter time.Duration                  // refuses input for so long after HandshakeComplete
 	refuse     func(seq int64, copy int) bool // true: neither take nor acknowledge this copy; called under mu
@@ -269,7 +270,7 @@ func (a *agent) take(e event) {
 				return
 			}
 			a.complete, a.done = true, time.Now()
-			a.outputLocked(7, []byte(`{"HandshakeTimeToComplete":123456789,"CustomerMessage":""}`))
+			a.outputLocked(7, []byte(`{"HandshakeTimeToComplete":123456789,"CustomerMessage":"`+a.customer+`"}`))
 		}
 	case 10:
 		a.flags = append(a.flags, binary.BigEndian.Uint32([]byte(e.payload)))

@@ -288,6 +288,7 @@ func TestNewChecksItsConfig(t *testing.T) {
 		"small window":      func(cfg *Config) { cfg.MaxWindow = 32<<10 - 1 },
 		"negative timeout":  func(cfg *Config) { cfg.PeerTimeout = -1 },
 		"negative patience": func(cfg *Config) { cfg.StallTimeout = -1 },
+		"negative outage":   func(cfg *Config) { cfg.OutageTimeout = -1 },
 	} {
 		cfg := good
 		change(&cfg)

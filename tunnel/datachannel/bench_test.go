@@ -8,7 +8,7 @@ import (
 )
 
 func BenchmarkAppend(b *testing.B) {
-	m := Message{Type: TypeInput, Schema: 1, Created: 1503434274948, ID: newUUID(), PayloadType: PayloadOutput, Payload: make([]byte, 1024)}
+	m := Message{Type: TypeInput, Schema: 1, Created: 1503434274948, ID: NewUUID(), PayloadType: PayloadOutput, Payload: make([]byte, 1024)}
 	var buf []byte
 	b.SetBytes(1024)
 	b.ReportAllocs()
@@ -29,11 +29,11 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func BenchmarkAcknowledge(b *testing.B) {
-	id := newUUID()
+	id := NewUUID()
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = appendAcknowledge(buf[:0], newUUID(), 1503434274948, id, 123456)
+		buf = appendAcknowledge(buf[:0], NewUUID(), 1503434274948, id, 123456)
 	}
 }
 

@@ -53,6 +53,7 @@ type Config struct {
 	HandshakeTimeout time.Duration // first transport to HandshakeComplete; default 30 s
 	PeerTimeout      time.Duration // oldest message without acknowledge, from an agent that is silent; default 12 s
 	StallTimeout     time.Duration // the same while the silence may have a harmless reason; default 30 s
+	OutageTimeout    time.Duration // transports, one after the other, that bring no word of the agent; default 15 min
 	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 15 s
 	GapTimeout       time.Duration // a gap that does not move at all; default 10 s
 
@@ -78,6 +79,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 30*time.Second)
 	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 12*time.Second)
 	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
+	cfg.OutageTimeout = cmp.Or(cfg.OutageTimeout, 15*time.Minute)
 	cfg.GapPatience = cmp.Or(cfg.GapPatience, 15*time.Second)
 	cfg.GapTimeout = cmp.Or(cfg.GapTimeout, 10*time.Second)
 	if cfg.Log == nil {
@@ -89,7 +91,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxWindow < minWindow {
 		return cfg, fmt.Errorf("datachannel: MaxWindow %d is below %d", cfg.MaxWindow, minWindow)
 	}
-	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
+	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
 		return cfg, errors.New("datachannel: Config has a negative bound")
 	}
 	return cfg, nil

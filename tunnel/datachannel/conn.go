@@ -9,12 +9,11 @@ import (
 )
 
 const (
-	// A transport on which the agent never answers is followed by a pause before
-	// the next, doubling up to the longest; after the last the session counts as
-	// lost. Connect's own waiting knows nothing of these: it succeeded.
+	// A transport that is lost before the agent has spoken on it is followed by a
+	// pause before the next, doubling up to the longest. Connect's own waiting
+	// knows nothing of these: it succeeded.
 	firstPause   = 200 * time.Millisecond
 	longestPause = 5 * time.Second
-	maxFruitless = 20 // about 80 s
 
 	// lastWords is how long messages are still read when writing has failed. Who
 	// ended the channel has said why before, and the words may lie unread.
@@ -35,19 +34,18 @@ type Conn struct {
 	wake  chan struct{} // holds a value when the writer has something to look at
 	room  chan struct{} // holds a value when acks may have room again
 
-	mu        sync.Mutex
+	mu        sync.Mutex // no line is logged under it: the log may block
 	started   bool
 	err       error  // why the session ends; the first reason stays
 	cancel    func() // ends what Run does, when err is set
 	phase     State  // handshake, probing or carrying
 	attached  bool   // there is a transport
 	connected time.Time
-	detached  time.Time // from the latest transport
+	away      time.Time // since when no transport has brought a word of the agent; zero: the latest has
 	loss      error     // why the transport was lost
 	alive     time.Time // sign of life of the transport
 	revived   time.Time // the first one after a long time
-	heard     bool      // the agent spoke on this transport
-	spoke     time.Time // when it spoke last
+	spoke     time.Time // when the agent spoke last
 	spell     time.Time // since when it does without falling silent
 	replaced  int64     // the message whose silence cost a transport, or -1
 	checked   check
@@ -146,7 +144,7 @@ func (c *Conn) start(cancel func()) error {
 func (c *Conn) run(ctx context.Context) error {
 	var handshake *time.Timer
 	pause := time.Duration(0)
-	for fruitless := 0; fruitless < maxFruitless; {
+	for {
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
@@ -161,21 +159,25 @@ func (c *Conn) run(ctx context.Context) error {
 			handshake = time.AfterFunc(c.cfg.HandshakeTimeout, c.handshakeExpired)
 			defer handshake.Stop()
 		}
-		c.attach(time.Now())
+		if resumed := c.attach(time.Now()); resumed {
+			c.log.Debug("data channel has a new transport", "unacknowledged", c.Stats().Unacknowledged)
+		}
 		c.carry(ctx, t)
-		heard, loss := c.detach(time.Now())
+		now := time.Now()
+		heard, away, loss := c.detach(now)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		c.log.Debug("data channel lost its transport", "error", loss)
-		if heard {
-			fruitless, pause = 0, 0
-		} else {
-			fruitless++
+		switch {
+		case heard:
+			pause = 0
+		case now.Sub(away) >= c.cfg.OutageTimeout:
+			return ErrPeerSilent
+		default:
 			pause = min(max(2*pause, firstPause), longestPause)
 		}
 	}
-	return ErrPeerSilent
 }
 
 // carry runs the reader and the writer of one transport until it is lost or ctx
@@ -252,16 +254,18 @@ func (c *Conn) write(ctx context.Context, t Transport) (broken bool) {
 }
 
 // attach prepares for a new transport: all that is unacknowledged is to be sent
-// again, and something at least, because any input ends a pause of the agent.
-func (c *Conn) attach(now time.Time) {
+// again, and something at least, because any input ends a pause of the agent. It
+// says whether there was one before.
+func (c *Conn) attach(now time.Time) (resumed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.connected.IsZero() {
+	resumed = !c.connected.IsZero()
+	if resumed {
 		c.stats.Resumes++
-		c.log.Debug("data channel has a new transport", "unacknowledged", c.window.bytes)
+	} else {
+		c.away = now
 	}
-	c.attached, c.connected = true, now
-	c.heard, c.loss = false, nil
+	c.attached, c.connected, c.loss = true, now, nil
 	c.paused = time.Time{}
 	c.window.replay()
 	c.reorder.restart(now)
@@ -269,14 +273,19 @@ func (c *Conn) attach(now time.Time) {
 	if c.phase == StateCarrying && c.window.empty() {
 		c.cfg.Stream.SendNOP()
 	}
+	return resumed
 }
 
-// detach says whether the agent spoke on the transport, and why it was lost.
-func (c *Conn) detach(now time.Time) (heard bool, loss error) {
+// detach says whether the agent spoke on the transport, since when it is out of
+// reach, and why the transport was lost.
+func (c *Conn) detach(now time.Time) (heard bool, away time.Time, loss error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.attached, c.detached = false, now
-	return c.heard, c.loss
+	c.attached = false
+	if heard = c.away.IsZero(); heard {
+		c.away = now
+	}
+	return heard, c.away, c.loss
 }
 
 // lost notes why the transport ended; the first reason counts, for the second

@@ -17,6 +17,43 @@
 // because the agent may acknowledge and yet discard what reaches it a moment
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
+// # Silence
+//
+// What happens when the other side says nothing. Times count from when the oldest
+// message without acknowledge was first sent on the present transport, where
+// nothing else is said; agent means that it acknowledges nothing.
+//
+//	200 ms  minRTO            the message goes out again, then with growing pauses
+//	1 s     pauseProbe        the service said pause: one message goes out all the same
+//	2 s     maxRTO            the longest of those pauses
+//	2 s     checkAfter        nothing is under way, the agent fell silent in the middle of
+//	                          something: a NOP asks for an acknowledge
+//	4 s     speaksWithin      an agent that spoke so lately goes on speaking
+//	6 s     answersWithin     a transport that had seemed dead works again, and since less
+//	                          than this: StallTimeout counts still
+//	8 s     deafAfter         the agent speaks and acknowledges nothing: the transport is
+//	                          replaced, once for a message
+//	9 s     aliveWithin       a transport without a sign of life for so long may be dead
+//	                          itself: StallTimeout counts
+//	10 s    GapTimeout        messages of the agent came, one before them did not, for so
+//	                          long: ErrGap
+//	12 s    PeerTimeout       the agent is gone: ErrPeerSilent; 14 s in a download, with
+//	                          checkAfter
+//	15 s    GapPatience       the repair of what is missing would take longer: ErrGap, at
+//	                          once
+//	24 s    longestCheck      between two checks while a target owes an answer
+//	30 s    StallTimeout      the agent is gone although its silence may have had a reason:
+//	                          it was just starting, the service said pause, it spoke, a
+//	                          target took nothing, or the transport was not known to work
+//	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
+//	                          had said a word
+//
+// The beginning has a limit of its own, HandshakeTimeout (30 s), from the first
+// transport to HandshakeComplete; how long Connect takes is its own affair, then
+// and later.
+//
+// # Who owns what
+//
 // Conn.Run owns every goroutine: one reader and one writer per Transport, both
 // gone before the next Transport is asked for. One mutex guards all state; no
 // call to a Transport is made under it. message, window, rto, pace, reorder and

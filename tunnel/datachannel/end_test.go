@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 func TestTerminate(t *testing.T) {
@@ -147,7 +149,7 @@ func TestChannelClosedEndsRun(t *testing.T) {
 		{"no output", vectors.named(t, "agentside_channel_closed"), ""},
 		{"broken JSON", wire("channel_closed", 0, 0, 0, []byte(`{"Output":"`)), ""},
 		{"no payload", wire("channel_closed", 0, 0, 0, nil), ""},
-		{"a resolver's error", wire("channel_closed", 0, 0, 0, []byte(`{"Output":"lookup db on 10.0.0.2:53:\nno such host"}`)), "lookup db on 10.0.0.2:53: no such host"},
+		{"a resolver's error", wire("channel_closed", 0, 0, 0, []byte(`{"Output":"lookup db on 10.0.0.2:53:\nno such host"}`)), display.Line("lookup db on 10.0.0.2:53:\nno such host")},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -12,7 +12,8 @@ var (
 	ErrHandshakeTimeout = errors.New("the SSM agent did not finish the handshake in time")
 
 	// ErrPeerSilent: the oldest message stayed without acknowledge, although
-	// sent again and again on a working transport.
+	// sent again and again on a working transport; or transport after transport
+	// broke before the agent had spoken, for Config.OutageTimeout.
 	ErrPeerSilent = errors.New("the SSM agent has stopped answering")
 
 	// ErrGap: messages of the agent are missing and will not come in a time
@@ -30,8 +31,8 @@ var (
 // ChannelClosedError is the end of the session as the service tells it: nothing
 // can be resumed.
 type ChannelClosedError struct {
-	// Output is the reason in the words of the agent, often empty. Foreign text:
-	// control characters are stripped and its length is bounded.
+	// Output is the reason in the words of the agent, often empty, and fit to be
+	// shown to people.
 	Output string
 }
 

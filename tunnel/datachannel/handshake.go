@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // Values of ActionStatus. Anything but success makes the agent end the session.
@@ -75,7 +77,7 @@ func (r *handshakeRequest) answer(clientVersion string) ([]byte, error) {
 	response := handshakeResponse{ClientVersion: clientVersion, ProcessedClientActions: []processedAction{}}
 	refuse := ""
 	if len(r.RequestedClientActions) > maxActions {
-		return nil, &HandshakeError{AgentVersion: foreignText(r.AgentVersion), Reason: reasonTooManyActions}
+		return nil, &HandshakeError{AgentVersion: display.Line(r.AgentVersion), Reason: reasonTooManyActions}
 	}
 	named := false
 	for _, action := range r.RequestedClientActions {
@@ -100,10 +102,10 @@ func (r *handshakeRequest) answer(clientVersion string) ([]byte, error) {
 	}
 	payload, err := json.Marshal(response)
 	if err != nil { // cannot be: strings and numbers only
-		return nil, &HandshakeError{AgentVersion: foreignText(r.AgentVersion), Reason: err.Error()}
+		return nil, &HandshakeError{AgentVersion: display.Line(r.AgentVersion), Reason: err.Error()}
 	}
 	if refuse != "" {
-		return payload, &HandshakeError{AgentVersion: foreignText(r.AgentVersion), Reason: foreignText(refuse)}
+		return payload, &HandshakeError{AgentVersion: display.Line(r.AgentVersion), Reason: display.Line(refuse)}
 	}
 	return payload, nil
 }

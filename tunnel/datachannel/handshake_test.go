@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 const portRequest = `{"AgentVersion":"3.3.987.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":` +
@@ -86,7 +88,7 @@ func TestHandshakeAnswer(t *testing.T) {
 		{
 			name:    "terminal escapes in an action",
 			request: `{"RequestedClientActions":[{"ActionType":"\u001b[2J\u0007Foo\n"}]}`,
-			want:    `"Error":"Unsupported action \u001b[2J\u0007Foo\n"`, refused: "Unsupported action [2J Foo",
+			want:    `"Error":"Unsupported action \u001b[2J\u0007Foo\n"`, refused: `Unsupported action \x1b[2J\aFoo`,
 		},
 	}
 	for _, test := range tests {
@@ -155,8 +157,8 @@ func TestClosedOutput(t *testing.T) {
 		{"", ""},
 		{`{"Output":7}`, ""},
 		{`{"Output":"\n----------ERROR-------\nSetting up data channel with id x failed: no\n"}`, "Setting up data channel with id x failed: no"},
-		{`{"Output":"a\u001b[31mb\r\n\tc\u202ed"}`, "a [31mb c d"},
-		{`{"Output":"` + strings.Repeat("é", 3000) + `"}`, strings.Repeat("é", 2000) + " …"},
+		{`{"Output":"a\u001b[31mb\r\n\tc\u202ed"}`, display.Line("a\x1b[31mb\r\n\tc\u202ed")},
+		{`{"Output":"` + strings.Repeat("é", 3000) + `"}`, display.Line(strings.Repeat("é", 3000))},
 	} {
 		if got := closedOutput([]byte(test.payload)); got != test.want {
 			t.Errorf("%.60s: got %q, want %q", test.payload, got, test.want)
@@ -171,7 +173,7 @@ func TestCustomerMessage(t *testing.T) {
 	}
 	for payload, want := range map[string]string{
 		string(complete.Payload): "",
-		`{"HandshakeTimeToComplete":1,"CustomerMessage":"hi\u0007 there"}`: "hi there",
+		`{"HandshakeTimeToComplete":1,"CustomerMessage":"hi\u0007 there"}`: `hi\a there`,
 		`{`: "",
 	} {
 		if got := customerMessage([]byte(payload)); got != want {

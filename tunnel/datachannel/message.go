@@ -23,7 +23,6 @@ type PayloadType uint32
 
 // The payload types that occur in port sessions.
 const (
-	PayloadNone              PayloadType = 0
 	PayloadOutput            PayloadType = 1 // stream bytes, in both directions
 	PayloadHandshakeRequest  PayloadType = 5
 	PayloadHandshakeResponse PayloadType = 6

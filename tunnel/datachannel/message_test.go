@@ -183,7 +183,7 @@ func TestParseTakes(t *testing.T) {
 }
 
 func TestNewUUIDIsVersion4(t *testing.T) {
-	a, b := newUUID(), newUUID()
+	a, b := NewUUID(), NewUUID()
 	if a == b {
 		t.Errorf("the same UUID twice: %v", a)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // repeatAfter is how long ago an acknowledge must have been written to be taken
@@ -36,7 +38,7 @@ func (c *Conn) receive(now time.Time, frame []byte) error {
 	case TypeChannelClosed:
 		return c.closed(m)
 	default:
-		c.ignore("message type", foreignText(m.Type))
+		c.ignore("message type", display.Line(m.Type))
 	}
 	return nil
 }
@@ -167,7 +169,7 @@ func (c *Conn) handshakeRequest(payload []byte) error {
 		return err
 	}
 	c.answered, c.refusal = true, err
-	c.agentVersion = foreignText(request.AgentVersion)
+	c.agentVersion = display.Line(request.AgentVersion)
 	c.keepAlive = request.wantsKeepAlive()
 	c.outbox = append(c.outbox, control{payloadType: PayloadHandshakeResponse, payload: answer})
 	c.kick()
@@ -178,17 +180,25 @@ func (c *Conn) handshakeRequest(payload []byte) error {
 // after it sent this may be acknowledged and lost, and in the moments after that
 // is refused without acknowledge. The probe's acknowledge ends both.
 func (c *Conn) handshakeComplete(payload []byte) {
+	if !c.toProbing() {
+		return
+	}
+	if text := customerMessage(payload); text != "" {
+		c.log.Info("message of the SSM agent", "text", text)
+	}
+}
+
+// toProbing is false where a HandshakeComplete has no place.
+func (c *Conn) toProbing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != StateHandshake || !c.answered || c.refusal != nil {
-		return
+		return false
 	}
 	c.phase = StateProbing
 	c.outbox = append(c.outbox, probe())
 	c.kick()
-	if text := customerMessage(payload); text != "" {
-		c.log.Info("message of the SSM agent", "text", text)
-	}
+	return true
 }
 
 // receiveAcknowledge takes one message out of the window. Numbers that are not
@@ -199,34 +209,45 @@ func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
 		c.drop(err)
 		return
 	}
+	if c.acknowledged(now, seq) {
+		c.log.Debug("data channel ready", "agent_version", c.AgentVersion())
+	}
+}
+
+// acknowledged says whether this makes the Conn ready.
+func (c *Conn) acknowledged(now time.Time, seq int64) (ready bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear(now)
 	c.paused = time.Time{}
 	c.kick()
 	if !c.window.acknowledge(now, seq) {
-		return
+		return false
 	}
 	switch seq {
 	case c.probe:
 		c.phase = StateCarrying
 		c.nextNOP = now.Add(keepAliveInterval)
 		close(c.ready)
-		c.log.Debug("data channel ready", "agent_version", c.agentVersion)
+		return true
 	case c.flag:
 		c.confirmed = true
 		c.failLocked(ErrTerminated)
 	}
+	return false
 }
 
 // pause: the service says that the agent is away. Only new data waits:
 // acknowledges and resends go on.
 func (c *Conn) pause(now time.Time) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.paused.IsZero() {
+	first := c.paused.IsZero()
+	if first {
 		c.paused = now
 		c.window.pace.halve()
+	}
+	c.mu.Unlock()
+	if first {
 		c.log.Debug("publication paused")
 	}
 }
@@ -258,7 +279,7 @@ func (c *Conn) drop(err error) {
 		c.stats.Malformed++
 	}
 	c.mu.Unlock()
-	c.log.Debug("message dropped", "error", foreignText(err.Error()))
+	c.log.Debug("message dropped", "error", display.Line(err.Error()))
 }
 
 // ignore logs what we do not know, each kind once.

@@ -160,28 +160,56 @@ func TestGapClockStartsAgainWithATransport(t *testing.T) {
 }
 
 // Transports that open and break at once must neither be tried in a hot loop nor
-// for ever.
+// for ever, but for as long as an outage is promised to be outlived.
 func TestFruitlessTransports(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		broken := false
-		r.setup = func(l *link) {
-			if broken {
-				l.Close()
-			}
-		}
-		r.run()
-		r.awaitReady()
-		start := time.Now()
-		broken = true
-		r.cut()
-		if err := r.ended(time.Hour); !errors.Is(err, ErrPeerSilent) {
-			t.Errorf("Run ended with %v", err)
-		}
-		if took := time.Since(start); r.dials != 1+maxFruitless || took < time.Minute || took > 2*time.Minute {
-			t.Errorf("%d transports in %v", r.dials, took)
-		}
-	})
+	tests := []struct {
+		name   string
+		outage time.Duration // 0: for ever
+	}{
+		{"for a moment", 90 * time.Second},
+		{"for long", 14*time.Minute + 50*time.Second},
+		{"for ever", 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				var cut time.Time
+				r.setup = func(l *link) {
+					if !cut.IsZero() && (test.outage == 0 || time.Since(cut) < test.outage) {
+						l.Close()
+					}
+				}
+				r.run()
+				r.awaitReady()
+				cut = time.Now()
+				r.cut()
+				if test.outage > 0 {
+					time.Sleep(test.outage - time.Second)
+					if got := r.conn.Stats().Silent; got != test.outage-time.Second {
+						t.Errorf("agent said to be out of reach for %v after %v", got, test.outage-time.Second)
+					}
+					time.Sleep(longestPause + time.Second)
+					r.stream.write([]byte("data"))
+					time.Sleep(time.Second)
+					if data, _ := r.agent.streamData(); string(data) != "data" {
+						t.Errorf("agent has %q after the outage", data)
+					}
+					if got := r.conn.Stats().Silent; got != 0 {
+						t.Errorf("agent said to be out of reach for %v after the outage", got)
+					}
+					r.stop()
+					return
+				}
+				if err := r.ended(time.Hour); !errors.Is(err, ErrPeerSilent) {
+					t.Errorf("Run ended with %v", err)
+				}
+				if took := time.Since(cut); took < 15*time.Minute || took > 15*time.Minute+longestPause || r.dials > 200 {
+					t.Errorf("%d transports in %v, want them for 15m0s, %v apart", r.dials, took, longestPause)
+				}
+			})
+		})
+	}
 }
 
 // A transport that worked makes the next one come at once again.

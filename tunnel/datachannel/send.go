@@ -91,7 +91,7 @@ func (c *Conn) nextAck(now time.Time) []byte {
 		}
 	}
 	c.stats.Acknowledges++
-	c.ackBuf = appendAcknowledge(c.ackBuf[:0], newUUID(), uint64(now.UnixMilli()), o.id, o.seq)
+	c.ackBuf = appendAcknowledge(c.ackBuf[:0], NewUUID(), uint64(now.UnixMilli()), o.id, o.seq)
 	return c.ackBuf
 }
 
@@ -152,7 +152,7 @@ func (c *Conn) send(now time.Time, s *sent, payloadType PayloadType) []byte {
 		Created:     uint64(now.UnixMilli()),
 		Seq:         s.seq,
 		Flags:       flagsData,
-		ID:          newUUID(),
+		ID:          NewUUID(),
 		PayloadType: payloadType,
 	})
 	c.window.add(now, s)

@@ -81,7 +81,7 @@ func (c *Conn) hear(now time.Time) {
 	if !c.speaks(now) {
 		c.spell = now
 	}
-	c.heard, c.spoke = true, now
+	c.away, c.spoke = time.Time{}, now
 }
 
 // speaks: the agent goes on speaking. c.mu is held.

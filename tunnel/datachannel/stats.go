@@ -56,8 +56,9 @@ type Stats struct {
 	Resumes        int64         // transports after the first
 	Recent         int64         // stream bytes both ways in the last two seconds
 
-	// Silent is how long the agent has been owing an answer, or out of reach:
-	// the age of the oldest message under way, or the time without a transport.
+	// Silent is how long the agent has been owing an answer, or out of reach: the
+	// age of the oldest message under way, or the time without a transport that has
+	// brought a word of it.
 	Silent time.Duration
 }
 
@@ -95,8 +96,8 @@ func (c *Conn) stateLocked() State {
 // silent is Stats.Silent. c.mu is held.
 func (c *Conn) silent(now time.Time) time.Duration {
 	switch {
-	case !c.attached && !c.detached.IsZero():
-		return now.Sub(c.detached)
+	case !c.away.IsZero():
+		return now.Sub(c.away)
 	case !c.attached:
 		return 0 // the first is still to come
 	}

@@ -3,14 +3,12 @@ package datachannel
 import (
 	"encoding/json"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
-const (
-	maxForeignText = 2000                     // runes of foreign text shown to people; ours
-	errorBanner    = "----------ERROR-------" // the agent's, before some reasons
-)
+// errorBanner is the agent's, before some reasons.
+const errorBanner = "----------ERROR-------"
 
 // customerMessage returns what the agent wants its user to read, from a
 // HandshakeComplete payload; "" when there is nothing or it cannot be read.
@@ -19,7 +17,7 @@ func customerMessage(payload []byte) string {
 	if json.Unmarshal(payload, &complete) != nil {
 		return ""
 	}
-	return foreignText(complete.CustomerMessage)
+	return display.Line(complete.CustomerMessage)
 }
 
 // closedOutput returns the reason in a channel_closed payload; "" when there is
@@ -29,29 +27,5 @@ func closedOutput(payload []byte) string {
 	if json.Unmarshal(payload, &closed) != nil {
 		return ""
 	}
-	return strings.TrimSpace(strings.TrimPrefix(foreignText(closed.Output), errorBanner))
-}
-
-// foreignText makes text of the other side fit for a terminal: runs of control
-// and invalid characters become one space, and its length is bounded.
-func foreignText(s string) string {
-	var b strings.Builder
-	runes := 0
-	space := false
-	for _, r := range s {
-		if r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsGraphic(r) {
-			space = true
-			continue
-		}
-		if runes++; runes > maxForeignText {
-			b.WriteString(" …")
-			break
-		}
-		if space && b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		space = false
-		b.WriteRune(r)
-	}
-	return b.String()
+	return display.Line(strings.TrimPrefix(strings.TrimSpace(closed.Output), errorBanner))
 }

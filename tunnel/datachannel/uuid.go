@@ -5,12 +5,14 @@ import (
 	"encoding/hex"
 )
 
-// UUID names one message. On the wire its two 8-byte halves stand swapped; this
+// UUID names one message, or what else in a session needs a name. On the wire its two 8-byte halves stand swapped; this
 // is the order of the text form.
 type UUID [16]byte
 
-// newUUID makes a random one, version 4 (RFC 9562, section 5.4).
-func newUUID() UUID {
+// NewUUID makes a random one, version 4.
+//
+// Source: RFC 9562, section 5.4.
+func NewUUID() UUID {
 	var u UUID
 	rand.Read(u[:]) // never returns an error
 	u[6] = u[6]&0x0f | 0x40

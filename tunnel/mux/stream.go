@@ -241,20 +241,15 @@ func (s *Stream) wait(now time.Time) time.Duration {
 	return now.Sub(s.asked)
 }
 
-// Addr names a stream. Of the TCP connection at the agent neither address is
-// known.
-type Addr struct {
-	Stream uint32 // smux stream id
-}
+// addr names a stream by its id. Of the TCP connection at the agent neither
+// address is known.
+type addr uint32
 
-// Network returns "smux".
-func (a Addr) Network() string { return "smux" }
+func (a addr) Network() string { return "smux" }
+func (a addr) String() string  { return "stream " + strconv.FormatUint(uint64(a), 10) }
 
-// String returns for example "stream 3".
-func (a Addr) String() string { return "stream " + strconv.FormatUint(uint64(a.Stream), 10) }
+// LocalAddr names the stream: "stream 3", say, of the network smux.
+func (s *Stream) LocalAddr() net.Addr { return addr(s.id) }
 
-// LocalAddr returns the stream's Addr.
-func (s *Stream) LocalAddr() net.Addr { return Addr{s.id} }
-
-// RemoteAddr returns the stream's Addr.
-func (s *Stream) RemoteAddr() net.Addr { return Addr{s.id} }
+// RemoteAddr is LocalAddr.
+func (s *Stream) RemoteAddr() net.Addr { return addr(s.id) }
