@@ -2,9 +2,10 @@ package proxy
 
 import "encoding/binary"
 
-// boundary knows whether bytes of the database, from ReadyForQuery on, end where
-// a message ends. It looks at heads only and skips what they announce. The zero
-// value stands at a boundary.
+// boundary knows whether the bytes of the database that a client got, from
+// ReadyForQuery on, end where a message ends: only there may words be put in. It
+// looks at heads only and skips what they announce. The zero value stands at a
+// boundary. A login begins it, and the upstream that comes of that keeps it.
 type boundary struct {
 	left int64 // bytes of the present message still to come
 	head [headLen]byte

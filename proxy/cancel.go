@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -33,6 +34,8 @@ type cancels struct {
 	mu    sync.Mutex
 	keys  map[uint32][]*cancelKey
 	slots chan struct{} // one per request on its way
+
+	firstByte time.Duration // as in Config
 }
 
 // cancelKey is what one client was told to cancel by.
@@ -85,7 +88,7 @@ func (c *cancels) forward(ctx context.Context, key *cancelKey, request *pgproto3
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	up, err := key.route.open(ctx, key.address)
+	up, err := key.route.open(ctx, key.address, c.firstByte)
 	if err != nil {
 		return err
 	}

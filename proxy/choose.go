@@ -18,14 +18,14 @@ const localSuffix = ".localhost"
 // directory finds the Route that a client of a shared listener means. It is for
 // one login and changes nothing.
 type directory struct {
-	routes []*Route
+	routes []*served
 	// fallback serves clients that name no Route; nil when they must name one.
-	fallback *Route
+	fallback *served
 }
 
 // find returns the Route whose name, or one of its other names, is name in any
 // case; nil when there is none.
-func (d directory) find(name string) *Route {
+func (d directory) find(name string) *served {
 	for _, r := range d.routes {
 		if strings.EqualFold(r.Name, name) || slices.ContainsFunc(r.Aliases, func(a string) bool { return strings.EqualFold(a, name) }) {
 			return r
@@ -36,7 +36,7 @@ func (d directory) find(name string) *Route {
 
 // choice is what a client of a shared listener has chosen.
 type choice struct {
-	route *Route
+	route *served
 	wants startupMessage // the client's, without what named the Route
 	// unserved is nil, unless the database gets to see a user that ends in @WORD,
 	// where WORD names no Route.
@@ -102,7 +102,7 @@ func (d directory) choose(sni string, m startupMessage) (choice, error) {
 // ada@example.com does: the database knows its users. It never sees the client's
 // where the Route has a user of its own. A database may not, unless it is the
 // user's name: libpq takes that for want of another.
-func (d directory) fallBack(m startupMessage, unknown map[string]string) (*Route, error) {
+func (d directory) fallBack(m startupMessage, unknown map[string]string) (*served, error) {
 	user, inUser := unknown["user"]
 	database, inDatabase := unknown["database"]
 	switch {
@@ -120,7 +120,7 @@ func (d directory) fallBack(m startupMessage, unknown map[string]string) (*Route
 
 // byServerName chooses by what the client's TLS names, which is nothing for most
 // clients: host names such as localhost are no choice.
-func (d directory) byServerName(sni string) (r *Route, by string, err error) {
+func (d directory) byServerName(sni string) (r *served, by string, err error) {
 	sni = strings.ToLower(strings.TrimSuffix(sni, "."))
 	name, local := strings.CutSuffix(sni, localSuffix)
 	r = d.find(name)

@@ -11,10 +11,10 @@ import (
 )
 
 func shared() directory {
-	return directory{routes: []*Route{
-		{Name: "orders", Aliases: []string{host}},
-		{Name: "billing"},
-		{Name: "db.example.com"},
+	return directory{routes: []*served{
+		{Route: Route{Name: "orders", Aliases: []string{host}}},
+		{Route: Route{Name: "billing"}},
+		{Route: Route{Name: "db.example.com"}},
 	}}
 }
 

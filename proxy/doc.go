@@ -27,9 +27,9 @@
 // not made grow, and with no buffer but the one that TLS keeps. lull.go notices when
 // many logins are over, for whoever wants to give back what they took.
 //
-// Beside the steps: watch.go learns that a client left while its login goes on,
-// message.go reads the database's messages without decoding them, and
-// certificate.go makes what clients are shown.
+// Beside the steps: served.go keeps what logins show of a Route, watch.go learns
+// that a client left while its login goes on, message.go reads the database's
+// messages without decoding them, and certificate.go makes what clients are shown.
 //
 // # Round trips
 //

@@ -207,7 +207,7 @@ func TestNegativeFirstByteTimeoutIsRefused(t *testing.T) {
 		t.Error("New took a negative limit")
 	}
 	s, err := New(Config{Routes: []Route{route}, FirstByteTimeout: time.Second})
-	if err != nil || s.routes[0].firstByte != time.Second {
+	if err != nil || s.firstByte != time.Second {
 		t.Errorf("New: %v, want one second to be kept", errors.Join(err))
 	}
 }

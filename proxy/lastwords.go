@@ -10,15 +10,15 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
-// followed notes where in the database's messages a client stands.
+// followed notes where a client is in what the database says.
 type followed struct {
 	net.Conn
-	told *boundary
+	boundary *boundary
 }
 
 func (f followed) Write(p []byte) (int, error) {
 	n, err := f.Conn.Write(p)
-	f.told.follow(p[:n])
+	f.boundary.follow(p[:n])
 	return n, err
 }
 
@@ -53,13 +53,13 @@ var errNoGoodbye = errors.New("cut off, as in a crash")
 // to it, or the proxy ends.
 func (r *relay) explained(err error) (why error, abrupt bool) {
 	switch {
-	case r.shut.Load() && !r.told.failed():
+	case r.shut.Load() && !r.server.boundary.failed():
 		return errShuttingDown, true
 	case ownDoing(err):
 		return err, false
 	case causes.SQLState(err) != "":
 		return err, true
-	case r.told.failed() && r.told.between(): // it has said why
+	case r.server.boundary.failed() && r.server.boundary.between(): // it has said why
 		return err, false
 	case err == io.EOF && !r.server.end.reached:
 		return err, false
@@ -90,7 +90,7 @@ func (r *relay) lost(err error) error {
 // PostgreSQL itself says so when it has to end a session, at any time, so clients
 // know what to do with it.
 func (r *relay) tell(why error) {
-	if r.said.Load() || !r.told.between() {
+	if r.said.Load() || !r.server.boundary.between() {
 		return
 	}
 	words, err := response(&lostInSession{why}, "").Encode(nil)

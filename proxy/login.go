@@ -54,15 +54,16 @@ type login struct {
 	user     string        // database user
 	unserved *unserved     // behind it
 	route    *Route
-	early    bool  // send the token unasked
-	asked    bool  // the database has asked for a clear-text password
-	unsent   error // why the last packet could not be written
+	guesses  *guesses // may be nil
+	early    bool     // send the token unasked
+	asked    bool     // the database has asked for a clear-text password
+	unsent   error    // why the last packet could not be written
 	// key is told the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
 	last *refusal
-	// behind is where the bytes sent to the client behind ReadyForQuery end.
-	behind boundary
+	// boundary is where the bytes end that the client got behind ReadyForQuery.
+	boundary boundary
 }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
@@ -105,7 +106,7 @@ func (l *login) write(packet []byte) {
 // object at once.
 func (l *login) judge(err error) error {
 	if err == nil || !l.asked {
-		l.route.guesses.note(l.user, l.asked)
+		l.guesses.note(l.user, l.asked)
 	}
 	if err == nil || !l.early || l.asked {
 		return err
@@ -234,7 +235,7 @@ func (l *login) forward(out []byte) error {
 			}
 		case 'Z': // ReadyForQuery
 			rest := l.in.rest()
-			l.behind.follow(rest)
+			l.boundary.follow(rest)
 			return l.send(append(out, rest...))
 		}
 	}

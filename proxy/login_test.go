@@ -482,12 +482,13 @@ func FuzzLogin(f *testing.F) {
 		var toClient, toServer bytes.Buffer
 		in := &chunkReader{said, chunk}
 		l := &login{
-			client: &toClient,
-			server: halves{in, &toServer},
-			in:     messages{r: in},
-			user:   "app_user",
-			route:  &Route{Name: host, Tokens: &fakeTokens{token: secretToken}, guesses: new(guesses)},
-			early:  early,
+			client:  &toClient,
+			server:  halves{in, &toServer},
+			in:      messages{r: in},
+			user:    "app_user",
+			route:   &Route{Name: host, Tokens: &fakeTokens{token: secretToken}},
+			guesses: new(guesses),
+			early:   early,
 			key: func(_ uint32, secret []byte) {
 				if len(secret) < 4 || len(secret) > 256 {
 					t.Errorf("noted a key of %d bytes", len(secret))
@@ -506,7 +507,7 @@ func FuzzLogin(f *testing.F) {
 		if errors.As(err, new(*wrongGuess)) && (!early || toClient.Len() > 0) {
 			t.Errorf("early %v: not to be repeated after %q to the client", early, toClient.Bytes())
 		}
-		if clear := asked(said); l.route.guesses.clearText("app_user") && !clear {
+		if clear := asked(said); l.guesses.clearText("app_user") && !clear {
 			t.Errorf("early next time, though the database said %q", said)
 		}
 		if err == nil {

@@ -49,14 +49,13 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, newOverdue(limit, ""))
 	defer cancel()
 	p := &probe{last: time.Now(), report: report}
-	full, err := r.resolved(ctx)
+	full, err := r.resolved(ctx, false)
 	if err != nil {
 		p.failed(err)
 		return nil, err
 	}
 	r = *full
 	r.Dialer = &probeDialer{r.Dialer, p}
-	r.guesses, r.firstByte = nil, 0
 
 	conn, err := r.probe(ctx, p, user, database)
 	if err != nil {
@@ -72,7 +71,7 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 }
 
 func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*ProbeConn, error) {
-	up, err := r.open(ctx, r.Address)
+	up, err := r.open(ctx, r.Address, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,6 @@ type relay struct {
 	loops   *eventloop.Group
 	buffers *sync.Pool // of *[bufferSize]byte
 	name    string     // of the database, for people
-	told    boundary   // where in the database's messages the client stands
 
 	up, down int64            // bytes delivered, for reading after run
 	looped   eventloop.Result // how the loop ended, if there was one
@@ -89,7 +88,7 @@ func (w toServer) Write(p []byte) (int, error) {
 // When one way ends, the other goes on for as long as it moves: linger without
 // a byte ends it. A database that closes gets its last words to the client.
 func (r *relay) run(ctx context.Context, early []byte) {
-	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.notice, r.told.follow); ok {
+	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.notice, r.server.boundary.follow); ok {
 		r.looped, early = looped, nil
 		r.up, r.down = looped.Up, looped.Down
 	}
@@ -155,7 +154,7 @@ func (r *relay) clientLeft() {
 
 // download carries the database's bytes, and its end.
 func (r *relay) download() {
-	var client net.Conn = followed{r.client, &r.told}
+	var client net.Conn = followed{r.client, &r.server.boundary}
 	if _, ok := r.server.raw.(retirer); ok {
 		client = &toClient{Conn: client, retire: r.server.retire}
 	}

@@ -12,13 +12,13 @@ import (
 type listening struct {
 	net.Listener
 	// route is nil for a shared listener. Sessions keep the one they began with.
-	route   atomic.Pointer[Route]
+	route   atomic.Pointer[served]
 	dropped atomic.Bool // closed by Replace, which is no fault
 }
 
 // routing is what Replace exchanges.
 type routing struct {
-	routes    []*Route
+	routes    []*served
 	byDefault string
 	open      map[net.Listener]*listening
 }
@@ -35,10 +35,11 @@ func newRouting(routes []Route, shared []net.Listener, byDefault string) (routin
 			return routing{}, err
 		}
 		route.Listen = slices.Clone(route.Listen)
-		r.routes = append(r.routes, &route)
+		to := &served{Route: route}
+		r.routes = append(r.routes, to)
 		for _, l := range route.Listen {
 			r.open[l] = &listening{Listener: l}
-			r.open[l].route.Store(&route)
+			r.open[l].route.Store(to)
 		}
 	}
 	for _, l := range shared {
@@ -77,9 +78,6 @@ func (s *Server) Replace(routes []Route, shared []net.Listener, byDefault string
 	defer s.mu.Unlock()
 	if s.stopping || s.closed {
 		return errShuttingDown
-	}
-	for _, r := range next.routes {
-		s.prepare(r)
 	}
 	before := s.routing
 	for l, fresh := range next.open {

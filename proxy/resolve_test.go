@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -175,7 +174,7 @@ func TestStaleUntilTheDatabaseIsReached(t *testing.T) {
 		{"refused", true, t.Context(), &refusal{code: "53300"}, false},
 		{"logged in", true, t.Context(), nil, false},
 	} {
-		r := &Route{stale: new(atomic.Bool)}
+		r := new(served)
 		r.stale.Store(tt.before)
 		if r.outcome(tt.ctx, tt.err); r.stale.Load() != tt.want {
 			t.Errorf("%s: stale %v, want %v", tt.name, r.stale.Load(), tt.want)
@@ -185,7 +184,7 @@ func TestStaleUntilTheDatabaseIsReached(t *testing.T) {
 
 func TestResolvedRouteMustBeWhole(t *testing.T) {
 	r := Route{Name: "orders", Resolve: func(context.Context, bool) (Route, error) { return Route{Address: "h:1"}, nil }}
-	if _, err := r.resolved(t.Context()); err == nil || !strings.Contains(err.Error(), "must be set") {
+	if _, err := r.resolved(t.Context(), false); err == nil || !strings.Contains(err.Error(), "must be set") {
 		t.Errorf("a route without a dialer: %v", err)
 	}
 	_, err := Probe(t.Context(), Route{Name: "orders", Resolve: func(context.Context, bool) (Route, error) {

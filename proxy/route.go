@@ -8,8 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -89,11 +87,6 @@ type Route struct {
 	// once, and what it returned before is worth keeping; stale says that the last
 	// login found nothing there, or another server. Its errors reach the client as a Dialer's do.
 	Resolve func(ctx context.Context, stale bool) (Route, error)
-
-	// Set by New; without it, no login sends a token unasked or is in haste.
-	guesses   *guesses
-	firstByte time.Duration
-	stale     *atomic.Bool
 }
 
 // Setting is a run-time parameter of PostgreSQL.
@@ -131,32 +124,18 @@ func (r *Route) leads() error {
 	return nil
 }
 
-// resolved is the Route for one login.
-func (r *Route) resolved(ctx context.Context) (*Route, error) {
+// resolved is the Route for one login. stale is as in Resolve.
+func (r *Route) resolved(ctx context.Context, stale bool) (*Route, error) {
 	if r.Resolve == nil {
 		return r, nil
 	}
-	found, err := r.Resolve(ctx, r.stale != nil && r.stale.Load())
+	found, err := r.Resolve(ctx, stale)
 	if err != nil {
 		return nil, notFound.New(causes.Facts{"database": r.Name}, err)
 	}
 	full := found
 	full.Name, full.Aliases, full.Listen, full.Resolve = r.Name, r.Aliases, r.Listen, nil
-	full.guesses, full.firstByte, full.stale = r.guesses, r.firstByte, r.stale
 	return &full, full.leads()
-}
-
-// outcome notes how a login went. A client that left says nothing about the
-// database, nor do failures before it is reached, such as that of a jump host. A
-// database that refuses is the right one.
-func (r *Route) outcome(ctx context.Context, err error) {
-	switch {
-	case r.stale == nil, errors.Is(context.Cause(ctx), errClientGone):
-	case causes.Stale(err):
-		r.stale.Store(true)
-	case err == nil, errors.As(err, new(*refusal)):
-		r.stale.Store(false)
-	}
 }
 
 // rewrite is the StartupMessage that the database gets: the client's, with this

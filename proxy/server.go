@@ -132,15 +132,8 @@ func New(cfg Config) (*Server, error) {
 	if s.linger == 0 {
 		s.linger = defaultLinger
 	}
-	for _, r := range s.routes {
-		s.prepare(r)
-	}
+	s.cancels.firstByte = s.firstByte
 	return s, nil
-}
-
-// prepare gives r what the Server keeps with it.
-func (s *Server) prepare(r *Route) {
-	r.guesses, r.firstByte, r.stale = new(guesses), s.firstByte, new(atomic.Bool)
 }
 
 // Serve accepts clients until Shutdown, and returns nil when the last session
@@ -249,7 +242,7 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 	}
 }
 
-func (s *Server) newSession(route *Route, c net.Conn) *session {
+func (s *Server) newSession(route *served, c net.Conn) *session {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(keepAlive)
 	}

@@ -37,7 +37,8 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // goroutine at a time.
 type session struct {
 	server *Server
-	route  *Route // nil until the client of a shared listener has named it
+	served *served // nil until the client of a shared listener has named it
+	route  *Route  // where it leads, for this login
 	log    *slog.Logger
 	client net.Conn // replaced by its TLS
 	began  time.Time
@@ -106,7 +107,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
 		return nil, nil, nil
 	}
-	if s.route == nil {
+	if s.served == nil {
 		if m, err = s.choose(m); err != nil {
 			s.named = true
 			return nil, nil, err
@@ -162,8 +163,8 @@ func (s *session) choose(m startupMessage) (startupMessage, error) {
 }
 
 // take settles where the client is led.
-func (s *session) take(route *Route) {
-	s.route, s.log = route, s.log.With("route", route.Name)
+func (s *session) take(to *served) {
+	s.served, s.route, s.log = to, &to.Route, s.log.With("route", to.Name)
 }
 
 // offered is the TLS that clients are offered. On a Unix socket it is nil: like
@@ -178,13 +179,13 @@ func (s *session) offered() *tls.Config {
 // logIn finds the database, connects to it and goes on until ReadyForQuery has
 // been sent.
 func (s *session) logIn(ctx context.Context) (*upstream, error) {
-	found, err := s.route.resolved(ctx)
+	found, err := s.served.resolved(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.route = found
 	up, err := s.attempts(ctx)
-	s.route.outcome(ctx, err)
+	s.served.outcome(ctx, err)
 	return up, err
 }
 
@@ -193,7 +194,7 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 // once more, with a new token, when the database refused for a reason that may
 // pass.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
-	up, err := s.attempt(ctx, s.route.guesses.clearText(s.wants.value("user")))
+	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
 	var wrong *wrongGuess
 	if errors.As(err, &wrong) && ctx.Err() == nil {
 		s.log.Debug("login repeated without an early token", "error", err)
@@ -210,7 +211,7 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 // attempt is one login on a connection of its own. A key that the client is
 // told is noted before the client can use it.
 func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
-	up, err := s.route.open(ctx, s.route.Address)
+	up, err := s.route.open(ctx, s.route.Address, s.server.firstByte)
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +223,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		user:     s.wants.value("user"),
 		route:    s.route,
 		unserved: s.unserved,
+		guesses:  &s.served.guesses,
 		early:    early,
 		key: func(pid uint32, secret []byte) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
@@ -235,7 +237,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		up.raw.Close()
 		return nil, err
 	}
-	up.told = l.behind
+	up.boundary = l.boundary
 	s.log.Debug("logged in", "duration", time.Since(s.began))
 	return up, nil
 }
@@ -243,7 +245,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
-		name: s.route.Name, told: up.told}
+		name: s.route.Name}
 	s.loggedIn = true
 	s.server.tally.loggedIn()
 	s.server.lull.moved()
@@ -327,7 +329,7 @@ func (s *session) say(why error) {
 		packet = httpAnswer
 	default:
 		fallback := ""
-		if s.named && s.route != nil {
+		if s.named && s.served != nil {
 			fallback = fmt.Sprintf("login at %s as user %q", s.route.Name, s.wants.value("user"))
 		}
 		packet, _ = response(why, fallback).Encode(nil)

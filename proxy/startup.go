@@ -81,65 +81,110 @@ func (m startupMessage) encode() []byte {
 // Source: PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-START-UP;
 // ProcessSSLStartup and ProcessStartupPacket in its backend_startup.c.
 func greet(c net.Conn, cfg *tls.Config) (net.Conn, any, error) {
-	first, err := readFirst(c)
-	if err != nil {
-		return c, nil, err
-	}
-	var tlsDone, sslAsked, gssAsked bool
-	if first == tlsHandshakeRecord {
-		secure, err := acceptDirect(&unreadConn{Conn: c, unread: []byte{first}}, cfg)
-		if err != nil {
-			return c, nil, err
-		}
-		c, tlsDone = secure, true
-		if first, err = readFirst(c); err != nil {
-			return c, nil, err
-		}
-	}
+	d := door{conn: c, cfg: cfg}
+	wanted, err := d.answer()
+	return d.conn, wanted, err
+}
+
+// door is where a client stands that has not said what it wants.
+type door struct {
+	conn net.Conn    // replaced by its TLS
+	cfg  *tls.Config // nil: no TLS is offered
+
+	secure, askedSSL, askedGSS bool
+}
+
+// answer takes packets until one says what the client wants.
+func (d *door) answer() (any, error) {
+	first, err := d.begin()
 	for {
-		code, body, err := readPacket(c, first)
 		if err != nil {
-			return c, nil, err
+			return nil, err
 		}
-		switch {
-		case code == codeCancel:
-			cancel := new(pgproto3.CancelRequest)
-			if err := cancel.Decode(body); err != nil {
-				return c, nil, &silent{error: protocolViolation("invalid CancelRequest")}
-			}
-			return c, cancel, nil
-		case code == codeSSL && len(body) == 4 && !tlsDone && !sslAsked:
-			sslAsked = true
-			if cfg == nil {
-				err = reply(c, 'N')
-				break
-			}
-			if err = reply(c, 'S'); err != nil {
-				break
-			}
-			var secure *tls.Conn
-			if secure, err = acceptTLS(c, cfg); err == nil {
-				c, tlsDone = secure, true
-			}
-		case code == codeGSSENC && len(body) == 4 && !tlsDone && !gssAsked:
-			gssAsked = true
-			err = reply(c, 'N')
-		case code == codeSSL || code == codeGSSENC:
-			err = protocolViolation("SSLRequest or GSSENCRequest out of turn")
-		default:
-			m, err := parseStartup(code, body[4:])
-			if err != nil {
-				return c, nil, err
-			}
-			return c, m, nil
+		var wanted any
+		if wanted, err = d.packet(first); wanted != nil || err != nil {
+			return wanted, err
 		}
-		if err != nil {
-			return c, nil, err
-		}
-		if first, err = readFirst(c); err != nil {
-			return c, nil, err
-		}
+		first, err = readFirst(d.conn)
 	}
+}
+
+// begin returns the first byte of the first packet, inside TLS where the client
+// begins with that.
+func (d *door) begin() (byte, error) {
+	first, err := readFirst(d.conn)
+	if err != nil || first != tlsHandshakeRecord {
+		return first, err
+	}
+	if err := d.enter(acceptDirect(&unreadConn{Conn: d.conn, unread: []byte{first}}, d.cfg)); err != nil {
+		return 0, err
+	}
+	return readFirst(d.conn)
+}
+
+// packet answers the packet that begins with first. Without an error, a nil wanted
+// is a request that another packet follows.
+func (d *door) packet(first byte) (wanted any, err error) {
+	code, body, err := readPacket(d.conn, first)
+	if err != nil {
+		return nil, err
+	}
+	bare := len(body) == 4
+	switch {
+	case code == codeCancel:
+		return d.cancel(body)
+	case code == codeSSL && bare && !d.secure && !d.askedSSL:
+		return nil, d.ssl()
+	case code == codeGSSENC && bare && !d.secure && !d.askedGSS:
+		return nil, d.gssenc()
+	case code == codeSSL || code == codeGSSENC:
+		return nil, protocolViolation("SSLRequest or GSSENCRequest out of turn")
+	}
+	return d.startup(code, body)
+}
+
+// enter goes on inside TLS, unless there is an error.
+func (d *door) enter(inside *tls.Conn, err error) error {
+	if err == nil {
+		d.conn, d.secure = inside, true
+	}
+	return err
+}
+
+// cancel is a CancelRequest. Its client listens for no answer.
+func (d *door) cancel(body []byte) (any, error) {
+	request := new(pgproto3.CancelRequest)
+	if err := request.Decode(body); err != nil {
+		return nil, &silent{error: protocolViolation("invalid CancelRequest")}
+	}
+	return request, nil
+}
+
+// ssl is an SSLRequest.
+func (d *door) ssl() error {
+	d.askedSSL = true
+	if d.cfg == nil {
+		return reply(d.conn, 'N')
+	}
+	if err := reply(d.conn, 'S'); err != nil {
+		return err
+	}
+	return d.enter(acceptTLS(d.conn, d.cfg))
+}
+
+// gssenc is a GSSENCRequest.
+func (d *door) gssenc() error {
+	d.askedGSS = true
+	return reply(d.conn, 'N')
+}
+
+// startup is a StartupMessage, whose version code is.
+func (d *door) startup(code uint32, body []byte) (any, error) {
+	m, err := parseStartup(code, body[4:])
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // readFirst reads the first byte of a packet. A client that closes there did

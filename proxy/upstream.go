@@ -35,9 +35,8 @@ type upstream struct {
 	end *streamEnd
 	// address reaches the same server again: a name may have several, and a
 	// CancelRequest must go to the one that runs the query.
-	address string
-	// told is how far the client has been told what the database says.
-	told boundary
+	address  string
+	boundary boundary // where the client is in what the database says
 }
 
 // retire says that the way up came is not to be taken again, where there are
@@ -59,8 +58,8 @@ func (u *unanswered) Unwrap() error { return u.error }
 // more, when the conn was unanswered: a second failure says more about the
 // database than about the way to it. And once more when the certificate came
 // from an unknown authority and RefreshTLS finds new ones. ctx bounds all of it.
-func (r *Route) open(ctx context.Context, address string) (*upstream, error) {
-	up, err := r.connect(ctx, address, r.firstByte)
+func (r *Route) open(ctx context.Context, address string, patience time.Duration) (*upstream, error) {
+	up, err := r.connect(ctx, address, patience)
 	if errors.As(err, new(*unanswered)) {
 		up, err = r.connect(ctx, address, 0)
 	}

@@ -1,0 +1,35 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+)
+
+// served is a Route that a Server serves, with what its logins have shown. It is
+// safe for concurrent use.
+type served struct {
+	Route
+	guesses guesses
+	stale   atomic.Bool // as Route.Resolve is told
+}
+
+// resolved is the Route for one login.
+func (s *served) resolved(ctx context.Context) (*Route, error) {
+	return s.Route.resolved(ctx, s.stale.Load())
+}
+
+// outcome notes how a login went. A client that left says nothing about the
+// database, nor do failures before it is reached, such as that of a jump host. A
+// database that refuses is the right one.
+func (s *served) outcome(ctx context.Context, err error) {
+	switch {
+	case errors.Is(context.Cause(ctx), errClientGone):
+	case causes.Stale(err):
+		s.stale.Store(true)
+	case err == nil, errors.As(err, new(*refusal)):
+		s.stale.Store(false)
+	}
+}
