@@ -20,7 +20,7 @@ require (
 	github.com/pgkeyless/pgkeyless v0.0.0
 	github.com/xtaci/smux v1.5.58
 	golang.org/x/net v0.62.0
-	golang.org/x/sys v0.49.0
+	golang.org/x/sys v0.50.0
 )
 
 require (

@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"internal/credentials": {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display"},
+	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},
 	"internal/policy":      {},
 	"internal/doctor":      {},
