@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"strings"
@@ -38,8 +39,11 @@ func lookupAliases(ctx context.Context, host string, server func(string) string)
 		if err != nil {
 			return nil, err
 		}
-		if udp, ok := c.(*net.UDPConn); ok {
-			return &tapped{udp, seen.note}, nil
+		switch c := c.(type) {
+		case *net.UDPConn:
+			return &tapped{c, seen.note}, nil
+		case *net.TCPConn: // after an answer that was cut to fit a datagram
+			return &tappedStream{TCPConn: c, note: seen.note}, nil
 		}
 		return c, nil
 	}}
@@ -67,6 +71,30 @@ func (t *tapped) Read(p []byte) (int, error) {
 	n, err := t.UDPConn.Read(p)
 	if err == nil {
 		t.note(p[:n])
+	}
+	return n, err
+}
+
+// tappedStream notes every message that is read from a stream, where each has its
+// length before it.
+//
+// Source: RFC 1035, section 4.2.2.
+type tappedStream struct {
+	*net.TCPConn
+	note func([]byte)
+	read []byte // of a message that is not whole yet: two bytes of length and at most 64 KiB
+}
+
+func (t *tappedStream) Read(p []byte) (int, error) {
+	n, err := t.TCPConn.Read(p)
+	t.read = append(t.read, p[:n]...)
+	for len(t.read) >= 2 {
+		end := 2 + int(binary.BigEndian.Uint16(t.read))
+		if len(t.read) < end {
+			break
+		}
+		t.note(t.read[2:end])
+		t.read = t.read[end:]
 	}
 	return n, err
 }

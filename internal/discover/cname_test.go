@@ -2,10 +2,13 @@ package discover
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -97,38 +100,77 @@ func TestCustomNameLeadsToTheEndpoint(t *testing.T) {
 	}
 }
 
-// TestChainIsReadFromTheWire lets Go's resolver ask a name server of ours.
-func TestChainIsReadFromTheWire(t *testing.T) {
-	server, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// dnsAnswer is what a name server says to the question asked: the chain of names, of
+// which at most some are told.
+func dnsAnswer(t *testing.T, asked []byte, some int, names ...string) []byte {
+	var q, m dnsmessage.Message
+	if q.Unpack(asked) != nil || len(q.Questions) != 1 {
+		return nil
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := server.ReadFrom(buf)
+	var pairs []string
+	for i := range len(names) - 1 {
+		pairs = append(pairs, names[i], names[i+1])
+	}
+	if m.Unpack(message(t, pairs...)) != nil {
+		return nil
+	}
+	m.Header.ID, m.Header.RecursionAvailable, m.Questions = q.Header.ID, true, q.Questions
+	if len(m.Answers) > some {
+		m.Header.Truncated, m.Answers = true, m.Answers[:some]
+	}
+	packed, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	return packed
+}
+
+// TestChainIsReadFromTheWire lets Go's resolver ask a name server of ours, whose
+// answer may be too long for a datagram and comes whole over TCP then.
+func TestChainIsReadFromTheWire(t *testing.T) {
+	names := []string{"orders.corp.example", "ledger.cluster-abc.example", "ledger-1.example"}
+	for room, name := range map[int]string{3: "in one datagram", 1: "cut after one name", 0: "cut to nothing"} {
+		t.Run(name, func(t *testing.T) {
+			stream, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
-				return
+				t.Fatal(err)
 			}
-			var q dnsmessage.Message
-			if q.Unpack(buf[:n]) != nil || len(q.Questions) != 1 {
-				continue
+			server, err := net.ListenPacket("udp", stream.Addr().String())
+			if err != nil {
+				t.Fatal(err)
 			}
-			var answer dnsmessage.Message
-			if answer.Unpack(message(t, "orders.corp.example", "ledger.cluster-abc.example", "ledger.cluster-abc.example", "ledger-1.example")) != nil {
-				continue
+			var serving sync.WaitGroup
+			serving.Go(func() {
+				for buf := make([]byte, 1500); ; {
+					n, from, err := server.ReadFrom(buf)
+					if err != nil {
+						return
+					}
+					server.WriteTo(dnsAnswer(t, buf[:n], room, names...), from)
+				}
+			})
+			serving.Go(func() {
+				for {
+					c, err := stream.Accept()
+					if err != nil {
+						return
+					}
+					var length [2]byte
+					if _, err := io.ReadFull(c, length[:]); err == nil {
+						asked := make([]byte, binary.BigEndian.Uint16(length[:]))
+						if _, err := io.ReadFull(c, asked); err == nil {
+							whole := dnsAnswer(t, asked, len(names), names...)
+							c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(whole))), whole...))
+						}
+					}
+					c.Close()
+				}
+			})
+			defer func() { server.Close(); stream.Close(); serving.Wait() }()
+			got, err := lookupAliases(t.Context(), names[0]+".", func(string) string { return server.LocalAddr().String() })
+			if err != nil || !slices.Equal(got, names[1:]) {
+				t.Errorf("got %q, %v; want %q", got, err, names[1:])
 			}
-			answer.Header.ID, answer.Header.RecursionAvailable, answer.Questions = q.Header.ID, true, q.Questions
-			if packed, err := answer.Pack(); err == nil {
-				server.WriteTo(packed, from)
-			}
-		}
-	}()
-	defer func() { server.Close(); <-done }()
-	got, err := lookupAliases(t.Context(), "orders.corp.example.", func(string) string { return server.LocalAddr().String() })
-	if want := []string{"ledger.cluster-abc.example", "ledger-1.example"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %q, %v; want %q", got, err, want)
+		})
 	}
 }

@@ -16,6 +16,7 @@ func TestAliasesAreClear(t *testing.T) {
 		target("c.y.eu-central-1.rds.amazonaws.com", "C.y.eu-central-1.rds.amazonaws.com"),
 		target("by-name", ""),
 		target("x", "orders.z.eu-central-1.rds.amazonaws.com"),
+		target("local", "database:5433"),
 	})
 	want := [][]string{
 		{"a.x.eu-central-1.rds.amazonaws.com", "a"},
@@ -24,6 +25,7 @@ func TestAliasesAreClear(t *testing.T) {
 		nil,
 		nil,
 		{"orders.z.eu-central-1.rds.amazonaws.com"}, // orders is another target's name
+		{"database"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

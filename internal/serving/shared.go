@@ -53,7 +53,11 @@ func aliases(targets []config.Target) [][]string {
 		count[strings.ToLower(t.Name)]++
 		host, _, _ := strings.Cut(strings.ToLower(t.Endpoint), ":")
 		label, _, _ := strings.Cut(host, ".")
-		for _, name := range []string{host, label} {
+		names := []string{host}
+		if label != host {
+			names = append(names, label)
+		}
+		for _, name := range names {
 			if name != "" && name != strings.ToLower(t.Name) {
 				candidates[i] = append(candidates[i], name)
 				count[name]++
