@@ -109,11 +109,11 @@ func (d directory) fallBack(m startupMessage, unknown map[string]string) (*serve
 	case d.fallback == nil && cmp.Or(user, database) == "":
 		return nil, d.missing()
 	case d.fallback == nil:
-		return nil, d.unknown(cmp.Or(user, database))
+		return nil, d.unknown(cmp.Or(user, database), nil)
 	case inUser && d.fallback.User != "":
-		return nil, d.unknown(user)
+		return nil, d.unknown(user, d.fallback)
 	case inDatabase && (!inUser || m.value("database") != m.value("user")):
-		return nil, d.unknown(database)
+		return nil, d.unknown(database, d.fallback)
 	}
 	return d.fallback, nil
 }
@@ -125,7 +125,7 @@ func (d directory) byServerName(sni string) (r *served, by string, err error) {
 	name, local := strings.CutSuffix(sni, localSuffix)
 	r = d.find(name)
 	if r == nil && local {
-		return nil, "", d.unknown(name)
+		return nil, "", d.unknown(name, nil)
 	}
 	return r, "TLS server name", nil
 }
@@ -139,10 +139,12 @@ func named(params []param, name, value string) []param {
 	return slices.DeleteFunc(slices.Clone(params), func(p param) bool { return p.name == name })
 }
 
-func (d directory) unknown(name string) error {
+// unknown refuses name, which is no Route's. meant, unless nil, is the Route of those
+// whose name has an @ of its own.
+func (d directory) unknown(name string, meant *served) error {
 	facts := causes.Facts{"quoted word": strconv.Quote(name), "targets": d.names()}
-	if d.fallback != nil {
-		facts["default"] = d.fallback.Name
+	if meant != nil {
+		facts["default"] = meant.Name
 	}
 	return causes.NoSuchTarget.New(facts, nil)
 }

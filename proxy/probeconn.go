@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -42,9 +41,6 @@ func newProbeConn(up *upstream, told []byte, asked bool) *ProbeConn {
 	}
 	return c
 }
-
-// TLS is how the connection is secured.
-func (c *ProbeConn) TLS() tls.ConnectionState { return c.up.ConnectionState() }
 
 // Parameter is a setting that the database has told at login, such as
 // server_version, or "".

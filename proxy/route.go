@@ -85,7 +85,8 @@ type Route struct {
 	// returns is used in place of the Route, but for Name, Aliases and Listen; User,
 	// Database and Settings must be the same. It is called from many goroutines at
 	// once, and what it returned before is worth keeping; stale says that the last
-	// login found nothing there, or another server. Its errors reach the client as a Dialer's do.
+	// login found nothing there, or another server. Its errors reach the client as
+	// a Dialer's do.
 	Resolve func(ctx context.Context, stale bool) (Route, error)
 }
 

@@ -38,7 +38,9 @@ type Config struct {
 	// (NAME.localhost), in any case. The Server closes them.
 	Shared []net.Listener
 	// Default names the Route for clients of Shared that name none. Empty, it is
-	// the only Route, and with several there is none.
+	// the only Route, and with several there is none. A client that names something
+	// else is refused, but for a user such as ada@example.com where this Route has
+	// no User: that is the database's to refuse.
 	Default string
 	// Log gets one line when a client is accepted and one when its session
 	// ends; nil discards them.
@@ -69,6 +71,7 @@ type Config struct {
 type Server struct {
 	log            *slog.Logger
 	loginTimeout   time.Duration
+	overdue        overdue // the cause of what takes longer
 	firstByte      time.Duration
 	linger         time.Duration
 	maxConnections int64
@@ -132,6 +135,7 @@ func New(cfg Config) (*Server, error) {
 	if s.linger == 0 {
 		s.linger = defaultLinger
 	}
+	s.overdue = newOverdue(s.loginTimeout, "")
 	s.cancels.firstByte = s.firstByte
 	return s, nil
 }

@@ -82,8 +82,7 @@ func (s *session) begin(starting context.Context, cut func()) (*upstream, []byte
 	login, gone := context.WithCancelCause(starting)
 	defer gone(nil)
 	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
-	limit := s.server.loginTimeout
-	login, stop := context.WithTimeoutCause(login, limit, newOverdue(limit, ""))
+	login, stop := context.WithTimeoutCause(login, s.server.loginTimeout, s.server.overdue)
 	defer stop()
 	release := interrupt(login, s.client)
 	up, early, err := s.start(login, gone)

@@ -60,3 +60,25 @@ func check(t *testing.T, err error, message, cause, state, detail, hint string) 
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// An address is stale by what is nearest to what happened: the database that was not
+// reached for want of a jump host is where it was.
+func TestStale(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{errors.New("no row"), false},
+		{DatabaseUnreachable.New(nil, nil), true},
+		{fmt.Errorf("wrapped: %w", DatabaseUnreachable.New(nil, errors.New("refused"))), true},
+		{DatabaseUnreachable.New(nil, TargetNotConnected.New(nil, nil)), false},
+		{DatabaseUnreachable.New(nil, DatabaseRefuses.New(nil, nil)), true},
+		{LoginLost.New(nil, nil), false},
+		{CertificateExpired.New(nil, nil), false},
+	} {
+		if got := Stale(tc.err); got != tc.want {
+			t.Errorf("%v: %v, want %v", tc.err, got, tc.want)
+		}
+	}
+}

@@ -66,7 +66,8 @@ func behind(ctx context.Context, aliases discover.Aliases, t config.Target) (con
 }
 
 // late looks a target up when a login needs it, and keeps the answer until one
-// finds nothing there, or another server. Clients that come while it asks share the answer.
+// finds nothing there, or another server. Clients that come while it asks share the
+// answer.
 type late struct {
 	w      *Wiring
 	target config.Target
