@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // Refusals explains why a database refuses IAM tokens. Name and Endpoint must be
@@ -180,7 +181,7 @@ func (f *Refusals) permission(user string, caller credentials.Caller, described 
 		}
 		return known
 	}
-	partition := or(f.Endpoint.Partition, "aws")
+	within := or(f.Endpoint.Partition, partition.Commercial)
 	account := or(or(described.Account, caller.Account), "*")
 	if f.Endpoint.Kind == KindDSQL {
 		cluster, _, _ := strings.Cut(f.Endpoint.Host, ".")
@@ -188,10 +189,10 @@ func (f *Refusals) permission(user string, caller credentials.Caller, described 
 		if user == dsqlAdmin {
 			action = "dsql:DbConnectAdmin"
 		}
-		return action, fmt.Sprintf("arn:%s:dsql:%s:%s:cluster/%s", partition, f.Endpoint.Region, account, cluster)
+		return action, fmt.Sprintf("arn:%s:dsql:%s:%s:cluster/%s", within, f.Endpoint.Region, account, cluster)
 	}
 	return "rds-db:connect", fmt.Sprintf("arn:%s:rds-db:%s:%s:dbuser:%s/%s",
-		partition, f.Endpoint.Region, account, or(described.ResourceID, "RESOURCE-ID"), user)
+		within, f.Endpoint.Region, account, or(described.ResourceID, "RESOURCE-ID"), user)
 }
 
 func statement(action, resource string) string {

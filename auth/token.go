@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // TokensConfig says for which database, and with whose credentials, tokens are
@@ -35,9 +35,6 @@ type Tokens struct {
 	credentials aws.CredentialsProvider
 	profile     string
 }
-
-// regionText is any region's name, with room for shapes to come.
-var regionText = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // NewTokens checks that tokens can be made at all: a causes.Misuse says that the
 // region is missing or that the kind of endpoint is not supported.
@@ -60,7 +57,7 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 		return nil, causes.MisuseOf(fmt.Errorf("%s is a Redshift endpoint, which is not supported yet", t.endpoint.Host), "Redshift gives out temporary users and passwords in place of IAM tokens; connect to it directly")
 	case t.region == "":
 		return nil, causes.MisuseOf(fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration holds one", t.endpoint.Host), credentials.RegionHelp)
-	case !regionText.MatchString(t.region):
+	case !partition.MayBeRegion(t.region):
 		return nil, causes.MisuseOf(fmt.Errorf("%q is not an AWS region", t.region), credentials.RegionHelp)
 	}
 	return t, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
@@ -20,7 +21,7 @@ func (c *Checkup) Facts() policy.Facts {
 	e, db := c.Login.Endpoint, c.Login.Database
 	f := policy.Facts{
 		Target: c.target.Name, Kind: policyKind(e.Kind, db.Kind),
-		Partition: cmp.Or(e.Partition, "aws"), Region: e.Region,
+		Partition: cmp.Or(e.Partition, partition.Commercial), Region: e.Region,
 		Account: cmp.Or(db.Account, c.Caller.Account), ResourceID: db.ResourceID,
 		Host: e.Host, Port: e.Port, User: c.User, MasterUser: db.MasterUser,
 		ViaAccount: c.Caller.Account,

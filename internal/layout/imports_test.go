@@ -26,17 +26,18 @@ var arrows = map[string][]string{
 	"tunnel":             {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
 	"tunnel/datachannel": {module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
+	"auth":               {module + "/internal/causes", module + "/internal/credentials", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/..."},
 	"auth/genroots":      {},
 
 	// Facts, at the bottom.
 	"internal/display":       {},
 	"internal/shell":         {},
+	"internal/partition":     {},
 	"internal/causes":        {module + "/internal/display"},
 	"internal/causes/gendoc": {module + "/internal/causes"},
 
 	// What AWS, the user's files and the user say.
-	"internal/config":      {"go.yaml.in/yaml/v3"},
+	"internal/config":      {module + "/internal/partition", "go.yaml.in/yaml/v3"},
 	"internal/servicefile": {},
 	"internal/credentials": {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
@@ -51,7 +52,7 @@ var arrows = map[string][]string{
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
-	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
 	"internal/cli":       {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},
