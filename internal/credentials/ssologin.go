@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 )
 
 const (
@@ -171,7 +171,7 @@ var (
 // do without TLS, as an emulator does.
 func checkPage(page string) error {
 	u, err := url.Parse(page)
-	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) && u.Host != "" {
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback.Is(u.Hostname())) && u.Host != "" {
 		return nil
 	}
 	return errors.New("AWS names a login page that is not one on the web")
@@ -234,12 +234,4 @@ func storeSSOLogin(key string, token ssoLoginToken) error {
 		return err
 	}
 	return os.Rename(f.Name(), path)
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

@@ -33,13 +33,14 @@ var arrows = map[string][]string{
 	"internal/display":       {},
 	"internal/shell":         {},
 	"internal/partition":     {},
+	"internal/loopback":      {},
 	"internal/causes":        {module + "/internal/display"},
 	"internal/causes/gendoc": {module + "/internal/causes"},
 
 	// What AWS, the user's files and the user say.
-	"internal/config":      {module + "/internal/partition", "go.yaml.in/yaml/v3"},
+	"internal/config":      {module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
 	"internal/servicefile": {},
-	"internal/credentials": {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"internal/credentials": {module + "/internal/causes", module + "/internal/display", module + "/internal/loopback", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
@@ -51,7 +52,7 @@ var arrows = map[string][]string{
 	"internal/running": {module + "/internal/causes", module + "/internal/config"},
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/..."},
-	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
+	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
 	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
