@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
@@ -22,15 +22,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
-)
-
-// Versions of the SSM agent: one that forwards to other hosts at all, and the
-// oldest that is supported.
-//
-// Source: amazon-ssm-agent, RELEASENOTES.md.
-const (
-	agentForwards  = "3.1.1188.0"
-	agentSupported = "3.1.1374.0"
 )
 
 // clockWorth is from when on a wrong clock is worth a word.
@@ -262,29 +253,13 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 	update := fmt.Sprintf("update the SSM agent there: `aws ssm send-command --document-name AWS-UpdateSSMAgent --targets Key=InstanceIds,Values=%s --region %s`",
 		c.host.Target, c.Login.Endpoint.Region)
 	switch {
-	case c.host.Agent != "" && olderThan(c.host.Agent, agentForwards):
+	case agentversion.After(agentversion.Forwards, c.host.Agent):
 		c.walk.Fail(doctor.Result{Text: fmt.Sprintf("the agent on %s, %s, is too old to forward to another host", c.host.Target, c.host.Agent), Mend: update, State: "08001"})
-	case c.host.Agent != "" && olderThan(c.host.Agent, agentSupported):
+	case agentversion.After(agentversion.Supported, c.host.Agent):
 		c.walk.Warn(text, update)
 	default:
 		c.walk.OK(text)
 	}
-}
-
-// olderThan compares versions of numbers and dots.
-func olderThan(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(as), len(bs)) {
-		x, errX := strconv.Atoi(as[i])
-		y, errY := strconv.Atoi(bs[i])
-		if errX != nil || errY != nil {
-			return false
-		}
-		if x != y {
-			return x < y
-		}
-	}
-	return len(as) < len(bs)
 }
 
 // permissions lets IAM simulate what the path takes.

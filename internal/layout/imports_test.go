@@ -32,9 +32,10 @@ var arrows = map[string][]string{
 	// Facts, at the bottom.
 	"internal/display":       {},
 	"internal/shell":         {},
+	"internal/agentversion":  {},
 	"internal/partition":     {},
 	"internal/loopback":      {},
-	"internal/causes":        {module + "/internal/display"},
+	"internal/causes":        {module + "/internal/agentversion", module + "/internal/display"},
 	"internal/causes/gendoc": {module + "/internal/causes"},
 
 	// What AWS, the user's files and the user say.
@@ -45,7 +46,7 @@ var arrows = map[string][]string{
 	"internal/evidence":    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},
-	"internal/policy":      {},
+	"internal/policy":      {module + "/internal/agentversion"},
 	"internal/doctor":      {},
 
 	// What a run is made of.
@@ -53,7 +54,7 @@ var arrows = map[string][]string{
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
-	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
 	"internal/cli":       {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-)
 
-// oldestAgent forwards ports to other hosts and knows what not to forward to.
-const oldestAgent = "3.1.1374.0"
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
+)
 
 // Advice is what is needed beside policy and SQL, a sentence or two each.
 func Advice(f Facts) []string {
@@ -39,7 +38,7 @@ func (f Facts) jumpHostRole() string {
 			"and the service or task must run with ECS Exec on (--enable-execute-command)."
 	case strings.HasPrefix(f.Via, "mi-"):
 		return "The node's hybrid activation needs a service role with the managed policy AmazonSSMManagedInstanceCore, the account the advanced-instances tier, " +
-			"and the node the SSM agent " + oldestAgent + " or later."
+			"and the node the SSM agent " + agentversion.Supported + " or later."
 	}
-	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + oldestAgent + " or later."
+	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + agentversion.Supported + " or later."
 }
