@@ -1,17 +1,17 @@
 package auth
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
@@ -165,7 +165,7 @@ func (f *Refusals) facts(r Refused, caller credentials.Caller, described Describ
 		"clock":       clock(caller.Ahead),
 		"missing":     action,
 		"resource":    resource,
-		"statement":   statement(action, resource),
+		"statement":   iampolicy.Line(action, resource),
 		"command":     described.Enable,
 		"word":        r.Unserved,
 		"targets":     r.Served,
@@ -175,32 +175,16 @@ func (f *Refusals) facts(r Refused, caller credentials.Caller, described Describ
 // permission is what the identity needs, with the parts that are not known left
 // open: * for the account, RESOURCE-ID for what only RDS knows.
 func (f *Refusals) permission(user string, caller credentials.Caller, described Described) (action, resource string) {
-	or := func(known, open string) string {
-		if known == "" {
-			return open
-		}
-		return known
+	place := iampolicy.Place{
+		Partition: cmp.Or(f.Endpoint.Partition, partition.Commercial),
+		Region:    f.Endpoint.Region,
+		Account:   cmp.Or(described.Account, caller.Account, "*"),
 	}
-	within := or(f.Endpoint.Partition, partition.Commercial)
-	account := or(or(described.Account, caller.Account), "*")
 	if f.Endpoint.Kind == KindDSQL {
 		cluster, _, _ := strings.Cut(f.Endpoint.Host, ".")
-		action = "dsql:DbConnect"
-		if user == dsqlAdmin {
-			action = "dsql:DbConnectAdmin"
-		}
-		return action, fmt.Sprintf("arn:%s:dsql:%s:%s:cluster/%s", within, f.Endpoint.Region, account, cluster)
+		return iampolicy.DSQLLoginAction(user), place.DSQLCluster(cluster)
 	}
-	return "rds-db:connect", fmt.Sprintf("arn:%s:rds-db:%s:%s:dbuser:%s/%s",
-		within, f.Endpoint.Region, account, or(described.ResourceID, "RESOURCE-ID"), user)
-}
-
-func statement(action, resource string) string {
-	text, err := json.Marshal(struct{ Effect, Action, Resource string }{"Allow", action, resource})
-	if err != nil { // strings always encode
-		return strconv.Quote(action + " on " + resource)
-	}
-	return string(text)
+	return iampolicy.LoginAction, place.DatabaseUser(cmp.Or(described.ResourceID, "RESOURCE-ID"), user)
 }
 
 // clock says how far this machine's clock is off; "" within a minute.

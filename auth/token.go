@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
@@ -96,9 +97,6 @@ func signingError(e Endpoint) error {
 	return fmt.Errorf("signing an IAM token for %s: the SDK refused the request", e.Address())
 }
 
-// dsqlAdmin is the user whose action has another name.
-const dsqlAdmin = "admin"
-
 // emptyPayload is the SHA-256 of no bytes.
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -110,10 +108,7 @@ const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 //
 // Source: DSQL user guide, authentication-token.html.
 func (t *Tokens) signDSQL(ctx context.Context, user string, creds aws.Credentials) (string, error) {
-	action := "DbConnect"
-	if user == dsqlAdmin {
-		action = "DbConnectAdmin"
-	}
+	_, action, _ := strings.Cut(iampolicy.DSQLLoginAction(user), ":")
 	query := url.Values{
 		"Action":        {action},
 		"X-Amz-Expires": {fmt.Sprint(int(tokenLife.Seconds()))},

@@ -19,6 +19,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
@@ -309,13 +310,12 @@ func (c *Checkup) questions() []evidence.Question {
 	if c.host.Target != "" {
 		f.Via = c.host.Target
 	}
+	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
-			if own := "session/${aws:userid}-*"; strings.HasSuffix(r, own) {
-				r = fmt.Sprintf("arn:%s:ssm:%s:%s:session/%s-0123456789abcdef0", f.Partition, f.Region, f.ViaAccount, c.Caller.UserID)
-			}
+			r = here.SessionOf(c.Caller.UserID, r)
 			if !strings.Contains(r, "UNKNOWN") {
 				q.Resources = append(q.Resources, r)
 			}

@@ -3,15 +3,14 @@ package discover
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // What an *Error may be about. These stay true until the name is changed, all
@@ -139,15 +138,13 @@ func (e *Error) adopt(doing string, inner explained) {
 	}
 }
 
-var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
-
 // denied names the permission that is missing, as AWS's own sentence has it.
 func denied(facts causes.Facts, err error) *Error {
 	action := facts["action"]
-	if m := notAuthorized.FindStringSubmatch(facts["said"]); m != nil {
-		facts["identity"], action = m[1], m[2]
+	if d, ok := iampolicy.ParseDenial(facts["said"]); ok {
+		facts["identity"], action = d.Identity, d.Action
 	}
-	facts["statement"] = fmt.Sprintf(`{"Effect": "Allow", "Action": %q, "Resource": "*"}`, action)
+	facts["statement"] = iampolicy.SpacedLine(action)
 	facts["instead"] = "one jump host, --via i-…"
 	if strings.HasPrefix(action, "rds:") {
 		facts["instead"] = "the database by its endpoint, HOST[:PORT]"

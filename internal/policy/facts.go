@@ -3,7 +3,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // Placeholders of what is not known. None can be taken for the real thing.
@@ -86,25 +87,20 @@ func (f Facts) findResourceID() string {
 	return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s].%s' --output text", call, f.Region, list, fmt.Sprintf(match, f.Host), id)
 }
 
-// arn makes one in f's partition.
-func (f Facts) arn(service, region, account, resource string) string {
-	return strings.Join([]string{"arn", f.Partition, service, region, account, resource}, ":")
+// place is where the database is, viaPlace where the jump host is.
+func (f Facts) place() iampolicy.Place {
+	return iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.account()}
 }
 
-func (f Facts) account() string    { return cmp.Or(f.Account, UnknownAccount) }
-func (f Facts) viaAccount() string { return cmp.Or(f.ViaAccount, UnknownAccount) }
+func (f Facts) viaPlace() iampolicy.Place {
+	return iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: cmp.Or(f.ViaAccount, UnknownAccount)}
+}
+
+func (f Facts) account() string { return cmp.Or(f.Account, UnknownAccount) }
 
 // master says that User is, or is likely to be, the master user, whom rds_iam
 // would lock out.
 func (f Facts) master() bool {
 	const usual = "postgres" // what the RDS console proposes
 	return f.User != "" && f.User == cmp.Or(f.MasterUser, usual)
-}
-
-// literal keeps the characters of s that mean something in a policy's resource
-// from doing so.
-//
-// Source: IAM user guide, reference_policies_variables.html ("special characters").
-func literal(s string) string {
-	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.golden anew")
@@ -93,7 +95,7 @@ func TestGolden(t *testing.T) {
 
 func TestPolicyIsWhatIAMTakes(t *testing.T) {
 	for name, facts := range cases {
-		var back Document
+		var back iampolicy.Document
 		dec := json.NewDecoder(strings.NewReader(JSON(facts)))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&back); err != nil || !reflect.DeepEqual(back, For(facts)) {
