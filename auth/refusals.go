@@ -3,13 +3,13 @@ package auth
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
@@ -24,8 +24,9 @@ type Refusals struct {
 	// RegionGuessed says that Endpoint's name holds no region, so that it is the
 	// AWS configuration's.
 	RegionGuessed bool
-	// WhoAmI tells whose the tokens are. It may be nil.
-	WhoAmI func(context.Context) (credentials.Caller, error)
+	// WhoAmI tells whose the tokens are, and how the clock that dates them stands to
+	// AWS's. It may be nil.
+	WhoAmI func(context.Context) (credentials.Caller, clock.Reading, error)
 	// Describe tells what RDS knows of the database. It may be nil.
 	Describe func(context.Context) (Described, error)
 }
@@ -47,11 +48,6 @@ type Refused struct {
 	// meant of which there is none by that name; Served lists those there are.
 	Unserved, Served string
 }
-
-// maxSkew is how far AWS lets a signer's clock be off.
-//
-// Source: AWS General Reference, "Elements of an AWS API request signature".
-const maxSkew = 5 * time.Minute
 
 // masterUser is the name that the RDS console proposes for the master user.
 const masterUser = "postgres"
@@ -89,10 +85,10 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	if !ok {
 		return causes.Cause{}, causes.Told{}, false
 	}
-	caller, described := f.ask(ctx)
+	caller, reading, described := f.ask(ctx)
 	if c == causes.TokenRefused {
 		switch {
-		case caller.Ahead.Abs() > maxSkew:
+		case reading.Wrong():
 			c = causes.ClockWrong
 		case described.TokensOff:
 			c = causes.IAMOff
@@ -100,7 +96,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 			c = causes.RegionGuessed
 		}
 	}
-	facts := f.facts(r, caller, described)
+	facts := f.facts(r, caller, reading, described)
 	told := c.Fill(facts)
 	if r.Unserved != "" && aboutTheUser(c) {
 		message := told.Message
@@ -131,12 +127,12 @@ func aboutTheUser(c causes.Cause) bool {
 
 // ask asks who the caller is and what RDS knows, under ctx. What fails stays
 // unknown: the login's own failure is what counts.
-func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, described Described) {
+func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, reading clock.Reading, described Described) {
 	var asking sync.WaitGroup
 	if f.WhoAmI != nil {
 		asking.Go(func() {
-			if c, err := f.WhoAmI(ctx); err == nil {
-				caller = c
+			if c, r, err := f.WhoAmI(ctx); err == nil {
+				caller, reading = c, r
 			}
 		})
 	}
@@ -148,10 +144,10 @@ func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, describe
 		})
 	}
 	asking.Wait()
-	return caller, described
+	return caller, reading, described
 }
 
-func (f *Refusals) facts(r Refused, caller credentials.Caller, described Described) causes.Facts {
+func (f *Refusals) facts(r Refused, caller credentials.Caller, reading clock.Reading, described Described) causes.Facts {
 	action, resource := f.permission(r.User, caller, described)
 	return causes.Facts{
 		"database":    f.Name,
@@ -162,7 +158,7 @@ func (f *Refusals) facts(r Refused, caller credentials.Caller, described Describ
 		"endpoint":    f.Endpoint.Address(),
 		"region":      f.Endpoint.Region,
 		"jump host":   f.JumpHost,
-		"clock":       clock(caller.Ahead),
+		"clock":       clockWords(reading),
 		"missing":     action,
 		"resource":    resource,
 		"statement":   iampolicy.Line(action, resource),
@@ -187,13 +183,14 @@ func (f *Refusals) permission(user string, caller credentials.Caller, described 
 	return iampolicy.LoginAction, place.DatabaseUser(cmp.Or(described.ResourceID, "RESOURCE-ID"), user)
 }
 
-// clock says how far this machine's clock is off; "" within a minute.
-func clock(ahead time.Duration) string {
-	switch {
-	case ahead.Abs() < time.Minute:
+// clockWorth is from when on a wrong clock is worth a word to who is refused.
+const clockWorth = time.Minute
+
+// clockWords says how far this machine's clock is off; "" when that is not worth a
+// word.
+func clockWords(r clock.Reading) string {
+	if r.Ahead.Abs() < clockWorth {
 		return ""
-	case ahead > 0:
-		return fmt.Sprintf("this machine's clock is %v behind AWS's", ahead)
 	}
-	return fmt.Sprintf("this machine's clock is %v ahead of AWS's", -ahead)
+	return "this machine's clock is " + r.Off() + " AWS's"
 }

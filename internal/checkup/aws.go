@@ -55,7 +55,7 @@ func (c *Checkup) credentials(ctx context.Context) {
 		c.walk.Warn("found, but without a region nobody can be asked whose they are", "name the region with --region or AWS_REGION", notes...)
 		return
 	}
-	c.Caller, c.clock, err = evidence.Identify(ctx, c.AWS)
+	c.Caller, c.clock, err = credentials.WhoAmI(ctx, c.AWS)
 	switch {
 	case err == nil:
 		text := c.Caller.ARN
@@ -63,10 +63,10 @@ func (c *Checkup) credentials(ctx context.Context) {
 			text += ", for another " + time.Until(keys.Expires).Round(time.Minute).String()
 		}
 		c.walk.OK(text, notes...)
-	case c.clock.Known && c.clock.Ahead.Abs() >= evidence.Tolerance:
+	case c.clock.Wrong():
 		c.walk.OK("found; AWS does not say whose they are while this clock is wrong", notes...)
 	default:
-		c.unidentified(credentials.Explain(c.target.Profile, err), notes)
+		c.unidentified(err, notes)
 	}
 }
 
@@ -85,17 +85,12 @@ func (c *Checkup) unidentified(err error, notes []string) {
 // compareClocks judges what the last answer of AWS was dated.
 func (c *Checkup) compareClocks(context.Context) {
 	c.walk.Begin(doctor.Clock)
-	ahead := c.clock.Ahead.Round(time.Second)
-	way := "ahead of"
-	if ahead < 0 {
-		way = "behind"
-	}
-	off := fmt.Sprintf("this machine's clock is %v %s AWS's", ahead.Abs(), way)
+	off := "this machine's clock is " + c.clock.Off() + " AWS's"
 	const set = "set the clock, best by NTP: `sudo timedatectl set-ntp true` on Linux"
 	switch {
 	case !c.clock.Known:
 		c.walk.Skip("no answer of AWS to compare with")
-	case c.clock.Ahead.Abs() >= evidence.Tolerance:
+	case c.clock.Wrong():
 		c.walk.Fail(doctor.Result{Text: off + ", and AWS takes signatures and tokens within 5 minutes", Mend: set, State: "28000"})
 	case c.clock.Ahead.Abs() >= clockWorth:
 		c.walk.Warn(off, set)
