@@ -19,6 +19,14 @@ func Code(err error) string {
 	return ""
 }
 
+// Message is what the API says with Code, or "".
+func Message(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorMessage()
+	}
+	return ""
+}
+
 // Denied reports whether the caller has not the permission for the call: services
 // name that AccessDenied or AccessDeniedException.
 func Denied(err error) bool { return strings.HasPrefix(Code(err), "AccessDenied") }

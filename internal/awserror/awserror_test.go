@@ -32,11 +32,11 @@ func TestAnswersAreRead(t *testing.T) {
 		"DBInstanceNotFound": {}, "NotAccessDenied": {},
 	} {
 		err := answered(400, code)
-		if Code(err) != code || Denied(err) != want.denied || Throttled(err) != want.throttled || Status(err) != 400 || RequestID(err) != "req-1" {
+		if Code(err) != code || Message(err) != "of secret things" || Denied(err) != want.denied || Throttled(err) != want.throttled || Status(err) != 400 || RequestID(err) != "req-1" {
 			t.Errorf("%s: code %q, denied %v, throttled %v, status %d, request %q", code, Code(err), Denied(err), Throttled(err), Status(err), RequestID(err))
 		}
 	}
-	if err := errors.New("no route to host"); Code(err) != "" || Denied(err) || Throttled(err) || Status(err) != 0 || RequestID(err) != "" {
+	if err := errors.New("no route to host"); Code(err)+Message(err) != "" || Denied(err) || Throttled(err) || Status(err) != 0 || RequestID(err) != "" {
 		t.Error("an error of the network is taken for an answer")
 	}
 }

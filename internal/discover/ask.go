@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // entry is a Database by its default endpoint, and what leads to its others.
@@ -149,7 +151,7 @@ func (f *Finder) unlessNotFound(name, action string, err error) error {
 	if isNotFound(err) {
 		return nil
 	}
-	return f.worded("looking for database "+clean(name), action, err)
+	return f.worded("looking for database "+display.Line(name), action, err)
 }
 
 func convert[T any](list []T, one func(T) entry) []entry {

@@ -102,10 +102,10 @@ func (d Database) Trouble() error {
 		if d.Status == "stopped" {
 			mend = "start it: `" + d.command("start-db", "") + "`"
 		}
-		return because(causes.DatabaseDown, nil, d.facts("mend", mend), nil)
+		return causes.DatabaseDown.New(d.facts("mend", mend), nil)
 	}
 	if d.TokensOff() {
-		return because(causes.IAMSwitchedOff, nil, d.facts("mend", d.switchOn()), nil)
+		return causes.IAMSwitchedOff.New(d.facts("mend", d.switchOn()), nil)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // account has one of everything.
@@ -103,7 +105,7 @@ func TestNamesLeadToEndpoints(t *testing.T) {
 }
 
 func errorHint(err error) string {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*causes.Error](err); ok {
 		return e.Hint()
 	}
 	return ""
@@ -132,8 +134,8 @@ func TestWrongNamesAreFinal(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.ref+"/"+test.endpoint, func(t *testing.T) {
 			d, err := finder(t, account()).Database(t.Context(), test.ref, test.endpoint)
-			e, ok := errors.AsType[*Error](err)
-			if !ok || !e.Final() || !errors.Is(err, test.is) {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || !Final(err) || !errors.Is(err, test.is) {
 				t.Fatalf("got %v, %v; want a final %v", d, err, test.is)
 			}
 			if !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
@@ -176,8 +178,8 @@ func TestFailuresThatPassAreNotFinal(t *testing.T) {
 				}
 				return
 			}
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Final() || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || Final(err) || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
 				t.Errorf("got %v, hint %q; want %q and %q, not final", err, errorHint(err), test.message, test.hints)
 			}
 		})
@@ -202,8 +204,8 @@ func TestTroubleNamesItsMend(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.d.Trouble()
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Final() || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || Final(err) || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
 				t.Errorf("got %v, hint %q; want %q and %q", err, errorHint(err), test.message, test.hints)
 			}
 		})

@@ -46,7 +46,7 @@ func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, 
 		if err := d.Trouble(); err != nil { // it is being made, say
 			return Database{}, err
 		}
-		return Database{}, because(causes.DatabaseDown, nil, d.facts("mend", "it has no endpoint yet: see its state in the RDS console, then connect again"), nil)
+		return Database{}, causes.DatabaseDown.New(d.facts("mend", "it has no endpoint yet: see its state in the RDS console, then connect again"), nil)
 	}
 	return d, nil
 }
@@ -156,7 +156,7 @@ func (d Database) oneEndpoint(endpoint string) error {
 }
 
 // ByEndpoint returns the database whose endpoint is host, a name that AWS gave
-// it. Errors are *Error; ErrNotFound when no database has this endpoint.
+// it. Errors are *causes.Error; ErrNotFound when no database has this endpoint.
 func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	labels := strings.Split(host, ".")

@@ -17,7 +17,7 @@ import (
 // endpoint chooses one of a cluster's or proxy's: "" or "writer", "reader", or
 // the identifier of a member, a custom endpoint or a proxy's endpoint.
 //
-// Errors are *Error. One that is Final is about the name: there is no such
+// Errors are *causes.Error. One that is Final is about the name: there is no such
 // database (ErrNotFound), there are several (ErrAmbiguous), or it is of another
 // engine (ErrUnsupported). Whether the database can be used now is not looked
 // at; its Trouble says.
@@ -140,7 +140,7 @@ func choose(ref string, found []entry) (entry, error) {
 }
 
 // notFound says that nothing has the name, and which names are near.
-func (f *Finder) notFound(ctx context.Context, name string, errs []error) *Error {
+func (f *Finder) notFound(ctx context.Context, name string, errs []error) error {
 	facts := causes.Facts{"name": name, "where": f.where()}
 	var denied []string
 	for _, err := range errs {

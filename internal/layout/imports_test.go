@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"internal/config":      {module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
 	"internal/servicefile": {},
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"internal/discover":    {module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
+	"internal/discover":    {module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},

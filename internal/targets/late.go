@@ -221,9 +221,4 @@ type troubleError struct{ error }
 func (e *troubleError) Unwrap() error { return e.error }
 
 // mayPass says whether looking up again can end better than with err.
-func mayPass(err error) bool {
-	if e, ok := errors.AsType[*discover.Error](err); ok {
-		return !e.Final()
-	}
-	return !causes.Misused(err)
-}
+func mayPass(err error) bool { return !discover.Final(err) && !causes.Misused(err) }
