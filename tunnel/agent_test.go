@@ -161,10 +161,10 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.CloseNow()
-	if !a.attach(r, c) {
+	queue := a.attach(r, c)
+	if queue == nil {
 		return
 	}
-	queue := a.queue
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -218,11 +218,12 @@ func (a *fakeAgent) hasEnded() bool {
 	return a.ended
 }
 
-// attach takes the open message and puts c in the place of the old websocket.
-func (a *fakeAgent) attach(r *http.Request, c *websocket.Conn) bool {
+// attach takes the open message and puts c in the place of the old websocket. It
+// returns the queue of what is to be written, nil when c is gone.
+func (a *fakeAgent) attach(r *http.Request, c *websocket.Conn) chan []byte {
 	typ, body, err := c.Read(context.Background())
 	if err != nil {
-		return false
+		return nil
 	}
 	var open struct{ MessageSchemaVersion, RequestId, TokenValue, ClientId, ClientVersion string }
 	if err := json.Unmarshal(body, &open); err != nil || typ != websocket.MessageText {
@@ -242,7 +243,7 @@ func (a *fakeAgent) attach(r *http.Request, c *websocket.Conn) bool {
 	}
 	a.clientID = open.ClientId
 	a.conn, a.queue = c, make(chan []byte, 100_000)
-	return true
+	return a.queue
 }
 
 func (a *fakeAgent) detach(c *websocket.Conn) {

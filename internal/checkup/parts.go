@@ -3,8 +3,8 @@ package checkup
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -12,7 +12,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
@@ -38,6 +37,9 @@ type Part struct {
 
 // Parts looks at every part, whatever the others are like. described is how
 // asking RDS about the database went.
+//
+// Missing is what AWS does not have, or denies to the identity; what could not be
+// found out (a throttle, no answer, no permission to look) is not known.
 func (c *Checkup) Parts(ctx context.Context, described error) []Part {
 	parts := c.iamPart(described)
 	parts = append(parts, c.jumpHostPart(ctx)...)
@@ -64,6 +66,11 @@ func nonEmpty(words ...string) []string {
 	return kept
 }
 
+// is reports whether err has the words of one of rows.
+func is(err error, rows ...causes.Cause) bool {
+	return slices.ContainsFunc(rows, func(c causes.Cause) bool { return causes.Name(err) == c.Name })
+}
+
 // iamPart is IAM authentication of the database.
 func (c *Checkup) iamPart(described error) []Part {
 	const what = "IAM authentication of the database"
@@ -74,7 +81,11 @@ func (c *Checkup) iamPart(described error) []Part {
 		return []Part{{Unlooked, what, display.Line(described.Error()), causes.Hint(described)}}
 	}
 	if trouble := c.Login.Database.Trouble(); trouble != nil {
-		return []Part{{Missing, what, display.Line(trouble.Error()), causes.Hint(trouble)}}
+		p := Part{Unlooked, what, display.Line(trouble.Error()), causes.Hint(trouble)}
+		if is(trouble, causes.IAMSwitchedOff) { // not where the database is stopped, say
+			p.Presence = Missing
+		}
+		return []Part{p}
 	}
 	return []Part{{Presence: inPlace, what: what}}
 }
@@ -89,10 +100,12 @@ func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
 	defer cancel()
 	hosts, err := c.finder.JumpHosts(ctx, c.target.Via)
 	switch {
-	case errors.Is(err, discover.ErrDenied):
-		return []Part{{Unlooked, what, display.Line(err.Error()), ""}}
-	case err != nil:
+	case is(err, causes.NoJumpHost, causes.NoneOnline):
 		return []Part{{Missing, what, display.Line(err.Error()), causes.Hint(err)}}
+	case is(err, causes.LookupDenied):
+		return []Part{{Unlooked, what, display.Line(err.Error()), ""}}
+	case err != nil: // throttled, say, or nobody answered
+		return []Part{{Unlooked, what, display.Line(err.Error()), causes.Hint(err)}}
 	case !hosts[0].Online:
 		return []Part{{Missing, what, hosts[0].Target + " is " + cmp.Or(hosts[0].Status, "offline"), "start it; see `" + c.command("doctor") + "`"}}
 	}
@@ -130,7 +143,7 @@ func (c *Checkup) rolePart(ctx context.Context) Part {
 	conn, err := c.logIn(ctx, nil)
 	if err != nil {
 		p := Part{Unlooked, what, display.Line(err.Error()), causes.Hint(err)}
-		if _, credentialsFailed := credentials.Blamed(err); !credentialsFailed && strings.HasPrefix(causes.SQLState(err), "28") {
+		if _, credentialsFailed := credentials.Blamed(err); !credentialsFailed && strings.HasPrefix(causes.SQLState(err), "28") && !is(err, causes.ClockWrong) {
 			p.Presence = Missing
 		}
 		return p

@@ -97,6 +97,8 @@ type (
 		Value  string        `json:"value"`
 		Source config.Source `json:"source"`
 		Place  string        `json:"place,omitempty"`
+		// Overrides is the line of the config file that gives the target another value.
+		Overrides string `json:"overrides,omitempty"`
 	}
 )
 
@@ -113,7 +115,7 @@ func printJSON(w io.Writer, cfg config.Config) error {
 func printed(settings []config.Setting) []printedSetting {
 	list := make([]printedSetting, len(settings))
 	for i, s := range settings {
-		list[i] = printedSetting{s.Name, s.Value, s.Origin.Source, s.Origin.Place}
+		list[i] = printedSetting{s.Name, s.Value, s.Origin.Source, s.Origin.Place, s.Overrides}
 	}
 	return list
 }
@@ -129,6 +131,9 @@ func printTable(w io.Writer, cfg config.Config) error {
 				value = "(" + cmp.Or(value, "none") + ")"
 			case s.Origin.Source == config.FromTarget:
 				from = "the target's query string"
+			}
+			if s.Overrides != "" {
+				from += ", overrides " + s.Overrides
 			}
 			fmt.Fprintf(table, "  %s\t%s\t%s\n", s.Name, value, from)
 		}

@@ -25,11 +25,11 @@ type reloadable struct {
 	lines chan string
 }
 
-func startReloadable(t *testing.T, text string) *reloadable {
+func startReloadable(t *testing.T, text string, args ...string) *reloadable {
 	t.Helper()
 	r := &reloadable{t: t, path: filepath.Join(testenv.Isolate(t), "c.yaml"), lines: make(chan string, 1000)}
 	r.rewrite(text)
-	r.serveRun = start(t, "--config-file", r.path)
+	r.serveRun = start(t, append(args, "--config-file", r.path)...)
 	go func() { // ends with the run, which start's cleanup ends
 		defer close(r.lines)
 		for {
@@ -217,4 +217,30 @@ func freePort(t *testing.T) int {
 	}
 	t.Fatal("no free port")
 	return 0
+}
+
+// A reload ends where a restart would, and warns of the same.
+func TestReloadEndsWhereARestartWould(t *testing.T) {
+	const before = "defaults: {via: none, unix-socket: none}\ntargets: {orders: {database: " + testenv.Orders + "}}\n"
+	port := freePort(t)
+	after := strings.Replace(before, "}}\n", fmt.Sprintf("}, billing: {database: %s, port: %d}}\n", testenv.Billing, freePort(t)), 1)
+	r := startReloadable(t, before, "--shared-port", "--port", fmt.Sprint(port))
+	r.told("  jdbc:")
+	r.rewrite(after)
+	reloaded := r.reload("configuration reloaded")
+	warning := "--port overrides the port that the config file gives to targets targets=billing"
+	if !strings.Contains(reloaded, warning) {
+		t.Errorf("the reload does not warn:\n%s", reloaded)
+	}
+	r.signals <- os.Interrupt
+	<-r.code
+	r = startReloadable(t, after, "--shared-port", "--port", fmt.Sprint(port))
+	restarted := r.told("  jdbc:")
+	if !strings.Contains(restarted, warning) {
+		t.Errorf("the restart does not warn:\n%s", restarted)
+	}
+	line := fmt.Sprintf("Listening on 127.0.0.1:%d for orders, billing\n", port)
+	if !strings.Contains(reloaded, line) || !strings.Contains(restarted, line) {
+		t.Errorf("after the reload\n%safter a restart\n%swant both with %q", reloaded, restarted, line)
+	}
 }

@@ -61,7 +61,7 @@ func (p *parser) keep(l layer, o Option, text string, line int, shared bool, che
 	if o.path && text != SocketNone && text != "off" && !filepath.IsAbs(text) {
 		text = filepath.Join(filepath.Dir(p.file.path), text)
 	}
-	l[o.Name] = setting{text, Origin{FromFile, at, at + ": " + o.Name}, shared}
+	l[o.Name] = setting{text: text, origin: Origin{FromFile, at, at + ": " + o.Name}, shared: shared}
 }
 
 // scalar is the text of a value that is one word.

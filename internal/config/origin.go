@@ -44,13 +44,17 @@ type Setting struct {
 	// empty when there is none.
 	Value  string
 	Origin Origin
+	// Overrides is the line of the config file that gives the target another value,
+	// which a flag or variable has replaced; empty for none.
+	Overrides string
 }
 
 // setting is a value in one layer.
 type setting struct {
 	text   string
 	origin Origin
-	shared bool // under defaults: of the file
+	shared bool   // under defaults: of the file
+	over   string // FILE:LINE of the target's own value that this one replaced
 }
 
 // layer is what one source says, by the options' own names.
@@ -83,9 +87,9 @@ func (l layer) settings(wanted func(Option) bool) []Setting {
 		if !wanted(o) {
 			continue
 		}
-		s := Setting{o.Name, o.Default, Origin{Source: FromDefault}}
+		s := Setting{Name: o.Name, Value: o.Default, Origin: Origin{Source: FromDefault}}
 		if v, ok := l[o.Name]; ok {
-			s.Value, s.Origin = v.text, v.origin
+			s.Value, s.Origin, s.Overrides = v.text, v.origin, v.over
 		} else if o.Switch() {
 			s.Value = "false"
 		}

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,16 +101,16 @@ func TestPrecedenceAndWhereEachValueCameFrom(t *testing.T) {
 	}
 	path := cfg.Run.ConfigFile
 	want := map[string]Setting{
-		"user":     {"user", "q", Origin{Source: FromTarget}},
-		"dbname":   {"dbname", "f", Origin{Source: FromFlag, Place: "--dbname"}},
-		"profile":  {"profile", "e", Origin{Source: FromVariable, Place: "PGKEYLESS_PROFILE"}},
-		"region":   {"region", "eu-west-2", Origin{Source: FromFile, Place: path + ":11"}},
-		"port":     {"port", "6001", Origin{Source: FromFile, Place: path + ":12"}},
-		"sessions": {"sessions", "7", Origin{Source: FromFile, Place: path + ":6"}},
-		"via":      {"via", "none", Origin{Source: FromFile, Place: path + ":2"}},
-		"dial":     {"dial", "", Origin{Source: FromDefault}},
-		"address":  {"address", "127.0.0.1", Origin{Source: FromDefault}},
-		"ca-file":  {"ca-file", "", Origin{Source: FromDefault}},
+		"user":     {"user", "q", Origin{Source: FromTarget}, ""},
+		"dbname":   {"dbname", "f", Origin{Source: FromFlag, Place: "--dbname"}, path + ":10"},
+		"profile":  {"profile", "e", Origin{Source: FromVariable, Place: "PGKEYLESS_PROFILE"}, ""},
+		"region":   {"region", "eu-west-2", Origin{Source: FromFile, Place: path + ":11"}, ""},
+		"port":     {"port", "6001", Origin{Source: FromFile, Place: path + ":12"}, ""},
+		"sessions": {"sessions", "7", Origin{Source: FromFile, Place: path + ":6"}, ""},
+		"via":      {"via", "none", Origin{Source: FromFile, Place: path + ":2"}, ""},
+		"dial":     {"dial", "", Origin{Source: FromDefault}, ""},
+		"address":  {"address", "127.0.0.1", Origin{Source: FromDefault}, ""},
+		"ca-file":  {"ca-file", "", Origin{Source: FromDefault}, ""},
 	}
 	seen := 0
 	for _, got := range cfg.Targets[0].Settings() {
@@ -353,4 +355,52 @@ func FuzzParseFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Flags go before variables, and these before the file, a target's own port
+// included; what has been replaced is told.
+func TestPortOfTheFileIsOverridden(t *testing.T) {
+	const text = "targets:\n  a: {via: none, port: 7001}\n  b: {via: none}\n  c: {via: none, port: 7003}\n"
+	type flags = map[string]string
+	for _, tt := range []struct {
+		name       string
+		flags      flags
+		environ    []string
+		targets    []string
+		ports      []int
+		shared     []bool
+		overridden []string
+	}{
+		{"the file alone", nil, nil, nil, []int{7001, 5432, 7003}, []bool{false, false, false}, []string{"", "", ""}},
+		{"by flag", flags{"port": "6000"}, nil, nil, []int{6000, 6001, 6002}, []bool{false, false, false}, []string{"--port", "", "--port"}},
+		{"by variable", nil, []string{"PGKEYLESS_PORT=6000"}, nil, []int{6000, 6001, 6002}, []bool{false, false, false}, []string{"PGKEYLESS_PORT", "", "PGKEYLESS_PORT"}},
+		{"by flag over variable", flags{"port": "6000"}, []string{"PGKEYLESS_PORT=6500"}, nil, []int{6000, 6001, 6002}, []bool{false, false, false}, []string{"--port", "", "--port"}},
+		{"with the same", flags{"port": "7001"}, nil, []string{"a"}, []int{7001}, []bool{false}, []string{""}},
+		{"not by the query string, which is the target's own", flags{"port": "6000"}, nil, []string{"a?port=6500", "b"}, []int{6500, 6000}, []bool{false, false}, []string{"", ""}},
+		{"on a shared port", flags{"shared-port": "true"}, nil, nil, []int{7001, 5432, 7003}, []bool{false, true, false}, []string{"", "", ""}},
+		{"onto a shared port", flags{"shared-port": "true", "port": "6000"}, nil, []string{"a", "b", "c?port=7003"}, []int{6000, 6000, 7003}, []bool{true, true, false}, []string{"--port", "", ""}},
+	} {
+		file := filepath.Join(t.TempDir(), "f.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all := flags{"config-file": file}
+		maps.Copy(all, tt.flags)
+		cfg, err := Load(Input{Targets: tt.targets, Flags: all, Environ: tt.environ})
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		for i, target := range cfg.Targets {
+			if target.Port != tt.ports[i] || target.Shared != tt.shared[i] || target.PortOverridden() != tt.overridden[i] {
+				t.Errorf("%s: target %s: port %d, shared %v, overridden by %q; want %d, %v, %q", tt.name, target.Name,
+					target.Port, target.Shared, target.PortOverridden(), tt.ports[i], tt.shared[i], tt.overridden[i])
+			}
+			for _, set := range target.Settings() {
+				if set.Name == "port" && (set.Overrides != "") != (tt.overridden[i] != "") {
+					t.Errorf("%s: target %s: the setting overrides %q", tt.name, target.Name, set.Overrides)
+				}
+			}
+		}
+	}
 }

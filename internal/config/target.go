@@ -138,7 +138,7 @@ func (t *Target) overlay(l layer) error {
 		if err := opt.placed(opt.target(&t.Options, v.text), v.origin.label); err != nil {
 			return err
 		}
-		t.settings[opt.Name] = v
+		t.settings[opt.Name] = v.replacing(t.settings[opt.Name])
 	}
 	if err := l.exclusive(); err != nil {
 		return err
@@ -147,11 +147,34 @@ func (t *Target) overlay(l layer) error {
 	switch dial, hasDial := l["dial"]; {
 	case hasDial:
 		t.Via = ViaNone
-		t.settings["via"] = setting{ViaNone, dial.origin, dial.shared}
+		t.settings["via"] = setting{text: ViaNone, origin: dial.origin, shared: dial.shared}
 	case hasVia && via.text != ViaNone:
 		t.Dial = ""
 	}
 	return nil
+}
+
+// replacing is v, with a note of the target's own value in the config file that it
+// replaces. The process's flags and variables go before that: one rule for all
+// options.
+func (v setting) replacing(before setting) setting {
+	if v.origin.Source != FromFlag && v.origin.Source != FromVariable {
+		return v
+	}
+	v.over = before.over
+	if before.origin.Source == FromFile && !before.shared && before.text != v.text {
+		v.over = before.origin.Place
+	}
+	return v
+}
+
+// PortOverridden says which flag or variable has replaced the port that the config
+// file gives the target itself; "" for none.
+func (t Target) PortOverridden() string {
+	if port := t.settings["port"]; port.over != "" {
+		return port.origin.Place
+	}
+	return ""
 }
 
 // exclusive refuses a jump host beside a tunnel of one's own.

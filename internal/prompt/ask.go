@@ -43,12 +43,7 @@ func People(c Config) credentials.People {
 			return mfaFromCommand(ctx, c.MFACommand, q, c.Stderr)
 		}
 	case c.OnTerminal():
-		p.MFACode = func(ctx context.Context, q credentials.MFAQuestion) (string, error) {
-			if c.Taken != nil && c.Taken() != "" {
-				return "", fmt.Errorf("%w: %s reads the terminal", credentials.ErrNobodyToAsk, c.Taken())
-			}
-			return mfaFromTerminal(ctx, q)
-		}
+		p.MFACode = c.mfaFromTerminal
 	}
 	if c.SSOLogin {
 		p.SSOPage = c.showPage
@@ -72,8 +67,11 @@ const (
 	mfaCommandTime = 60 * time.Second // somebody may have to touch a key
 )
 
-// mfaFromTerminal asks on the terminal.
-func mfaFromTerminal(ctx context.Context, q credentials.MFAQuestion) (string, error) {
+// mfaFromTerminal asks on the terminal, unless a program reads it.
+func (c Config) mfaFromTerminal(ctx context.Context, q credentials.MFAQuestion) (string, error) {
+	if c.Taken != nil && c.Taken() != "" {
+		return "", fmt.Errorf("%w: %s reads the terminal", credentials.ErrNobodyToAsk, c.Taken())
+	}
 	defer unstopped()()
 	in, out, err := openTerminal()
 	if err != nil {

@@ -80,6 +80,15 @@ func warn(log *slog.Logger, front front) {
 	for _, w := range targets.StaleEnvironment(front.targets) {
 		log.Warn(w)
 	}
+	moved := map[string][]string{}
+	for _, t := range front.targets {
+		if by := t.PortOverridden(); by != "" {
+			moved[by] = append(moved[by], t.Name)
+		}
+	}
+	for by, names := range moved {
+		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
+	}
 	for i, t := range front.targets {
 		if !loopback.Is(t.Address) {
 			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",

@@ -19,9 +19,9 @@
 //
 // # Silence
 //
-// What happens when the other side says nothing. Times count from when the oldest
-// message without acknowledge was first sent on the present transport, where
-// nothing else is said; agent means that it acknowledges nothing.
+// What happens when the other side says nothing. Where nothing else is said, times
+// count from when the oldest message without acknowledge was first sent on the
+// present transport.
 //
 //	200 ms  minRTO            the message goes out again, then with growing pauses
 //	1 s     pauseProbe        the service said pause: one message goes out all the same

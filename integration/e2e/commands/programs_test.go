@@ -180,8 +180,8 @@ func TestRunningProxyIsUsed(t *testing.T) {
 	}
 	// What leads elsewhere, or there as somebody else, is another target.
 	for what, other := range map[string][]string{
-		"options":  {"exec", app() + "&sslnegotiation=direct"},
-		"user":     {"exec", strings.Replace(app(), "user="+pgserver.AppUser, "user=other", 1)},
+		"options": {"exec", app() + "&sslnegotiation=direct"},
+		"user":    {"exec", strings.Replace(app(), "user="+pgserver.AppUser, "user=other", 1)},
 	} {
 		stdout, _, code := rig.Run(t, env, append(other, "--", "sh", "-c", `echo "$PGPORT"`)...)
 		if code != 0 || strings.TrimSpace(stdout) == port || stdout == "" {

@@ -117,6 +117,13 @@ func TestPolicyCheck(t *testing.T) {
 			c.AWS.SetDatabases(rig.OrdersDatabase(func(i *awsemu.DBInstance) { i.NoIAM = true }))
 		}, "app_user", 2, []string{"MISSING   IAM authentication", "--enable-iam-database-authentication"}},
 		{"user without rds_iam", func(*rig.Clinic) {}, "plain_user", 2, []string{`MISSING   database user "plain_user"`, `GRANT rds_iam TO "plain_user"`}},
+		{"throttled", func(c *rig.Clinic) {
+			c.AWS.FailNext("DescribeInstanceInformation", "ThrottlingException", "Rate exceeded", -1)
+		}, "app_user", 3, []string{"not known jump host " + lab.Target, "too many API calls", `in place  database user "app_user"`}},
+		{"jump host offline", func(c *rig.Clinic) { c.AWS.SetOnline(lab.Target, false) }, "app_user", 2, []string{"MISSING   jump host " + lab.Target}},
+		{"stopped", func(c *rig.Clinic) {
+			c.AWS.SetDatabases(rig.OrdersDatabase(func(i *awsemu.DBInstance) { i.Status = "stopped" }))
+		}, "app_user", 3, []string{"not known IAM authentication", "start-db-instance"}},
 		{"may not look", func(c *rig.Clinic) {
 			for _, call := range []string{"DescribeDBInstances", "DescribeInstanceInformation", "SimulatePrincipalPolicy"} {
 				c.AWS.FailNext(call, "AccessDenied", "no", -1)

@@ -189,6 +189,24 @@ func TestDoctorAsksForMFAOnTheTerminal(t *testing.T) {
 	}
 }
 
+// connect asks before psql starts: two programs must not read one terminal.
+func TestConnectAsksForMFABeforePsqlStarts(t *testing.T) {
+	s, _ := rig.WithPerson(t, "mfa")
+	c := rig.OpenClinic(t, nil, s.Emulator)
+	bin := t.TempDir()
+	psql := "#!/bin/sh\necho psql starts\nread line\necho \"psql reads: $line\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "psql"), []byte(psql), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.Env = func(env []string) []string { return append(s.Env(env), "PATH="+bin+":"+os.Getenv("PATH")) }
+	shown, code := screen(c, rig.MFACode+"\nselect 1;\n", "connect", c.Target("user=app_user"))
+	question := strings.Index(shown, "MFA code for "+rig.MFADevice)
+	starts := strings.Index(shown, "psql starts")
+	if code != 0 || question < 0 || starts < question || !strings.Contains(shown, "psql reads: select 1;") {
+		t.Errorf("code %d, want the question, then psql with what was typed for it\n%s", code, shown)
+	}
+}
+
 // Ctrl-C ends the walk with what a shell expects, and the session that it has.
 func TestDoctorIsInterrupted(t *testing.T) {
 	for flag, want := range map[string]string{

@@ -127,19 +127,19 @@ func TestDefaultTargetOfASharedPort(t *testing.T) {
 // TestMistypedTargetDoesNotLeadToTheDefault has a default target whose own user
 // would let anybody in.
 func TestMistypedTargetDoesNotLeadToTheDefault(t *testing.T) {
-	w := start(t, setup{
-		args:  []string{lab.TargetArg(shared.database.CAFile()) + "&user=" + pgserver.AppUser, "invoices.c9akciq32abc.eu-central-1.rds.amazonaws.com?via=none"},
-		flags: []string{"--shared-port", "--default-target", lab.Host},
+	w := rig.Start(t, rig.Setup{
+		Args:  []string{lab.TargetArg(rig.Shared.Database.CAFile()) + "&user=" + pgserver.AppUser, "invoices.c9akciq32abc.eu-central-1.rds.amazonaws.com?via=none"},
+		Flags: []string{"--shared-port", "--default-target", lab.Host},
 	})
-	if got := w.query("user=whoever", whoAmI); got != itsMe {
-		t.Errorf("got %q, want %q", got, itsMe)
+	if got := w.Query("user=whoever", rig.WhoAmI); got != rig.ItsMe {
+		t.Errorf("got %q, want %q", got, rig.ItsMe)
 	}
 	for word, conninfo := range map[string]string{
 		"inovices": "user=whoever@inovices",
 		"INOVICES": "user=whoever@INOVICES",
 		"ordesr":   "user=whoever dbname=app@ordesr",
 	} {
-		if got := w.refused(conninfo); got.Code != "08004" || got.Message != `no target "`+word+`" on this port` || !strings.Contains(got.Detail, "invoices.c9") {
+		if got := w.Refused(conninfo); got.Code != "08004" || got.Message != `no target "`+word+`" on this port` || !strings.Contains(got.Detail, "invoices.c9") {
 			t.Errorf("%s: %s %q, DETAIL %q; want 08004 and the targets", conninfo, got.Code, got.Message, got.Detail)
 		}
 	}
