@@ -23,8 +23,8 @@ const (
 var arrows = map[string][]string{
 	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
-	"tunnel":             {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
-	"tunnel/datachannel": {module + "/internal/display"},
+	"tunnel":             {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
+	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
 	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/iampolicy", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/..."},
 	"auth/genroots":      {},
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/shell":         {},
 	"internal/agentversion":  {},
 	"internal/partition":     {},
+	"internal/secret":        {},
 	"internal/clock":         {},
 	"internal/awserror":      {"github.com/aws/smithy-go"},
 	"internal/iampolicy":     {},
