@@ -21,12 +21,12 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/internal/secret", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
 	"tunnel":             {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/iampolicy", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/..."},
+	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
 	"auth/genroots":      {},
 
 	// Facts, at the bottom.
