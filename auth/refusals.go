@@ -11,6 +11,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
@@ -48,9 +49,6 @@ type Refused struct {
 	// meant of which there is none by that name; Served lists those there are.
 	Unserved, Served string
 }
-
-// masterUser is the name that the RDS console proposes for the master user.
-const masterUser = "postgres"
 
 // stateNoDatabase is not about the login, though its words look like it.
 const stateNoDatabase = "3D000"
@@ -107,7 +105,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 		told = c.Fill(facts)
 		told.Message = message
 	}
-	if r.User == masterUser && (c == causes.UserNotGranted || c == causes.OtherPassword) {
+	if r.User == dbuser.UsualMaster && (c == causes.UserNotGranted || c == causes.OtherPassword) {
 		message := told.Message
 		c = causes.MasterUser
 		told = c.Fill(facts)
@@ -152,7 +150,7 @@ func (f *Refusals) facts(r Refused, caller credentials.Caller, reading clock.Rea
 	return causes.Facts{
 		"database":    f.Name,
 		"user":        r.User,
-		"quoted user": `"` + strings.ReplaceAll(r.User, `"`, `""`) + `"`,
+		"quoted user": dbuser.Quote(r.User),
 		"asked":       r.Asked,
 		"identity":    caller.ARN,
 		"endpoint":    f.Endpoint.Address(),

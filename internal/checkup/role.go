@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
@@ -75,7 +76,7 @@ func (c *Checkup) rights(ctx context.Context) {
 			State: "28000",
 		})
 	case !r.canLogin:
-		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", policy.QuoteIdentifier(r.name)), State: "28000"})
+		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", dbuser.Quote(r.name)), State: "28000"})
 	default:
 		c.walk.OK(fmt.Sprintf("%s may log in, and is in rds_iam (%s)", r.name, r.path))
 	}

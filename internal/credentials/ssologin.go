@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 const (
@@ -113,9 +115,11 @@ type ssoLoginToken struct {
 	RefreshToken          string    `json:"refreshToken,omitempty"`
 }
 
-// String keeps tokens out of logs.
-func (ssoLoginToken) String() string   { return "[redacted]" }
-func (ssoLoginToken) GoString() string { return "[redacted]" }
+// String, GoString and LogValue keep tokens out of logs; its JSON is for the cache
+// file, and has them.
+func (ssoLoginToken) String() string       { return secret.Text{}.String() }
+func (ssoLoginToken) GoString() string     { return secret.Text{}.GoString() }
+func (ssoLoginToken) LogValue() slog.Value { return secret.Text{}.LogValue() }
 
 func (p *provider) authorizeDevice(ctx context.Context, cfg aws.Config, s ssoSession) (ssoLoginToken, error) {
 	cfg = cfg.Copy()

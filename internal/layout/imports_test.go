@@ -21,12 +21,12 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/internal/secret", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/internal/slow", module + "/internal/secret", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
 	"tunnel":             {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
+	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
 	"auth/genroots":      {},
 
 	// Facts, at the bottom.
@@ -34,6 +34,9 @@ var arrows = map[string][]string{
 	"internal/shell":         {},
 	"internal/agentversion":  {},
 	"internal/partition":     {},
+	"internal/dbuser":        {},
+	"internal/slow":          {},
+	"internal/environ":       {},
 	"internal/secret":        {},
 	"internal/clock":         {},
 	"internal/awserror":      {"github.com/aws/smithy-go"},
@@ -43,22 +46,22 @@ var arrows = map[string][]string{
 	"internal/causes/gendoc": {module + "/internal/causes"},
 
 	// What AWS, the user's files and the user say.
-	"internal/config":      {module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
+	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
 	"internal/servicefile": {},
-	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},
-	"internal/policy":      {module + "/internal/agentversion", module + "/internal/iampolicy"},
+	"internal/policy":      {module + "/internal/agentversion", module + "/internal/dbuser", module + "/internal/iampolicy"},
 	"internal/doctor":      {},
 
 	// What a run is made of.
-	"internal/running": {module + "/internal/causes", module + "/internal/config"},
+	"internal/running": {module + "/internal/causes", module + "/internal/config", module + "/internal/environ"},
 	"internal/program": {module + "/internal/prompt"},
-	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
-	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
 	"internal/cli":       {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
@@ -101,6 +102,5 @@ func (f Facts) account() string { return cmp.Or(f.Account, UnknownAccount) }
 // master says that User is, or is likely to be, the master user, whom rds_iam
 // would lock out.
 func (f Facts) master() bool {
-	const usual = "postgres" // what the RDS console proposes
-	return f.User != "" && f.User == cmp.Or(f.MasterUser, usual)
+	return f.User != "" && f.User == cmp.Or(f.MasterUser, dbuser.UsualMaster)
 }

@@ -3,14 +3,15 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 )
 
 // SQL is the database's side: statements for psql as the master user, and
 // comments. It never grants rds_iam to the master user, who could then log in
 // with a token only.
 func SQL(f Facts) string {
-	user := QuoteIdentifier(cmp.Or(f.User, UnknownUser))
+	user := dbuser.Quote(cmp.Or(f.User, UnknownUser))
 	switch {
 	case f.Kind == DSQL && f.User == "admin":
 		return "-- admin is there in every DSQL cluster: nothing to do\n"
@@ -34,14 +35,7 @@ func SQL(f Facts) string {
 // nothing else from then on; a comment in its place for the master user.
 func Grant(f Facts) string {
 	if f.master() {
-		return "-- nothing for " + QuoteIdentifier(f.User) + ", the master user: log in as another"
+		return "-- nothing for " + dbuser.Quote(f.User) + ", the master user: log in as another"
 	}
-	return "GRANT rds_iam TO " + QuoteIdentifier(cmp.Or(f.User, UnknownUser)) + ";"
-}
-
-// QuoteIdentifier writes a name as SQL takes any name.
-//
-// Source: PostgreSQL 18 docs, sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS.
-func QuoteIdentifier(name string) string {
-	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+	return "GRANT rds_iam TO " + dbuser.Quote(cmp.Or(f.User, UnknownUser)) + ";"
 }
