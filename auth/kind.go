@@ -5,10 +5,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
-// Kind is what an endpoint's name says about it. The zero value is KindOther.
+// Kind is what an endpoint's name says about it. The zero value is KindOther. It
+// tells endpoints apart that lead to one kind of database, which is Database.
 type Kind int
 
 const (
@@ -35,6 +37,24 @@ func (k Kind) String() string {
 		return "kind " + strconv.Itoa(int(k))
 	}
 	return kindNames[k]
+}
+
+// Database is the kind of the database that such an endpoint leads to, and zero
+// where the name does not say.
+func (k Kind) Database() database.Kind {
+	switch k {
+	case KindInstance:
+		return database.Instance
+	case KindCluster, KindClusterReader, KindClusterCustom, KindShardGroup:
+		return database.Cluster
+	case KindGlobal:
+		return database.Global
+	case KindProxy:
+		return database.Proxy
+	case KindDSQL:
+		return database.DSQL
+	}
+	return 0
 }
 
 // usesRDSRoots says whether servers of this kind hold certificates of the RDS

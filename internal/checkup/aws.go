@@ -15,6 +15,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/agentversion"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
@@ -151,7 +152,7 @@ var errNotDescribed = errors.New("the name is none that RDS could be asked about
 // iamOn asks RDS about the database, and whether it takes tokens.
 func (c *Checkup) iamOn(ctx context.Context) {
 	c.walk.Begin(doctor.IAM)
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		c.walk.LeaveOut("DSQL knows no other login")
 		return
 	}
@@ -176,7 +177,7 @@ func (c *Checkup) resourceID(ctx context.Context) {
 	c.walk.Begin(doctor.ResourceID)
 	f := c.Facts()
 	switch {
-	case c.Login.Endpoint.Kind == auth.KindDSQL:
+	case c.kind() == database.DSQL:
 		c.walk.OK(f.ResourceID)
 	case c.absent != nil:
 		c.notListed(ctx)
@@ -347,9 +348,9 @@ func (c *Checkup) pastLogins(ctx context.Context) {
 // metricDimension is what CloudWatch counts IAM logins by.
 func (c *Checkup) metricDimension() (name, identifier string) {
 	switch db := c.Login.Database; {
-	case !c.found || db.Kind == discover.Proxy:
+	case !c.found || db.Kind == database.Proxy:
 		return "", ""
-	case db.Kind == discover.Instance:
+	case db.Kind == database.Instance:
 		return "DBInstanceIdentifier", db.Identifier
 	default:
 		return "DBClusterIdentifier", cmp.Or(db.Cluster, db.Identifier)

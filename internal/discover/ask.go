@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
@@ -173,7 +174,7 @@ func meaning(found []entry, endpoint string) []entry {
 func (f *Finder) instanceEntry(i types.DBInstance) entry {
 	d := Database{
 		Identifier:    aws.ToString(i.DBInstanceIdentifier),
-		Kind:          Instance,
+		Kind:          database.Instance,
 		ARN:           aws.ToString(i.DBInstanceArn),
 		ResourceID:    aws.ToString(i.DbiResourceId),
 		Engine:        aws.ToString(i.Engine),
@@ -196,7 +197,7 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 	e := entry{
 		Database: f.placed(Database{
 			Identifier:    aws.ToString(c.DBClusterIdentifier),
-			Kind:          Cluster,
+			Kind:          database.Cluster,
 			ARN:           aws.ToString(c.DBClusterArn),
 			ResourceID:    aws.ToString(c.DbClusterResourceId),
 			Engine:        aws.ToString(c.Engine),
@@ -220,7 +221,7 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 func (f *Finder) proxyEntry(p types.DBProxy) entry {
 	d := Database{
 		Identifier: aws.ToString(p.DBProxyName),
-		Kind:       Proxy,
+		Kind:       database.Proxy,
 		ARN:        aws.ToString(p.DBProxyArn),
 		Engine:     aws.ToString(p.EngineFamily),
 		Status:     string(p.Status),
@@ -238,7 +239,7 @@ func (f *Finder) proxyEntry(p types.DBProxy) entry {
 func (f *Finder) globalEntry(g types.GlobalCluster) entry {
 	d := Database{
 		Identifier:    aws.ToString(g.GlobalClusterIdentifier),
-		Kind:          Global,
+		Kind:          database.Global,
 		ARN:           aws.ToString(g.GlobalClusterArn),
 		Engine:        aws.ToString(g.Engine),
 		EngineVersion: aws.ToString(g.EngineVersion),

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
 // Database returns the database that ref, an identifier or ARN, stands for.
@@ -119,8 +120,8 @@ func choose(ref string, found []entry) (entry, error) {
 		return entry{}, found[0].unsupported()
 	}
 	for _, c := range fitting {
-		if c.Kind == Cluster {
-			fitting = slices.DeleteFunc(fitting, func(e entry) bool { return e.Kind == Instance && e.Cluster == c.Identifier })
+		if c.Kind == database.Cluster {
+			fitting = slices.DeleteFunc(fitting, func(e entry) bool { return e.Kind == database.Instance && e.Cluster == c.Identifier })
 			break
 		}
 	}

@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"tunnel":             {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
+	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
 	"auth/genroots":      {},
 
 	// Facts, at the bottom.
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/shell":         {},
 	"internal/agentversion":  {},
 	"internal/partition":     {},
+	"internal/database":      {},
 	"internal/dbuser":        {},
 	"internal/slow":          {},
 	"internal/environ":       {},
@@ -49,11 +50,11 @@ var arrows = map[string][]string{
 	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
 	"internal/servicefile": {},
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"internal/discover":    {module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
+	"internal/discover":    {module + "/auth", module + "/internal/database", module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},
-	"internal/policy":      {module + "/internal/agentversion", module + "/internal/dbuser", module + "/internal/iampolicy"},
+	"internal/policy":      {module + "/internal/agentversion", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy"},
 	"internal/doctor":      {},
 
 	// What a run is made of.
@@ -61,7 +62,7 @@ var arrows = map[string][]string{
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
-	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
 	"internal/cli":       {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},

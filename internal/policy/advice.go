@@ -6,16 +6,18 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/agentversion"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
 // Advice is what is needed beside policy and SQL, a sentence or two each.
 func Advice(f Facts) []string {
 	var lines []string
 	switch f.Kind {
-	case Instance, Cluster:
-		lines = append(lines, "IAM authentication must be on for the database.")
-	case Proxy:
+	case database.DSQL: // knows no other login
+	case database.Proxy:
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
+	default:
+		lines = append(lines, "IAM authentication must be on for the database.")
 	}
 	database := fmt.Sprintf("port %d of %s", cmp.Or(f.Port, 5432), cmp.Or(f.Host, f.Target))
 	if f.Via == "" {

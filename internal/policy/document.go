@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
@@ -25,7 +26,7 @@ func For(f Facts) iampolicy.Document {
 
 // LoginAction and LoginResource are what a token is checked by.
 func (f Facts) LoginAction() string {
-	if f.Kind == DSQL {
+	if f.Kind == database.DSQL {
 		return iampolicy.DSQLLoginAction(f.User)
 	}
 	return iampolicy.LoginAction
@@ -34,7 +35,7 @@ func (f Facts) LoginAction() string {
 // LoginResource is the ARN that LoginAction is checked on.
 func (f Facts) LoginResource() string {
 	id := cmp.Or(f.ResourceID, UnknownResourceID)
-	if f.Kind == DSQL {
+	if f.Kind == database.DSQL {
 		return f.place().DSQLCluster(id)
 	}
 	return f.place().DatabaseUser(id, cmp.Or(f.User, UnknownUser))

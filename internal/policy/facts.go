@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
@@ -15,21 +16,11 @@ const (
 	UnknownUser       = "DATABASE-USER-UNKNOWN"
 )
 
-// Kind is what sort of database a policy is for.
-type Kind int
-
-const (
-	Instance Kind = iota
-	Cluster       // by any endpoint, a member's included
-	Proxy
-	DSQL
-)
-
 // Facts are what is known of a target. Empty fields are not known, unless it
 // says otherwise.
 type Facts struct {
 	Target    string // what people call it
-	Kind      Kind
+	Kind      database.Kind
 	Partition string // "aws", "aws-cn", …; required
 	Region    string // required
 	Account   string // that owns the database
@@ -75,14 +66,14 @@ func (f Facts) Unknown() []Gap {
 func (f Facts) findResourceID() string {
 	call, list, id, match := "describe-db-instances", "DBInstances", "DbiResourceId", "Endpoint.Address==`%s`"
 	switch f.Kind {
-	case Cluster:
+	case database.Cluster, database.Global:
 		call, list, id = "describe-db-clusters", "DBClusters", "DbClusterResourceId"
 		match = "Endpoint==`%[1]s` || ReaderEndpoint==`%[1]s` || contains(CustomEndpoints || `[]`, `%[1]s`)"
-	case Proxy:
+	case database.Proxy:
 		call, list, id, match = "describe-db-proxies", "DBProxies", "DBProxyArn", "Endpoint==`%s`"
 	}
 	if f.Host == "" {
-		name := map[Kind]string{Instance: "DBInstanceIdentifier", Cluster: "DBClusterIdentifier", Proxy: "DBProxyName"}[f.Kind]
+		name := cmp.Or(map[database.Kind]string{database.Cluster: "DBClusterIdentifier", database.Global: "DBClusterIdentifier", database.Proxy: "DBProxyName"}[f.Kind], "DBInstanceIdentifier")
 		return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s==`%s`].%s' --output text", call, f.Region, list, name, f.Target, id)
 	}
 	return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s].%s' --output text", call, f.Region, list, fmt.Sprintf(match, f.Host), id)

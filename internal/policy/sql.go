@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 )
 
@@ -13,15 +14,15 @@ import (
 func SQL(f Facts) string {
 	user := dbuser.Quote(cmp.Or(f.User, UnknownUser))
 	switch {
-	case f.Kind == DSQL && f.User == "admin":
+	case f.Kind == database.DSQL && f.User == "admin":
 		return "-- admin is there in every DSQL cluster: nothing to do\n"
-	case f.Kind == DSQL:
+	case f.Kind == database.DSQL:
 		return fmt.Sprintf("CREATE ROLE %s WITH LOGIN;\nAWS IAM GRANT %[1]s TO 'arn:%s:iam::%s:role/NAME-OF-THE-ROLE';\n", user, f.Partition, f.account())
 	case f.master():
 		return fmt.Sprintf("-- %s is the master user, which must not be granted rds_iam: its password would no longer work.\n"+
 			"-- Make a user of its own, and name that with --user:\n"+
 			"--   CREATE USER \"app_user\" WITH LOGIN; GRANT rds_iam TO \"app_user\";\n", user)
-	case f.Kind == Proxy:
+	case f.Kind == database.Proxy:
 		return fmt.Sprintf("-- The proxy logs in to the database itself. With a secret for each user (the usual way) the user\n"+
 			"-- keeps a password, which is in the secret, and must not be granted rds_iam:\n"+
 			"CREATE USER %s WITH LOGIN PASSWORD 'THE-ONE-IN-THE-SECRET';\n"+
