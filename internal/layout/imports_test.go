@@ -48,7 +48,7 @@ var arrows = map[string][]string{
 
 	// What AWS, the user's files and the user say.
 	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
-	"internal/servicefile": {},
+	"internal/servicefile": {module + "/internal/causes"},
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/auth", module + "/internal/database", module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
