@@ -105,6 +105,7 @@ func TestStreamBesideABulkTransferWaitsForAnotherSessionBriefly(t *testing.T) {
 				d := newTestDialer(t, f, nil)
 				bulk := dial(t, d)
 				defer bulk.Close()
+				time.Sleep(tendEvery / 3) // off the beat of starts
 				for i := range tt.dials {
 					echo(t, bulk, 2*busyBytes)
 					start := time.Now()
