@@ -58,7 +58,7 @@ var arrows = map[string][]string{
 	"internal/doctor":      {},
 
 	// What a run is made of.
-	"internal/running": {module + "/internal/causes", module + "/internal/config", module + "/internal/environ"},
+	"internal/running": {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ"},
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},

@@ -17,22 +17,28 @@ import (
 // by the database that it leads to. The environment and the config file may differ
 // from the proxy's; only what the command line says of t may contradict it.
 func Find(t config.Target) (Served, bool) {
-	return findServed(func(s Served) bool { return s.serves(t) && len(s.differences(t)) == 0 })
+	s, ok := choose(served(), t)
+	return s, ok && len(s.differences(t)) == 0
 }
 
-// findServed finds something that a running proxy of this user serves.
-func findServed(wanted func(Served) bool) (Served, bool) {
+// served is what the running proxies of this user serve.
+func served() []Served {
 	dir, err := DefaultSocketDir()
 	if err != nil {
-		return Served{}, false
+		return nil
 	}
-	return registry{dir}.find(wanted)
+	return registry{dir}.served()
 }
 
 // ServedAt finds what a proxy of this user serves where t listens.
 func ServedAt(t config.Target) (Served, bool) {
 	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
-	return findServed(func(s Served) bool { return s.Address == address })
+	for _, s := range served() {
+		if s.Address == address {
+			return s, true
+		}
+	}
+	return Served{}, false
 }
 
 // CheckWay is t.CheckWay for a target that no proxy was found for. It names one
@@ -42,7 +48,7 @@ func CheckWay(t config.Target) error {
 	if err == nil {
 		return nil
 	}
-	if s, ok := findServed(func(s Served) bool { return s.serves(t) }); ok {
+	if s, ok := choose(served(), t); ok {
 		return causes.Misuse(err.Error(), fmt.Sprintf("a running pgkeyless serves %q on %s with other options: %s; give the same ones here, or connect there",
 			s.Name, s.Address, strings.Join(s.differences(t), ", ")))
 	}
