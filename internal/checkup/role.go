@@ -71,7 +71,7 @@ func (c *Checkup) rights(ctx context.Context) {
 		c.walk.Fail(doctor.Result{
 			Text:  fmt.Sprintf("%s is not in rds_iam, and was let in all the same", r.name),
 			Notes: []string{map[bool]string{true: "the database asked for the token, and took it by a rule of its own", false: "the database asked for no password: whoever reaches it gets in"}[c.conn.AskedForToken()]},
-			Mend:  "as the master user: " + policy.Grant(c.Facts()) + " On a database that is no RDS, see its pg_hba.conf",
+			Mend:  "as the master user: " + policy.Grant(c.facts()) + " On a database that is no RDS, see its pg_hba.conf",
 			State: "28000",
 		})
 	case !r.canLogin:
