@@ -23,7 +23,7 @@ func Find(t config.Target) (Served, bool) {
 
 // served is what the running proxies of this user serve.
 func served() []Served {
-	dir, err := DefaultSocketDir()
+	dir, err := defaultSocketDir()
 	if err != nil {
 		return nil
 	}

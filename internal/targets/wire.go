@@ -54,6 +54,7 @@ type (
 // to the agent or one API call.
 const terminateWithin = 5 * time.Second
 
+// New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
 	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
 }
