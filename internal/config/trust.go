@@ -19,7 +19,7 @@ func mayBeFound(option, value string) bool {
 		return true
 	case "address":
 		a, err := netip.ParseAddr(value)
-		return err == nil && a.IsLoopback() || strings.EqualFold(value, "localhost")
+		return err == nil && a.IsLoopback() || strings.EqualFold(value, Localhost)
 	case "unix-socket":
 		return value == SocketNone || value == "off"
 	}

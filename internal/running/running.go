@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,10 +30,10 @@ func findServed(wanted func(Served) bool) (Served, bool) {
 	return registry{dir}.find(wanted)
 }
 
-// ServedAt finds what a proxy of this user serves where t listens.
-func ServedAt(t config.Target) (Served, bool) {
-	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
-	return findServed(func(s Served) bool { return s.Address == address })
+// ServedAt finds what a proxy of this user serves at that address, a host.
+func ServedAt(address string, port int) (Served, bool) {
+	hostPort := net.JoinHostPort(address, strconv.Itoa(port))
+	return findServed(func(s Served) bool { return s.Address == hostPort || slices.Contains(s.Addresses, hostPort) })
 }
 
 // CheckWay is t.CheckWay for a target that no proxy was found for. It names one

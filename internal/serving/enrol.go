@@ -26,7 +26,8 @@ func enrol(e *running.Enrolment, front front, environ []string, log *slog.Logger
 func servedBy(front front, i int, environ []string) running.Served {
 	t := front.targets[i]
 	s := running.Describe(t, environ)
-	s.Address = front.address(i).String()
+	s.Addresses = front.addresses(i)
+	s.Address = s.Addresses[0]
 	for _, l := range front.routes[i].Listen {
 		if l.Addr().Network() == "unix" {
 			s.Socket = l.Addr().String()

@@ -50,6 +50,9 @@ func (r *reloading) reload(ctx context.Context) {
 	r.front = next
 	r.enrol()
 	warn(r.log, next)
+	if !before.without6 {
+		tellWithout6(r.log, next)
+	}
 	tell(ctx, r.stderr, r.log, r.run, without(listening(next), listening(before)))
 	if processOptions(cfg.Run) != processOptions(r.run) {
 		r.log.Warn("options of the process have changed; they take effect at the next start", "options", otherValues(r.said, cfg.RunSettings))

@@ -59,6 +59,7 @@ func Serve(ctx context.Context, c Config) error {
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, front)
+	tellWithout6(log, front)
 	announce(ctx, c.Stderr, log, run, front)
 	hangups.reload = r.reload
 	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, log)
@@ -92,14 +93,21 @@ func warn(log *slog.Logger, front front) {
 	}
 	for i, t := range front.targets {
 		if !isLoopback(t.Address) {
-			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",
+			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
 				"address", front.address(i).String(), "route", t.Name)
 		}
 	}
 }
 
+// tellWithout6 says so where it is so.
+func tellWithout6(log *slog.Logger, front front) {
+	if front.without6 {
+		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 alone")
+	}
+}
+
 func isLoopback(address string) bool {
-	if strings.EqualFold(address, "localhost") {
+	if strings.EqualFold(address, config.Localhost) {
 		return true
 	}
 	ip := net.ParseIP(address)

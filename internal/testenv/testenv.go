@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,15 @@ func Target(endpoint string, change func(*config.Options)) config.Target {
 		change(&t.Options)
 	}
 	return t
+}
+
+// HasIPv6 reports whether this machine has the address ::1.
+func HasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
 }
 
 // NeedsSockets skips a test of Unix sockets where there are none.
