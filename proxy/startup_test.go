@@ -421,8 +421,67 @@ func TestClientThatVerifiesIsToldOfInTheLog(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		r.stop()
-		if !r.log.hasLine("client did not start a session", `error="TLS handshake with the client: the client broke it off"`, "sslmode=require") {
+		if !r.log.hasLine("client did not start a session", `error="TLS handshake with the client: the client broke it off"`, "level=INFO", "pgkeyless ca") || r.log.hasLine("sslmode=require") {
 			t.Errorf("the log says\n%s", r.log.bytes())
 		}
+	})
+}
+
+// What the hint says depends on what the client has found wrong.
+func TestHintAfterAFailedHandshake(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cfg   *tls.Config
+		wants string
+	}{
+		{"an unknown authority", &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}, "pgkeyless ca"},
+		{"an old TLS version", &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "which TLS versions"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil, nil)
+				c := r.dial()
+				c.send(sslRequest)
+				c.expect([]byte{'S'})
+				if err := tls.Client(c.Conn, tt.cfg).Handshake(); err == nil {
+					t.Error("the handshake succeeded")
+				}
+				synctest.Wait()
+				c.Close()
+				r.stop()
+				if !r.log.hasLine("level=INFO", "client did not start a session", "TLS handshake with the client", tt.wants) || r.log.hasLine("sslmode=require") {
+					t.Errorf("the log says\n%s", r.log.bytes())
+				}
+			})
+		})
+	}
+}
+
+// The certificate is chosen for each client, by the name that it asks for.
+func TestConfiguredCertificateIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := newAuthority(t, "users")
+		r := newRig(t, func(c *databaseConn) {
+			c.logIn()
+			c.untilTerminate()
+		}, func(cfg *Config) {
+			cfg.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return &ca.serverConfig(t, hello.ServerName, time.Hour).Certificates[0], nil
+			}
+		})
+		for _, name := range []string{"localhost", "orders.localhost"} {
+			c := r.dial()
+			c.send(sslRequest)
+			c.expect([]byte{'S'})
+			cfg := ca.clientConfig.Clone()
+			cfg.ServerName = name
+			secure := tls.Client(c.Conn, cfg)
+			if err := secure.Handshake(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			secure.Close()
+			c.Close()
+		}
+		r.stop()
 	})
 }
