@@ -46,6 +46,7 @@ else the one on which it will be served with the same options, and warn of that.
 			}
 			if !running {
 				a.warnUnserved(t)
+				p.CA = ownCA()
 			}
 			return printEnvironment(a.stdout, write, a.environ, p)
 		},

@@ -52,7 +52,7 @@ func CheckWay(t config.Target) error {
 
 // Place is where a client of t connects.
 func (s Served) Place(t config.Target, overTCP bool) Place {
-	p := Place{User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
+	p := Place{CA: s.CA, User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}

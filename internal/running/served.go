@@ -20,6 +20,7 @@ type Served struct {
 	Address string            `json:"address"` // "host:port"
 	// Addresses are all of them, Address the first.
 	Addresses []string `json:"addresses,omitempty"`
+	CA        string   `json:"ca,omitempty"`       // the file to verify its certificate by
 	Shared    bool     `json:"shared,omitempty"`   // other targets are behind the address, too
 	Socket    string   `json:"socket,omitempty"`   // path
 	User      string   `json:"user,omitempty"`     // that replaces the clients'

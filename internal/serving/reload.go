@@ -24,6 +24,7 @@ type reloading struct {
 	said   []config.Setting // where run came from
 	Wiring *targets.Wiring
 	srv    *proxy.Server
+	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
 
 	front    front // what is served now
@@ -63,7 +64,7 @@ func (r *reloading) reload(ctx context.Context) {
 
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.front, r.input.Environ, r.log)
+	enrol(r.enrolled, r.front, r.ca, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.

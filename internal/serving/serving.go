@@ -50,12 +50,14 @@ func Serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
+	certificate, ca := certificates(log)
+	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
 	if err != nil {
 		p.close()
 		return err
 	}
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, Wiring: w, srv: srv, front: front, enrolled: new(running.Enrolment), log: log}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, Wiring: w, srv: srv, ca: ca, front: front, enrolled: new(running.Enrolment), log: log}
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, front)

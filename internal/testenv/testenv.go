@@ -35,7 +35,7 @@ func Isolate(t *testing.T) (dir string) {
 		}
 	}
 	for key, v := range map[string]string{
-		"HOME": dir, "LocalAppData": dir, "XDG_RUNTIME_DIR": dir, "XDG_CONFIG_HOME": dir, "AppData": dir,
+		"HOME": dir, "LocalAppData": dir, "XDG_RUNTIME_DIR": dir, "XDG_CONFIG_HOME": dir, "XDG_STATE_HOME": dir, "AppData": dir,
 		"AWS_CONFIG_FILE": filepath.Join(dir, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(dir, "credentials"),
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID":         "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIexample",
