@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},
 	"internal/localca":     {"golang.org/x/sys/windows"},
+	"internal/truststore":  {},
 	"internal/policy":      {},
 	"internal/doctor":      {},
 
