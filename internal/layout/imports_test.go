@@ -81,6 +81,7 @@ var integrationArrows = map[string][]string{
 	"e2e/login":    {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
+	"e2e/trust":    {},
 
 	"conformance/clients":   {integration + "/rig/...", "github.com/jackc/pgx/v5"},
 	"conformance/fidelity":  {},
