@@ -282,15 +282,16 @@ func (s *session) refuse(err, why error) {
 	s.server.tally.refused(s.named, err, why)
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
-	if !left && !errors.As(err, &quiet) && !errors.As(why, &quiet) {
+	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
 		s.say(why)
 	}
 	told := []slog.Attr{slog.Any("error", why)}
-	if !left {
+	refused := quiet != nil && quiet.after // the certificate, probably
+	if !left || refused {
 		told = append(told, words(why)...)
 	}
 	switch {
-	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
+	case !s.named && !refused && errors.Is(err, errClientGone): // a health check or a port scanner
 		s.record(slog.LevelDebug, "client did not start a session", told)
 	case !s.named:
 		s.record(slog.LevelInfo, "client did not start a session", told)

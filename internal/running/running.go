@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,11 +31,11 @@ func served() []Served {
 	return registry{dir}.served()
 }
 
-// ServedAt finds what a proxy of this user serves where t listens.
-func ServedAt(t config.Target) (Served, bool) {
-	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
+// ServedAt finds what a proxy of this user serves at that address, a host.
+func ServedAt(address string, port int) (Served, bool) {
+	hostPort := net.JoinHostPort(address, strconv.Itoa(port))
 	for _, s := range served() {
-		if s.Address == address {
+		if s.Address == hostPort || slices.Contains(s.Addresses, hostPort) {
 			return s, true
 		}
 	}
@@ -57,7 +58,7 @@ func CheckWay(t config.Target) error {
 
 // Place is where a client of t connects.
 func (s Served) Place(t config.Target, overTCP bool) Place {
-	p := Place{User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
+	p := Place{CA: s.CA, User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}
