@@ -92,3 +92,15 @@ func TestCommandLinePicksAProxy(t *testing.T) {
 		}
 	}
 }
+
+// A client is told the user that it will be, whatever the second terminal's
+// variables say.
+func TestPlaceNamesTheUserOfTheProxy(t *testing.T) {
+	const file = "targets: {orders: {database: " + testenv.Orders + ", user: app}, billing: {database: " + testenv.Billing + "}}"
+	for target, want := range map[string]string{"orders": "app", "billing": "ada"} {
+		s := Describe(load(t, file, nil, nil, target), nil)
+		if got := s.Place(load(t, file, []string{"PGKEYLESS_USER=ada"}, nil, target), true).User; got != want {
+			t.Errorf("%s: user %q, want %q", target, got, want)
+		}
+	}
+}

@@ -56,9 +56,10 @@ func CheckWay(t config.Target) error {
 	return err
 }
 
-// Place is where a client of t connects.
+// Place is where a client of t connects, and as whom: the user of s replaces what a
+// client says.
 func (s Served) Place(t config.Target, overTCP bool) Place {
-	p := Place{CA: s.CA, User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
+	p := Place{CA: s.CA, User: cmp.Or(s.User, t.User), Database: cmp.Or(t.Database, s.Database)}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}
