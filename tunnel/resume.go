@@ -18,8 +18,9 @@ import (
 
 const (
 	// resumePatience is how long a session is tried to be resumed that has no
-	// websocket, or only such as break before the agent has spoken. The service keeps it until its idle timeout, 20 minutes by
-	// default; the official client gives up after 3 to 6 s, its users' top complaint.
+	// websocket, or only such as break before the agent has spoken. The service keeps
+	// it until its idle timeout, 20 minutes by default; the official client gives up
+	// after 3 to 6 s, its users' top complaint.
 	resumePatience = 15 * time.Minute
 
 	resumeDelay    = 50 * time.Millisecond // before the second try, doubling: what the agent sends meanwhile may be lost
