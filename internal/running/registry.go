@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // registry is where the running proxies of a user say what they serve, so that
@@ -139,7 +141,7 @@ func readRecord(f *os.File) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	if !info.Mode().IsRegular() || !ownFile(info) {
+	if !info.Mode().IsRegular() || !ownfile.Is(info, 0o022) {
 		return record{}, errors.New("not a file of this user")
 	}
 	var rec record
