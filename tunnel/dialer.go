@@ -91,6 +91,7 @@ type Dialer struct {
 	websockets *websocketDialer
 	running    sync.WaitGroup // every start, every session, every line of say, and tend
 	done       chan struct{}  // closed by Close
+	denials    denials
 
 	mu      sync.Mutex // no line is logged under it, see say
 	closed  bool

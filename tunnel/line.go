@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/statement"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -21,6 +22,7 @@ type line struct {
 	api        API
 	websockets *websocketDialer
 	log        *slog.Logger
+	denials    *denials
 
 	url      string   // StreamUrl, as returned
 	token    ssmToken // of the next connection, used once
@@ -85,9 +87,7 @@ func (p place) dialError(op string, err error) *causes.Error {
 	row := causes.ChannelRefused
 	switch {
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
-		const action = "ssmmessages:OpenDataChannel"
-		resources := p.resources(action)
-		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
+		facts["statement"] = statement.JSON(statement.OpenChannel())
 		facts["clock"] = clock(refused.Behind)
 		row = causes.ChannelDenied
 	case refused.Status >= 500:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/statement"
 )
 
 // API is the part of Systems Manager that a tunnel needs. *ssm.Client is one.
@@ -75,6 +76,12 @@ func documentParameters(document, host, port string) map[string][]string {
 	}
 	return params
 }
+
+// Actions that are checked on a session.
+const (
+	resumeAction    = "ssm:ResumeSession"
+	terminateAction = "ssm:TerminateSession"
+)
 
 // fault is what a failed API call means for the next step.
 type fault int
@@ -172,22 +179,34 @@ var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform
 
 // accessDenied puts the statement that is missing among facts: from AWS's own
 // sentence, which knows identity and resource, or else from what was asked for.
+// A session that was started cannot be named in a policy: the statements for
+// those are the same for all.
 func (p place) accessDenied(facts causes.Facts, action, text string) causes.Cause {
-	resources := p.resources(action)
+	resources := p.resources()
 	if m := notAuthorized.FindStringSubmatch(text); m != nil {
 		facts["identity"], action, resources = m[1], m[2], []string{m[3]}
 	}
+	row := causes.AccessDenied
 	facts["missing"], facts["resource"] = action, strings.Join(resources, " and on ")
-	facts["statement"] = statement(action, resources)
+	facts["statement"] = allowing(action, resources)
+	if action == resumeAction || action == terminateAction {
+		row = causes.SessionDenied
+		facts["statements"] = statement.JSON(statement.OwnSessions(partition(p.region))...)
+	}
 	if strings.Contains(text, "explicit deny") {
 		return causes.ExplicitDeny
 	}
-	return causes.AccessDenied
+	return row
 }
 
-// statement is the part of an IAM policy that allows action on resources, as
+// denied reports whether err says that a policy does not allow the call.
+func denied(err error) bool {
+	return errors.Is(err, causes.AccessDenied) || errors.Is(err, causes.SessionDenied) || errors.Is(err, causes.ExplicitDeny)
+}
+
+// allowing is the part of an IAM policy that allows action on resources, as
 // JSON.
-func statement(action string, resources []string) string {
+func allowing(action string, resources []string) string {
 	text, err := json.Marshal(struct{ Effect, Action, Resource any }{"Allow", action, resources})
 	if err != nil { // strings always encode
 		return ""
@@ -195,12 +214,9 @@ func statement(action string, resources []string) string {
 	return string(text)
 }
 
-// resources are the ARNs an action is checked on, the account left open.
-func (p place) resources(action string) []string {
+// resources are the ARNs that StartSession is checked on, the account left open.
+func (p place) resources() []string {
 	aws := partition(p.region)
-	if action != "ssm:StartSession" {
-		return []string{fmt.Sprintf("arn:%s:ssm:*:*:session/${aws:userid}-*", aws)}
-	}
 	document := p.document
 	if !strings.HasPrefix(document, "arn:") {
 		account := "*"

@@ -31,6 +31,14 @@ var (
 		Hint:    "allow {missing} on {resource} in an IAM policy of this identity; the statement: {statement}",
 		Means:   "the IAM policy lacks the jump host or the document",
 	}
+	SessionDenied = Cause{
+		Name: "session-denied", SQLState: connectionLost,
+		Message: "{doing}: access denied: {said}",
+		Detail:  called,
+		Hint: "connect again: a new session is started by itself; so that sessions outlive a lost websocket, and can be ended, " +
+			"add these statements to an IAM policy of this identity: {statements}",
+		Means: "the IAM policy lets this identity start sessions, but not resume its own",
+	}
 	ExplicitDeny = Cause{
 		Name: "explicit-deny", SQLState: cannotConnect,
 		Message: "{doing}: access denied: {said}",
@@ -94,7 +102,7 @@ var (
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
 		Detail:  websocket,
-		Hint: "[set this machine's clock, which is {clock} AWS's; otherwise ]allow ssmmessages:OpenDataChannel on {resource} in an IAM policy of this identity; " +
+		Hint: "[set this machine's clock, which is {clock} AWS's; otherwise ]allow ssmmessages:OpenDataChannel on * in an IAM policy of this identity; " +
 			"the statement: {statement}; if it is allowed, check this machine's clock",
 		Means: "`ssmmessages:OpenDataChannel` is not allowed, or this machine's clock is wrong",
 	}
@@ -124,7 +132,7 @@ var (
 // Sessions are the rows of this file.
 func Sessions() []Cause {
 	return []Cause{
-		TargetNotConnected, InvalidDocument, AccessDenied, ExplicitDeny, Throttled, ParametersRefused,
+		TargetNotConnected, InvalidDocument, AccessDenied, SessionDenied, ExplicitDeny, Throttled, ParametersRefused,
 		SessionManagerFault, SessionManagerOther,
 		Unreachable, NoAnswer, ProxyWantsLogin, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -328,24 +329,29 @@ func verdicts(denied []evidence.Verdict) []string {
 }
 
 // questions are the policy's statements, with the ARNs of this caller and jump
-// host where the policy has a pattern. What has a placeholder is left out.
+// host where the policy has a pattern. What has a placeholder is left out. The
+// statements about own sessions are alternatives: one question for both.
 func (c *Checkup) questions() []evidence.Question {
 	f := c.Facts()
 	if c.host.Target != "" {
 		f.Via = c.host.Target
 	}
+	own := fmt.Sprintf("arn:%s:ssm:%s:%s:session/%s-0123456789abcdef0", f.Partition, f.Region, f.ViaAccount, c.Caller.Name())
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
-			if own := "session/${aws:userid}-*"; strings.HasSuffix(r, own) {
-				r = fmt.Sprintf("arn:%s:ssm:%s:%s:session/%s-0123456789abcdef0", f.Partition, f.Region, f.ViaAccount, c.Caller.UserID)
+			if strings.Contains(r, ":session/") {
+				r = own
 			}
 			if !strings.Contains(r, "UNKNOWN") {
 				q.Resources = append(q.Resources, r)
 			}
 		}
-		if len(q.Resources) > 0 {
+		asked := slices.ContainsFunc(all, func(other evidence.Question) bool {
+			return slices.Equal(other.Actions, q.Actions) && slices.Equal(other.Resources, q.Resources)
+		})
+		if len(q.Resources) > 0 && !asked {
 			all = append(all, q)
 		}
 	}

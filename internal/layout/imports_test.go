@@ -23,7 +23,7 @@ const (
 var arrows = map[string][]string{
 	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
-	"tunnel":             {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
+	"tunnel":             {module + "/internal/causes", module + "/internal/display", module + "/internal/statement", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
 	"tunnel/datachannel": {module + "/internal/display"},
 	"tunnel/mux":         {},
 	"auth":               {module + "/internal/causes", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	// Facts, at the bottom.
 	"internal/display":       {},
 	"internal/shell":         {},
+	"internal/statement":     {},
 	"internal/causes":        {module + "/internal/display"},
 	"internal/causes/gendoc": {module + "/internal/causes"},
 
@@ -43,7 +44,7 @@ var arrows = map[string][]string{
 	"internal/evidence":    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
 	"internal/signals":     {},
-	"internal/policy":      {},
+	"internal/policy":      {module + "/internal/statement"},
 	"internal/doctor":      {},
 
 	// What a run is made of.

@@ -3,6 +3,8 @@ package policy
 import (
 	"cmp"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/statement"
 )
 
 // remoteHostDocument forwards a port to a host behind the jump host.
@@ -11,34 +13,20 @@ const remoteHostDocument = "AWS-StartPortForwardingSessionToRemoteHost"
 // Document is an IAM policy. Its JSON is what IAM takes.
 type Document struct {
 	Version   string
-	Statement []Statement
-}
-
-// Statement allows some actions. Condition is by operator, then key.
-type Statement struct {
-	Sid       string
-	Effect    string
-	Action    []string
-	Resource  []string
-	Condition map[string]map[string]string `json:",omitempty"`
-}
-
-func allow(sid string, actions, resources []string) Statement {
-	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
+	Statement []statement.Statement
 }
 
 // For is the policy that lets an identity log in as f.User, and nothing beyond.
 func For(f Facts) Document {
-	statements := []Statement{f.login()}
+	statements := []statement.Statement{f.login()}
 	if len(f.Lookup) > 0 {
-		statements = append(statements, allow("FindDatabase", f.Lookup, []string{"*"}))
+		statements = append(statements, statement.Allow("FindDatabase", f.Lookup, []string{"*"}))
 	}
 	if f.Via != "" {
 		statements = append(statements, f.findJumpHost()...)
 		statements = append(statements, f.startSession()...)
-		statements = append(statements, allow("UseOwnSessions",
-			[]string{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"},
-			[]string{f.arn("ssm", "*", "*", "session/${aws:userid}-*")}))
+		statements = append(statements, statement.OwnSessions(f.Partition)...)
+		statements = append(statements, statement.OpenChannel())
 	}
 	return Document{Version: "2012-10-17", Statement: statements}
 }
@@ -67,8 +55,8 @@ func (f Facts) LoginResource() string {
 	return f.arn("rds-db", f.Region, f.account(), "dbuser:"+id+"/"+user)
 }
 
-func (f Facts) login() Statement {
-	return allow("LogIn", []string{f.LoginAction()}, []string{f.LoginResource()})
+func (f Facts) login() statement.Statement {
+	return statement.Allow("LogIn", []string{f.LoginAction()}, []string{f.LoginResource()})
 }
 
 // DocumentARN is the session document's.
@@ -89,18 +77,18 @@ func (f Facts) DocumentARN() string {
 // apply to the document, so that it gets a statement of its own.
 //
 // Source: Systems Manager user guide, getting-started-sessiondocumentaccesscheck.html.
-func (f Facts) startSession() []Statement {
+func (f Facts) startSession() []statement.Statement {
 	hosts, tag := f.jumpHosts()
 	checked := map[string]map[string]string{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
 	start := []string{"ssm:StartSession"}
 	if tag == nil {
-		s := allow("StartSession", start, append(hosts, f.DocumentARN()))
+		s := statement.Allow("StartSession", start, append(hosts, f.DocumentARN()))
 		s.Condition = checked
-		return []Statement{s}
+		return []statement.Statement{s}
 	}
-	s := allow("StartSession", start, hosts)
+	s := statement.Allow("StartSession", start, hosts)
 	s.Condition = map[string]map[string]string{"BoolIfExists": checked["BoolIfExists"], "StringEquals": tag}
-	return []Statement{s, allow("StartSessionDocument", start, []string{f.DocumentARN()})}
+	return []statement.Statement{s, statement.Allow("StartSessionDocument", start, []string{f.DocumentARN()})}
 }
 
 // jumpHosts are the ARNs that Via stands for, and the tag they must have.
@@ -142,18 +130,18 @@ func ecsTask(via string) string {
 }
 
 // findJumpHost allows what finds out which jump hosts Via stands for.
-func (f Facts) findJumpHost() []Statement {
+func (f Facts) findJumpHost() []statement.Statement {
 	kind, rest, _ := strings.Cut(f.Via, ":")
 	cluster, _, service := strings.Cut(rest, "/")
 	switch {
 	case kind == "tag":
-		return []Statement{allow("FindJumpHost", []string{"ssm:DescribeInstanceInformation"}, []string{"*"})}
+		return []statement.Statement{statement.Allow("FindJumpHost", []string{"ssm:DescribeInstanceInformation"}, []string{"*"})}
 	case kind == "asg":
-		return []Statement{allow("FindJumpHost", []string{"autoscaling:DescribeAutoScalingGroups", "ssm:DescribeInstanceInformation"}, []string{"*"})}
+		return []statement.Statement{statement.Allow("FindJumpHost", []string{"autoscaling:DescribeAutoScalingGroups", "ssm:DescribeInstanceInformation"}, []string{"*"})}
 	case kind == "ecs" && service:
-		s := allow("FindJumpHost", []string{"ecs:ListTasks", "ecs:DescribeTasks"}, []string{"*"})
+		s := statement.Allow("FindJumpHost", []string{"ecs:ListTasks", "ecs:DescribeTasks"}, []string{"*"})
 		s.Condition = map[string]map[string]string{"ArnEquals": {"ecs:cluster": f.arn("ecs", f.Region, f.viaAccount(), "cluster/"+cluster)}}
-		return []Statement{s}
+		return []statement.Statement{s}
 	}
 	return nil
 }

@@ -40,6 +40,15 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			facts: []string{"identity " + lab.ARN, "because no identity-based policy allows", "allow ssm:StartSession on " + instance,
 				`{"Effect":"Allow","Action":"ssm:StartSession","Resource":["` + instance + `"]}`},
 		},
+		causes.SessionDenied.Name: {
+			setup: rig.Setup{Options: []string{"sessions=1"}},
+			meet: beneath(func(w *rig.World) {
+				w.AWS.FailNext("ResumeSession", "AccessDeniedException", "User: "+lab.ARN+" is not authorized to perform: ssm:ResumeSession on resource: "+
+					"arn:aws:ssm:eu-central-1:111122223333:session/"+w.AWS.Sessions()[0].ID, -1)
+				w.AWS.CutWebsockets()
+			}),
+			facts: []string{"resuming SSM session ada-", "identity " + lab.ARN, `"Resource":["arn:aws:ssm:*:*:session/${aws:username}-*"]`},
+		},
 		causes.ExplicitDeny.Name: {
 			arm:   refuse("AccessDeniedException", denied+" with an explicit deny in a service control policy"),
 			facts: []string{"identity " + lab.ARN, "in a service control policy", "denies ssm:StartSession on " + instance},
@@ -77,8 +86,8 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 		},
 		causes.ChannelDenied.Name: {
 			arm: upgrade(http.StatusForbidden),
-			facts: []string{"403 Forbidden", started, "ssmmessages:OpenDataChannel on arn:aws:ssm:*:*:session/",
-				`"Action":"ssmmessages:OpenDataChannel"`},
+			facts: []string{"403 Forbidden", started, "ssmmessages:OpenDataChannel on *",
+				`"Action":["ssmmessages:OpenDataChannel"],"Resource":["*"]`},
 		},
 		causes.ChannelFault.Name: {
 			arm:   upgrade(http.StatusServiceUnavailable),
