@@ -77,7 +77,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		done:    make(chan struct{}),
 		gone:    make(chan struct{}),
 	}
-	s.log = d.cfg.Log.With("ssm_session", s.id, "address", p.address)
+	s.log = d.log.With("ssm_session", s.id, "address", p.address)
 	if d.cfg.Targets != nil {
 		s.log = s.log.With("jump_host", p.target)
 	}
