@@ -4,6 +4,7 @@ const (
 	reconnect = "connect again: a new session is started by itself"
 	where     = "jump host {jump host} in {region}, endpoint {endpoint}[, SSM session {session}]"
 	called    = "{action}, " + where + "[, request id {request}][, identity {identity}]"
+	presents  = "{host}[, through HTTP proxy {proxy},] presents a certificate by {issuer}"
 	websocket = "websocket to ssmmessages, " + where
 )
 
@@ -98,6 +99,34 @@ var (
 		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
 		Means:   "the HTTP proxy on the way to AWS answers 407",
 	}
+	ProxyRefuses = Cause{
+		Name: "http-proxy-refuses", SQLState: cannotConnect,
+		Message: "HTTP proxy {proxy} does not lead to {host}: {said}",
+		Hint:    "the proxy must let {host} through; if there is a way without it, name that host in NO_PROXY",
+		Means:   "the HTTP proxy on the way to AWS answers 403 or 502, say, or closes the connection",
+	}
+	AWSCertificateUntrusted = Cause{
+		Name: "aws-certificate-untrusted", SQLState: cannotConnect,
+		Message: "the certificate that {host} presents is not trusted: {said}",
+		Detail:  presents,
+		Hint: "something on the way to AWS opens TLS: put its CA certificate into a PEM file, with the public ones if not all hosts come that way, " +
+			"set AWS_CA_BUNDLE to that file and start pgkeyless again[; AWS_CA_BUNDLE is {bundle} now, which does not have it]",
+		Means: "an HTTP proxy or a firewall inspects TLS, and AWS_CA_BUNDLE does not name its CA",
+	}
+	AWSCertificateName = Cause{
+		Name: "aws-certificate-name", SQLState: cannotConnect,
+		Message: "the certificate that {host} presents is for another name: {said}",
+		Detail:  presents,
+		Hint:    "another server answers in its place: check HTTPS_PROXY and NO_PROXY, the name server, the endpoint settings (AWS_ENDPOINT_URL), and whether this network wants a login in the browser",
+		Means:   "a wrong endpoint setting, or a network that leads to a page of its own",
+	}
+	AWSCertificateExpired = Cause{
+		Name: "aws-certificate-expired", SQLState: cannotConnect,
+		Message: "the certificate that {host} presents is expired or not valid yet: {said}",
+		Detail:  presents,
+		Hint:    "check this machine's clock; otherwise whoever opens TLS on the way to AWS must renew the certificate",
+		Means:   "this machine's clock is wrong, or an inspecting HTTP proxy has an old certificate",
+	}
 	ChannelDenied = Cause{
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
@@ -134,6 +163,7 @@ func Sessions() []Cause {
 	return []Cause{
 		TargetNotConnected, InvalidDocument, AccessDenied, SessionDenied, ExplicitDeny, Throttled, ParametersRefused,
 		SessionManagerFault, SessionManagerOther,
-		Unreachable, NoAnswer, ProxyWantsLogin, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
+		Unreachable, NoAnswer, ProxyWantsLogin, ProxyRefuses,
+		AWSCertificateUntrusted, AWSCertificateName, AWSCertificateExpired, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}
 }

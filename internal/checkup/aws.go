@@ -87,8 +87,12 @@ func (c *Checkup) unidentified(err error, notes []string) {
 		c.fail(bad, notes...)
 		return
 	}
+	mend := cmp.Or(causes.Hint(err), "check this machine's network, HTTPS_PROXY and NO_PROXY")
+	if detail := causes.Detail(err); detail != "" {
+		notes = append(notes, display.Line(detail))
+	}
 	c.walk.Warn("found; whose they are is not known: "+display.Line(err.Error()),
-		"no login needs this answer; if what follows fails, too, check this machine's network, HTTPS_PROXY and NO_PROXY", notes...)
+		"no login needs this answer; if what follows fails, too, "+mend, notes...)
 }
 
 // compareClocks judges what the last answer of AWS was dated.

@@ -25,7 +25,12 @@ func (e *callError) Error() string {
 		return e.action + " answers " + api.ErrorCode()
 	}
 	said := e.err
-	if sent, ok := errors.AsType[*url.Error](e.err); ok {
+	if own, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](e.err); ok { // which explains itself
+		said = own
+	} else if sent, ok := errors.AsType[*url.Error](e.err); ok {
 		said = sent.Err
 	}
 	if errors.Is(e.err, context.DeadlineExceeded) {
