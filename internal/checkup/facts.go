@@ -22,7 +22,7 @@ func (c *Checkup) Facts() policy.Facts {
 		Target: c.target.Name, Kind: policyKind(e.Kind, db.Kind),
 		Partition: cmp.Or(e.Partition, "aws"), Region: e.Region,
 		Account: cmp.Or(db.Account, c.Caller.Account), ResourceID: db.ResourceID,
-		Host: e.Host, Port: e.Port, User: c.User, MasterUser: db.MasterUser,
+		Host: e.Host, Port: e.Port, User: c.User, MasterUser: db.MasterUser, Express: db.Express,
 		ViaAccount: c.Caller.Account,
 	}
 	if c.direct() == "" {
