@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // startTimeout bounds one start with all its retries: StartSession, websocket and
@@ -127,7 +128,7 @@ func New(cfg Config) (*Dialer, error) {
 		cfg.API = explainedAPI{cfg.API, cfg.Explain}
 	}
 	if cfg.Document == "" {
-		cfg.Document = remoteHostDocument
+		cfg.Document = iampolicy.RemoteHostDocument
 	}
 	if cfg.Reason == "" {
 		cfg.Reason = "pgkeyless"

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
@@ -89,7 +90,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		log:        s.log,
 		denials:    s.denials,
 		url:        aws.ToString(out.StreamUrl),
-		token:      ssmToken(aws.ToString(out.TokenValue)),
+		token:      secret.New(aws.ToString(out.TokenValue)),
 		clientID:   datachannel.NewUUID().String(),
 		opened: func() {
 			s.opened.Store(true)

@@ -8,7 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // ErrNotPermitted says that the credentials may not ask.
@@ -39,7 +41,7 @@ func (v Verdict) String() string {
 // Simulate returns what the policies of caller do not allow; nothing when all is
 // allowed. It does not know of resource policies, and of service control policies
 // only what IAM does. ErrNotPermitted is wrapped when it may not ask.
-func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question) ([]Verdict, error) {
+func Simulate(ctx context.Context, api IAM, caller credentials.Caller, questions []Question) ([]Verdict, error) {
 	principal, role := caller.Principal()
 	if caller.ARN == "" {
 		return nil, errors.New("it is not known whose policies to simulate")
@@ -50,7 +52,7 @@ func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question)
 	var denied []Verdict
 	for _, q := range questions {
 		more, err := simulate(ctx, api, principal, caller, q)
-		if hasCode(err, "NoSuchEntity") && role != "" { // its ARN has a path
+		if awserror.Code(err) == "NoSuchEntity" && role != "" { // its ARN has a path
 			out, roleErr := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
 			if roleErr != nil {
 				return nil, worded("iam:GetRole", roleErr)
@@ -66,7 +68,7 @@ func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question)
 	return denied, nil
 }
 
-func simulate(ctx context.Context, api IAM, principal string, caller Caller, q Question) ([]Verdict, error) {
+func simulate(ctx context.Context, api IAM, principal string, caller credentials.Caller, q Question) ([]Verdict, error) {
 	in := &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &principal, ActionNames: q.Actions, ResourceArns: q.Resources,
 		ContextEntries: known(caller),
@@ -90,7 +92,7 @@ func simulate(ctx context.Context, api IAM, principal string, caller Caller, q Q
 // known is what AWS knows of a call by caller when policies are evaluated. Every
 // SSM session has a tag with the aws:userid of whoever started it; here that is
 // the caller.
-func known(caller Caller) []types.ContextEntry {
+func known(caller credentials.Caller) []types.ContextEntry {
 	entry := func(key string, kind types.ContextKeyTypeEnum, value string) types.ContextEntry {
 		return types.ContextEntry{ContextKeyName: &key, ContextKeyType: kind, ContextKeyValues: []string{value}}
 	}
@@ -103,9 +105,4 @@ func known(caller Caller) []types.ContextEntry {
 		entries = append(entries, entry("aws:username", types.ContextKeyTypeEnumString, caller.Name()))
 	}
 	return entries
-}
-
-func hasCode(err error, code string) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && api.ErrorCode() == code
 }

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pgkeyless/pgkeyless/internal/statement"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // JSON is the policy alone, for `aws iam put-role-policy` and the like.
@@ -37,7 +38,7 @@ func Text(f Facts) string {
 
 // owner is who may run SQL.
 func (f Facts) owner() string {
-	if f.Kind == DSQL {
+	if f.Kind == database.DSQL {
 		return "admin"
 	}
 	return "the master user"
@@ -67,7 +68,7 @@ func Terraform(f Facts) string {
 	return b.String()
 }
 
-func terraform(b *strings.Builder, s statement.Statement) {
+func terraform(b *strings.Builder, s iampolicy.Statement) {
 	b.WriteString("  statement {\n")
 	hclAttributes(b, [][2]string{{"sid", hcl(s.Sid)}, {"actions", hclList(s.Action)}, {"resources", hclList(s.Resource)}})
 	for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -91,17 +91,9 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if !isLoopback(t.Address) {
+		if !loopback.Is(t.Address) {
 			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",
 				"address", front.address(i).String(), "route", t.Name)
 		}
 	}
-}
-
-func isLoopback(address string) bool {
-	if strings.EqualFold(address, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(address)
-	return ip != nil && ip.IsLoopback()
 }
