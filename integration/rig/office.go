@@ -63,8 +63,9 @@ const (
 	OtherCert               // of a CA that nobody has heard of
 )
 
-// awsHost are the host names that lead to the emulator.
-var awsHost = regexp.MustCompile(`^(sts|ssm|ssmmessages|iam|rds|ecs|autoscaling|monitoring|oidc|portal\.sso|signin)\.[a-z]{2}-[a-z]+-\d\.amazonaws\.com$|^iam\.amazonaws\.com$`)
+// awsHost are the host names that lead to the emulator, those of VPC endpoints among
+// them.
+var awsHost = regexp.MustCompile(`^(sts|ssm|ssmmessages|iam|rds|ecs|autoscaling|monitoring|oidc|portal\.sso|signin)\.[a-z]{2}-[a-z]+-\d\.amazonaws\.com$|^iam\.amazonaws\.com$|^vpce-[0-9a-z-]+\.(ssm|ssmmessages)\.[a-z]{2}-[a-z]+-\d\.vpce\.amazonaws\.com$`)
 
 // OpenOffice starts the proxy, and ends it at the test's end. Its AWS is set by
 // Attach or Enter.

@@ -153,7 +153,7 @@ var (
 		Name: "stream-url-refused", SQLState: cannotConnect,
 		Message: "{doing}: {said}",
 		Detail:  websocket,
-		Hint:    "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it",
+		Hint:    "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it, or --ssmmessages-endpoint to where the websockets are to go",
 		Means:   "the session's URL leads to a host that is not Session Manager's",
 	}
 )

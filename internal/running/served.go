@@ -90,7 +90,7 @@ func (s Served) differences(t config.Target) []string {
 			continue
 		}
 		switch set.Name { // where to listen, and how fast to be
-		case "address", "port", "unix-socket", "sessions", "session-age", "keep-alive":
+		case "address", "port", "unix-socket", "sessions", "session-age", "keep-alive", "ssmmessages-endpoint":
 			continue
 		}
 		all = append(all, fmt.Sprintf("%s is %s there and %s here", set.Name, cmp.Or(served, "not set"), cmp.Or(set.Value, "not set")))

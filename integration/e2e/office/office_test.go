@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
@@ -48,6 +49,59 @@ func TestAllWorksThroughTheProxy(t *testing.T) {
 				t.Errorf("asked for %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// A VPC endpoint without private DNS has a name of its own: the one that AWS puts
+// into stream URLs leads nowhere there.
+func TestMessagesEndpoint(t *testing.T) {
+	t.Parallel()
+	const vpce = "vpce-0123-abcd.ssmmessages." + lab.Region + ".vpce.amazonaws.com"
+	for name, set := range map[string]rig.Setup{
+		"option":           {Options: []string{"ssmmessages-endpoint=https://" + vpce}},
+		"flag":             {Flags: []string{"--ssmmessages-endpoint", vpce}},
+		"variable":         {Env: func(env []string) []string { return append(env, "AWS_ENDPOINT_URL_SSMMESSAGES=https://"+vpce) }},
+		"our own variable": {Env: func(env []string) []string { return append(env, "PGKEYLESS_SSMMESSAGES_ENDPOINT=https://"+vpce) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := rig.OpenOffice(t)
+			o.Answer(host("ssmmessages"), rig.Gate{Status: 503})
+			set.Options = append(set.Options, "sessions=1")
+			w := rig.Start(t, o.Enter(set, true))
+			conn := w.Connect("")
+			w.AWS.CutWebsockets() // the next URL is ResumeSession's
+			if _, err := conn.Exec(t.Context(), "select 1"); err != nil {
+				t.Errorf("after a cut: %v", err)
+			}
+			want := []string{host("ssm") + ":443", vpce + ":443"}
+			asked := o.Asked()
+			slices.Sort(asked)
+			if got := slices.Compact(asked); !slices.Equal(got, want) {
+				t.Errorf("asked for %q, want %q", got, want)
+			}
+		})
+	}
+	for _, bad := range []string{"http://" + vpce, "https://" + vpce + "/path"} {
+		c := rig.OpenClinic(t, nil, nil)
+		c.Env = func(env []string) []string { return append(env, "AWS_ENDPOINT_URL_SSMMESSAGES="+bad) }
+		_, stderr, code := c.Run("serve", c.Target(), "--port", "0")
+		if code == 0 || !strings.Contains(stderr, "AWS_ENDPOINT_URL_SSMMESSAGES: ") || !strings.Contains(stderr, bad) || !strings.Contains(stderr, "hint: write it as https://HOST") {
+			t.Errorf("%s: ended with %d: %s", bad, code, stderr)
+		}
+	}
+}
+
+// An emulator on this machine may serve the websocket without TLS.
+func TestMessagesEndpointOnLoopback(t *testing.T) {
+	t.Parallel()
+	url := ""
+	w := rig.Start(t, rig.Setup{
+		Faults: func(e *awsemu.Emulator) { url = e.URL(); e.SetStreamOrigin("wss://ssmmessages.nowhere.example") },
+		Env:    func(env []string) []string { return append(env, "AWS_ENDPOINT_URL_SSMMESSAGES="+url) },
+	})
+	if got := w.Query("", rig.WhoAmI); got != rig.ItsMe {
+		t.Errorf("got %q, want %q", got, rig.ItsMe)
 	}
 }
 
