@@ -151,6 +151,13 @@ func (o *Office) Answer(part string, gate Gate) {
 	})
 }
 
+// Forget drops all rules.
+func (o *Office) Forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rules = nil
+}
+
 // Asked are the hosts that CONNECT was sent for, with ports, each time.
 func (o *Office) Asked() []string {
 	o.mu.Lock()

@@ -89,6 +89,42 @@ func TestCertificateIsBlamedOnItsHost(t *testing.T) {
 	}
 }
 
+// An Identity Center that lets people log in, and whose other host is opened.
+func TestCertificateOfThePortal(t *testing.T) {
+	t.Parallel()
+	o := rig.OpenOffice(t)
+	o.Answer(host("portal.sso"), rig.Gate{Cert: rig.OtherCert})
+	s, _ := rig.WithPerson(t, "sso", "--sso-login")
+	w := rig.Start(t, o.Enter(s, true))
+	rig.AllowLogin(t, w)
+	w.MustRefuse("aws-certificate-untrusted", "08001", host("portal.sso")+" presents is not trusted", host("portal.sso")+", through HTTP proxy", "AWS_CA_BUNDLE")
+	if n := strings.Count(strings.Join(o.Asked(), " "), "portal"); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// A session whose websocket is lost where the next one is opened by a proxy (a
+// laptop that came into the office) is not lost: it is resumed when the way is
+// clear again.
+func TestResumptionOutlivesAnInspectingProxy(t *testing.T) {
+	t.Parallel()
+	o := rig.OpenOffice(t)
+	w := rig.Start(t, o.Enter(rig.Setup{Options: []string{"sessions=1"}}, true))
+	conn := w.Connect("")
+	o.Answer("", rig.Gate{Cert: rig.OtherCert})
+	w.AWS.CutWebsockets()
+	if _, err := w.Proxy.AwaitLine(t.Context(), "ssm session not resumed yet, trying on"); err != nil {
+		t.Fatal(err)
+	}
+	o.Forget()
+	if _, err := conn.Exec(t.Context(), "select 1"); err != nil {
+		t.Errorf("after the proxy was gone: %v", err)
+	}
+	if out := w.Proxy.Output(); !strings.Contains(out, host("ssm")+" presents is not trusted") && !strings.Contains(out, host("ssmmessages")+" presents is not trusted") {
+		t.Errorf("the log does not say why:\n%s", out)
+	}
+}
+
 // What the proxy answers to CONNECT is told with the host that it was asked for. A
 // refusal is taken for the last word.
 func TestProxyThatRefuses(t *testing.T) {
