@@ -287,19 +287,20 @@ func (s *session) refuse(err, why error) {
 	s.server.tally.refused(s.named, err, why)
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
-	if !left && !errors.As(err, &quiet) && !errors.As(why, &quiet) {
+	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
 		s.say(why)
 	}
 	told := []slog.Attr{slog.Any("error", why)}
+	refused := quiet != nil && quiet.after // the certificate, probably
 	guess := s.ping && guessed(why)
 	switch {
 	case guess:
 		told = append(told, slog.String("sqlstate", state(why)), slog.String("hint", pingHint))
-	case !left:
+	case !left || refused:
 		told = append(told, words(why)...)
 	}
 	switch {
-	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
+	case !s.named && !refused && errors.Is(err, errClientGone): // a health check or a port scanner
 		s.record(slog.LevelDebug, "client did not start a session", told)
 	case !s.named:
 		s.record(slog.LevelInfo, "client did not start a session", told)

@@ -47,6 +47,7 @@ else the one on which it will be served with the same options, and warn of that.
 			}
 			if !running {
 				a.warnUnserved(t)
+				p.CA = ownCA()
 			}
 			return printEnvironment(a.stdout, write, a.environ, p)
 		},
@@ -65,7 +66,7 @@ func forListening(o config.Option) bool {
 // now.
 func (a *app) warnUnserved(t config.Target) {
 	yet := ""
-	if s, ok := running.ServedAt(t); ok {
+	if s, ok := running.ServedAt(t.Addresses()[0], t.Port); ok {
 		yet = fmt.Sprintf("; %s is %q now", s.Address, s.Name)
 	}
 	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)

@@ -66,9 +66,12 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 	}
 	var all []servicefile.Section
 	for _, t := range cfg.Targets {
-		p, _, err := running.PlaceOf(t, false)
+		p, served, err := running.PlaceOf(t, false)
 		if err != nil {
 			return nil, err
+		}
+		if !served {
+			p.CA = ownCA()
 		}
 		s := servicefile.Section{Name: t.Name, Params: []servicefile.Param{{Key: "host", Value: p.Host}, {Key: "port", Value: strconv.Itoa(p.Port)}}}
 		if p.User != "" {
@@ -76,6 +79,9 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 		}
 		if p.Database != "" {
 			s.Params = append(s.Params, servicefile.Param{Key: "dbname", Value: p.Database})
+		}
+		if p.CA != "" {
+			s.Params = append(s.Params, servicefile.Param{Key: "sslrootcert", Value: p.CA})
 		}
 		all = append(all, s)
 	}

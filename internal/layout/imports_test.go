@@ -55,13 +55,15 @@ var arrows = map[string][]string{
 	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display", "golang.org/x/term"},
 	"internal/signals":     {},
 	"internal/policy":      {module + "/internal/agentversion", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy"},
+	"internal/localca":     {"golang.org/x/sys/windows"},
+	"internal/truststore":  {},
 	"internal/doctor":      {},
 
 	// What a run is made of.
 	"internal/running": {module + "/internal/causes", module + "/internal/config", module + "/internal/environ"},
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
-	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
+	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
 	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
@@ -91,6 +93,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
+	"e2e/trust":    {},
 
 	"conformance/clients":   {integration + "/rig/...", "github.com/jackc/pgx/v5"},
 	"conformance/fidelity":  {},

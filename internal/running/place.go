@@ -14,6 +14,9 @@ import (
 type Place struct {
 	Host string // a host name or address, or the directory of a Unix socket
 	Port int
+	// CA is the file with the certificate by which clients can verify the listener;
+	// empty where there is none.
+	CA string
 	// User and database are empty where they are the client's own choice.
 	User, Database string
 }
@@ -21,7 +24,8 @@ type Place struct {
 // variable is one of the environment, for a client.
 type variable struct{ Name, Value string }
 
-// Variables are libpq's, and DATABASE_URL, which most other clients read.
+// Variables are libpq's, and DATABASE_URL, which most other clients read, and what
+// makes clients trust the listener.
 // env is the client's: a user or database that the target leaves open may be
 // named there.
 func (p Place) Variables(env []string) []variable {
@@ -32,7 +36,8 @@ func (p Place) Variables(env []string) []variable {
 	if p.Database != "" {
 		vars = append(vars, variable{"PGDATABASE", p.Database})
 	}
-	return append(vars, variable{"DATABASE_URL", p.URL(env)})
+	vars = append(vars, variable{"DATABASE_URL", p.URL(env)})
+	return append(vars, p.trust(env)...)
 }
 
 // URL is p as a connection URL. A socket's directory goes into the query: libpq

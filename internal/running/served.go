@@ -17,12 +17,15 @@ type Served struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	Ref      string `json:"ref,omitempty"`
 	// Options are those that somebody has set, as config reads them.
-	Options  map[string]string `json:"options,omitempty"`
-	Address  string            `json:"address"`            // "host:port"
-	Shared   bool              `json:"shared,omitempty"`   // other targets are behind the address, too
-	Socket   string            `json:"socket,omitempty"`   // path
-	User     string            `json:"user,omitempty"`     // that replaces the clients'
-	Database string            `json:"database,omitempty"` // for clients that name none
+	Options map[string]string `json:"options,omitempty"`
+	Address string            `json:"address"` // "host:port"
+	// Addresses are all of them, Address the first.
+	Addresses []string `json:"addresses,omitempty"`
+	CA        string   `json:"ca,omitempty"`       // the file to verify its certificate by
+	Shared    bool     `json:"shared,omitempty"`   // other targets are behind the address, too
+	Socket    string   `json:"socket,omitempty"`   // path
+	User      string   `json:"user,omitempty"`     // that replaces the clients'
+	Database  string   `json:"database,omitempty"` // for clients that name none
 }
 
 // Describe is what others may know of t, but for where it listens. env is that
