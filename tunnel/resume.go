@@ -148,7 +148,9 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error)
 	case err != nil && faultOf(err) == faultGone:
 		return nil, faultGone, l.place.sessionError(fmt.Errorf("%w: %w", errSessionOver, err))
 	case err != nil:
-		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err)
+		worded := l.place.apiError(op, resumeAction, err)
+		l.denials.warn(l.log, "ssm session not resumed: this identity may not", worded)
+		return nil, faultOf(err), worded
 	case aws.ToString(out.TokenValue) == "":
 		return nil, faultGone, l.place.sessionError(errSessionOver)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,8 +80,12 @@ func (c *Checkup) unidentified(err error, notes []string) {
 		c.fail(bad, notes...)
 		return
 	}
+	mend := cmp.Or(causes.Hint(err), "check this machine's network, HTTPS_PROXY and NO_PROXY")
+	if detail := causes.Detail(err); detail != "" {
+		notes = append(notes, display.Line(detail))
+	}
 	c.walk.Warn("found; whose they are is not known: "+display.Line(err.Error()),
-		"no login needs this answer; if what follows fails, too, check this machine's network, HTTPS_PROXY and NO_PROXY", notes...)
+		"no login needs this answer; if what follows fails, too, "+mend, notes...)
 }
 
 // compareClocks judges what the last answer of AWS was dated.
@@ -300,7 +305,8 @@ func verdicts(denied []evidence.Verdict) []string {
 }
 
 // questions are the policy's statements, with the ARNs of this caller and jump
-// host where the policy has a pattern. What has a placeholder is left out.
+// host where the policy has a pattern. What has a placeholder is left out. The
+// statements about own sessions are alternatives: one question for both.
 func (c *Checkup) questions() []evidence.Question {
 	f := c.facts()
 	if c.host.Target != "" {
@@ -311,12 +317,15 @@ func (c *Checkup) questions() []evidence.Question {
 	for _, s := range policy.For(f).Statement {
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
-			r = here.SessionOf(c.caller.UserID, r)
+			r = here.SessionOf(c.caller.Name(), r)
 			if !strings.Contains(r, "UNKNOWN") {
 				q.Resources = append(q.Resources, r)
 			}
 		}
-		if len(q.Resources) > 0 {
+		asked := slices.ContainsFunc(all, func(other evidence.Question) bool {
+			return slices.Equal(other.Actions, q.Actions) && slices.Equal(other.Resources, q.Resources)
+		})
+		if len(q.Resources) > 0 && !asked {
 			all = append(all, q)
 		}
 	}

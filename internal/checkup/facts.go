@@ -55,7 +55,7 @@ func (c *Checkup) facts() policy.Facts {
 		Target: c.target.Name, Kind: c.kind(),
 		Partition: cmp.Or(e.Partition, partition.Commercial), Region: e.Region,
 		Account: cmp.Or(db.Account, c.caller.Account), ResourceID: db.ResourceID,
-		Host: e.Host, Port: e.Port, User: c.user, MasterUser: db.MasterUser,
+		Host: e.Host, Port: e.Port, User: c.user, MasterUser: db.MasterUser, Express: db.Express,
 		ViaAccount: c.caller.Account,
 	}
 	if c.direct() == "" {

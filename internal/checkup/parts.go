@@ -159,6 +159,8 @@ func (c *Checkup) rolePart(ctx context.Context) Part {
 	switch r, err := c.role(ctx); {
 	case err != nil:
 		return Part{NotKnown, what, display.Line(err.Error()), ""}
+	case r.path == "" && c.masterByIAM(r.name):
+		return Part{InPlace, what, "logged in, as the master user, without being in rds_iam", ""}
 	case r.path == "":
 		return Part{Missing, what, "not in rds_iam", policy.Grant(c.facts())}
 	default:

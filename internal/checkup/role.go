@@ -67,6 +67,8 @@ func (c *Checkup) rights(ctx context.Context) {
 		c.fail(err)
 	case !c.iamByRole():
 		c.walk.OK(fmt.Sprintf("%s is logged in; behind an RDS Proxy the user need not be in rds_iam", r.name))
+	case r.path == "" && c.masterByIAM(r.name):
+		c.walk.OK(r.name + " is the master user, and logs in by IAM without being in rds_iam")
 	case r.path == "":
 		c.walk.Fail(doctor.Result{
 			Text:  fmt.Sprintf("%s is not in rds_iam, and was let in all the same", r.name),
@@ -79,6 +81,12 @@ func (c *Checkup) rights(ctx context.Context) {
 	default:
 		c.walk.OK(fmt.Sprintf("%s may log in, and is in rds_iam (%s)", r.name, r.path))
 	}
+}
+
+// masterByIAM says that user, who has logged in by a token, is a master user that
+// was made for that.
+func (c *Checkup) masterByIAM(user string) bool {
+	return c.conn.AskedForToken() && user != "" && user == c.login.Database.MasterUser
 }
 
 const (

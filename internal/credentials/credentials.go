@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -108,7 +109,7 @@ func HTTPClient(cfg aws.Config) *http.Client {
 	if !ok {
 		built = newHTTPClient()
 	}
-	return &http.Client{Transport: built.GetTransport()}
+	return &http.Client{Transport: Transport{built.GetTransport()}}
 }
 
 // StaleEnvironment returns a warning when profile leads to temporary keys in the
@@ -171,6 +172,7 @@ func (p *provider) loadOptions(ctx context.Context, defaultRegion string, limit 
 		config.WithSharedConfigProfile(p.profile),
 		config.WithDefaultRegion(defaultRegion),
 		config.WithHTTPClient(newHTTPClient()),
+		config.WithAPIOptions([]func(*middleware.Stack) error{wordUnreached}),
 		config.WithLogger(logging.Nop{}),
 	}
 	if p.people.MFACode == nil {
@@ -201,7 +203,11 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return creds, err
 	}
 	if err := p.ssoLogin(ctx, cfg, session, began); err != nil {
-		return aws.Credentials{}, failure(p.profile, sharedConfig(cfg), causes.SSOLoginFailed, nil, err)
+		cause := causes.SSOLoginFailed
+		if CauseOf(err) == causes.CredentialsUnreachable { // nobody has seen a page
+			cause = causes.CredentialsUnreachable
+		}
+		return aws.Credentials{}, failure(p.profile, sharedConfig(cfg), cause, nil, err)
 	}
 	creds, _, err = p.retrieve(ctx)
 	return creds, err

@@ -39,6 +39,9 @@ func failure(profile string, shared *config.SharedConfig, cause causes.Cause, mo
 	case used != "" && !named && (cause == causes.NoCredentials || cause == causes.CredentialsFailed):
 		facts["from"], facts["unnamed"] = "", "and no profile is named"
 	}
+	if reason, ok := errors.AsType[*causes.Error](err); ok && cause == causes.CredentialsUnreachable {
+		facts["why"] = reason.Error()
+	}
 	if cause == causes.NoCredentials && shared != nil {
 		facts["looked"] = lookedAt(profile, used, shared)
 	}

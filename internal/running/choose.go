@@ -190,7 +190,7 @@ func onCommandLine(set config.Setting) bool {
 // listens, how fast it is, and the database that clients choose.
 func ofNoConcern(option string) bool {
 	switch option {
-	case "address", "port", "unix-socket", "sessions", "session-age", "keep-alive", "dbname":
+	case "address", "port", "unix-socket", "sessions", "session-age", "keep-alive", "ssmmessages-endpoint", "dbname":
 		return true
 	}
 	return false
