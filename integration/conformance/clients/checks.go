@@ -26,6 +26,10 @@ var driverChecks = []check{
 	{"pool", "its own pool recovers from a connection that another one ended (`pg_terminate_backend`)"},
 }
 
+// verifyCheck is for who is the first of its kind: what is built on them does the
+// same.
+var verifyCheck = []check{{"verify", "verifies the certificate for `localhost` (`sslmode=verify-full`), by the CA that `pgkeyless ca` prints"}}
+
 // pipelineCheck is for who can send many statements before the first answer.
 var pipelineCheck = []check{{"pipeline", "pipeline mode: ten statements at once, one of them failing"}}
 
@@ -42,6 +46,7 @@ var (
 		{"cancel", "Ctrl-C"},
 		{"plain", "sslmode=disable"},
 		{"tls", "sslmode=require"},
+		{"verify", "sslmode=verify-full"},
 		{"socket", "as `psql -h DIRECTORY`, through the Unix socket"},
 	}
 	pgbenchChecks = []check{
