@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
@@ -21,6 +22,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 		name         string
 		refused      Refused
 		caller       credentials.Caller
+		clock        clock.Reading
 		described    Described
 		guessed      bool
 		endpoint     string
@@ -32,10 +34,10 @@ func TestRefusalsAreExplained(t *testing.T) {
 			detail: `as user "ada" with an IAM token of ` + callerARN + `, signed for orders.c1.eu-west-1.rds.amazonaws.com:5432 in eu-west-1, jump host i-1`, hint: statement},
 		{name: "resource id known", refused: pam, described: Described{ResourceID: "db-REAL", Account: "999988887777"}, cause: "token-refused",
 			hint: "arn:aws:rds-db:eu-west-1:999988887777:dbuser:db-REAL/ada"},
-		{name: "clock behind", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: 7 * time.Minute}, cause: "clock-wrong",
+		{name: "clock behind", refused: pam, caller: credentials.Caller{ARN: callerARN}, clock: clock.Reading{Known: true, Ahead: -7 * time.Minute}, cause: "clock-wrong",
 			detail: "; this machine's clock is 7m0s behind AWS's", hint: "set this machine's clock"},
-		{name: "clock ahead", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: -time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
-		{name: "clock a little off", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: 2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
+		{name: "clock ahead", refused: pam, caller: credentials.Caller{ARN: callerARN}, clock: clock.Reading{Known: true, Ahead: time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
+		{name: "clock a little off", refused: pam, caller: credentials.Caller{ARN: callerARN}, clock: clock.Reading{Known: true, Ahead: -2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
 		{name: "IAM off", refused: pam, described: Described{TokensOff: true, Enable: "aws rds modify-db-instance"}, cause: "iam-authentication-off",
 			detail: "signed for", hint: "`aws rds modify-db-instance` switches it on"},
 		{name: "region guessed", refused: pam, guessed: true, endpoint: "db.example.com", cause: "region-guessed", hint: "the token is for eu-west-1"},
@@ -65,7 +67,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 			}
 			f := &Refusals{
 				Name: endpoint.Host, Endpoint: endpoint.InRegion("eu-west-1"), JumpHost: "i-1", RegionGuessed: tc.guessed,
-				WhoAmI:   func(context.Context) (credentials.Caller, error) { return tc.caller, nil },
+				WhoAmI:   func(context.Context) (credentials.Caller, clock.Reading, error) { return tc.caller, tc.clock, nil },
 				Describe: func(context.Context) (Described, error) { return tc.described, nil },
 			}
 			cause, told, ok := f.Explain(t.Context(), tc.refused)
@@ -110,8 +112,8 @@ func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
 		{"a role that exists", Refused{SQLState: "28000", Message: `role "app@ordesr" is not permitted to log in`}, 0, "no-login", "", "ALTER ROLE"},
 		{"no such database", Refused{SQLState: "3D000", Message: `database "app" does not exist`}, 0, "", "", ""},
 	} {
-		f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, error) {
-			return credentials.Caller{ARN: callerARN, Ahead: tc.ahead}, nil
+		f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
+			return credentials.Caller{ARN: callerARN}, clock.Reading{Known: true, Ahead: tc.ahead}, nil
 		}}
 		tc.refused.User, tc.refused.Unserved, tc.refused.Served = user, "ordesr", "orders, billing"
 		cause, told, _ := f.Explain(t.Context(), tc.refused)
@@ -140,7 +142,9 @@ func TestRefusalsWithoutAnswers(t *testing.T) {
 	for name, f := range map[string]*Refusals{
 		"nobody to ask": {Name: "orders", Endpoint: endpoint},
 		"no answer": {Name: "orders", Endpoint: endpoint,
-			WhoAmI:   func(context.Context) (credentials.Caller, error) { return credentials.Caller{ARN: "half"}, no },
+			WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
+				return credentials.Caller{ARN: "half"}, clock.Reading{}, no
+			},
 			Describe: func(context.Context) (Described, error) { return Described{TokensOff: true}, no }},
 	} {
 		_, told, _ := f.Explain(t.Context(), pam)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/slow"
 )
 
 const (
@@ -133,16 +134,9 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 // whenSlow logs that the client still waits, should patience pass before stop is
 // called.
 func (s *session) whenSlow() (stop func()) {
-	done := make(chan struct{})
-	timer := time.AfterFunc(patience, func() {
-		defer close(done)
+	return slow.After(patience, func() {
 		s.log.Info("client still waits for its login", "at_most", s.server.loginTimeout)
 	})
-	return func() {
-		if !timer.Stop() {
-			<-done
-		}
-	}
 }
 
 // choose takes the Route that m, or the client's TLS, names, and returns m

@@ -18,8 +18,8 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 	"github.com/pgkeyless/pgkeyless/internal/localca"
-	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/truststore"
 )
@@ -165,8 +165,8 @@ func (a *app) changeStores(ctx context.Context, done string, change func(trustst
 }
 
 // checkUser refuses to do for root what a user wants.
-func checkUser(environ []string, euid int) error {
-	if user := running.LookUp(environ, "SUDO_USER"); user != "" && user != "root" && euid == 0 {
+func checkUser(env []string, euid int) error {
+	if user := environ.LookUp(env, "SUDO_USER"); user != "" && user != "root" && euid == 0 {
 		return causes.Misuse("under sudo this would be root's CA, not "+user+"'s", "run it without sudo, which is used where it is needed")
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/servicefile"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
@@ -89,7 +90,7 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 
 // updateServiceFile writes sections into file, or into libpq's own.
 func (a *app) updateServiceFile(file string, sections []servicefile.Section) error {
-	file = cmp.Or(file, running.LookUp(a.environ, "PGSERVICEFILE"))
+	file = cmp.Or(file, environ.LookUp(a.environ, "PGSERVICEFILE"))
 	if file == "" {
 		var err error
 		if file, err = defaultServiceFile(); err != nil {

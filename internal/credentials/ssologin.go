@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/netip"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 const (
@@ -113,9 +115,11 @@ type ssoLoginToken struct {
 	RefreshToken          string    `json:"refreshToken,omitempty"`
 }
 
-// String keeps tokens out of logs.
-func (ssoLoginToken) String() string   { return "[redacted]" }
-func (ssoLoginToken) GoString() string { return "[redacted]" }
+// String, GoString and LogValue keep tokens out of logs; its JSON is for the cache
+// file, and has them.
+func (ssoLoginToken) String() string       { return secret.Text{}.String() }
+func (ssoLoginToken) GoString() string     { return secret.Text{}.GoString() }
+func (ssoLoginToken) LogValue() slog.Value { return secret.Text{}.LogValue() }
 
 func (p *provider) authorizeDevice(ctx context.Context, cfg aws.Config, s ssoSession) (ssoLoginToken, error) {
 	cfg = cfg.Copy()
@@ -171,7 +175,7 @@ var (
 // do without TLS, as an emulator does.
 func checkPage(page string) error {
 	u, err := url.Parse(page)
-	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) && u.Host != "" {
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback.Is(u.Hostname())) && u.Host != "" {
 		return nil
 	}
 	return errors.New("AWS names a login page that is not one on the web")
@@ -234,12 +238,4 @@ func storeSSOLogin(key string, token ssoLoginToken) error {
 		return err
 	}
 	return os.Rename(f.Name(), path)
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 )
 
 func TestChildIsLedToThePlaceAlone(t *testing.T) {
@@ -63,7 +65,7 @@ func TestChildTrustsTheListener(t *testing.T) {
 		{"an older proxy", Place{Host: "127.0.0.1"}, []string{"PGSSLROOTCERT=" + rds, "NODE_EXTRA_CA_CERTS=" + rds}, "", rds},
 	} {
 		got := ChildEnvironment(tt.environ, tt.place)
-		if root, node := LookUp(got, "PGSSLROOTCERT"), LookUp(got, "NODE_EXTRA_CA_CERTS"); root != tt.root || node != tt.node {
+		if root, node := environ.LookUp(got, "PGSSLROOTCERT"), environ.LookUp(got, "NODE_EXTRA_CA_CERTS"); root != tt.root || node != tt.node {
 			t.Errorf("%s: PGSSLROOTCERT=%s, NODE_EXTRA_CA_CERTS=%s; want %s, %s", tt.name, root, node, tt.root, tt.node)
 		}
 	}

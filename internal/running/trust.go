@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 )
 
 // maxBundle is some four times what all of AWS's roots take.
@@ -19,16 +21,16 @@ const maxBundle = 1 << 20
 // make them refuse the listener, so theirs is kept only if it has p's CA in it. Node.js
 // takes those of NODE_EXTRA_CA_CERTS beside its own, and from one file alone: one that
 // is set may be what leads to the Internet, and stays.
-func (p Place) trust(environ []string) []variable {
+func (p Place) trust(env []string) []variable {
 	if p.CA == "" || strings.HasPrefix(p.Host, "/") {
 		return nil
 	}
 	root := p.CA
-	if theirs := LookUp(environ, "PGSSLROOTCERT"); theirs != "" && holds(theirs, p.CA) {
+	if theirs := environ.LookUp(env, "PGSSLROOTCERT"); theirs != "" && holds(theirs, p.CA) {
 		root = theirs
 	}
 	vars := []variable{{"PGSSLROOTCERT", root}}
-	if LookUp(environ, "NODE_EXTRA_CA_CERTS") == "" {
+	if environ.LookUp(env, "NODE_EXTRA_CA_CERTS") == "" {
 		vars = append(vars, variable{"NODE_EXTRA_CA_CERTS", p.CA})
 	}
 	return vars

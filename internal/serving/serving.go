@@ -4,13 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -94,7 +94,7 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if !isLoopback(t.Address) {
+		if !loopback.Is(t.Address) {
 			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
 				"address", front.address(i).String(), "route", t.Name)
 		}
@@ -106,12 +106,4 @@ func tellWithout6(log *slog.Logger, front front) {
 	if front.without6 {
 		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 alone")
 	}
-}
-
-func isLoopback(address string) bool {
-	if strings.EqualFold(address, config.Localhost) {
-		return true
-	}
-	ip := net.ParseIP(address)
-	return ip != nil && ip.IsLoopback()
 }
