@@ -18,6 +18,13 @@ var table = []client{
 	{Name: "pg_dump", Title: "pg_dump, pg_restore", Checks: pgDumpChecks, Tunnel: true},
 	{Name: "pg_isready", Title: "pg_isready", Checks: pgIsReadyChecks},
 
+	{Name: "pgcli", Title: "pgcli", Checks: pgcliChecks},
+	{Name: "isql", Title: "isql (unixODBC, psqlODBC)", Checks: isqlChecks},
+	{Name: "ogr2ogr", Title: "ogr2ogr (GDAL)", Checks: ogrChecks},
+	{Name: "pgloader", Title: "pgloader", Checks: pgloaderChecks},
+	{Name: "golang-migrate", Title: "golang-migrate", Checks: migrateChecks},
+	{Name: "goose", Title: "goose", Checks: gooseChecks},
+
 	{Name: "libpq", Title: "C: libpq", Extra: pipelineCheck, Tunnel: true},
 	{Name: "ecpg", Title: "C: ECPG"},
 	{Name: "libpqxx", Title: "C++: libpqxx"},
