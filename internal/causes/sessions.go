@@ -90,6 +90,13 @@ var (
 		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
 		Means:   "the HTTP proxy on the way to AWS answers 407",
 	}
+	EndpointSetting = Cause{
+		Name: "endpoint-setting", SQLState: cannotConnect,
+		Message: "there is no AWS endpoint {host}, which {setting} leads to",
+		Detail:  "{setting}, {where}, leads to {host}: {said}",
+		Hint:    "unset {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
+		Means:   "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL…` or the setting of the same meaning in the shared files leads to a host that does not exist",
+	}
 	ChannelDenied = Cause{
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
@@ -126,6 +133,6 @@ func Sessions() []Cause {
 	return []Cause{
 		TargetNotConnected, InvalidDocument, AccessDenied, ExplicitDeny, Throttled, ParametersRefused,
 		SessionManagerFault, SessionManagerOther,
-		Unreachable, NoAnswer, ProxyWantsLogin, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
+		Unreachable, NoAnswer, ProxyWantsLogin, EndpointSetting, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}
 }

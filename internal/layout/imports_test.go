@@ -38,7 +38,8 @@ var arrows = map[string][]string{
 	// What AWS, the user's files and the user say.
 	"internal/config":      {"go.yaml.in/yaml/v3"},
 	"internal/servicefile": {},
-	"internal/credentials": {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"internal/sharedfiles": {},
+	"internal/credentials": {module + "/internal/causes", module + "/internal/display", module + "/internal/sharedfiles", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
