@@ -321,7 +321,7 @@ func readTime(text json.RawMessage) (time.Time, error) {
 	case n > 1e11: // milliseconds: as seconds the year would be 5138
 		return time.UnixMilli(int64(n)), nil
 	case n > 1e8:
-		return time.Unix(0, 0).Add(time.Duration(n * float64(time.Second))), nil
+		return time.Unix(int64(n), 0), nil
 	}
 	return time.Time{}, errors.New("neither a date nor a time since 1970")
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
@@ -231,5 +233,48 @@ func TestStaleEnvironmentIsNoticed(t *testing.T) {
 	defer cancel()
 	if _, err := w.Proxy.AwaitLine(ctx, "(AWS_SESSION_TOKEN) go before AWS_PROFILE=person"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A credential_process of its own process group may still ask on the terminal, and
+// gives it back.
+func TestCredentialProcessOnTheTerminal(t *testing.T) {
+	master, slave := rig.OpenPTY(t)
+	s, home := rig.WithPerson(t, "asking")
+	keys := rig.Shared.Keys
+	script := fmt.Sprintf("#!/bin/sh\nprintf 'Badge: ' > /dev/tty\nread badge < /dev/tty\n[ \"$badge\" = 4711 ] && echo '{\"Version\":1,\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"%s\",\"SessionToken\":\"%s\"}'\n",
+		keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken)
+	config := rig.PersonConfig + "[profile asking]\nregion = " + lab.Region + "\ncredential_process = " + filepath.Join(home, "badge") + "\n"
+	for name, text := range map[string]string{"badge": script, "config": config} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Change = func(cmd *exec.Cmd) {
+		cmd.Stdin = slave
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	}
+	w := rig.Start(t, s)
+	go func() { // ends at the test's end, when the terminal is closed
+		var all strings.Builder
+		b := make([]byte, 1024)
+		for {
+			n, err := master.Read(b)
+			all.Write(b[:n])
+			if strings.HasSuffix(all.String(), "Badge: ") {
+				fmt.Fprintln(master, "4711")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	burst(w)
+	group, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPGRP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group != w.Proxy.PID() {
+		t.Errorf("the terminal is process group %d's, want pgkeyless's, %d", group, w.Proxy.PID())
 	}
 }
