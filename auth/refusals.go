@@ -88,7 +88,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	if !ok {
 		return causes.Cause{}, causes.Told{}, false
 	}
-	caller, described := f.ask(ctx)
+	caller, described, refused := f.ask(ctx)
 	if c == causes.TokenRefused {
 		switch {
 		case caller.Ahead.Abs() > maxSkew:
@@ -100,6 +100,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 		}
 	}
 	facts := f.facts(r, caller, described)
+	facts["keys"] = refused
 	told := c.Fill(facts)
 	if r.Unserved != "" && aboutTheUser(c) {
 		message := told.Message
@@ -129,12 +130,17 @@ func aboutTheUser(c causes.Cause) bool {
 }
 
 // ask asks who the caller is and what RDS knows, under ctx. What fails stays
-// unknown: the login's own failure is what counts.
-func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, described Described) {
+// unknown: the login's own failure is what counts. refused is what AWS says of the
+// keys when it does not take them either.
+func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, described Described, refused string) {
 	var asking sync.WaitGroup
 	if f.WhoAmI != nil {
 		asking.Go(func() {
-			if c, err := f.WhoAmI(ctx); err == nil {
+			c, err := f.WhoAmI(ctx)
+			if known, ok := credentials.Blamed(err); ok {
+				refused = known.Error()
+			}
+			if err == nil {
 				caller = c
 			}
 		})
@@ -147,7 +153,7 @@ func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, describe
 		})
 	}
 	asking.Wait()
-	return caller, described
+	return caller, described, refused
 }
 
 func (f *Refusals) facts(r Refused, caller credentials.Caller, described Described) causes.Facts {

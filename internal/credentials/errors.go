@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -34,14 +35,13 @@ func failure(profile string, s *settings, cause causes.Cause, more causes.Facts,
 	refused := cause == causes.KeysExpired || cause == causes.KeysUnknown
 	_, what, _ := strings.Cut(cause.Message, "]: ")
 	switch named := used != "" && namedProfile(profile) != ""; {
-	case used == "" && refused:
+	case refused && (used == "" || s.exported()):
 		cause, facts["what"] = causes.EnvironmentKeys, what
 	case refused:
-		if keys, over := keysOver(used); over != "" {
+		keys, over := keysOver(used)
+		facts["keys"] = keys.Section("aws_access_key_id")
+		if over != "" {
 			cause, facts["what"], facts["over"] = causes.ShadowingKeys, what, over
-			facts["keys"] = keys.Section("aws_access_key_id")
-		} else {
-			facts["keys"] = keys.Section("aws_access_key_id")
 		}
 	case used != "" && !named && (cause == causes.NoCredentials || cause == causes.CredentialsFailed || cause == causes.BrokenConfiguration):
 		facts["from"] = ""
@@ -60,6 +60,11 @@ func failure(profile string, s *settings, cause causes.Cause, more causes.Facts,
 		facts = facts.With(e.facts(used))
 	}
 	return cause.New(facts.With(more), err)
+}
+
+// exported reports whether a profile's credential_source is the environment.
+func (s *settings) exported() bool {
+	return s != nil && slices.ContainsFunc(s.used, func(p sharedfiles.Section) bool { return p.Get("credential_source") == "Environment" })
 }
 
 // keysOver finds the keys that profile's credentials start from, and says what
