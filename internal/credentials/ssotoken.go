@@ -139,6 +139,8 @@ func (p *ssoProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // cache files, for the life of the process: a refresh token serves once. The zero
 // value is ready.
 type ssoTokens struct {
+	write func(path string, token ssoLoginToken) error // nil is writeSSOToken
+
 	mu     sync.Mutex
 	kept   map[string]ssoLoginToken // by path
 	warned bool
@@ -224,7 +226,11 @@ func (t *ssoTokens) keep(key string, token ssoLoginToken, warn func(string, ...a
 // store writes token to path, where the SDKs and the AWS CLI look for it. Where
 // that cannot be done it is kept here, and said so once. t.mu is held.
 func (t *ssoTokens) store(path string, token ssoLoginToken, warn func(string, ...any)) {
-	err := writeSSOToken(path, token)
+	write := writeSSOToken
+	if t.write != nil {
+		write = t.write
+	}
+	err := write(path, token)
 	if err == nil {
 		delete(t.kept, path)
 		return

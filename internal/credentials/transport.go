@@ -34,16 +34,21 @@ func newHTTPClient(leadingTo func(host string) (setting, where string)) *awshttp
 			}
 			return err
 		}
-		dial := t.DialContext
-		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
-			if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-				host, _, _ := net.SplitHostPort(address)
-				err = ofSetting(leadingTo, host, err)
-			}
-			return conn, err
-		}
+		explainDial(t, leadingTo)
 	})
+}
+
+// explainDial makes t blame the setting that leads to a host that does not exist.
+func explainDial(t *http.Transport, leadingTo func(string) (string, string)) {
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+			host, _, _ := net.SplitHostPort(address)
+			err = ofSetting(leadingTo, host, err)
+		}
+		return conn, err
+	}
 }
 
 // ofSetting blames the setting because of which host was asked, if there is one,
