@@ -53,7 +53,7 @@ func (c *chain) find() (aws.CredentialsProvider, error) {
 			fix:   "set AWS_ROLE_ARN to the role that the token is for, or unset AWS_WEB_IDENTITY_TOKEN_FILE",
 		}
 	case c.env.WebIdentityTokenFilePath != "":
-		return c.webIdentity(c.env.RoleARN, c.env.WebIdentityTokenFilePath, c.env.RoleSessionName), nil
+		return c.webIdentity(c.env.RoleARN, c.env.RoleSessionName, &tokenFile{c.env.WebIdentityTokenFilePath, "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE=" + c.env.WebIdentityTokenFilePath}), nil
 	}
 	return c.ofProfile(c.profile, nil)
 }
@@ -114,7 +114,7 @@ func (c *chain) sourceOf(s sharedfiles.Section, above []sharedfiles.Section, aga
 			return nil, &broken{what: fmt.Sprintf("profile %q has a web_identity_token_file and no role_arn", s.Name), where: s.Where("web_identity_token_file"),
 				fix: "add the role_arn that the token is for, or remove web_identity_token_file"}
 		}
-		return c.webIdentity(role, s.Get("web_identity_token_file"), s.Get("role_session_name")), nil
+		return c.webIdentity(role, s.Get("role_session_name"), &tokenFile{s.Get("web_identity_token_file"), "web_identity_token_file", s.Where("web_identity_token_file")}), nil
 	case hasSSO(s):
 		session, err := c.ssoSession(s)
 		if err != nil {
@@ -226,9 +226,22 @@ func (c *chain) from(source aws.CredentialsProvider) aws.Config {
 	return cfg
 }
 
-func (c *chain) webIdentity(role, file, session string) aws.CredentialsProvider {
-	return stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(c.from(aws.AnonymousCredentials{})), role, stscreds.IdentityTokenFile(sharedfiles.Expand(file)),
+func (c *chain) webIdentity(role, session string, token stscreds.IdentityTokenRetriever) aws.CredentialsProvider {
+	return stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(c.from(aws.AnonymousCredentials{})), role, token,
 		func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = session })
+}
+
+// tokenFile is the file of a web identity, read each time: tokens are replaced.
+type tokenFile struct{ path, setting, where string }
+
+// GetIdentityToken implements stscreds.IdentityTokenRetriever.
+func (f *tokenFile) GetIdentityToken() ([]byte, error) {
+	token, err := os.ReadFile(sharedfiles.Expand(f.path))
+	if err != nil {
+		return nil, &broken{what: fmt.Sprintf("the file that %s names cannot be read: %v", f.setting, bare(err)), where: f.where,
+			fix: fmt.Sprintf("let %s name the token's file, or remove it", f.setting), err: err}
+	}
+	return token, nil
 }
 
 // role assumes the role of s with source.

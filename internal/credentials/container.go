@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -35,21 +36,19 @@ func (c *chain) container() (aws.CredentialsProvider, error) {
 				fix: "correct or unset that variable; without TLS it may name this machine and the addresses of ECS and EKS only"}
 		}
 	}
-	return endpointcreds.New(address, func(o *endpointcreds.Options) {
-		o.HTTPClient = nearbyHTTPClient()
-		o.AuthorizationToken = c.env.ContainerAuthorizationToken
-		file := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-		if file == "" {
-			return
-		}
-		o.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) {
+	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		token := c.env.ContainerAuthorizationToken
+		if file := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" { // its token is replaced now and then
 			text, err := os.ReadFile(sharedfiles.Expand(file))
 			if err != nil {
-				return "", &broken{what: "the file that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names cannot be read", where: err.Error(),
-					fix: "let that variable name the token's file, or unset it", err: err}
+				return aws.Credentials{}, &broken{what: fmt.Sprintf("the file that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names cannot be read: %v", bare(err)),
+					where: "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + file, fix: "let that variable name the token's file, or unset it", err: err}
 			}
-			return strings.TrimRight(string(text), "\r\n"), nil
-		})
+			token = strings.TrimRight(string(text), "\r\n")
+		}
+		return endpointcreds.New(address, func(o *endpointcreds.Options) {
+			o.HTTPClient, o.AuthorizationToken = nearbyHTTPClient(), token
+		}).Retrieve(ctx)
 	}), nil
 }
 

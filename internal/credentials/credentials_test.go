@@ -230,6 +230,14 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		{name: "half a key", profile: "keys", setup: func(t *testing.T, home string) {
 			testenv.Write(t, filepath.Join(home, ".aws", "credentials"), "[keys]\naws_access_key_id = x\n")
 		}, message: `profile "keys" has aws_access_key_id without aws_secret_access_key`, hint: "add aws_secret_access_key there", detail: "aws_access_key_id in [keys] of /"},
+		{name: "web identity without its file", setup: func(t *testing.T, home string) {
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, "none"))
+			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/developer")
+		}, message: "the file that AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read", hint: "let AWS_WEB_IDENTITY_TOKEN_FILE name", detail: "AWS_WEB_IDENTITY_TOKEN_FILE=/"},
+		{name: "container without its token's file", setup: func(t *testing.T, home string) {
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", filepath.Join(home, "none"))
+		}, message: "the file that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names cannot be read", hint: "let that variable name", detail: "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/"},
 		{name: "source profile missing", profile: "dangling",
 			message: `source_profile "nobody" of profile "dangling" does not exist`, hint: "correct the name", detail: "source_profile in [profile dangling] of /"},
 		{name: "half an SSO profile", profile: "half",

@@ -183,16 +183,21 @@ func (s *settings) roots() (*x509.CertPool, error) {
 	what, _, _ = strings.Cut(what, "=")
 	text, err := os.ReadFile(sharedfiles.Expand(path))
 	if err != nil {
-		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			err = e.Err
-		}
-		return nil, &broken{what: fmt.Sprintf("the file that %s names cannot be read: %v", what, err), where: where, fix: fix, err: err}
+		return nil, &broken{what: fmt.Sprintf("the file that %s names cannot be read: %v", what, bare(err)), where: where, fix: fix, err: err}
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(bytes.TrimPrefix(text, []byte("\uFEFF"))) {
 		return nil, &broken{what: fmt.Sprintf("the file that %s names holds no PEM certificate", what), where: where, fix: fix}
 	}
 	return pool, nil
+}
+
+// bare is err without the path, which is said beside it.
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // leadingTo names the setting because of which a client asks host, and says where

@@ -278,3 +278,22 @@ func TestCredentialProcessOnTheTerminal(t *testing.T) {
 		t.Errorf("the terminal is process group %d's, want pgkeyless's, %d", group, w.Proxy.PID())
 	}
 }
+
+// A credential_process has the time of a login, and its client is told what it
+// waits for. The next one is told how the process ended.
+func TestSlowCredentialProcess(t *testing.T) {
+	s, home := rig.WithPerson(t, "slow", "--login-timeout", "2s")
+	config := rig.PersonConfig + "[profile slow]\nregion = " + lab.Region + "\ncredential_process = echo 'touch your key' >&2; sleep 600\n"
+	if err := os.WriteFile(filepath.Join(home, "config"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := rig.Start(t, s)
+	if got, want := w.Refused(""), `the credential_process of profile "slow" has not finished`; got.Code != "57P03" || !strings.Contains(got.Detail, want) {
+		t.Errorf("told %s %s, DETAIL %q, want %q", got.Code, got.Message, got.Detail, want)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := w.Proxy.AwaitLine(ctx, `warn credential_process says profile=slow line="touch your key"`); err != nil {
+		t.Error(err)
+	}
+}
