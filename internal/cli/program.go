@@ -63,8 +63,10 @@ func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 		}
 		return ""
 	}
+	people := prompt.People(ask)
+	people.Terminal = func() bool { return !started.Load() } // the program would be stopped
 	w := targets.New(log, a.keep(&credentials.Profiles{
-		People: prompt.People(ask), Log: slog.New(before{newLog(a.stderr, run).Handler(), &started}), Patience: run.LoginTimeout,
+		People: people, Log: slog.New(before{newLog(a.stderr, run).Handler(), &started}), Patience: run.LoginTimeout,
 	}))
 	defer w.End(ctx)
 	var route proxy.Route

@@ -53,7 +53,9 @@ func (c *chain) find() (aws.CredentialsProvider, error) {
 			fix:   "set AWS_ROLE_ARN to the role that the token is for, or unset AWS_WEB_IDENTITY_TOKEN_FILE",
 		}
 	case c.env.WebIdentityTokenFilePath != "":
-		return c.webIdentity(c.env.RoleARN, c.env.RoleSessionName, &tokenFile{c.env.WebIdentityTokenFilePath, "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE=" + c.env.WebIdentityTokenFilePath}), nil
+		path := c.env.WebIdentityTokenFilePath
+		file := &tokenFile{path, "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE=" + path}
+		return c.webIdentity(c.env.RoleARN, c.env.RoleSessionName, file), nil
 	}
 	return c.ofProfile(c.profile, nil)
 }
@@ -61,35 +63,13 @@ func (c *chain) find() (aws.CredentialsProvider, error) {
 // ofProfile returns the provider for s. above are the profiles that have it as a
 // source, the nearest last.
 func (c *chain) ofProfile(s sharedfiles.Section, above []sharedfiles.Section) (aws.CredentialsProvider, error) {
+	if len(above) > 0 && hasKeys(s) {
+		return c.ownSource(s)
+	}
+	// A profile that comes again stands for its own credentials, without its role.
 	again := slices.ContainsFunc(above, func(a sharedfiles.Section) bool { return a.Name == s.Name })
-	source, err := c.sourceOf(s, above, again)
-	if err != nil {
-		return nil, err
-	}
-	role := s.Get("role_arn")
-	keysFirst := len(above) > 0 && hasKeys(s)
-	if role == "" || again || keysFirst || s.Get("web_identity_token_file") != "" && s.Get("source_profile") == "" {
-		return source, nil
-	}
-	return c.role(s, source)
-}
-
-// sourceOf returns the provider of what s says beside its role.
-func (c *chain) sourceOf(s sharedfiles.Section, above []sharedfiles.Section, again bool) (aws.CredentialsProvider, error) {
-	keys, err := keysOf(s)
-	if err != nil {
-		return nil, err
-	}
-	named := s.Get("source_profile")
-	role := s.Get("role_arn")
-	switch inner := len(above) > 0; {
-	case inner && keys.HasKeys():
-	case again && !hasSource(s):
-		return nil, loop(above, s)
-	case named != "" && role == "" && !hasSource(s):
-		return nil, &broken{what: fmt.Sprintf("profile %q has a source_profile and no role_arn", s.Name), where: s.Where("source_profile"),
-			fix: "add the role_arn that is to be assumed with the source profile, or remove source_profile"}
-	case named != "" && role != "" && !again:
+	role, named := s.Get("role_arn"), s.Get("source_profile")
+	if role != "" && named != "" && !again {
 		next, ok := c.files.Profile(named)
 		if !ok {
 			return nil, c.noSource(s, named)
@@ -97,24 +77,64 @@ func (c *chain) sourceOf(s sharedfiles.Section, above []sharedfiles.Section, aga
 		if named != s.Name {
 			c.used = append(c.used, next)
 		}
-		return c.ofProfile(next, append(above, s))
-	case inner && !hasSource(s) && !(role != "" && named != ""):
-		last := above[len(above)-1]
-		return nil, &broken{what: fmt.Sprintf("source_profile %q of profile %q has no credentials: neither keys nor a role, SSO, a login or a credential_process", s.Name, last.Name),
-			where: strings.Join(slices.DeleteFunc([]string{last.Where("source_profile"), s.Place()}, func(p string) bool { return p == "" }), "; "),
-			fix:   "name a source_profile that has credentials, or give this one some"}
+		source, err := c.ofProfile(next, append(above, s))
+		if err != nil {
+			return nil, err
+		}
+		return c.role(s, source)
 	}
+	if err := checkSource(s, above, again); err != nil {
+		return nil, err
+	}
+	source, err := c.ownSource(s)
+	if err != nil || role == "" || again || s.Get("web_identity_token_file") != "" {
+		return source, err
+	}
+	return c.role(s, source)
+}
+
+// checkSource reports why s, which is to give credentials of its own, cannot. A
+// profile that nothing has as its source may: the machine may have a role.
+func checkSource(s sharedfiles.Section, above []sharedfiles.Section, again bool) error {
 	switch {
+	case hasSource(s):
+		return nil
+	case again:
+		return loop(above, s)
+	case s.Get("source_profile") != "":
+		return &broken{what: fmt.Sprintf("profile %q has a source_profile and no role_arn", s.Name), where: s.Where("source_profile"),
+			fix: "add the role_arn that is to be assumed with the source profile, or remove source_profile"}
+	case len(above) == 0:
+		return nil
+	}
+	if _, err := keysOf(s); err != nil {
+		return err
+	}
+	last := above[len(above)-1]
+	where := last.Where("source_profile")
+	if place := s.Place(); place != "" {
+		where += "; " + place
+	}
+	return &broken{what: fmt.Sprintf("source_profile %q of profile %q has no credentials: neither keys nor a role, SSO, a login or a credential_process", s.Name, last.Name),
+		where: where, fix: "name a source_profile that has credentials, or give this one some"}
+}
+
+// ownSource returns the provider of what s says beside its source profile and role.
+func (c *chain) ownSource(s sharedfiles.Section) (aws.CredentialsProvider, error) {
+	keys, err := keysOf(s)
+	switch {
+	case err != nil:
+		return nil, err
 	case keys.HasKeys():
 		return c.static(keys, sourceFile), nil
 	case s.Get("credential_source") != "":
 		return c.named(s)
+	case s.Get("web_identity_token_file") != "" && s.Get("role_arn") == "":
+		return nil, &broken{what: fmt.Sprintf("profile %q has a web_identity_token_file and no role_arn", s.Name), where: s.Where("web_identity_token_file"),
+			fix: "add the role_arn that the token is for, or remove web_identity_token_file"}
 	case s.Get("web_identity_token_file") != "":
-		if role == "" {
-			return nil, &broken{what: fmt.Sprintf("profile %q has a web_identity_token_file and no role_arn", s.Name), where: s.Where("web_identity_token_file"),
-				fix: "add the role_arn that the token is for, or remove web_identity_token_file"}
-		}
-		return c.webIdentity(role, s.Get("role_session_name"), &tokenFile{s.Get("web_identity_token_file"), "web_identity_token_file", s.Where("web_identity_token_file")}), nil
+		file := &tokenFile{s.Get("web_identity_token_file"), "web_identity_token_file", s.Where("web_identity_token_file")}
+		return c.webIdentity(s.Get("role_arn"), s.Get("role_session_name"), file), nil
 	case hasSSO(s):
 		session, err := c.ssoSession(s)
 		if err != nil {
@@ -124,9 +144,11 @@ func (c *chain) sourceOf(s sharedfiles.Section, above []sharedfiles.Section, aga
 	case s.Get("login_session") != "":
 		return c.login(s)
 	case s.Get("credential_process") != "":
-		return &process{profile: s.Name, command: s.Get("credential_process"), people: c.p.people, wait: c.wait, running: c.p.processes, open: &c.p.open, warn: c.p.warn}, nil
-	}
-	if c.env.ContainerCredentialsRelativePath != "" || c.env.ContainerCredentialsEndpoint != "" {
+		return &process{
+			profile: s.Name, command: s.Get("credential_process"), people: c.p.people,
+			wait: c.wait, running: c.p.processes, open: &c.p.open, warn: c.p.warn,
+		}, nil
+	case c.env.ContainerCredentialsRelativePath != "" || c.env.ContainerCredentialsEndpoint != "":
 		return c.container()
 	}
 	return c.instance(), nil
