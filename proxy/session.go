@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/slow"
 )
 
 const (
@@ -133,16 +134,9 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 // whenSlow logs that the client still waits, should patience pass before stop is
 // called.
 func (s *session) whenSlow() (stop func()) {
-	done := make(chan struct{})
-	timer := time.AfterFunc(patience, func() {
-		defer close(done)
+	return slow.After(patience, func() {
 		s.log.Info("client still waits for its login", "at_most", s.server.loginTimeout)
 	})
-	return func() {
-		if !timer.Stop() {
-			<-done
-		}
-	}
 }
 
 // choose takes the Route that m, or the client's TLS, names, and returns m
@@ -288,15 +282,16 @@ func (s *session) refuse(err, why error) {
 	s.server.tally.refused(s.named, err, why)
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
-	if !left && !errors.As(err, &quiet) && !errors.As(why, &quiet) {
+	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
 		s.say(why)
 	}
 	told := []slog.Attr{slog.Any("error", why)}
-	if !left {
+	refused := quiet != nil && quiet.after // the certificate, probably
+	if !left || refused {
 		told = append(told, words(why)...)
 	}
 	switch {
-	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
+	case !s.named && !refused && errors.Is(err, errClientGone): // a health check or a port scanner
 		s.record(slog.LevelDebug, "client did not start a session", told)
 	case !s.named:
 		s.record(slog.LevelInfo, "client did not start a session", told)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // startTimeout bounds one start with all its retries: StartSession, websocket and
@@ -89,10 +90,12 @@ type Dialer struct {
 	policy     policy
 	hosts      hosts
 	websockets *websocketDialer
-	running    sync.WaitGroup // every start, every session, every line of say, and tend
+	log        *slog.Logger // Config.Log, by way of records
+	records    records
+	running    sync.WaitGroup // every start, every session, tend, and records.write
 	done       chan struct{}  // closed by Close
 
-	mu      sync.Mutex // no line is logged under it, see say
+	mu      sync.Mutex
 	closed  bool
 	tending bool
 	groups  map[string]*group // by address
@@ -124,7 +127,7 @@ func New(cfg Config) (*Dialer, error) {
 		cfg.API = explainedAPI{cfg.API, cfg.Explain}
 	}
 	if cfg.Document == "" {
-		cfg.Document = remoteHostDocument
+		cfg.Document = iampolicy.RemoteHostDocument
 	}
 	if cfg.Reason == "" {
 		cfg.Reason = "pgkeyless"
@@ -140,14 +143,16 @@ func New(cfg Config) (*Dialer, error) {
 	} else {
 		cfg.Log = cfg.Log.With("via", cfg.Target)
 	}
-	return &Dialer{
+	d := &Dialer{
 		cfg:        cfg,
 		policy:     policy{most: cfg.Sessions, maxAge: cfg.MaxAge, keepAlive: !cfg.NoKeepAlive},
 		hosts:      hosts{list: cfg.Targets, only: cfg.Target},
 		websockets: newWebsocketDialer(cfg.HTTPClient, cfg.Credentials, cfg.Region, override),
 		done:       make(chan struct{}),
 		groups:     make(map[string]*group),
-	}, nil
+	}
+	d.log = slog.New(queued{cfg.Log.Handler(), d})
+	return d, nil
 }
 
 // DialContext opens a stream to address ("host:port", resolved by the jump
@@ -207,14 +212,6 @@ func (d *Dialer) place(network, address string) (place, error) {
 	}
 	p.address = net.JoinHostPort(strings.ToLower(host), port)
 	return p, nil
-}
-
-// say logs a line from a goroutine of its own. A log may block, on a terminal
-// that is stopped or a pipe that nobody reads: who waits for a stream must not
-// wait for that, and nobody may with d.mu held. The caller is one that running
-// waits for, or holds d.mu and has found the Dialer open.
-func (d *Dialer) say(log *slog.Logger, level slog.Level, msg string, args ...any) {
-	d.running.Go(func() { log.Log(context.Background(), level, msg, args...) })
 }
 
 // Close terminates every session, one being started included, and returns once

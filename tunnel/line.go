@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -22,8 +23,8 @@ type line struct {
 	websockets *websocketDialer
 	log        *slog.Logger
 
-	url      string   // StreamUrl, as returned
-	token    ssmToken // of the next connection, used once
+	url      string      // StreamUrl, as returned
+	token    secret.Text // of the next connection, used once
 	clientID string
 	opened   func()  // is called when the first is open
 	last     *socket // nil before that
@@ -58,15 +59,9 @@ func (l *line) first(ctx context.Context) (*socket, error) {
 // dial opens a websocket with the token at hand.
 func (l *line) dial(ctx context.Context) (*socket, error) {
 	token := l.token
-	l.token = ""
+	l.token = secret.Text{}
 	return l.websockets.dial(ctx, l.url, openMessage{token: token, clientID: l.clientID, clientVersion: clientVersion})
 }
-
-// clockTolerance is how far off a signature's date may be. The SDK corrects those of
-// its own calls, so that a wrong clock shows in the upgrade first.
-//
-// Source: IAM user guide, reference_sigv-troubleshooting.html.
-const clockTolerance = 5 * time.Minute
 
 // dialError words the error of a websocket dial.
 func (p place) dialError(op string, err error) *causes.Error {
@@ -87,23 +82,13 @@ func (p place) dialError(op string, err error) *causes.Error {
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
 		const action = "ssmmessages:OpenDataChannel"
 		resources := p.resources(action)
-		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
-		facts["clock"] = clock(refused.Behind)
+		facts["resource"], facts["statement"] = resources[0], iampolicy.Line(action, resources)
+		if refused.Clock.Wrong() {
+			facts["clock"] = refused.Clock.Off()
+		}
 		row = causes.ChannelDenied
 	case refused.Status >= 500:
 		row = causes.ChannelFault
 	}
 	return p.row(row).New(facts, err)
-}
-
-// clock says how this machine's clock, behind by so much, stands to AWS's; "" when
-// a signature does not suffer.
-func clock(behind time.Duration) string {
-	switch off := behind.Round(time.Second); {
-	case off >= clockTolerance:
-		return off.String() + " behind"
-	case off <= -clockTolerance:
-		return (-off).String() + " ahead of"
-	}
-	return ""
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -109,26 +108,6 @@ func (b *logBuffer) String() string {
 	defer b.mu.Unlock()
 	return string(b.bytes)
 }
-
-// stuckLog is a log whose every line from Info on blocks until it is closed, once
-// it is stuck: a stderr that nobody reads.
-type stuckLog struct {
-	stuck atomic.Bool
-	lines atomic.Int64 // that are blocked
-	done  chan struct{}
-}
-
-func (l *stuckLog) Handle(context.Context, slog.Record) error {
-	if l.stuck.Load() {
-		l.lines.Add(1)
-		<-l.done
-	}
-	return nil
-}
-
-func (l *stuckLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (l *stuckLog) WithAttrs([]slog.Attr) slog.Handler               { return l }
-func (l *stuckLog) WithGroup(string) slog.Handler                    { return l }
 
 func newLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))

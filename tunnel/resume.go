@@ -11,7 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 const (
@@ -104,7 +106,7 @@ func (l *line) tell() {
 	if err, recycled := l.last.loss(); recycled {
 		l.log.Info("ssm websocket closed by the service, resuming the session")
 	} else {
-		l.log.Warn("ssm websocket lost, resuming the session", "error", withoutURL(err))
+		l.log.Warn("ssm websocket lost, resuming the session", "error", awserror.WithoutURL(err))
 	}
 }
 
@@ -149,7 +151,7 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error)
 	case aws.ToString(out.TokenValue) == "":
 		return nil, faultGone, l.place.sessionError(errSessionOver)
 	}
-	l.token = ssmToken(aws.ToString(out.TokenValue))
+	l.token = secret.New(aws.ToString(out.TokenValue))
 	if u := aws.ToString(out.StreamUrl); u != "" {
 		l.url = u
 	}

@@ -45,6 +45,7 @@ func TestCutSocketIsResumed(t *testing.T) {
 		if _, resumes, _ := f.calls(); resumes < 3 {
 			t.Errorf("%d ResumeSession, want some for 5000 messages with a cut every %d", resumes, f.cutEvery)
 		}
+		synctest.Wait()
 		text := log.String()
 		for _, want := range []string{"ssm session started", "ssm session resumed", "me@example.com-"} {
 			if !strings.Contains(text, want) {
@@ -166,6 +167,7 @@ func TestResumeWaitsForCredentials(t *testing.T) {
 		if n := keys.asked.Load(); n < 15 || n > 41 {
 			t.Errorf("credentials asked for %d times in 10 minutes, want once per 15 to 30 s", n)
 		}
+		synctest.Wait()
 		warned := 0
 		for line := range strings.Lines(log.String()) {
 			if strings.Contains(line, "level=WARN") && strings.Contains(line, "not resumed yet") {

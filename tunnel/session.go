@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
@@ -75,7 +76,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		done:    make(chan struct{}),
 		gone:    make(chan struct{}),
 	}
-	s.log = d.cfg.Log.With("ssm_session", s.id, "address", p.address)
+	s.log = d.log.With("ssm_session", s.id, "address", p.address)
 	if d.cfg.Targets != nil {
 		s.log = s.log.With("jump_host", p.target)
 	}
@@ -86,7 +87,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		websockets: d.websockets,
 		log:        s.log,
 		url:        aws.ToString(out.StreamUrl),
-		token:      ssmToken(aws.ToString(out.TokenValue)),
+		token:      secret.New(aws.ToString(out.TokenValue)),
 		clientID:   datachannel.NewUUID().String(),
 		opened: func() {
 			s.opened.Store(true)

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -89,7 +88,7 @@ func TestStreamBesideABulkTransferWaitsForAnotherSessionBriefly(t *testing.T) {
 		on    []int // session of each
 	}{
 		{"that comes soon", func(int) error { time.Sleep(time.Second); return nil }, 2, []time.Duration{time.Second, 0}, []int{2, 2}},
-		{"that comes late", func(int) error { time.Sleep(5 * time.Second); return nil }, 4,
+		{"that comes late", func(int) error { time.Sleep(4500 * time.Millisecond); return nil }, 4,
 			[]time.Duration{busyPatience, hopefulStart - busyPatience - time.Second, 0, 0}, []int{1, 1, 1, 2}},
 		{"that cannot be started", func(int) error { time.Sleep(time.Second); return &types.TargetNotConnected{} }, 2, []time.Duration{time.Second, 0}, []int{1, 1}},
 	}
@@ -106,6 +105,7 @@ func TestStreamBesideABulkTransferWaitsForAnotherSessionBriefly(t *testing.T) {
 				d := newTestDialer(t, f, nil)
 				bulk := dial(t, d)
 				defer bulk.Close()
+				time.Sleep(tendEvery / 3) // off the beat of starts
 				for i := range tt.dials {
 					echo(t, bulk, 2*busyBytes)
 					start := time.Now()
@@ -334,6 +334,7 @@ func TestRetireByTheProxy(t *testing.T) {
 		for _, c := range []net.Conn{a, b, c, e} {
 			c.Close()
 		}
+		synctest.Wait()
 		if n := strings.Count(log.String(), "database is read-only (25006)"); n != 1 {
 			t.Errorf("retired in %d lines, want 1:\n%s", n, log.String())
 		}
@@ -624,86 +625,4 @@ func TestAllStartsFailAsOne(t *testing.T) {
 		wg.Wait()
 		wantCalls(t, f, 4, 0, 0)
 	})
-}
-
-func TestDialsGoOnWhileTheLogBlocks(t *testing.T) {
-	retire := func(c net.Conn) { c.(*stream).Retire("asked to") }
-	refuse := func(call int) func(context.Context, int) error {
-		return func(_ context.Context, n int) error {
-			if n == call {
-				return &types.TargetNotConnected{}
-			}
-			return nil
-		}
-	}
-	tests := []struct {
-		name    string
-		arrange func(f *fakeAWS, cfg *Config)
-		trouble func(c net.Conn) // nil: time alone makes it
-		takes   time.Duration
-		session int // that then takes streams
-	}{
-		{"a session retires", func(*fakeAWS, *Config) {}, retire, 0, 2},
-		{"a session grows old", func(_ *fakeAWS, cfg *Config) { cfg.MaxAge = time.Minute }, nil, 62 * time.Second, 2},
-		{"a session ends and the dial finds out", func(*fakeAWS, *Config) {},
-			func(c net.Conn) { c.(*stream).session.mux.Fail(net.ErrClosed) }, 0, 2},
-		{"a spare one cannot be started", func(f *fakeAWS, cfg *Config) { cfg.Sessions, f.onStart = 2, refuse(2) }, nil, 3 * time.Second, 1},
-		{"a jump host refuses", func(f *fakeAWS, cfg *Config) {
-			cfg.Target, cfg.Targets = "tag:Role=jump", (&lister{hosts: []string{"i-1", "i-2"}}).list
-			f.onStart = refuse(2)
-		}, retire, 0, 2},
-		{"a start is slow", func(f *fakeAWS, _ *Config) { f.mute = func(n int) bool { return n == 2 } }, retire, 0, 3},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				log := &stuckLog{done: make(chan struct{})}
-				defer close(log.done)
-				f := newFakeAWS(t)
-				d := newTestDialer(t, f, func(cfg *Config) {
-					cfg.Sessions, cfg.Log = 1, slog.New(log)
-					tt.arrange(f, cfg)
-				})
-				// Who waits for a mutex keeps a bubble's clock from moving, so look first.
-				pass := func(span time.Duration) {
-					for end := time.Now().Add(span); ; time.Sleep(100 * time.Millisecond) {
-						synctest.Wait()
-						if !d.mu.TryLock() {
-							t.Fatal("a line is logged under the mutex")
-						}
-						d.mu.Unlock()
-						if !time.Now().Before(end) {
-							return
-						}
-					}
-				}
-				old := dial(t, d)
-				defer old.Close()
-				echo(t, old, 100)
-				pass(0)
-				log.stuck.Store(true)
-				if tt.trouble != nil {
-					go tt.trouble(old)
-				}
-				pass(tt.takes)
-				dialled := make(chan net.Conn, 1)
-				go func() {
-					if c, err := d.DialContext(t.Context(), "tcp", dbAddress); err == nil {
-						dialled <- c
-					}
-				}()
-				pass(doubtAfter + time.Second)
-				select {
-				case c := <-dialled:
-					defer c.Close()
-					echo(t, c, 100)
-					if got := sessionOf(f, c); got != tt.session || log.lines.Load() == 0 {
-						t.Errorf("stream on session %d with %d lines in the way, want session %d, and some", got, log.lines.Load(), tt.session)
-					}
-				default:
-					t.Error("the dial waits for the log")
-				}
-			})
-		})
-	}
 }

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"slices"
 	"time"
@@ -67,7 +66,7 @@ func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 	switch {
 	case err == nil && closed: // too late for Close to see it
 		if err := s.terminate(ctx, ""); err != nil {
-			d.say(s.log, slog.LevelWarn, "ssm session may stay open until its idle timeout", "error", err)
+			s.log.Warn("ssm session may stay open until its idle timeout", "error", err)
 		}
 		st.err = p.closedError()
 	case errors.Is(context.Cause(ctx), ErrClosed):
@@ -89,7 +88,7 @@ func (d *Dialer) note(g *group, st *start, p place, s *session, err error) (clos
 		g.failed = time.Now()
 		if st.dials == 0 && !g.warned && !d.closed {
 			g.warned = true
-			d.say(d.cfg.Log, slog.LevelWarn, "no further ssm session", "address", p.address, "error", err)
+			d.log.Warn("no further ssm session", "address", p.address, "error", err)
 		}
 	case !d.closed:
 		g.sessions = append(g.sessions, s)
@@ -126,7 +125,7 @@ func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
 		if !d.hosts.outcome(host, err) || ctx.Err() != nil || i == len(hosts)-1 {
 			return s, err
 		}
-		d.say(d.cfg.Log, slog.LevelWarn, "jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
+		d.log.Warn("jump host refuses a session, trying another one", "jump_host", host, "next", hosts[i+1], "error", err)
 	}
 	return nil, p.sessionError(errNoSession) // there is a host always
 }
@@ -168,13 +167,13 @@ func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error)
 	for {
 		select {
 		case <-doubt.C:
-			d.say(d.cfg.Log, slog.LevelWarn, "ssm session is slow to start, starting another one beside it", "address", p.address)
+			d.log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
 			pending++
 			d.running.Go(func() { tries <- d.startSecond(race, beside) })
 		case t := <-tries:
 			pending--
 			if t.second && t.err != nil {
-				d.say(d.cfg.Log, slog.LevelDebug, "second ssm session not started", "address", p.address, "error", t.err)
+				d.log.Debug("second ssm session not started", "address", p.address, "error", t.err)
 				continue
 			}
 			cancel(errOtherWasFirst)
@@ -250,7 +249,7 @@ func (d *Dialer) await(ctx context.Context, s *session) started {
 		}
 		return started{err: s.err, failed: failed}
 	default:
-		d.say(s.log, slog.LevelInfo, "ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
+		s.log.Info("ssm session started", "agent", s.channel.AgentVersion(), "ms", time.Since(s.started).Milliseconds())
 		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
 		return started{session: s}
 	}
@@ -286,7 +285,7 @@ func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessi
 		if vain(err) || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}
-		d.say(d.cfg.Log, slog.LevelDebug, "StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
+		d.log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
 		if err := sleep(ctx, delay); err != nil {
 			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
 		}

@@ -2,31 +2,13 @@ package tunnel
 
 import (
 	"fmt"
-	"net"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
-
-// awsDomains are the domains of AWS's regional endpoints: of each partition the
-// usual one and that of the dual-stack endpoints.
-//
-// Source: agent, common/identity/endpoint/endpoint.go; aws-sdk-go-v2,
-// internal/endpoints/awsrulesfn/partitions.go.
-var awsDomains = []string{
-	"amazonaws.com", "api.aws",
-	"amazonaws.com.cn", "api.amazonwebservices.com.cn",
-	"amazonaws.eu", "api.amazonwebservices.eu",
-	"c2s.ic.gov", "api.aws.ic.gov",
-	"sc2s.sgov.gov", "api.aws.scloud",
-	"cloud.adc-e.uk", "api.cloud-aws.adc-e.uk",
-	"csp.hci.ic.gov", "api.aws.hci.ic.gov",
-}
-
-// ssmmessages is what stands before the domain: service and region.
-var ssmmessages = regexp.MustCompile(`^ssmmessages(-fips)?\.[a-z]{2,}(-[a-z0-9]+)+\.$`)
 
 // urlError refuses a stream URL. It names no more of it than its scheme and host.
 type urlError struct{ Scheme, Host, Reason string }
@@ -63,7 +45,7 @@ func checkStreamURL(raw, override string) (*url.URL, error) {
 		return u, nil
 	case u.Scheme == "wss":
 		return refuse("not an ssmmessages endpoint of AWS")
-	case u.Scheme == "ws" && override != "" && isLoopback(host):
+	case u.Scheme == "ws" && override != "" && loopback.Is(host):
 		return u, nil
 	case u.Scheme == "ws":
 		return refuse("not encrypted; that is for a loopback host while an SSM endpoint override is set")
@@ -71,18 +53,16 @@ func checkStreamURL(raw, override string) (*url.URL, error) {
 	return refuse("scheme is not wss")
 }
 
+// isMessagesHost: service and region stand before a domain of AWS's.
 func isMessagesHost(host string) bool {
-	for _, domain := range awsDomains {
-		if label, ok := strings.CutSuffix(host, domain); ok && ssmmessages.MatchString(label) {
+	for _, domain := range partition.Domains() {
+		labels, ok := strings.CutSuffix(host, "."+domain)
+		service, region, _ := strings.Cut(labels, ".")
+		if ok && (service == "ssmmessages" || service == "ssmmessages-fips") && partition.MayBeRegion(region) {
 			return true
 		}
 	}
 	return false
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // presigned reports whether the URL carries its own authentication. Such a

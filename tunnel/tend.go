@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
@@ -87,8 +86,8 @@ func (d *Dialer) retire(s *session, reason string) {
 		return
 	}
 	s.retired = reason
-	if !d.closed { // or all sessions end anyway
-		d.say(s.log, slog.LevelInfo, "ssm session retired", "reason", reason, "streams", s.mux.Stats().Streams)
+	if !d.closed { // else all sessions end, and the log with them
+		s.log.Info("ssm session retired", "reason", reason, "streams", s.mux.Stats().Streams)
 	}
 }
 

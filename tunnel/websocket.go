@@ -17,6 +17,9 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/coder/websocket"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -44,7 +47,7 @@ var errSilent = errors.New("websocket: nothing heard after a ping")
 // upgradeError is an HTTP answer in place of the upgrade.
 type upgradeError struct {
 	Status int
-	Behind time.Duration // this machine's clock behind the service's; zero when the answer has no date
+	Clock  clock.Reading // by the answer's date
 }
 
 func (e *upgradeError) Error() string {
@@ -100,15 +103,16 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	}
 	s := &socket{wall: d.wall}
 	opts.OnPongReceived = func(context.Context, []byte) { s.arrived() }
+	sent := time.Now()
 	conn, resp, err := websocket.Dial(ctx, streamURL, opts)
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			return nil, &upgradeError{resp.StatusCode, behind(resp, time.Now())}
+			return nil, &upgradeError{resp.StatusCode, clock.Read(resp.Header, sent, time.Now())}
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, withoutURL(err)
+		return nil, awserror.WithoutURL(err)
 	}
 	conn.SetReadLimit(readLimit)
 	body, err := open.json()
@@ -121,15 +125,6 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	}
 	s.start(conn)
 	return s, nil
-}
-
-// behind compares the date of an answer with now.
-func behind(resp *http.Response, now time.Time) time.Duration {
-	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return date.Sub(now)
 }
 
 // sign makes the headers that authenticate the upgrade, and the Host they are
@@ -159,8 +154,8 @@ func (e *credentialsFailure) Unwrap() error { return e.err }
 // openMessage authenticates a data channel. It is the first message on every
 // websocket, and the only text one.
 type openMessage struct {
-	token         ssmToken
-	clientID      string // the same for the life of an SSM session
+	token         secret.Text // is written to the message and nowhere else
+	clientID      string      // the same for the life of an SSM session
 	clientVersion string
 }
 
@@ -168,7 +163,7 @@ func (m openMessage) json() ([]byte, error) {
 	return json.Marshal(struct{ MessageSchemaVersion, RequestId, TokenValue, ClientId, ClientVersion string }{
 		MessageSchemaVersion: "1.0",
 		RequestId:            datachannel.NewUUID().String(), // new for every connection
-		TokenValue:           string(m.token),
+		TokenValue:           m.token.Reveal(),
 		ClientId:             m.clientID,
 		ClientVersion:        m.clientVersion,
 	})

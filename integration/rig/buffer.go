@@ -24,4 +24,5 @@ func (l *LockedBuffer) String() string {
 	return l.b.String()
 }
 
+// Contains says whether s has been written.
 func (l *LockedBuffer) Contains(s string) bool { return strings.Contains(l.String(), s) }

@@ -108,6 +108,7 @@ func (c *Clinic) Stages(args ...string) (lines []StageLine, code int) {
 	return lines, code
 }
 
+// AllStages are those of a walk that finds all good, in order.
 var AllStages = []string{"credentials", "clock", "endpoint", "iam-authentication", "resource-id", "jump-host", "permissions",
 	"start-session", "websocket", "stream", "tls", "login-metrics", "login", "rights", "speed"}
 
@@ -126,6 +127,7 @@ var masks = []*regexp.Regexp{
 	regexp.MustCompile(`request id [0-9a-f-]+`),
 }
 
+// Masked is s with what differs from run to run left out.
 func Masked(s string) string {
 	for _, m := range masks {
 		s = m.ReplaceAllString(s, "…")

@@ -67,6 +67,7 @@ func (f *FakeDatabase) Say(fields ...string) {
 	f.fields, f.logins = fields, 0
 }
 
+// Seen is how many logins it has refused since Say.
 func (f *FakeDatabase) Seen() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,7 +11,7 @@ const (
 	Container = "ecs:tools_0f1e2d3c4b5a_0f1e2d3c4b5a-0000000001"
 )
 
-// FleetOf has lab.Target and otherHost under a tag and in a group, and one
+// FleetOf has lab.Target and OtherHost under a tag and in a group, and one
 // container, of which those named are online.
 func FleetOf(online ...string) (awsemu.Fleet, func(*awsemu.Config)) {
 	role := map[string]string{"Role": "jump"}

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// nameServer answers for names that are CNAMEs of others, which have an address,
+// NameServer answers for names that are CNAMEs of others, which have an address,
 // and says of every other name that it does not exist.
-type nameServer struct {
+type NameServer struct {
 	aliases map[string]string
 	conf    string // a resolv.conf that names it
 
@@ -26,13 +26,14 @@ type nameServer struct {
 	broken map[string]bool // names for which it fails
 }
 
-func StartNameServer(t *testing.T, aliases map[string]string) *nameServer {
+// StartNameServer starts one that knows aliases, until the test's end.
+func StartNameServer(t *testing.T, aliases map[string]string) *NameServer {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a name server on port 53, and a resolv.conf of its own, take root")
 	}
 	c, host := listenForDNS(t)
-	n := &nameServer{aliases: aliases, conf: filepath.Join(t.TempDir(), "resolv.conf"), broken: map[string]bool{}}
+	n := &NameServer{aliases: aliases, conf: filepath.Join(t.TempDir(), "resolv.conf"), broken: map[string]bool{}}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -73,26 +74,26 @@ func listenForDNS(t *testing.T) (c net.PacketConn, host string) {
 }
 
 // Asking lets a command ask it: resolv.conf knows no port but 53.
-func (n *nameServer) Asking(cmd *exec.Cmd) {
+func (n *NameServer) Asking(cmd *exec.Cmd) {
 	const script = `mount --bind "$0" /etc/resolv.conf && exec "$@"`
 	cmd.Args = append([]string{"unshare", "--mount", "sh", "-c", script, n.conf, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path, cmd.Err = exec.LookPath("unshare")
 }
 
 // Fail says whether questions for a name fail.
-func (n *nameServer) Fail(name string, fails bool) {
+func (n *NameServer) Fail(name string, fails bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.broken[name] = fails
 }
 
-func (n *nameServer) fails(name string) bool {
+func (n *NameServer) fails(name string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.broken[name]
 }
 
-func (n *nameServer) answer(packet []byte) ([]byte, error) {
+func (n *NameServer) answer(packet []byte) ([]byte, error) {
 	var question dnsmessage.Message
 	if err := question.Unpack(packet); err != nil {
 		return nil, err

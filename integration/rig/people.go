@@ -18,6 +18,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
+// A person who has no keys of the account but gets them, and how.
 const (
 	personKey    = "AKIAPERSON0123456789" // a long-term key that may assume the role, with a code
 	PersonSecret = "person-secret-access-key"

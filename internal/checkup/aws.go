@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,24 +12,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
-)
-
-// Versions of the SSM agent: one that forwards to other hosts at all, and the
-// oldest that is supported.
-//
-// Source: amazon-ssm-agent, RELEASENOTES.md.
-const (
-	agentForwards  = "3.1.1188.0"
-	agentSupported = "3.1.1374.0"
 )
 
 // clockWorth is from when on a wrong clock is worth a word.
@@ -63,7 +56,7 @@ func (c *Checkup) credentials(ctx context.Context) {
 		c.walk.Warn("found, but without a region nobody can be asked whose they are", "name the region with --region or AWS_REGION", notes...)
 		return
 	}
-	c.Caller, c.clock, err = evidence.Identify(ctx, c.AWS)
+	c.Caller, c.clock, err = credentials.WhoAmI(ctx, c.AWS)
 	switch {
 	case err == nil:
 		text := c.Caller.ARN
@@ -71,10 +64,10 @@ func (c *Checkup) credentials(ctx context.Context) {
 			text += ", for another " + time.Until(keys.Expires).Round(time.Minute).String()
 		}
 		c.walk.OK(text, notes...)
-	case c.clock.Known && c.clock.Ahead.Abs() >= evidence.Tolerance:
+	case c.clock.Wrong():
 		c.walk.OK("found; AWS does not say whose they are while this clock is wrong", notes...)
 	default:
-		c.unidentified(credentials.Explain(c.target.Profile, err), notes)
+		c.unidentified(err, notes)
 	}
 }
 
@@ -93,17 +86,12 @@ func (c *Checkup) unidentified(err error, notes []string) {
 // compareClocks judges what the last answer of AWS was dated.
 func (c *Checkup) compareClocks(context.Context) {
 	c.walk.Begin(doctor.Clock)
-	ahead := c.clock.Ahead.Round(time.Second)
-	way := "ahead of"
-	if ahead < 0 {
-		way = "behind"
-	}
-	off := fmt.Sprintf("this machine's clock is %v %s AWS's", ahead.Abs(), way)
+	off := "this machine's clock is " + c.clock.Off() + " AWS's"
 	const set = "set the clock, best by NTP: `sudo timedatectl set-ntp true` on Linux"
 	switch {
 	case !c.clock.Known:
 		c.walk.Skip("no answer of AWS to compare with")
-	case c.clock.Ahead.Abs() >= evidence.Tolerance:
+	case c.clock.Wrong():
 		c.walk.Fail(doctor.Result{Text: off + ", and AWS takes signatures and tokens within 5 minutes", Mend: set, State: "28000"})
 	case c.clock.Ahead.Abs() >= clockWorth:
 		c.walk.Warn(off, set)
@@ -164,7 +152,7 @@ var errNotDescribed = errors.New("the name is none that RDS could be asked about
 // iamOn asks RDS about the database, and whether it takes tokens.
 func (c *Checkup) iamOn(ctx context.Context) {
 	c.walk.Begin(doctor.IAM)
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		c.walk.LeaveOut("DSQL knows no other login")
 		return
 	}
@@ -189,7 +177,7 @@ func (c *Checkup) resourceID(ctx context.Context) {
 	c.walk.Begin(doctor.ResourceID)
 	f := c.Facts()
 	switch {
-	case c.Login.Endpoint.Kind == auth.KindDSQL:
+	case c.kind() == database.DSQL:
 		c.walk.OK(f.ResourceID)
 	case c.absent != nil:
 		c.notListed(ctx)
@@ -262,29 +250,13 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 	update := fmt.Sprintf("update the SSM agent there: `aws ssm send-command --document-name AWS-UpdateSSMAgent --targets Key=InstanceIds,Values=%s --region %s`",
 		c.host.Target, c.Login.Endpoint.Region)
 	switch {
-	case c.host.Agent != "" && olderThan(c.host.Agent, agentForwards):
+	case agentversion.After(agentversion.Forwards, c.host.Agent):
 		c.walk.Fail(doctor.Result{Text: fmt.Sprintf("the agent on %s, %s, is too old to forward to another host", c.host.Target, c.host.Agent), Mend: update, State: "08001"})
-	case c.host.Agent != "" && olderThan(c.host.Agent, agentSupported):
+	case agentversion.After(agentversion.Supported, c.host.Agent):
 		c.walk.Warn(text, update)
 	default:
 		c.walk.OK(text)
 	}
-}
-
-// olderThan compares versions of numbers and dots.
-func olderThan(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(as), len(bs)) {
-		x, errX := strconv.Atoi(as[i])
-		y, errY := strconv.Atoi(bs[i])
-		if errX != nil || errY != nil {
-			return false
-		}
-		if x != y {
-			return x < y
-		}
-	}
-	return len(as) < len(bs)
 }
 
 // permissions lets IAM simulate what the path takes.
@@ -334,13 +306,12 @@ func (c *Checkup) questions() []evidence.Question {
 	if c.host.Target != "" {
 		f.Via = c.host.Target
 	}
+	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
-			if own := "session/${aws:userid}-*"; strings.HasSuffix(r, own) {
-				r = fmt.Sprintf("arn:%s:ssm:%s:%s:session/%s-0123456789abcdef0", f.Partition, f.Region, f.ViaAccount, c.Caller.UserID)
-			}
+			r = here.SessionOf(c.Caller.UserID, r)
 			if !strings.Contains(r, "UNKNOWN") {
 				q.Resources = append(q.Resources, r)
 			}
@@ -377,9 +348,9 @@ func (c *Checkup) pastLogins(ctx context.Context) {
 // metricDimension is what CloudWatch counts IAM logins by.
 func (c *Checkup) metricDimension() (name, identifier string) {
 	switch db := c.Login.Database; {
-	case !c.found || db.Kind == discover.Proxy:
+	case !c.found || db.Kind == database.Proxy:
 		return "", ""
-	case db.Kind == discover.Instance:
+	case db.Kind == database.Instance:
 		return "DBInstanceIdentifier", db.Identifier
 	default:
 		return "DBClusterIdentifier", cmp.Or(db.Cluster, db.Identifier)

@@ -10,7 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
@@ -39,8 +41,8 @@ type Checkup struct {
 	Limit  time.Duration // of the login; 0 is the proxy's own
 
 	AWS    aws.Config
-	Caller evidence.Caller
-	clock  evidence.Clock
+	Caller credentials.Caller
+	clock  clock.Reading
 	Login  targets.Login
 	finder *discover.Finder
 	found  bool              // login.database is known

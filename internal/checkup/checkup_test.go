@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
@@ -49,8 +50,8 @@ func TestSilentAuroraMayBeWaking(t *testing.T) {
 		want  bool
 	}{
 		{host: aurora, late: true, want: true},
-		{host: testenv.Orders, found: discover.Database{Kind: discover.Instance, Engine: "aurora-postgresql"}, late: true, want: true},
-		{host: testenv.Orders, found: discover.Database{Kind: discover.Instance, Engine: "postgres"}, late: true},
+		{host: testenv.Orders, found: discover.Database{Kind: database.Instance, Engine: "aurora-postgresql"}, late: true, want: true},
+		{host: testenv.Orders, found: discover.Database{Kind: database.Instance, Engine: "postgres"}, late: true},
 		{host: testenv.Orders, late: true},
 		{host: aurora}, // another failure
 	} {

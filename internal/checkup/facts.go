@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
@@ -19,8 +19,8 @@ var lookupCalls = []string{
 func (c *Checkup) Facts() policy.Facts {
 	e, db := c.Login.Endpoint, c.Login.Database
 	f := policy.Facts{
-		Target: c.target.Name, Kind: policyKind(e.Kind, db.Kind),
-		Partition: cmp.Or(e.Partition, "aws"), Region: e.Region,
+		Target: c.target.Name, Kind: c.kind(),
+		Partition: cmp.Or(e.Partition, partition.Commercial), Region: e.Region,
 		Account: cmp.Or(db.Account, c.Caller.Account), ResourceID: db.ResourceID,
 		Host: e.Host, Port: e.Port, User: c.User, MasterUser: db.MasterUser,
 		ViaAccount: c.Caller.Account,
@@ -28,7 +28,7 @@ func (c *Checkup) Facts() policy.Facts {
 	if c.direct() == "" {
 		f.Via = c.target.Via
 	}
-	if f.Kind == policy.DSQL {
+	if f.Kind == database.DSQL {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")
 	}
 	if c.target.Ref != "" {
@@ -37,19 +37,7 @@ func (c *Checkup) Facts() policy.Facts {
 	return f
 }
 
-// policyKind goes by what RDS says, else by the endpoint's name.
-func policyKind(named auth.Kind, found discover.Kind) policy.Kind {
-	switch {
-	case named == auth.KindDSQL:
-		return policy.DSQL
-	case found == discover.Proxy, found == 0 && named == auth.KindProxy:
-		return policy.Proxy
-	case found == discover.Cluster, found == discover.Global:
-		return policy.Cluster
-	}
-	switch named {
-	case auth.KindCluster, auth.KindClusterReader, auth.KindClusterCustom, auth.KindGlobal, auth.KindShardGroup:
-		return policy.Cluster
-	}
-	return policy.Instance
+// kind goes by what RDS says, else by the endpoint's name.
+func (c *Checkup) kind() database.Kind {
+	return cmp.Or(c.Login.Database.Kind, c.Login.Endpoint.Kind.Database())
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
@@ -74,7 +74,7 @@ func is(err error, rows ...causes.Cause) bool {
 // iamPart is IAM authentication of the database.
 func (c *Checkup) iamPart(described error) []Part {
 	const what = "IAM authentication of the database"
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		return nil
 	}
 	if described != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -133,7 +133,7 @@ func (c *Checkup) explainedBy(stage string) []string {
 // mayWake says that the database is one that can scale to zero.
 func (c *Checkup) mayWake() bool {
 	if c.found {
-		return strings.HasPrefix(c.Login.Database.Engine, "aurora") || c.Login.Database.Kind == discover.Cluster
+		return strings.HasPrefix(c.Login.Database.Engine, "aurora") || c.Login.Database.Kind == database.Cluster
 	}
 	return strings.Contains(c.Login.Endpoint.Kind.String(), "cluster")
 }

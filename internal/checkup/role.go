@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
@@ -51,13 +51,13 @@ func (c *Checkup) role(ctx context.Context) (role, error) {
 
 // iamByRole says whether the database lets in by token those who are in rds_iam.
 func (c *Checkup) iamByRole() bool {
-	return c.Login.Database.Kind != discover.Proxy && c.Login.Endpoint.Kind != auth.KindProxy && c.Login.Endpoint.Kind != auth.KindDSQL
+	return c.kind().IAMByRole()
 }
 
 // rights looks at the role that the login got.
 func (c *Checkup) rights(ctx context.Context) {
 	c.walk.Begin(doctor.Rights)
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		c.walk.LeaveOut("DSQL maps IAM identities to roles itself")
 		return
 	}
@@ -75,7 +75,7 @@ func (c *Checkup) rights(ctx context.Context) {
 			State: "28000",
 		})
 	case !r.canLogin:
-		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", policy.QuoteIdentifier(r.name)), State: "28000"})
+		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", dbuser.Quote(r.name)), State: "28000"})
 	default:
 		c.walk.OK(fmt.Sprintf("%s may log in, and is in rds_iam (%s)", r.name, r.path))
 	}

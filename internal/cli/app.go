@@ -116,7 +116,7 @@ file SIGHUP reads it again, and drops no session.`,
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
-		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
+		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
 	refuseUnknownTopics(root)
 	return root
 }

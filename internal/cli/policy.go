@@ -13,7 +13,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
-	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
@@ -79,8 +78,8 @@ func (a *app) policy(ctx context.Context, args []string, format string, check bo
 			return err
 		}
 		c.AWS = c.Login.AWS
-		c.Caller, _, err = evidence.Identify(ctx, c.AWS)
-		if bad, ok := credentials.Blamed(credentials.Explain(t.Profile, err)); ok && check {
+		c.Caller, _, err = credentials.WhoAmI(ctx, c.AWS)
+		if bad, ok := credentials.Blamed(err); ok && check {
 			return bad
 		}
 		described := c.Describe(ctx)

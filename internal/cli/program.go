@@ -79,8 +79,9 @@ func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 		return err
 	}
 	started.Store(true)
-	return serving.Private(ctx, route, g.overTCP, run, log, func(host string, port int) error {
-		return a.runAt(ctx, running.Place{Host: host, Port: port, User: t.User, Database: t.Database}, g, signals)
+	return serving.Private(ctx, route, g.overTCP, run, log, func(p running.Place) error {
+		p.User, p.Database = t.User, t.Database
+		return a.runAt(ctx, p, g, signals)
 	})
 }
 

@@ -18,7 +18,7 @@ type Options struct {
 	User string
 	// Database is for clients that name none.
 	Database string
-	// Address is the host name or IP address to listen on.
+	// Address is the host name or IP address to listen on, or Localhost.
 	Address string
 	// Port is the TCP port to listen on; 0 leaves the choice to the system.
 	Port int
@@ -81,7 +81,7 @@ const (
 // defaults are the options of a target about which nothing is said.
 func defaults() Options {
 	return Options{
-		Address:         "127.0.0.1",
+		Address:         Localhost,
 		Port:            5432,
 		Sessions:        4,
 		KeepAlive:       KeepAliveConnected,
@@ -182,7 +182,7 @@ func All() []Option {
 		{Name: "dial", Value: "HOST:PORT", Usage: "connect here in place of the endpoint (a tunnel of your own); token and certificate check stay the endpoint's", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
 		{Name: "user", Value: "NAME", Usage: "database user, in place of the one the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
-		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
+		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
 		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one", Default: "5432", target: setPort},
 		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", path: true, target: setSocket},
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // text makes a setter that stores a string which check, unless nil, has passed.
@@ -210,10 +212,8 @@ func checkSocket(v string) error {
 	return nil
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
-
 func checkRegion(v string) error {
-	if regionName.MatchString(v) {
+	if partition.IsRegion(v) {
 		return nil
 	}
 	return problem("%q is not the name of an AWS region", v).hinted("region names look like eu-central-1")

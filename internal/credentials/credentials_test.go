@@ -389,7 +389,7 @@ func TestIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			caller, err := WhoAmI(t.Context(), cfg)
+			caller, _, err := WhoAmI(t.Context(), cfg)
 			if got := caller.ARN; tc.want == "" {
 				if err != nil || got != arn {
 					t.Fatalf("got %q, %v; want %q", got, err, arn)

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/sharedfiles"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
 )
 
 // Blamed returns the error in err's chain that says that AWS credentials are
@@ -122,11 +122,5 @@ func profileFlag(profile string) string {
 	if profile == "" || profile == sharedfiles.DefaultProfile {
 		return ""
 	}
-	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./+@:", r)
-	}
-	if strings.IndexFunc(profile, func(r rune) bool { return !plain(r) }) >= 0 {
-		profile = "'" + strings.ReplaceAll(profile, "'", `'\''`) + "'"
-	}
-	return "--profile " + profile
+	return "--profile " + shell.Word(profile)
 }

@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/logincreds"
 	"github.com/aws/aws-sdk-go-v2/service/signin"
 
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/internal/sharedfiles"
 )
 
@@ -47,9 +49,10 @@ type keptLogin struct {
 	keys           aws.Credentials
 }
 
-// String keeps tokens out of logs.
-func (keptLogin) String() string   { return "[redacted]" }
-func (keptLogin) GoString() string { return "[redacted]" }
+// String, GoString and LogValue keep tokens out of logs.
+func (keptLogin) String() string       { return secret.Text{}.String() }
+func (keptLogin) GoString() string     { return secret.Text{}.GoString() }
+func (keptLogin) LogValue() slog.Value { return secret.Text{}.LogValue() }
 
 // Retrieve implements aws.CredentialsProvider.
 func (p *loginProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {

@@ -3,10 +3,13 @@ package credentials
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 // ssoLoginToken is the cache file. Whoever reads it can act as the person.
@@ -26,9 +29,11 @@ type ssoLoginToken struct {
 	more map[string]json.RawMessage // members of others, which are kept
 }
 
-// String keeps tokens out of logs.
-func (ssoLoginToken) String() string   { return "[redacted]" }
-func (ssoLoginToken) GoString() string { return "[redacted]" }
+// String, GoString and LogValue keep tokens out of logs; its JSON is for the cache
+// file, and has them.
+func (ssoLoginToken) String() string       { return secret.Text{}.String() }
+func (ssoLoginToken) GoString() string     { return secret.Text{}.GoString() }
+func (ssoLoginToken) LogValue() slog.Value { return secret.Text{}.LogValue() }
 
 func loadSSOToken(path string) (ssoLoginToken, error) {
 	text, err := os.ReadFile(path)

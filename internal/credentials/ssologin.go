@@ -3,7 +3,6 @@ package credentials
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 )
 
 const (
@@ -122,7 +122,7 @@ var (
 // do without TLS, as an emulator does.
 func checkPage(page string) error {
 	u, err := url.Parse(page)
-	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) && u.Host != "" {
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback.Is(u.Hostname())) && u.Host != "" {
 		return nil
 	}
 	return errors.New("AWS names a login page that is not one on the web")
@@ -159,12 +159,4 @@ func pollToken(ctx context.Context, client *ssooidc.Client, in *ssooidc.CreateTo
 			return nil, err
 		}
 	}
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

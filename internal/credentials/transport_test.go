@@ -191,7 +191,7 @@ func TestCredentialsOfTheMachineAvoidTheProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := WhoAmI(t.Context(), withAttempts(cfg, 1)); err == nil {
+	if _, _, err := WhoAmI(t.Context(), withAttempts(cfg, 1)); err == nil {
 		t.Error("STS answers")
 	}
 }

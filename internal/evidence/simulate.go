@@ -8,7 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // ErrNotPermitted says that the credentials may not ask.
@@ -39,7 +41,7 @@ func (v Verdict) String() string {
 // Simulate returns what the policies of caller do not allow; nothing when all is
 // allowed. It does not know of resource policies, and of service control policies
 // only what IAM does. ErrNotPermitted is wrapped when it may not ask.
-func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question) ([]Verdict, error) {
+func Simulate(ctx context.Context, api IAM, caller credentials.Caller, questions []Question) ([]Verdict, error) {
 	principal, role := caller.Principal()
 	if caller.ARN == "" {
 		return nil, errors.New("it is not known whose policies to simulate")
@@ -50,7 +52,7 @@ func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question)
 	var denied []Verdict
 	for _, q := range questions {
 		more, err := simulate(ctx, api, principal, caller.UserID, q)
-		if hasCode(err, "NoSuchEntity") && role != "" { // its ARN has a path
+		if awserror.Code(err) == "NoSuchEntity" && role != "" { // its ARN has a path
 			out, roleErr := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
 			if roleErr != nil {
 				return nil, worded("iam:GetRole", roleErr)
@@ -88,9 +90,4 @@ func simulate(ctx context.Context, api IAM, principal, userID string, q Question
 		}
 	}
 	return denied, nil
-}
-
-func hasCode(err error, code string) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && api.ErrorCode() == code
 }

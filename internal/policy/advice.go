@@ -4,19 +4,20 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-)
 
-// oldestAgent forwards ports to other hosts and knows what not to forward to.
-const oldestAgent = "3.1.1374.0"
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+)
 
 // Advice is what is needed beside policy and SQL, a sentence or two each.
 func Advice(f Facts) []string {
 	var lines []string
 	switch f.Kind {
-	case Instance, Cluster:
-		lines = append(lines, "IAM authentication must be on for the database.")
-	case Proxy:
+	case database.DSQL: // knows no other login
+	case database.Proxy:
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
+	default:
+		lines = append(lines, "IAM authentication must be on for the database.")
 	}
 	database := fmt.Sprintf("port %d of %s", cmp.Or(f.Port, 5432), cmp.Or(f.Host, f.Target))
 	if f.Via == "" {
@@ -39,7 +40,7 @@ func (f Facts) jumpHostRole() string {
 			"and the service or task must run with ECS Exec on (--enable-execute-command)."
 	case strings.HasPrefix(f.Via, "mi-"):
 		return "The node's hybrid activation needs a service role with the managed policy AmazonSSMManagedInstanceCore, the account the advanced-instances tier, " +
-			"and the node the SSM agent " + oldestAgent + " or later."
+			"and the node the SSM agent " + agentversion.Supported + " or later."
 	}
-	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + oldestAgent + " or later."
+	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + agentversion.Supported + " or later."
 }

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // JSON is the policy alone, for `aws iam put-role-policy` and the like.
@@ -42,7 +44,7 @@ func Terraform(f Facts) string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		s.terraform(&b)
+		terraform(&b, s)
 	}
 	fmt.Fprintf(&b, "}\n\nresource \"aws_iam_policy\" %q {\n  name   = %s\n  policy = data.aws_iam_policy_document.%[1]s.json\n}\n",
 		name, hcl("pgkeyless-"+strings.ReplaceAll(name[len("pgkeyless_"):], "_", "-")))
@@ -57,7 +59,7 @@ func Terraform(f Facts) string {
 	return b.String()
 }
 
-func (s Statement) terraform(b *strings.Builder) {
+func terraform(b *strings.Builder, s iampolicy.Statement) {
 	b.WriteString("  statement {\n")
 	hclAttributes(b, [][2]string{{"sid", hcl(s.Sid)}, {"actions", hclList(s.Action)}, {"resources", hclList(s.Resource)}})
 	for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {

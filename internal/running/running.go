@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,10 +30,10 @@ func findServed(wanted func(Served) bool) (Served, bool) {
 	return registry{dir}.find(wanted)
 }
 
-// ServedAt finds what a proxy of this user serves where t listens.
-func ServedAt(t config.Target) (Served, bool) {
-	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
-	return findServed(func(s Served) bool { return s.Address == address })
+// ServedAt finds what a proxy of this user serves at that address, a host.
+func ServedAt(address string, port int) (Served, bool) {
+	hostPort := net.JoinHostPort(address, strconv.Itoa(port))
+	return findServed(func(s Served) bool { return s.Address == hostPort || slices.Contains(s.Addresses, hostPort) })
 }
 
 // CheckWay is t.CheckWay for a target that no proxy was found for. It names one
@@ -51,7 +52,7 @@ func CheckWay(t config.Target) error {
 
 // Place is where a client of t connects.
 func (s Served) Place(t config.Target, overTCP bool) Place {
-	p := Place{User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
+	p := Place{CA: s.CA, User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}

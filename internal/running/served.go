@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 )
 
 // Served is one target of a running proxy, and where its clients connect.
@@ -16,25 +17,28 @@ type Served struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	Ref      string `json:"ref,omitempty"`
 	// Options are those that somebody has set, as config reads them.
-	Options  map[string]string `json:"options,omitempty"`
-	Address  string            `json:"address"`            // "host:port"
-	Shared   bool              `json:"shared,omitempty"`   // other targets are behind the address, too
-	Socket   string            `json:"socket,omitempty"`   // path
-	User     string            `json:"user,omitempty"`     // that replaces the clients'
-	Database string            `json:"database,omitempty"` // for clients that name none
+	Options map[string]string `json:"options,omitempty"`
+	Address string            `json:"address"` // "host:port"
+	// Addresses are all of them, Address the first.
+	Addresses []string `json:"addresses,omitempty"`
+	CA        string   `json:"ca,omitempty"`       // the file to verify its certificate by
+	Shared    bool     `json:"shared,omitempty"`   // other targets are behind the address, too
+	Socket    string   `json:"socket,omitempty"`   // path
+	User      string   `json:"user,omitempty"`     // that replaces the clients'
+	Database  string   `json:"database,omitempty"` // for clients that name none
 }
 
-// Describe is what others may know of t, but for where it listens. environ is that
+// Describe is what others may know of t, but for where it listens. env is that
 // of the proxy: it may say which profile counts.
-func Describe(t config.Target, environ []string) Served {
+func Describe(t config.Target, env []string) Served {
 	s := Served{Name: t.Name, Endpoint: t.Endpoint, Ref: t.Ref, Shared: t.Shared, User: t.User, Database: t.Database, Options: map[string]string{}}
 	for _, set := range t.Settings() {
 		if set.Origin.Source != config.FromDefault {
 			s.Options[set.Name] = set.Value
 		}
 	}
-	profile := cmp.Or(LookUp(environ, "AWS_PROFILE"), LookUp(environ, "AWS_DEFAULT_PROFILE"))
-	if profile != "" && s.Options["profile"] == "" && LookUp(environ, "AWS_ACCESS_KEY_ID") == "" {
+	profile := cmp.Or(environ.LookUp(env, "AWS_PROFILE"), environ.LookUp(env, "AWS_DEFAULT_PROFILE"))
+	if profile != "" && s.Options["profile"] == "" && environ.LookUp(env, "AWS_ACCESS_KEY_ID") == "" {
 		s.Options["profile"] = profile
 	}
 	return s

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // maxFile bounds how much of a file is read: services are a few lines each.
@@ -52,11 +54,11 @@ func load(path string) (content []byte, mode fs.FileMode, err error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, &Error{0, path + " is no regular file", "name another one"}
+		return nil, 0, causes.Misuse(path+" is no regular file", "name another one")
 	}
 	content, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(content) > maxFile {
-		err = &Error{0, fmt.Sprintf("%s is longer than %d bytes", path, maxFile), "is it a service file at all?"}
+		err = causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", path, maxFile), "is it a service file at all?")
 	}
 	return content, info.Mode().Perm(), err
 }

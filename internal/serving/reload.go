@@ -24,6 +24,7 @@ type reloading struct {
 	said   []config.Setting // where run came from
 	Wiring *targets.Wiring
 	srv    *proxy.Server
+	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
 
 	front    front // what is served now
@@ -50,6 +51,9 @@ func (r *reloading) reload(ctx context.Context) {
 	r.front = next
 	r.enrol()
 	warn(r.log, next)
+	if !before.without6 {
+		tellWithout6(r.log, next)
+	}
 	tell(ctx, r.stderr, r.log, r.run, without(listening(next), listening(before)))
 	if processOptions(cfg.Run) != processOptions(r.run) {
 		r.log.Warn("options of the process have changed; they take effect at the next start", "options", otherValues(r.said, cfg.RunSettings))
@@ -60,7 +64,7 @@ func (r *reloading) reload(ctx context.Context) {
 
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.front, r.input.Environ, r.log)
+	enrol(r.enrolled, r.front, r.ca, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
@@ -42,7 +43,9 @@ func (l Login) refusals(t config.Target) *auth.Refusals {
 		Name:          t.Name,
 		Endpoint:      l.Endpoint,
 		RegionGuessed: l.regionGuessed,
-		WhoAmI:        func(ctx context.Context) (credentials.Caller, error) { return credentials.WhoAmI(ctx, l.AWS) },
+		WhoAmI: func(ctx context.Context) (credentials.Caller, clock.Reading, error) {
+			return credentials.WhoAmI(ctx, l.AWS)
+		},
 	}
 	if t.Via != config.ViaNone {
 		r.JumpHost = t.Via

@@ -298,14 +298,14 @@ func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 }
 
 // IAMToken makes the password for one login as t.User.
-func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (string, error) {
+func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (auth.Token, error) {
 	t, err := behind(ctx, discover.LookupAliases, t)
 	if err != nil {
-		return "", err
+		return auth.Token{}, err
 	}
 	l, err := NewLogin(ctx, profiles, t)
 	if err != nil {
-		return "", err
+		return auth.Token{}, err
 	}
 	return l.tokens.Token(ctx, t.User)
 }

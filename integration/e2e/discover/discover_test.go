@@ -38,7 +38,7 @@ func everywhere(db *pgserver.Server) func(*awsemu.Config) {
 	}
 }
 
-// startNamed is a world with account's databases, for a target as it is named
+// startNamed is a world with rig.Account's databases, for a target as it is named
 // with the usual options.
 func startNamed(t *testing.T, db *pgserver.Server, target string, options ...string) *rig.World {
 	t.Helper()

@@ -136,12 +136,16 @@ func (c *client) connect() {
 		c.t.Fatal(err)
 	}
 	c.mu.Lock()
-	c.conn, c.closed = conn, nil
+	c.closed = nil
 	c.mu.Unlock()
 	open := openMessage{"1.0", newUUID().String(), c.token, c.id, c.version}
 	if err := conn.Write(c.ctx, websocket.MessageText, mustJSON(open)); err != nil {
 		c.t.Fatal(err)
 	}
+	// Not before: what is still answered on an older connection must not come first.
+	c.mu.Lock()
+	c.conn = conn
+	c.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
