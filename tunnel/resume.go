@@ -90,7 +90,7 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 			return s, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case kind == faultFinal || kind == faultGone:
+		case kind == faultFinal || kind == faultGone, kind == faultCredentials && causes.Final(err):
 			return nil, err
 		case time.Since(l.outage.since) >= resumePatience:
 			return nil, gaveUp(time.Since(l.outage.since), err)

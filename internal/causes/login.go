@@ -38,9 +38,9 @@ var (
 	TokenRefused = Cause{
 		Name: "token-refused", Says: "authentication failed for user", Passing: true,
 		Detail: attempt,
-		Hint: "check in this order: the identity's policies allow rds-db:connect on the database's resource id (which is not its name, and is new after a restore) " +
-			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock; user names are case-sensitive",
-		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, or IAM authentication switched off",
+		Hint: "[AWS itself says: {keys}; otherwise ]check in this order: the identity's policies allow rds-db:connect on the database's resource id (which is not its name, and is new after a restore) " +
+			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock; temporary AWS keys that have ended, which are signed with all the same; user names are case-sensitive",
+		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, AWS keys that have ended, or IAM authentication switched off",
 	}
 	UserNotGranted = Cause{
 		Name: "user-not-granted", Says: "password authentication failed",

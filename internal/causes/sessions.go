@@ -127,6 +127,13 @@ var (
 		Hint:    "check this machine's clock; otherwise whoever opens TLS on the way to AWS must renew the certificate",
 		Means:   "this machine's clock is wrong, or an inspecting HTTP proxy has an old certificate",
 	}
+	EndpointSetting = Cause{
+		Name: "endpoint-setting", SQLState: cannotConnect,
+		Message: "there is no AWS endpoint {host}, which {setting} leads to",
+		Detail:  "{setting}, {where}, leads to {host}: {said}",
+		Hint:    "unset {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
+		Means:   "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL…` or the setting of the same meaning in the shared files leads to a host that does not exist",
+	}
 	ChannelDenied = Cause{
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
@@ -163,7 +170,7 @@ func Sessions() []Cause {
 	return []Cause{
 		TargetNotConnected, InvalidDocument, AccessDenied, SessionDenied, ExplicitDeny, Throttled, ParametersRefused,
 		SessionManagerFault, SessionManagerOther,
-		Unreachable, NoAnswer, ProxyWantsLogin, ProxyRefuses,
+		Unreachable, NoAnswer, ProxyWantsLogin, ProxyRefuses, EndpointSetting,
 		AWSCertificateUntrusted, AWSCertificateName, AWSCertificateExpired, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}
 }

@@ -57,6 +57,7 @@ type app struct {
 	places         config.Places     // of the config file, when none is named
 	// notify starts to catch the signals that end a run; stop gives them back.
 	notify func() (signals <-chan os.Signal, stop func())
+	kept   []*credentials.Profiles // whose processes end with the command
 }
 
 // run does what args say and returns the exit code: 0 when all went well, 1
@@ -68,6 +69,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
+	for _, p := range a.kept {
+		p.End()
+	}
 	if _, unread := errors.AsType[*unparsed](err); unread && (slices.Contains(args, "--structured-logs") || slices.Contains(args, "-l")) {
 		a.flags["structured-logs"] = "true" // it may stand behind the flag that could not be parsed
 	}
@@ -145,7 +149,13 @@ func refuseUnknownTopics(root *cobra.Command) {
 // profiles holds the AWS credentials of one run, and knows whom to ask for what
 // they want of a person.
 func (a *app) profiles(run config.Run) *credentials.Profiles {
-	return &credentials.Profiles{People: prompt.People(a.asking(run))}
+	return a.keep(&credentials.Profiles{People: prompt.People(a.asking(run)), Log: newLog(a.stderr, run), Patience: run.LoginTimeout})
+}
+
+// keep makes p's credential_process, if it runs then, end with the command.
+func (a *app) keep(p *credentials.Profiles) *credentials.Profiles {
+	a.kept = append(a.kept, p)
+	return p
 }
 
 // asking says how the run asks people.

@@ -42,6 +42,7 @@ func People(c Config) credentials.People {
 	if c.SSOLogin {
 		p.SSOPage = c.showPage
 	}
+	p.Terminal = func() bool { return c.Taken == nil || c.Taken() == "" }
 	return p
 }
 

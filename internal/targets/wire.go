@@ -147,7 +147,7 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	r.Dialer, r.Tokens = dialer, l.tokens
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
-	r.Refusals = explainer{l.refusals(t)}
+	r.Refusals = explainer{l.refusals(t), l.AWS.Credentials}
 	return r, nil
 }
 
@@ -299,7 +299,13 @@ func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		Region:      l.Endpoint.Region,
 		Target:      t.Via,
 		Profile:     t.Profile,
-		Explain:     func(err error) error { return credentials.Explain(t.Profile, err) },
+		Explain: func(err error) error {
+			err = credentials.Explain(t.Profile, err)
+			if _, blamed := credentials.Blamed(err); blamed {
+				credentials.Reread(l.AWS.Credentials)
+			}
+			return err
+		},
 		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
 		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
 		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),

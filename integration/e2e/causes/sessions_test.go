@@ -106,6 +106,12 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			setup: inspected("ssm.", rig.Gate{Cert: rig.ExpiredCert}, true),
 			facts: []string{host + " presents is expired", "clock"},
 		},
+		causes.EndpointSetting.Name: {
+			setup: rig.Setup{Env: func(env []string) []string {
+				return append(replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+lostProxy(t))(env), "AWS_USE_FIPS_ENDPOINT=true")
+			}},
+			facts: []string{"there is no AWS endpoint ssm-fips." + lab.Region + ".amazonaws.com", "AWS_USE_FIPS_ENDPOINT=true, in the environment", "answers 503 Service Unavailable"},
+		},
 		causes.ChannelDenied.Name: {
 			arm: upgrade(http.StatusForbidden),
 			facts: []string{"403 Forbidden", started, "ssmmessages:OpenDataChannel on *",
@@ -129,6 +135,14 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 // replaced has variable in place of the one called name.
 func replaced(name, variable string) func([]string) []string {
 	return func(env []string) []string { return append(rig.Without(name)(env), variable) }
+}
+
+// lostProxy is an HTTP proxy that finds no host.
+func lostProxy(t *testing.T) (address string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }
 
 // officeProxy is an HTTP proxy that wants a login, and leads nowhere.
