@@ -25,7 +25,6 @@ verify() {
 	equal "$(sql 'select id from through_tls')" 1
 }
 
-
 echo "version $(pgloader --version | sed -n 's/pgloader version "\(.*\)"/\1/p')"
 check csv csv
 check sqlite sqlite
