@@ -15,7 +15,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
-	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 // Presence is whether a part of what a target needs is there.
@@ -166,14 +165,4 @@ func (c *Checkup) rolePart(ctx context.Context) Part {
 	default:
 		return Part{InPlace, what, "logged in, and in rds_iam (" + r.path + ")", ""}
 	}
-}
-
-// logIn goes the way of a client.
-func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
-	route, err := c.wiring.RouteTo(c.target, c.login)
-	if err != nil {
-		return nil, err
-	}
-	route.User = "" // it is named here
-	return proxy.Probe(ctx, route, c.user, cmp.Or(c.target.Database, adminDatabase), c.limit, report)
 }

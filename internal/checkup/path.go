@@ -51,6 +51,16 @@ func (c *Checkup) connect(ctx context.Context) {
 	c.walk.OK(text)
 }
 
+// logIn goes the way of a client.
+func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
+	route, err := c.wiring.RouteTo(c.target, c.login)
+	if err != nil {
+		return nil, err
+	}
+	route.User = "" // it is named here
+	return proxy.Probe(ctx, route, c.user, cmp.Or(c.target.Database, adminDatabase), c.limit, report)
+}
+
 // sessionProgress follows the start of the SSM session. What fails is told by the
 // dial's error: another try may follow.
 func (c *Checkup) sessionProgress(p tunnel.Progress) {
