@@ -94,7 +94,7 @@ var (
 		Name: "endpoint-setting", SQLState: cannotConnect,
 		Message: "there is no AWS endpoint {host}, which {setting} leads to",
 		Detail:  "{setting}, {where}, leads to {host}: {said}",
-		Hint:    "unset {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
+		Hint:    "remove {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
 		Means:   "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL…` or the setting of the same meaning in the shared files leads to a host that does not exist",
 	}
 	ChannelDenied = Cause{
