@@ -159,7 +159,7 @@ var (
 	}
 	CredentialsUnreachable = Cause{
 		Name: "credentials-unreachable", SQLState: invalidLogin,
-		Message: noCredentials + "the service that gives them cannot be reached",
+		Message: noCredentials + "the service that gives them cannot be reached[: {why}]",
 		Detail:  "[{said}]",
 		Hint:    "check the network, HTTPS_PROXY and AWS_CA_BUNDLE" + keepRunning,
 		Means:   "STS, SSO or the sign-in service is out of reach",

@@ -67,11 +67,13 @@ func (c *Checkup) rights(ctx context.Context) {
 		c.fail(err)
 	case !c.iamByRole():
 		c.walk.OK(fmt.Sprintf("%s is logged in; behind an RDS Proxy the user need not be in rds_iam", r.name))
+	case r.path == "" && c.masterByIAM(r.name):
+		c.walk.OK(r.name + " is the master user, and logs in by IAM without being in rds_iam")
 	case r.path == "":
 		c.walk.Fail(doctor.Result{
 			Text:  fmt.Sprintf("%s is not in rds_iam, and was let in all the same", r.name),
 			Notes: []string{map[bool]string{true: "the database asked for the token, and took it by a rule of its own", false: "the database asked for no password: whoever reaches it gets in"}[c.conn.AskedForToken()]},
-			Mend:  "as the master user: " + policy.Grant(c.Facts()) + " On a database that is no RDS, see its pg_hba.conf",
+			Mend:  "as the master user: " + policy.Grant(c.facts()) + " On a database that is no RDS, see its pg_hba.conf",
 			State: "28000",
 		})
 	case !r.canLogin:
@@ -79,6 +81,12 @@ func (c *Checkup) rights(ctx context.Context) {
 	default:
 		c.walk.OK(fmt.Sprintf("%s may log in, and is in rds_iam (%s)", r.name, r.path))
 	}
+}
+
+// masterByIAM says that user, who has logged in by a token, is a master user that
+// was made for that.
+func (c *Checkup) masterByIAM(user string) bool {
+	return c.conn.AskedForToken() && user != "" && user == c.login.Database.MasterUser
 }
 
 const (

@@ -22,15 +22,14 @@ import (
 // Main runs the command of this process and ends it. version is that of the
 // release; empty for other builds.
 func Main(version string) {
-	releaseVersion = version
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	a := newApp(os.Stdout, os.Stderr)
+	a.version = version
+	os.Exit(a.run(context.Background(), os.Args[1:]))
 }
 
-// run does what args say and returns the exit code: 0 when all went well, 1
-// after an error that it has told on stderr, 128 + N after signal N. Cancelling
-// ctx ends it at once and counts as well.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{
+// newApp is an app in the environment of this process.
+func newApp(stdout, stderr io.Writer) *app {
+	return &app{
 		stdout:  stdout,
 		stderr:  &lockedWriter{w: stderr},
 		environ: os.Environ(),
@@ -38,7 +37,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		places:  places(),
 		notify:  signals.Notify,
 	}
-	return a.run(ctx, args)
 }
 
 // places is where this user's config files are. What the system does not know
@@ -52,6 +50,7 @@ func places() config.Places {
 
 // app is what the commands share.
 type app struct {
+	version        string // of the release; empty for other builds
 	stdout, stderr io.Writer
 	environ        []string
 	flags          map[string]string // the flags given, by the option's name
@@ -61,6 +60,9 @@ type app struct {
 	kept   []*credentials.Profiles // whose processes end with the command
 }
 
+// run does what args say and returns the exit code: 0 when all went well, 1
+// after an error that it has told on stderr, 128 + N after signal N. Cancelling
+// ctx ends it at once and counts as well.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // never nil, which would mean os.Args
@@ -102,7 +104,7 @@ what comes from where.
 The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
 ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM. With a config
 file SIGHUP reads it again, and drops no session.`,
-		Version:                    versionText(),
+		Version:                    a.versionText(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,

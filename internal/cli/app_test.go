@@ -15,7 +15,7 @@ import (
 func pgkeyless(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs)
+	code = newApp(&out, &errs).run(context.Background(), args)
 	return code, out.String(), errs.String()
 }
 

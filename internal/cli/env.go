@@ -23,8 +23,9 @@ func (a *app) envCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env TARGET",
 		Short: "Print the variables that lead clients to a target",
-		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE and
-DATABASE_URL for TARGET, and unset what would lead clients elsewhere. They name
+		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE,
+DATABASE_URL, PGSSLROOTCERT and NODE_EXTRA_CA_CERTS (unless that is set) for
+TARGET, and unset what would lead clients elsewhere. They name
 the port of a pgkeyless that serves the target (--via need not be given again), or
 else the one on which it will be served with the same options, and warn of that.
 
@@ -41,11 +42,11 @@ else the one on which it will be served with the same options, and warn of that.
 			if err != nil {
 				return err
 			}
-			p, running, err := running.PlaceOf(t, true)
+			p, served, err := running.PlaceOf(t, true)
 			if err != nil {
 				return err
 			}
-			if !running {
+			if !served {
 				a.warnUnserved(t)
 				p.CA = ownCA()
 			}

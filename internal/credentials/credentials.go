@@ -113,7 +113,7 @@ func HTTPClient(cfg aws.Config) *http.Client {
 	if !ok {
 		built = newHTTPClient(nil)
 	}
-	return &http.Client{Transport: built.GetTransport()}
+	return &http.Client{Transport: Transport{built.GetTransport()}}
 }
 
 // StaleEnvironment returns a warning when profile leads to temporary keys in the

@@ -49,6 +49,9 @@ func failure(profile string, s *settings, cause causes.Cause, more causes.Facts,
 			facts["unnamed"] = "and no profile is named"
 		}
 	}
+	if reason, ok := errors.AsType[*causes.Error](err); ok && cause == causes.CredentialsUnreachable {
+		facts["why"] = reason.Error()
+	}
 	if cause == causes.NoCredentials && s != nil {
 		facts["looked"] = s.lookedAt()
 	}

@@ -121,7 +121,11 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return creds, err
 	}
 	if err := p.ssoLogin(ctx, s.aws, session, began); err != nil {
-		return aws.Credentials{}, failure(p.profile, s, causes.SSOLoginFailed, nil, err)
+		cause := causes.SSOLoginFailed
+		if CauseOf(err) == causes.CredentialsUnreachable { // nobody has seen a page
+			cause = causes.CredentialsUnreachable
+		}
+		return aws.Credentials{}, failure(p.profile, s, cause, nil, err)
 	}
 	creds, _, err = p.retrieve(ctx)
 	return creds, err

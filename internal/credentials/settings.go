@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/pgkeyless/pgkeyless/internal/sharedfiles"
 )
@@ -61,6 +62,7 @@ func readSettings(profile, region string) (*settings, error) {
 		AppID:                   cmp.Or(s.env.AppID, shared.AppID),
 		AccountIDEndpointMode:   aws.AccountIDEndpointModePreferred,
 		RestrictFilePermissions: s.env.RestrictFilePermissions,
+		APIOptions:              []func(*middleware.Stack) error{wordUnreached},
 		ConfigSources:           []any{s.env, shared, asked(profile)},
 	}
 	s.aws.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
