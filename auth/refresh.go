@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
@@ -278,14 +279,5 @@ func (r *Roots) writeCache(region string, certs []*x509.Certificate) error {
 			return err
 		}
 	}
-	f, err := os.CreateTemp(r.cacheDir, region+"-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(text.Bytes())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), r.cachePath(region))
+	return ownfile.Replace(r.cachePath(region), text.Bytes(), 0o600)
 }

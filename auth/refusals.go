@@ -83,7 +83,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	if !ok {
 		return causes.Cause{}, causes.Told{}, false
 	}
-	caller, reading, described := f.ask(ctx)
+	caller, reading, described, refused := f.ask(ctx)
 	if c == causes.TokenRefused {
 		switch {
 		case reading.Wrong():
@@ -95,6 +95,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 		}
 	}
 	facts := f.facts(r, caller, reading, described)
+	facts["keys"] = refused
 	told := c.Fill(facts)
 	if r.Unserved != "" && aboutTheUser(c) {
 		message := told.Message
@@ -124,12 +125,17 @@ func aboutTheUser(c causes.Cause) bool {
 }
 
 // ask asks who the caller is and what RDS knows, under ctx. What fails stays
-// unknown: the login's own failure is what counts.
-func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, reading clock.Reading, described Described) {
+// unknown: the login's own failure is what counts. refused is what AWS says of the
+// keys when it does not take them either.
+func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, reading clock.Reading, described Described, refused string) {
 	var asking sync.WaitGroup
 	if f.WhoAmI != nil {
 		asking.Go(func() {
-			if c, r, err := f.WhoAmI(ctx); err == nil {
+			c, r, err := f.WhoAmI(ctx)
+			if known, ok := credentials.Blamed(err); ok {
+				refused = known.Error()
+			}
+			if err == nil {
 				caller, reading = c, r
 			}
 		})
@@ -142,7 +148,7 @@ func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, reading 
 		})
 	}
 	asking.Wait()
-	return caller, reading, described
+	return caller, reading, described, refused
 }
 
 func (f *Refusals) facts(r Refused, caller credentials.Caller, reading clock.Reading, described Described) causes.Facts {

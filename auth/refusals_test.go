@@ -3,10 +3,12 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
@@ -172,5 +174,24 @@ func TestOnlyRefusalsThatMayPassAreRepeated(t *testing.T) {
 		if got := tc.refused.Passing(); got != tc.want {
 			t.Errorf("%+v: passing %v, want %v", tc.refused, got, tc.want)
 		}
+	}
+}
+
+// Keys that have ended still sign: AWS's word for them comes first.
+func TestRefusalByKeysThatHaveEnded(t *testing.T) {
+	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
+		return credentials.Caller{}, clock.Reading{}, fmt.Errorf("asking AWS: %w", causes.KeysExpired.New(causes.Facts{"from": "from profile \"dev\""}, errors.New("ExpiredToken")))
+	}}
+	cause, told, ok := f.Explain(t.Context(), Refused{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`})
+	if want := `AWS itself says: no usable AWS credentials from profile "dev": they have expired; otherwise check in this order`; !ok || cause.Name != causes.TokenRefused.Name || !strings.Contains(told.Hint, want) {
+		t.Errorf("cause %s, hint %q, want %q", cause.Name, told.Hint, want)
+	}
+	f.WhoAmI = nil
+	if _, told, _ = f.Explain(t.Context(), Refused{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}); !strings.Contains(told.Hint, "keys that have ended") {
+		t.Errorf("hint %q does not mention keys that have ended", told.Hint)
 	}
 }

@@ -47,6 +47,7 @@ type session struct {
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
 	named    bool           // the client has sent a StartupMessage
+	ping     bool           // it only asks whether there is a server
 	counts   bool           // among the Server's sessions
 	forget   []func()       // takes out the cancel keys that were noted
 
@@ -107,6 +108,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
 		return nil, nil, nil
 	}
+	s.ping = isPing(m)
 	if s.served == nil {
 		if m, err = s.choose(m); err != nil {
 			s.named = true
@@ -192,6 +194,9 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	if errors.As(err, &wrong) && ctx.Err() == nil {
 		s.log.Debug("login repeated without an early token", "error", err)
 		up, err = s.attempt(ctx, false)
+	}
+	if s.ping {
+		return up, err // whose words nobody reads
 	}
 	if s.route.passing(err) && pauseBeforeRetry(ctx) {
 		s.server.tally.retried()
@@ -287,7 +292,11 @@ func (s *session) refuse(err, why error) {
 	}
 	told := []slog.Attr{slog.Any("error", why)}
 	refused := quiet != nil && quiet.after // the certificate, probably
-	if !left || refused {
+	guess := s.ping && guessed(why)
+	switch {
+	case guess:
+		told = append(told, slog.String("sqlstate", state(why)), slog.String("hint", pingHint))
+	case !left || refused:
 		told = append(told, words(why)...)
 	}
 	switch {
@@ -295,6 +304,8 @@ func (s *session) refuse(err, why error) {
 		s.record(slog.LevelDebug, "client did not start a session", told)
 	case !s.named:
 		s.record(slog.LevelInfo, "client did not start a session", told)
+	case guess:
+		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
 	case left:
 		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonClientLeft, 0, 0), told...))
 	default:

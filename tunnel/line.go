@@ -22,6 +22,7 @@ type line struct {
 	api        API
 	websockets *websocketDialer
 	log        *slog.Logger
+	denials    *denials
 
 	url      string      // StreamUrl, as returned
 	token    secret.Text // of the next connection, used once
@@ -80,9 +81,7 @@ func (p place) dialError(op string, err error) *causes.Error {
 	row := causes.ChannelRefused
 	switch {
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
-		const action = "ssmmessages:OpenDataChannel"
-		resources := p.resources(action)
-		facts["resource"], facts["statement"] = resources[0], iampolicy.Line(action, resources)
+		facts["statement"] = iampolicy.Lines(iampolicy.OpenDataChannel())
 		if refused.Clock.Wrong() {
 			facts["clock"] = refused.Clock.Off()
 		}

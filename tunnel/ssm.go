@@ -61,6 +61,12 @@ func documentParameters(document, host, port string) map[string][]string {
 	return params
 }
 
+// Actions that are checked on a session.
+const (
+	resumeAction    = "ssm:ResumeSession"
+	terminateAction = "ssm:TerminateSession"
+)
+
 // fault is what a failed API call means for the next step.
 type fault int
 
@@ -127,25 +133,33 @@ func (p place) apiError(op, action string, err error) *causes.Error {
 
 // accessDenied puts the statement that is missing among facts: from AWS's own
 // sentence, which knows identity and resource, or else from what was asked for.
+// A session that was started cannot be named in a policy: the statements for
+// those are the same for all.
 func (p place) accessDenied(facts causes.Facts, action, text string) causes.Cause {
-	resources := p.resources(action)
+	row, resources := causes.AccessDenied, p.resources()
 	if d, ok := iampolicy.ParseDenial(text); ok {
 		facts["identity"], action, resources = d.Identity, d.Action, []string{d.Resource}
 	}
 	facts["missing"], facts["resource"] = action, strings.Join(resources, " and on ")
 	facts["statement"] = iampolicy.Line(action, resources)
+	if action == resumeAction || action == terminateAction {
+		row = causes.SessionDenied
+		facts["statements"] = iampolicy.Lines(iampolicy.UseOwnSessions(partition.Of(p.region))...)
+	}
 	if iampolicy.Explicit(text) {
 		return causes.ExplicitDeny
 	}
-	return causes.AccessDenied
+	return row
 }
 
-// resources are the ARNs an action is checked on, the account left open.
-func (p place) resources(action string) []string {
+// denied reports whether err says that a policy does not allow the call.
+func denied(err error) bool {
+	return errors.Is(err, causes.AccessDenied) || errors.Is(err, causes.SessionDenied) || errors.Is(err, causes.ExplicitDeny)
+}
+
+// resources are the ARNs that StartSession is checked on, the account left open.
+func (p place) resources() []string {
 	at := iampolicy.Place{Partition: partition.Of(p.region), Region: p.region, Account: "*"}
-	if action != "ssm:StartSession" {
-		return []string{iampolicy.OwnSessions(at.Partition)}
-	}
 	return []string{at.JumpHost(p.target), at.Document(p.document)}
 }
 

@@ -134,7 +134,7 @@ func TestHintsNameTheRightResource(t *testing.T) {
 	}
 	for _, tt := range tests {
 		p := place{target: tt.target, region: tt.region, document: tt.document}
-		if got := p.resources("ssm:StartSession"); strings.Join(got, " and on ") != tt.want {
+		if got := p.resources(); strings.Join(got, " and on ") != tt.want {
 			t.Errorf("resources of %s: %q, want %q", tt.target, got, tt.want)
 		}
 	}

@@ -20,10 +20,51 @@ func (e *urlError) Error() string {
 	return fmt.Sprintf("stream URL %s://%s: %s", e.Scheme, e.Host, e.Reason)
 }
 
+// messagesEndpoint reads Config.MessagesEndpoint: the scheme and host that stream
+// URLs are given in place of their own, nil for "". Signature and token go there,
+// so that it must be TLS but on this machine.
+func messagesEndpoint(setting string) (*url.URL, error) {
+	if setting == "" {
+		return nil, nil
+	}
+	raw := setting
+	if !strings.Contains(raw, "://") {
+		raw = "https://" + raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.RequestURI(), "/") != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("ssmmessages endpoint %q is not of the form https://HOST", setting)
+	}
+	switch {
+	case u.Scheme == "https" || u.Scheme == "wss":
+		return &url.URL{Scheme: "wss", Host: u.Host}, nil
+	case (u.Scheme == "http" || u.Scheme == "ws") && loopback.Is(u.Hostname()):
+		return &url.URL{Scheme: "ws", Host: u.Host}, nil
+	}
+	return nil, fmt.Errorf("ssmmessages endpoint %q is not encrypted: only a loopback host may do without https", setting)
+}
+
+// moved is the stream URL raw with endpoint's scheme and host in place of its own,
+// and byte for byte the same behind them. A raw that is no URL stays as it is, for
+// checkStreamURL to refuse.
+func moved(raw string, endpoint *url.URL) string {
+	if endpoint == nil {
+		return raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	rest, ok := strings.CutPrefix(raw, u.Scheme+"://"+u.Host)
+	if !ok || u.Scheme != "wss" && u.Scheme != "ws" || u.Host == "" {
+		return raw
+	}
+	return endpoint.Scheme + "://" + endpoint.Host + rest
+}
+
 // checkStreamURL parses the stream URL that StartSession or ResumeSession
 // returned and makes sure that signature and token go to AWS only: by TLS to an
-// ssmmessages endpoint of a known domain or to the host of the SSM endpoint
-// override. Plain ws is for tests and emulators: a loopback host, and only
+// ssmmessages endpoint of a known domain or to a host that the user has set. Plain ws is for tests and emulators: a loopback host, and only
 // while an override is set.
 func checkStreamURL(raw, override string) (*url.URL, error) {
 	u, err := url.Parse(raw)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +61,8 @@ type websocketDialer struct {
 	credentials aws.CredentialsProvider
 	signer      *v4.Signer
 	region      string
-	override    string // host name of the SSM endpoint override, "" for none
+	override    string   // host name of the SSM endpoint override, "" for none
+	messages    *url.URL // scheme and host in place of those of stream URLs, nil for none
 	wall        func() time.Time
 }
 
@@ -82,13 +84,18 @@ func newWebsocketDialer(c *http.Client, credentials aws.CredentialsProvider, reg
 // dial upgrades to the websocket at streamURL, signs the request unless the URL
 // is presigned, and sends the open message.
 //
-// The URL is dialled byte for byte as it stands: its cell-number holds raw "+"
-// and "/". The errors are a *urlError, an *upgradeError, the credentials
+// The URL is dialled byte for byte as it stands, but for a host that the user has
+// set: its cell-number holds raw "+" and "/". The errors are a *urlError, an *upgradeError, the credentials
 // provider's, or the network's with no URL in its text.
 //
 // Source: plugin, src/communicator/websocketchannel.go.
 func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openMessage) (*socket, error) {
-	u, err := checkStreamURL(streamURL, d.override)
+	override := d.override
+	if d.messages != nil {
+		override = strings.ToLower(d.messages.Hostname())
+		streamURL = moved(streamURL, d.messages)
+	}
+	u, err := checkStreamURL(streamURL, override)
 	if err != nil {
 		return nil, err
 	}

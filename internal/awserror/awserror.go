@@ -93,5 +93,11 @@ func (b *brief) Error() string {
 	case errors.Is(b.err, context.DeadlineExceeded):
 		return b.action + ": no answer in time"
 	}
+	if own, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](b.err); ok { // which explains itself
+		return b.action + ": " + own.Error()
+	}
 	return b.action + ": " + WithoutURL(b.err).Error()
 }

@@ -44,7 +44,7 @@ var (
 		Name: "port-unreachable", SQLState: cannotConnect, Stale: true, Says: "unable to connect to specified port",
 		Message: "{doing}: the jump host cannot connect to the endpoint: {said}",
 		Detail:  where,
-		Hint:    "the database's security group must allow the jump host on this port; and bring the agent up to date, as it can carry one connection only",
+		Hint:    "the database's security group must allow the jump host on this port (" + noGroup + "); and bring the agent up to date, as it can carry one connection only",
 		Means:   "an agent too old for several streams tries the database first, and could not reach it",
 	}
 	AgentTooOld = Cause{

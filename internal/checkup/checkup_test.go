@@ -17,7 +17,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
-	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -59,12 +58,12 @@ func TestSilentAuroraMayBeWaking(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				walk := doctor.New(doctor.NewPlain(&out))
-				c := New(testenv.Target(test.host, nil), walk, targets.New(slog.New(slog.DiscardHandler), new(credentials.Profiles)))
+				c := New(Config{Target: testenv.Target(test.host, nil), Walk: walk, Profiles: new(credentials.Profiles), Log: slog.New(slog.DiscardHandler)})
 				endpoint, err := auth.ParseEndpoint(test.host)
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.Login.Endpoint, c.Login.Database, c.found = endpoint, test.found, test.found.Kind != 0
+				c.login.Endpoint, c.login.Database, c.found = endpoint, test.found, test.found.Kind != 0
 				walk.Begin(doctor.Stream)
 				failure := errors.New("connection refused")
 				if test.late {

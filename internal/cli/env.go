@@ -42,11 +42,11 @@ else the one on which it will be served with the same options, and warn of that.
 			if err != nil {
 				return err
 			}
-			p, running, err := running.PlaceOf(t, true)
+			p, served, err := running.PlaceOf(t, true)
 			if err != nil {
 				return err
 			}
-			if !running {
+			if !served {
 				a.warnUnserved(t)
 				p.CA = ownCA()
 			}

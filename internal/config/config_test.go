@@ -116,6 +116,8 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "12")}, `--session-age: "12" is not a duration`, "12h"},
 		{"short session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "1s")}, "too short", "a minute"},
 		{"keep-alive", Input{Targets: []string{orders}, Flags: flags("via", jump, "keep-alive", "yes")}, `--keep-alive: "yes" is none of connected, off`, "idle timeout"},
+		{"ssmmessages-endpoint", Input{Targets: []string{orders + "?ssmmessages-endpoint=http://10.0.0.9"}, Flags: via}, `"http://10.0.0.9" is not encrypted`, "https://HOST"},
+		{"ssmmessages-endpoint with a path", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_SSMMESSAGES_ENDPOINT=https://host/path"}}, `PGKEYLESS_SSMMESSAGES_ENDPOINT: "https://host/path" is not an endpoint`, "vpce-0123"},
 		{"sslnegotiation", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_SSLNEGOTIATION=tls"}}, `PGKEYLESS_SSLNEGOTIATION: "tls" is none of postgres, direct`, "PostgreSQL 17"},
 		{"region", Input{Targets: []string{orders}, Flags: flags("via", jump, "region", "Frankfurt")}, "--region:", "eu-central-1"},
 		{"boolean", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_QUIET=yes"}}, `PGKEYLESS_QUIET: "yes" is neither true nor false`, "write true or false"},

@@ -40,6 +40,9 @@ type Options struct {
 	SessionAge time.Duration
 	// KeepAlive is KeepAliveConnected or KeepAliveOff.
 	KeepAlive string
+	// MessagesEndpoint is a URL or host to which the websockets of SSM sessions go
+	// in place of the one that AWS names; empty leaves it to AWS.
+	MessagesEndpoint string
 	// SSLNegotiation is how TLS with the database begins: SSLPostgres or
 	// SSLDirect.
 	SSLNegotiation string
@@ -191,6 +194,7 @@ func All() []Option {
 		{Name: "sessions", Value: "N", Usage: "most SSM sessions in parallel; each carries about 0.9 MB/s down", Default: "4", target: setSessions},
 		{Name: "session-age", Value: "DURATION", Usage: "no new connections on SSM sessions older than this; a new one resolves the endpoint anew", Default: "any age", target: setSessionAge},
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
+		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host in place of the one that AWS names: https://HOST of a VPC endpoint", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
 		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database begins: postgres, or direct for PostgreSQL 17 and later, one round trip sooner", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint of it", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
 		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
@@ -181,6 +183,24 @@ func checkHostPort(v string) error {
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if err != nil || perr != nil || n == 0 || !isHost(host) {
 		return problem("%q is not HOST:PORT", v).hinted("give the address at which your own tunnel reaches the database, for example localhost:15432")
+	}
+	return nil
+}
+
+// checkMessagesEndpoint takes https://HOST[:PORT] or a bare host, and http:// of
+// this machine for an emulator: tokens go there.
+func checkMessagesEndpoint(v string) error {
+	raw := v
+	if !strings.Contains(raw, "://") {
+		raw = "https://" + raw
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, !isHost(u.Hostname()), u.User != nil, strings.Trim(u.RequestURI(), "/") != "", u.Fragment != "",
+		u.Scheme != "https" && u.Scheme != "http":
+		return problem("%q is not an endpoint", v).hinted("write it as https://HOST, for example https://vpce-0123-abcd.ssmmessages.eu-central-1.vpce.amazonaws.com")
+	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
+		return problem("%q is not encrypted", v).hinted("write it as https://HOST: only a loopback host may do without TLS")
 	}
 	return nil
 }

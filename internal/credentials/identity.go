@@ -93,3 +93,13 @@ func (c Caller) Principal() (principal, role string) {
 	}
 	return "", ""
 }
+
+// Name is that of the IAM user or of the role session, with which the ids of
+// the caller's SSM sessions begin. "" when there is none.
+func (c Caller) Name() string {
+	i := strings.LastIndexByte(c.ARN, '/')
+	if i < 0 { // the root user
+		return ""
+	}
+	return c.ARN[i+1:]
+}

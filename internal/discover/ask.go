@@ -194,6 +194,7 @@ func (f *Finder) instanceEntry(i types.DBInstance) entry {
 }
 
 func (f *Finder) clusterEntry(c types.DBCluster) entry {
+	express := aws.ToBool(c.InternetAccessGatewayEnabled) && !aws.ToBool(c.VPCNetworkingEnabled)
 	e := entry{
 		Database: f.placed(Database{
 			Identifier:    aws.ToString(c.DBClusterIdentifier),
@@ -207,8 +208,9 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 			Endpoint:      writer,
 			Host:          strings.ToLower(aws.ToString(c.Endpoint)),
 			Port:          int(aws.ToInt32(c.Port)),
-			IAM:           aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
+			IAM:           express || aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
 			MasterUser:    aws.ToString(c.MasterUsername),
+			Express:       express,
 		}),
 		reader: strings.ToLower(aws.ToString(c.ReaderEndpoint)),
 	}

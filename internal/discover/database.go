@@ -37,8 +37,12 @@ type Database struct {
 	Port     int
 	IAM      bool   // whether IAM authentication is on
 	Cluster  string // the identifier of the cluster that an instance is in
-	// MasterUser is the user that must not be granted rds_iam.
+	// MasterUser may log in with a password, which rds_iam would take away, or by
+	// IAM: RDS does not tell.
 	MasterUser string
+	// Express says that it is an Aurora cluster of express configuration: with a
+	// public endpoint, in no VPC, and with no login but IAM's.
+	Express bool
 }
 
 // Address is "host:port".

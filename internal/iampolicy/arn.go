@@ -83,22 +83,37 @@ func task(container string) string {
 	return container + "/*"
 }
 
-// ownSession ends the ARN of every session that the caller itself has started.
-const ownSession = "session/${aws:userid}-*"
+// sessions is the ARN of all SSM sessions in a partition, but for the end.
+func sessions(partition string) string { return Place{partition, "*", "*"}.arn("ssm", "session/") }
 
-// OwnSessions is the ARN of the sessions in partition that the caller itself has
-// started, in any region.
+// UseOwnSessions are the statements that let an identity resume and end the SSM
+// sessions that it started, and no others. The id of a session begins with the
+// name of the IAM user or of the role session; but the only variable with such a
+// name is aws:username, which only IAM users have. For the others there is the tag
+// that Session Manager puts on every session, the aws:userid of who started it.
 //
-// Source: Systems Manager user guide, getting-started-restrict-access-examples.html.
-func OwnSessions(partition string) string {
-	return Place{partition, "*", "*"}.arn("ssm", ownSession)
+// Source: Systems Manager user guide, getting-started-restrict-access-examples.html,
+// example 4, both methods.
+func UseOwnSessions(partition string) []Statement {
+	actions := []string{"ssm:ResumeSession", "ssm:TerminateSession"}
+	byTag := Allow("UseOwnSessions", actions, []string{sessions(partition) + "*"})
+	byTag.Condition = map[string]map[string]string{"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": "${aws:userid}"}}
+	return []Statement{byTag, Allow("UseOwnSessionsAsUser", actions, []string{sessions(partition) + "${aws:username}-*"})}
 }
 
-// SessionOf is the ARN of one session of the caller with that user id, where arn
-// is OwnSessions; else it is arn itself.
-func (p Place) SessionOf(userID, arn string) string {
-	if !strings.HasSuffix(arn, ownSession) {
+// OpenDataChannel is the statement that lets an identity open data channels. The
+// action cannot be limited to a resource.
+//
+// Source: service authorization reference, list_amazonmessagegatewayservice.html.
+func OpenDataChannel() Statement {
+	return Allow("OpenDataChannel", []string{"ssmmessages:OpenDataChannel"}, []string{"*"})
+}
+
+// SessionOf is the ARN of one session of the caller with that name, where arn is a
+// resource of UseOwnSessions; else it is arn itself.
+func (p Place) SessionOf(name, arn string) string {
+	if !strings.HasPrefix(arn, sessions(p.Partition)) {
 		return arn
 	}
-	return p.arn("ssm", "session/"+userID+"-0123456789abcdef0")
+	return p.arn("ssm", "session/"+name+"-0123456789abcdef0")
 }

@@ -51,6 +51,19 @@ func Line[R string | []string](action string, resource R) string {
 	return string(text)
 }
 
+// Lines is statements as JSON for a hint: on one line, with commas between them.
+func Lines(statements ...Statement) string {
+	texts := make([]string, len(statements))
+	for i, s := range statements {
+		text, err := json.Marshal(s)
+		if err != nil {
+			panic(err) // strings and maps of strings can always be encoded
+		}
+		texts[i] = string(text)
+	}
+	return strings.Join(texts, ",")
+}
+
 // SpacedLine is Line with a space behind each colon and comma, for an action on
 // all resources.
 func SpacedLine(action string) string {

@@ -57,9 +57,8 @@ func TestARNs(t *testing.T) {
 		p.JumpHost("ecs:my_own_cluster_task_runtime-1"):     "arn:aws-cn:ecs:cn-north-1:111122223333:task/my_own_cluster/task",
 		p.JumpHost("ecs:main/jump"):                         "arn:aws-cn:ecs:cn-north-1:111122223333:task/main/*",
 		p.ECSCluster("main"):                                "arn:aws-cn:ecs:cn-north-1:111122223333:cluster/main",
-		OwnSessions("aws"):                                  "arn:aws:ssm:*:*:session/${aws:userid}-*",
-		p.SessionOf("AROA:ada", OwnSessions("aws-cn")):      "arn:aws-cn:ssm:cn-north-1:111122223333:session/AROA:ada-0123456789abcdef0",
-		p.SessionOf("AROA:ada", "arn:aws-cn:ec2:x"):         "arn:aws-cn:ec2:x",
+		p.SessionOf("ada", "arn:aws-cn:ssm:*:*:session/*"):  "arn:aws-cn:ssm:cn-north-1:111122223333:session/ada-0123456789abcdef0",
+		p.SessionOf("ada", "arn:aws-cn:ec2:x"):              "arn:aws-cn:ec2:x",
 		DSQLLoginAction("admin") + DSQLLoginAction("Admin"): "dsql:DbConnectAdmindsql:DbConnect",
 	} {
 		if got != want {

@@ -26,8 +26,7 @@ var arrows = map[string][]string{
 	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
-	"auth/genroots":      {},
+	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy", module + "/internal/ownfile", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// Facts, at the bottom.
 	"internal/agentversion":  {},
@@ -41,6 +40,7 @@ var arrows = map[string][]string{
 	"internal/environ":       {},
 	"internal/iampolicy":     {},
 	"internal/loopback":      {},
+	"internal/ownfile":       {"golang.org/x/sys/windows"},
 	"internal/partition":     {},
 	"internal/secret":        {},
 	"internal/shell":         {},
@@ -48,19 +48,20 @@ var arrows = map[string][]string{
 
 	// What AWS, the user's files and the user say.
 	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
-	"internal/servicefile": {module + "/internal/causes"},
-	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"internal/servicefile": {module + "/internal/causes", module + "/internal/ownfile"},
+	"internal/sharedfiles": {},
+	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display", "golang.org/x/term"},
 	"internal/signals":     {},
 	"internal/policy":      {module + "/internal/agentversion", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy"},
-	"internal/localca":     {"golang.org/x/sys/windows"},
+	"internal/localca":     {module + "/internal/ownfile"},
 	"internal/truststore":  {},
 	"internal/doctor":      {},
 
 	// What a run is made of.
-	"internal/running": {module + "/internal/causes", module + "/internal/config", module + "/internal/environ"},
+	"internal/running": {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile"},
 	"internal/program": {module + "/internal/prompt"},
 	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
@@ -90,6 +91,7 @@ var integrationArrows = map[string][]string{
 	"e2e/faults":   {},
 	"e2e/hostile":  {},
 	"e2e/login":    {},
+	"e2e/office":   {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},
@@ -123,7 +125,13 @@ func TestImportArrows(t *testing.T) {
 // checkArrows holds the packages of the module in dir to their rows.
 func checkArrows(t *testing.T, dir, root string, arrows map[string][]string) {
 	t.Helper()
-	for _, p := range listPackages(t, dir) {
+	packages := listPackages(t, dir)
+	for name := range arrows {
+		if !slices.ContainsFunc(packages, func(p goPackage) bool { return p.ImportPath == path.Join(root, name) }) {
+			t.Errorf("a row for %s, which is no package of %s", name, root)
+		}
+	}
+	for _, p := range packages {
 		name := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, root), "/"), ".")
 		allowed, ok := arrows[name]
 		if !ok {

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 const (
@@ -73,7 +75,7 @@ func Open(dir string, now time.Time) (*Authority, error) {
 	if err := private(dir); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(filepath.Join(dir, ".ca.lock"))
+	unlock, err := ownfile.Lock(filepath.Join(dir, ".ca.lock"))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func Open(dir string, now time.Time) (*Authority, error) {
 		}
 	}
 	if !published(dir, a) {
-		return a, replace(File(dir), a.certificatePEM(), 0o644)
+		return a, ownfile.Replace(File(dir), a.certificatePEM(), 0o644)
 	}
 	return a, nil
 }
@@ -100,7 +102,7 @@ func create(dir string, now time.Time) (*Authority, error) {
 		return nil, err
 	}
 	content := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), a.certificatePEM()...)
-	return a, replace(filepath.Join(dir, keyFile), content, 0o600)
+	return a, ownfile.Replace(filepath.Join(dir, keyFile), content, 0o600)
 }
 
 // load reads the CA in dir.
@@ -179,20 +181,22 @@ func whose() string {
 	return name
 }
 
-// replace puts content at path in one step.
-func replace(path string, content []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // for this user alone
+// private refuses a directory in which others can have put something.
+func private(dir string) error {
+	info, err := os.Stat(dir)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
+	if !ownfile.Is(info, 0o022) {
+		return fmt.Errorf("%s is not this user's alone to write to (mode %v)", dir, info.Mode().Perm())
 	}
-	return os.Rename(f.Name(), path)
+	return nil
+}
+
+// secret refuses a file that others can have read.
+func secret(path string, info fs.FileInfo) error {
+	if !ownfile.Is(info, 0o077) {
+		return fmt.Errorf("%s is not this user's alone to read (mode %v); remove it, and a new one is made", path, info.Mode().Perm())
+	}
+	return nil
 }

@@ -17,9 +17,8 @@ func For(f Facts) iampolicy.Document {
 	if f.Via != "" {
 		statements = append(statements, f.findJumpHost()...)
 		statements = append(statements, f.startSession()...)
-		statements = append(statements, iampolicy.Allow("UseOwnSessions",
-			[]string{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"},
-			[]string{iampolicy.OwnSessions(f.Partition)}))
+		statements = append(statements, iampolicy.UseOwnSessions(f.Partition)...)
+		statements = append(statements, iampolicy.OpenDataChannel())
 	}
 	return iampolicy.New(statements...)
 }

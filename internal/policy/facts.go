@@ -30,6 +30,9 @@ type Facts struct {
 	Port       int
 	User       string // whom the policy lets in
 	MasterUser string
+	// Express says that it is an Aurora express cluster: public, without VPC and
+	// security group, and with no other login than IAM's.
+	Express bool
 
 	// Via is the jump host as pgkeyless takes it: i-…, mi-…, ecs:…, tag:KEY=VALUE,
 	// asg:NAME; empty for none.
@@ -90,8 +93,8 @@ func (f Facts) viaPlace() iampolicy.Place {
 
 func (f Facts) account() string { return cmp.Or(f.Account, UnknownAccount) }
 
-// master says that User is, or is likely to be, the master user, whom rds_iam
-// would lock out.
+// master says that User is, or is likely to be, the master user, whose password
+// rds_iam would take away.
 func (f Facts) master() bool {
 	return f.User != "" && f.User == cmp.Or(f.MasterUser, dbuser.UsualMaster)
 }

@@ -61,6 +61,10 @@ var cases = map[string]Facts{
 	"master":       orders(func(f *Facts) { f.User = "postgres" }),
 	"odd-user":     orders(func(f *Facts) { f.User = `ada "*" ${x}?` }),
 	"own-document": orders(func(f *Facts) { f.Document = "corp-forward" }),
+	"express": orders(func(f *Facts) {
+		f.Kind, f.Express, f.ResourceID, f.Target, f.Via = database.Cluster, true, "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "hobby", ""
+		f.Host, f.Lookup = "hobby.cluster-c9akciq32abc.eu-central-1.rds.amazonaws.com", []string{"rds:DescribeDBClusters", "rds:DescribeDBInstances"}
+	}),
 	"dsql": orders(func(f *Facts) {
 		f.Kind, f.ResourceID, f.Host = database.DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
 		f.Target, f.Via = f.Host, ""
@@ -139,6 +143,14 @@ func TestMasterUserIsNeverGrantedRDSIAM(t *testing.T) {
 			if !strings.HasPrefix(line, "--") {
 				t.Errorf("user %q: %q is to be run", f.User, line)
 			}
+		}
+	}
+	if sql := SQL(orders(func(f *Facts) { f.User, f.Kind, f.Express = "postgres", database.Cluster, true })); !strings.Contains(sql, "nothing to do") || strings.Contains(sql, "GRANT") {
+		t.Errorf("the master user of an express cluster logs in by IAM as it is: %s", sql)
+	}
+	for _, text := range []string{Text(cases["dsql"]), Text(cases["express"])} {
+		if !strings.Contains(text, "has none") || strings.Contains(text, "the database's") {
+			t.Errorf("a security group that there is not:\n%s", text)
 		}
 	}
 	if sql := SQL(orders(func(f *Facts) { f.User, f.MasterUser = "postgres", "root" })); !strings.Contains(sql, `GRANT rds_iam TO "postgres"`) {

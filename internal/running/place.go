@@ -17,26 +17,26 @@ type Place struct {
 	// CA is the file with the certificate by which clients can verify the listener;
 	// empty where there is none.
 	CA string
-	// User and database are empty where they are the client's own choice.
+	// User and Database are empty where they are the client's own choice.
 	User, Database string
 }
 
-// variable is one of the environment, for a client.
-type variable struct{ Name, Value string }
+// Variable is one of the environment, for a client.
+type Variable struct{ Name, Value string }
 
 // Variables are libpq's, and DATABASE_URL, which most other clients read, and what
 // makes clients trust the listener.
 // env is the client's: a user or database that the target leaves open may be
 // named there.
-func (p Place) Variables(env []string) []variable {
-	vars := []variable{{"PGHOST", p.Host}, {"PGPORT", strconv.Itoa(p.Port)}}
+func (p Place) Variables(env []string) []Variable {
+	vars := []Variable{{"PGHOST", p.Host}, {"PGPORT", strconv.Itoa(p.Port)}}
 	if p.User != "" {
-		vars = append(vars, variable{"PGUSER", p.User})
+		vars = append(vars, Variable{"PGUSER", p.User})
 	}
 	if p.Database != "" {
-		vars = append(vars, variable{"PGDATABASE", p.Database})
+		vars = append(vars, Variable{"PGDATABASE", p.Database})
 	}
-	vars = append(vars, variable{"DATABASE_URL", p.URL(env)})
+	vars = append(vars, Variable{"DATABASE_URL", p.URL(env)})
 	return append(vars, p.trust(env)...)
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
-// PlaceOf is where t is served by a running pgkeyless, or will be.
-func PlaceOf(t config.Target, overTCP bool) (p Place, running bool, err error) {
+// PlaceOf is where t is served by a running pgkeyless, or will be. served says which.
+func PlaceOf(t config.Target, overTCP bool) (p Place, served bool, err error) {
 	if found, ok := Find(t); ok {
 		return found.Place(t, overTCP), true, nil
 	}

@@ -2,9 +2,6 @@ package running
 
 import (
 	"cmp"
-	"fmt"
-	"net"
-	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/environ"
@@ -42,61 +39,4 @@ func Describe(t config.Target, env []string) Served {
 		s.Options["profile"] = profile
 	}
 	return s
-}
-
-// serves reports whether s is t: the same name, unless a config file says that t's
-// is another database, or the same database.
-func (s Served) serves(t config.Target) bool {
-	switch {
-	case t.Endpoint != "" && s.Endpoint != "":
-		return address(t.Endpoint) == address(s.Endpoint)
-	case !t.Named() && strings.EqualFold(s.Name, t.Name):
-		return true
-	}
-	return strings.EqualFold(label(t.Endpoint, t.Ref), label(s.Endpoint, s.Ref))
-}
-
-// address is an endpoint with its port.
-func address(endpoint string) string {
-	endpoint = strings.ToLower(endpoint)
-	if _, _, err := net.SplitHostPort(endpoint); err != nil {
-		return net.JoinHostPort(strings.Trim(endpoint, "[]"), "5432")
-	}
-	return endpoint
-}
-
-// label is what AWS calls a database: the first label of its endpoint, the last
-// part of its ARN, or its identifier.
-func label(endpoint, ref string) string {
-	if endpoint != "" {
-		first, _, _ := strings.Cut(endpoint, ".")
-		return first
-	}
-	return ref[strings.LastIndexAny(ref, ":/")+1:]
-}
-
-// differences are the options that the command line gives t, and that contradict
-// those with which s is served.
-func (s Served) differences(t config.Target) []string {
-	var all []string
-	for _, set := range t.Settings() {
-		if set.Origin.Source != config.FromFlag && set.Origin.Source != config.FromTarget {
-			continue
-		}
-		served := s.Options[set.Name]
-		switch {
-		case config.Same(set.Name, set.Value, served):
-			continue
-		case set.Name == "user" && served == "", set.Name == "dbname":
-			continue // the client's choice
-		case set.Name == "region" && served == "" && strings.Contains(s.Endpoint, "."+set.Value+"."):
-			continue
-		}
-		switch set.Name { // where to listen, and how fast to be
-		case "address", "port", "unix-socket", "sessions", "session-age", "keep-alive":
-			continue
-		}
-		all = append(all, fmt.Sprintf("%s is %s there and %s here", set.Name, cmp.Or(served, "not set"), cmp.Or(set.Value, "not set")))
-	}
-	return all
 }

@@ -21,7 +21,7 @@ const maxBundle = 1 << 20
 // make them refuse the listener, so theirs is kept only if it has p's CA in it. Node.js
 // takes those of NODE_EXTRA_CA_CERTS beside its own, and from one file alone: one that
 // is set may be what leads to the Internet, and stays.
-func (p Place) trust(env []string) []variable {
+func (p Place) trust(env []string) []Variable {
 	if p.CA == "" || strings.HasPrefix(p.Host, "/") {
 		return nil
 	}
@@ -29,9 +29,9 @@ func (p Place) trust(env []string) []variable {
 	if theirs := environ.LookUp(env, "PGSSLROOTCERT"); theirs != "" && holds(theirs, p.CA) {
 		root = theirs
 	}
-	vars := []variable{{"PGSSLROOTCERT", root}}
+	vars := []Variable{{"PGSSLROOTCERT", root}}
 	if environ.LookUp(env, "NODE_EXTRA_CA_CERTS") == "" {
-		vars = append(vars, variable{"NODE_EXTRA_CA_CERTS", p.CA})
+		vars = append(vars, Variable{"NODE_EXTRA_CA_CERTS", p.CA})
 	}
 	return vars
 }

@@ -3,8 +3,10 @@ package serving
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -143,8 +145,8 @@ func (p *ports) take(address string) (net.Listener, bool) {
 // where one of the two addresses means all.
 func (p *ports) inTheWayOf(address string, port int) (open string, ok bool) {
 	wanted, err := net.ResolveIPAddr("ip", address)
-	for open, l := range p.open {
-		has, is := l.Addr().(*net.TCPAddr)
+	for _, open := range slices.Sorted(maps.Keys(p.open)) {
+		has, is := p.open[open].Addr().(*net.TCPAddr)
 		if is && err == nil && has.Port == port && (has.IP.IsUnspecified() || wanted.IP.IsUnspecified()) {
 			return open, true
 		}

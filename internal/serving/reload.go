@@ -22,7 +22,7 @@ type reloading struct {
 	input  config.Input
 	run    config.Run       // as the process began
 	said   []config.Setting // where run came from
-	Wiring *targets.Wiring
+	wiring *targets.Wiring
 	srv    *proxy.Server
 	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
@@ -69,9 +69,9 @@ func (r *reloading) enrol() {
 
 // exchange makes the Server serve cfg.
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
-	r.Wiring.ForgetRoots() // their files may have changed
+	r.wiring.ForgetRoots() // their files may have changed
 	p := portsOf(r.front)
-	next, err := openFront(ctx, r.Wiring, cfg, p, r.log)
+	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
 	if err != nil {
 		return front{}, err
 	}

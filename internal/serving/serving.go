@@ -57,7 +57,7 @@ func Serve(ctx context.Context, c Config) error {
 		p.close()
 		return err
 	}
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, Wiring: w, srv: srv, ca: ca, front: front, enrolled: new(running.Enrolment), log: log}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, srv: srv, ca: ca, front: front, enrolled: new(running.Enrolment), log: log}
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, front)

@@ -106,7 +106,8 @@ func (w *Wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, e
 	case ctx.Err() != nil: // a signal came: nobody waits for the answer
 		return proxy.Route{}, context.Cause(ctx)
 	case mayPass(err):
-		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", display.Line(err.Error()), "hint", causes.Hint(err))
+		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", display.Line(err.Error()),
+			"detail", display.Line(causes.Detail(err)), "hint", causes.Hint(err))
 	default:
 		return proxy.Route{}, err
 	}

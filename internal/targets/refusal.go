@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -13,9 +15,19 @@ import (
 )
 
 // explainer tells the proxy what auth knows of refused logins.
-type explainer struct{ refusals *auth.Refusals }
+type explainer struct {
+	refusals    *auth.Refusals
+	credentials aws.CredentialsProvider
+}
 
-func (e explainer) Passing(r proxy.Refusal) bool { return auth.Refused(r).Passing() }
+// Passing has the next try read the keys anew.
+func (e explainer) Passing(r proxy.Refusal) bool {
+	passing := auth.Refused(r).Passing()
+	if passing {
+		credentials.Reread(e.credentials)
+	}
+	return passing
+}
 
 func (e explainer) Explain(ctx context.Context, r proxy.Refusal) proxy.Explanation {
 	cause, told, ok := e.refusals.Explain(ctx, auth.Refused(r))

@@ -11,6 +11,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
+// Two endpoints of one account, and a jump host.
 const (
 	Orders  = "orders.c9akciq32abc.eu-central-1.rds.amazonaws.com"
 	Billing = "billing.c9akciq32abc.eu-central-1.rds.amazonaws.com"

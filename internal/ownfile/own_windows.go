@@ -1,4 +1,4 @@
-package localca
+package ownfile
 
 import (
 	"fmt"
@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lock waits until no other process has path locked, and keeps it so until unlock.
-func lock(path string) (unlock func(), err error) {
+// Lock waits until no other process has path locked, and keeps it so until unlock.
+// It makes the file, which holds nothing else.
+func Lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -21,7 +22,5 @@ func lock(path string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// private and secret trust the access rights of the user's own directory.
-func private(string) error { return nil }
-
-func secret(string, fs.FileInfo) error { return nil }
+// Is trusts the access rights of the user's own directories.
+func Is(fs.FileInfo, fs.FileMode) bool { return true }
