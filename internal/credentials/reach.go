@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -56,6 +57,9 @@ func unreached(u *url.URL, err error) error {
 			return causes.ProxyRefuses.New(facts, err)
 		}
 		return err
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "proxyconnect" { // an https:// proxy's own
+		facts["host"], facts["proxy"] = "HTTP proxy "+facts["proxy"], ""
 	}
 	facts["said"] = display.Line(refused.Err.Error())
 	if chain := refused.UnverifiedCertificates; len(chain) > 0 {
