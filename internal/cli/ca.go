@@ -100,7 +100,7 @@ that they talk to your pgkeyless: sslmode=require, verify-ca and verify-full.
   pgjdbc (DBeaver, DataGrip …)        sslrootcert={{.Path}} in the URL
   asyncpg                             sslrootcert={{.Path}} in the URL
   Npgsql                              Root Certificate={{.Path}}
-  OpenSSL's own roots (pgloader …)    export SSL_CERT_FILE={{.Word}}
+  OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={{.Word}} before the command: in place of all other roots
   other programs, browsers            pgkeyless ca install
 
 pgkeyless exec and env set both variables, service-file writes sslrootcert.
