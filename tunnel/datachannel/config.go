@@ -53,6 +53,7 @@ type Config struct {
 	HandshakeTimeout time.Duration // first transport to HandshakeComplete; default 30 s
 	PeerTimeout      time.Duration // oldest message without acknowledge, from an agent that is silent; default 12 s
 	StallTimeout     time.Duration // the same while the silence may have a harmless reason; default 30 s
+	PauseTimeout     time.Duration // the service says that the agent is away, and it does not come back; default 14.5 s
 	OutageTimeout    time.Duration // transports, one after the other, that bring no word of the agent; default 15 min
 	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 15 s
 	GapTimeout       time.Duration // a gap that does not move at all; default 10 s
@@ -65,6 +66,10 @@ const (
 	minMaxPayload     = 64        // what a Stream can be asked to fill
 	maxMaxPayload     = 16 << 10  // fits the smallest window
 	defaultMaxReorder = 100 << 20 // about the 100,000 messages an agent keeps for resending
+
+	// People hear of a dead agent within 15 s, and this leaves half a second for
+	// what comes after.
+	defaultPauseTimeout = 14500 * time.Millisecond
 )
 
 // withDefaults returns a complete cfg, or what is wrong with it.
@@ -79,6 +84,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 30*time.Second)
 	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 12*time.Second)
 	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
+	cfg.PauseTimeout = cmp.Or(cfg.PauseTimeout, defaultPauseTimeout)
 	cfg.OutageTimeout = cmp.Or(cfg.OutageTimeout, 15*time.Minute)
 	cfg.GapPatience = cmp.Or(cfg.GapPatience, 15*time.Second)
 	cfg.GapTimeout = cmp.Or(cfg.GapTimeout, 10*time.Second)
@@ -91,7 +97,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxWindow < minWindow {
 		return cfg, fmt.Errorf("datachannel: MaxWindow %d is below %d", cfg.MaxWindow, minWindow)
 	}
-	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
+	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.PauseTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
 		return cfg, errors.New("datachannel: Config has a negative bound")
 	}
 	return cfg, nil

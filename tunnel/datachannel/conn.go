@@ -67,6 +67,7 @@ type Conn struct {
 	window  window
 	reorder reorder
 	paused  time.Time // pause_publication came then; zero: not paused
+	lifted  time.Time // a pause ended then
 	unknown map[string]bool
 	stats   Stats // counters only
 	traffic meter
@@ -266,7 +267,7 @@ func (c *Conn) attach(now time.Time) (resumed bool) {
 		c.away = now
 	}
 	c.attached, c.connected, c.loss = true, now, nil
-	c.paused = time.Time{}
+	c.paused, c.lifted = time.Time{}, time.Time{}
 	c.window.replay()
 	c.reorder.restart(now)
 	c.acks.repeat(0, now.Add(-repeatSince), now)

@@ -39,12 +39,13 @@
 //	                          long: ErrGap
 //	12 s    PeerTimeout       the agent is gone: ErrPeerSilent; 14 s in a download, with
 //	                          checkAfter
+//	14.5 s  PauseTimeout      the service said pause, and nothing has lifted that: ErrPeerSilent
 //	15 s    GapPatience       the repair of what is missing would take longer: ErrGap, at
 //	                          once
 //	24 s    longestCheck      between two checks while a target owes an answer
 //	30 s    StallTimeout      the agent is gone although its silence may have had a reason:
-//	                          it was just starting, the service said pause, it spoke, a
-//	                          target took nothing, or the transport was not known to work
+//	                          it was just starting, it spoke, a target took nothing, or the
+//	                          transport was not known to work
 //	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
 //	                          had said a word
 //

@@ -34,7 +34,7 @@ func (c *Conn) receive(now time.Time, frame []byte) error {
 	case TypePausePublication:
 		c.pause(now)
 	case TypeStartPublication:
-		c.resume()
+		c.resume(now)
 	case TypeChannelClosed:
 		return c.closed(m)
 	default:
@@ -89,7 +89,7 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear(now)
-	c.paused = time.Time{}
+	c.lift(now)
 	whole := c.reorder.missing() == 0
 	what, err := c.reorder.add(now, m)
 	if err != nil {
@@ -116,6 +116,9 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 
 // gap is ErrGap once waiting for missing messages is in vain. c.mu is held.
 func (c *Conn) gap(now time.Time) error {
+	if !c.paused.IsZero() { // who is away repairs nothing
+		return nil
+	}
 	why := c.reorder.hopeless(now, c.window.rto.smoothed, c.cfg.GapPatience, c.cfg.GapTimeout)
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrGap, why)
@@ -219,7 +222,7 @@ func (c *Conn) acknowledged(now time.Time, seq int64) (ready bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear(now)
-	c.paused = time.Time{}
+	c.lift(now)
 	c.kick()
 	if !c.window.acknowledge(now, seq) {
 		return false
@@ -245,6 +248,7 @@ func (c *Conn) pause(now time.Time) {
 	if first {
 		c.paused = now
 		c.window.pace.halve()
+		c.kick() // to look at the clock
 	}
 	c.mu.Unlock()
 	if first {
@@ -252,11 +256,20 @@ func (c *Conn) pause(now time.Time) {
 	}
 }
 
-func (c *Conn) resume() {
+func (c *Conn) resume(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.paused = time.Time{}
+	c.lift(now)
 	c.kick()
+}
+
+// lift ends a pause, if there is one. Who was away has new time to answer, and to
+// repair. c.mu is held.
+func (c *Conn) lift(now time.Time) {
+	if !c.paused.IsZero() {
+		c.paused, c.lifted = time.Time{}, now
+		c.reorder.restart(now)
+	}
 }
 
 // closed is the end that no resume can undo.

@@ -14,7 +14,8 @@ const (
 	keepAliveInterval = 10 * time.Second
 
 	// pauseProbe: when paused with nothing under way, one message goes out after
-	// this time all the same, for the word that ends a pause may be lost.
+	// this time all the same, a NOP if there is no other: the word that ends a pause
+	// may be lost, and an acknowledge ends it as well.
 	pauseProbe = time.Second
 )
 
@@ -131,6 +132,9 @@ func (c *Conn) nextData(now time.Time) []byte {
 		return nil
 	}
 	c.checkUp(now)
+	if !c.paused.IsZero() { // the agent may be back, and the word of that be lost
+		c.cfg.Stream.SendNOP()
+	}
 	s := c.window.fresh(size)
 	s.frame = s.frame[:size]
 	n := c.cfg.Stream.Fill(s.frame[headerSize:])
@@ -167,6 +171,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 	for _, at := range [...]time.Time{
 		c.window.nextDue(),
 		c.silentAt(now),
+		c.pauseOver(now),
 		c.deafAt(),
 		c.reorder.deadline(c.cfg.GapTimeout),
 		c.pauseEnd(),
