@@ -49,7 +49,8 @@
 //	silent or out of reach   room, else that for which the fewest dials wait; once another
 //	for 3 s, a stream for    session has come up, for 1 s more at most
 //	3 s without an answer,
-//	or 256 of them
+//	or 256 of them; or 30
+//	messages it sent are lost
 //	hampered, there is no    the dial takes it: there will be none better
 //	room and no start
 //	hampered, and the start  the dial takes one whose agent answers and only waits for the

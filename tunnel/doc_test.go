@@ -22,6 +22,7 @@ func TestTableOfDials(t *testing.T) {
 		fmt.Sprintf("for %s at most, and then takes", seconds(busyPatience)),
 		fmt.Sprintf("//	for %s, a stream for", seconds(silentAfter)),
 		fmt.Sprintf("//	%s without an answer,\n//	or %d of them", seconds(blockedAnswer), maxWaiting),
+		fmt.Sprintf("; or %d\n//	messages it sent are lost", maxMissing),
 		fmt.Sprintf("for %s more at most", seconds(patience)),
 		fmt.Sprintf("none is tried for %.0f min that", unaskedPause.Minutes()),
 		fmt.Sprintf("after %.0f minutes.", idleAfter.Minutes()),

@@ -27,6 +27,10 @@ const (
 	// of the agent's accept queue, which it must never fill.
 	maxWaiting = 256
 
+	// maxMissing messages are sent again within three seconds; until then nothing
+	// that comes later gets through.
+	maxMissing = 30
+
 	// idleAfter is how long a session stays without streams; the account's idle
 	// timeout is 20 minutes by default.
 	idleAfter = 5 * time.Minute
@@ -65,6 +69,7 @@ type view struct {
 	waiting    int           // streams without answer
 	unanswered time.Duration // longest wait of one of them
 	silent     time.Duration // how long the agent owes an answer or is out of reach
+	missing    int64         // messages of the agent that it has to send again, ten a second
 	recent     int64         // bytes in the last two seconds
 	since      time.Duration // how long it has had streams without a break, or none
 	nudged     time.Duration // since its last NOP
@@ -81,7 +86,7 @@ const (
 
 func (v view) health() health {
 	switch {
-	case v.silent >= silentAfter, v.unanswered >= blockedAnswer, v.waiting >= maxWaiting:
+	case v.silent >= silentAfter, v.unanswered >= blockedAnswer, v.waiting >= maxWaiting, v.missing >= maxMissing:
 		return hampered
 	case v.recent >= busyBytes, v.unanswered >= slowAnswer:
 		return busy
@@ -143,7 +148,7 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 func inReach(sessions []view) int {
 	use := -1
 	for i, v := range sessions {
-		if v.silent < silentAfter && v.waiting < maxWaiting && (use < 0 || better(v, sessions[use])) {
+		if v.silent < silentAfter && v.waiting < maxWaiting && v.missing < maxMissing && (use < 0 || better(v, sessions[use])) {
 			use = i
 		}
 	}

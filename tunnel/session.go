@@ -196,6 +196,7 @@ func (s *session) view(now time.Time) view {
 		waiting:    m.Waiting,
 		unanswered: m.LongestWait,
 		silent:     c.Silent,
+		missing:    c.Missing,
 		recent:     c.Recent,
 		since:      now.Sub(s.since),
 		nudged:     now.Sub(s.nudged),

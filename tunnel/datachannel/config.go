@@ -55,8 +55,8 @@ type Config struct {
 	StallTimeout     time.Duration // the same while the silence may have a harmless reason; default 30 s
 	PauseTimeout     time.Duration // the service says that the agent is away, and it does not come back; default 14.5 s
 	OutageTimeout    time.Duration // transports, one after the other, that bring no word of the agent; default 15 min
-	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 15 s
-	GapTimeout       time.Duration // a gap that does not move at all; default 10 s
+	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 60 s
+	GapTimeout       time.Duration // a repair that has stopped; default 10 s
 
 	Log *slog.Logger // default: nothing is logged
 }
@@ -86,7 +86,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
 	cfg.PauseTimeout = cmp.Or(cfg.PauseTimeout, defaultPauseTimeout)
 	cfg.OutageTimeout = cmp.Or(cfg.OutageTimeout, 15*time.Minute)
-	cfg.GapPatience = cmp.Or(cfg.GapPatience, 15*time.Second)
+	cfg.GapPatience = cmp.Or(cfg.GapPatience, 60*time.Second)
 	cfg.GapTimeout = cmp.Or(cfg.GapTimeout, 10*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

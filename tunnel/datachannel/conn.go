@@ -66,6 +66,7 @@ type Conn struct {
 	ackBuf  []byte
 	window  window
 	reorder reorder
+	repair  time.Time // the log has told of one; zero: there is none
 	paused  time.Time // pause_publication came then; zero: not paused
 	lifted  time.Time // a pause ended then
 	unknown map[string]bool

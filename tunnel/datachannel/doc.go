@@ -35,17 +35,17 @@
 //	                          replaced, once for a message
 //	9 s     aliveWithin       a transport without a sign of life for so long may be dead
 //	                          itself: StallTimeout counts
-//	10 s    GapTimeout        messages of the agent came, one before them did not, for so
-//	                          long: ErrGap
+//	10 s    GapTimeout        messages of the agent came, those before them did not, and for
+//	                          so long it has sent none of them again: ErrGap
 //	12 s    PeerTimeout       the agent is gone: ErrPeerSilent; 14 s in a download, with
 //	                          checkAfter
 //	14.5 s  PauseTimeout      the service said pause, and nothing has lifted that: ErrPeerSilent
-//	15 s    GapPatience       the repair of what is missing would take longer: ErrGap, at
-//	                          once
 //	24 s    longestCheck      between two checks while a target owes an answer
 //	30 s    StallTimeout      the agent is gone although its silence may have had a reason:
 //	                          it was just starting, it spoke, a target took nothing, or the
 //	                          transport was not known to work
+//	60 s    GapPatience       sending again what is missing has taken so long, or will, at
+//	                          100 ms a message: ErrGap
 //	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
 //	                          had said a word
 //

@@ -14,6 +14,9 @@ import (
 // resend time.
 const repeatAfter = time.Second
 
+// longRepair is what the log tells of: shorter ones are like a slow query.
+const longRepair = 2 * time.Second
+
 // maxUnknown bounds what is remembered of messages that we do not know.
 const maxUnknown = 32
 
@@ -53,6 +56,7 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 		return nil
 	}
 	what, err := c.sortIn(now, m)
+	c.tellOfRepair(now)
 	if err != nil {
 		return err
 	}
@@ -114,12 +118,36 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	return what, c.gap(now)
 }
 
+// tellOfRepair logs that clients will wait for a repair, and that they have.
+func (c *Conn) tellOfRepair(now time.Time) {
+	c.mu.Lock()
+	missing := c.reorder.missing()
+	repair := repairTime(missing, c.window.rto.smoothed)
+	began, told := c.repair, !c.repair.IsZero()
+	switch {
+	case !told && repair >= longRepair:
+		c.repair = now
+	case told && missing == 0:
+		c.repair = time.Time{}
+	default:
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	if told {
+		c.log.Info("the SSM agent has sent again what was lost", "ms", now.Sub(began).Milliseconds())
+		return
+	}
+	c.log.Warn("messages of the SSM agent are lost, waiting until it has sent them again", "missing", missing,
+		"estimate", repair, "at_most", c.cfg.GapPatience)
+}
+
 // gap is ErrGap once waiting for missing messages is in vain. c.mu is held.
 func (c *Conn) gap(now time.Time) error {
 	if !c.paused.IsZero() { // who is away repairs nothing
 		return nil
 	}
-	why := c.reorder.hopeless(now, c.window.rto.smoothed, c.cfg.GapPatience, c.cfg.GapTimeout)
+	why := c.reorder.hopeless(now, c.cfg.GapPatience, c.cfg.GapTimeout)
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrGap, why)
 	}

@@ -173,7 +173,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.silentAt(now),
 		c.pauseOver(now),
 		c.deafAt(),
-		c.reorder.deadline(c.cfg.GapTimeout),
+		c.reorder.deadline(c.cfg.GapPatience, c.cfg.GapTimeout),
 		c.pauseEnd(),
 		c.keepAliveAt(),
 		check,

@@ -244,6 +244,8 @@ func agentFaults() []fault {
 		{name: "agent/away for 50 ms, input dropped", emulator: dropping, during: func(w *rig.World, _ int) { w.AWS.CutAgents(50 * time.Millisecond) }, want: exact},
 		// What the agent reads meanwhile comes at ten messages a second: too long to wait for.
 		{name: "agent/away for 1 s", during: func(w *rig.World, _ int) { w.AWS.CutAgents(time.Second) }, want: exactOrLost, size: 1 << 20},
+		// The repair takes some 30 s.
+		{name: "agent/away for 350 ms in a download", during: second(func(w *rig.World) { w.AWS.CutAgents(350 * time.Millisecond) }), want: exact, size: 1 << 20},
 		{name: "agent/not ready for 3 s", emulator: func(c *awsemu.Config) { c.PluginDelay = 3 * time.Second }, want: exact},
 		{name: "agent/dials refused", before: func(w *rig.World) { w.AWS.SetDial(gateway.RefuseDials(-1)) }, want: refused, state: "08001"},
 		{name: "agent/first dial refused", before: func(w *rig.World) { w.AWS.SetDial(gateway.RefuseDials(1)) }, want: exact},
