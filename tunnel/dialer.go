@@ -94,10 +94,11 @@ type Dialer struct {
 	running    sync.WaitGroup // every start, every session, tend, and records.write
 	done       chan struct{}  // closed by Close
 
-	mu      sync.Mutex
-	closed  bool
-	tending bool
-	groups  map[string]*group // by address
+	mu       sync.Mutex
+	closed   bool
+	tending  bool
+	throttle throttle
+	groups   map[string]*group // by address
 }
 
 // New checks cfg and starts nothing.
@@ -148,6 +149,7 @@ func New(cfg Config) (*Dialer, error) {
 		hosts:      hosts{list: cfg.Targets, only: cfg.Target},
 		websockets: newWebsocketDialer(cfg.HTTPClient, cfg.Credentials, cfg.Region, override),
 		done:       make(chan struct{}),
+		throttle:   newThrottle(),
 		groups:     make(map[string]*group),
 	}
 	d.log = slog.New(queued{cfg.Log.Handler(), d})

@@ -28,7 +28,10 @@ func TestTableOfDials(t *testing.T) {
 		fmt.Sprintf("after %.0f minutes.", idleAfter.Minutes()),
 		fmt.Sprintf("for up to %.0f\n// minutes", resumePatience.Minutes()),
 		fmt.Sprintf("When that takes %s, a second", seconds(doubtAfter)),
-		fmt.Sprintf("after %s the start has failed", seconds(handshakeTimeout)),
+		fmt.Sprintf("after\n// %s the start has failed", seconds(handshakeTimeout)),
+		fmt.Sprintf("and %s are waited for it", seconds(arrivalTimeout)),
+		fmt.Sprintf("No more than %d sessions start", firstTogether),
+		fmt.Sprintf("for those %s at most", seconds(patience)),
 		fmt.Sprintf("every %s without", seconds(pingEvery)),
 	} {
 		if !strings.Contains(string(text), want) {

@@ -58,6 +58,7 @@ type policy struct {
 	most      int           // sessions that take new streams
 	maxAge    time.Duration // after which one takes no more; 0: never
 	keepAlive bool
+	together  int // starts at once; 0: any number
 }
 
 // view is what one session looks like.
@@ -120,7 +121,7 @@ func better(a, b view) bool {
 // No stream has to wait that a session can serve. Those that have to get a start
 // each, as far as there is room: together they would keep sharing one session.
 func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (use int, start bool) {
-	room := len(sessions)+starting < p.most
+	room := p.room(len(sessions), starting)
 	use = -1
 	for i, v := range sessions {
 		if use < 0 || better(v, sessions[use]) {
@@ -141,6 +142,22 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 		return -1, room && starting < waiting
 	}
 	return use, false // there will be none better
+}
+
+// room says whether one more session may be started.
+func (p policy) room(sessions, starting int) bool {
+	return sessions+starting < p.most && (p.together == 0 || starting < p.together)
+}
+
+// share is how many streams a session is to have when those that wait have all got
+// one, and are spread over as many sessions as there may be.
+func (p policy) share(sessions []view, waiting int) int {
+	streams := waiting
+	for _, v := range sessions {
+		streams += v.streams
+	}
+	spread := min(p.most, streams)
+	return (streams + spread - 1) / spread
 }
 
 // inReach finds the best of sessions that are all hampered, when no other can be

@@ -59,9 +59,9 @@ type session struct {
 	left  error // why the service may think it open
 }
 
-// newSession makes the parts of the session that out speaks of. If that is
-// not possible the session is terminated.
-func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, error) {
+// newSession makes the parts of the session that out speaks of, whose agent may take
+// arrival to show itself. If that is not possible the session is terminated.
+func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput, arrival time.Duration) (*session, error) {
 	now := time.Now()
 	p.session = display.Line(aws.ToString(out.SessionId))
 	s := &session{
@@ -100,6 +100,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		ClientVersion:    clientVersion,
 		MaxPayload:       d.cfg.MaxPayload,
 		HandshakeTimeout: handshakeTimeout,
+		ArrivalTimeout:   arrival,
 		OutageTimeout:    resumePatience,
 		Log:              s.log,
 	})

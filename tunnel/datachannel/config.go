@@ -50,7 +50,8 @@ type Config struct {
 	MaxWindow     int    // bytes sent and not acknowledged, at least 32 KiB; default 1 MiB
 	MaxReorder    int    // bytes held behind a gap; default 100 MiB
 
-	HandshakeTimeout time.Duration // first transport to HandshakeComplete; default 30 s
+	HandshakeTimeout time.Duration // first transport to HandshakeComplete, and half of it from the agent's first sign of life; default 30 s
+	ArrivalTimeout   time.Duration // first transport to that sign; default HandshakeTimeout
 	PeerTimeout      time.Duration // oldest message without acknowledge, from an agent that is silent; default 12 s
 	StallTimeout     time.Duration // the same while the silence may have a harmless reason; default 30 s
 	PauseTimeout     time.Duration // the service says that the agent is away, and it does not come back; default 14.5 s
@@ -82,6 +83,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.MaxWindow = cmp.Or(cfg.MaxWindow, defaultMaxWindow)
 	cfg.MaxReorder = cmp.Or(cfg.MaxReorder, defaultMaxReorder)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 30*time.Second)
+	cfg.ArrivalTimeout = cmp.Or(cfg.ArrivalTimeout, cfg.HandshakeTimeout)
 	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 12*time.Second)
 	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
 	cfg.PauseTimeout = cmp.Or(cfg.PauseTimeout, defaultPauseTimeout)
@@ -97,7 +99,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxWindow < minWindow {
 		return cfg, fmt.Errorf("datachannel: MaxWindow %d is below %d", cfg.MaxWindow, minWindow)
 	}
-	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.PauseTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
+	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.ArrivalTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.PauseTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
 		return cfg, errors.New("datachannel: Config has a negative bound")
 	}
 	return cfg, nil

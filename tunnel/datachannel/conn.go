@@ -51,9 +51,12 @@ type Conn struct {
 	checked   check
 
 	agentVersion string
-	answered     bool  // the HandshakeRequest
-	refusal      error // ends the session once the answer is written
-	keepAlive    bool  // the agent wants a NOP every keepAliveInterval
+	handshake    time.Time   // when an agent that came at once is to have done it
+	patient      *time.Timer // ends the wait for the agent, then for the handshake
+	arrived      bool        // the agent has shown itself
+	answered     bool        // the HandshakeRequest
+	refusal      error       // ends the session once the answer is written
+	keepAlive    bool        // the agent wants a NOP every keepAliveInterval
 	nextNOP      time.Time
 	outbox       []control // goes before stream bytes, whatever the window says
 	probe        int64     // its number, or -1
@@ -144,7 +147,7 @@ func (c *Conn) start(cancel func()) error {
 // run goes from transport to transport. What it returns counts only when the
 // Conn has no reason of its own.
 func (c *Conn) run(ctx context.Context) error {
-	var handshake *time.Timer
+	first := true
 	pause := time.Duration(0)
 	for {
 		if err := sleep(ctx, pause); err != nil {
@@ -157,9 +160,10 @@ func (c *Conn) run(ctx context.Context) error {
 			}
 			return err
 		}
-		if handshake == nil {
-			handshake = time.AfterFunc(c.cfg.HandshakeTimeout, c.handshakeExpired)
-			defer handshake.Stop()
+		if first {
+			first = false
+			c.awaitAgent()
+			defer c.patient.Stop()
 		}
 		if resumed := c.attach(time.Now()); resumed {
 			c.log.Debug("data channel has a new transport", "unacknowledged", c.Stats().Unacknowledged)

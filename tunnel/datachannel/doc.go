@@ -50,8 +50,9 @@
 //	                          had said a word
 //
 // The beginning has a limit of its own, HandshakeTimeout (30 s), from the first
-// transport to HandshakeComplete; how long Connect takes is its own affair, then
-// and later.
+// transport to HandshakeComplete, and ArrivalTimeout for an agent that has given no
+// sign of life: neither a message nor start_publication. How long Connect takes is
+// its own affair, then and later.
 //
 // # Who owns what
 //

@@ -287,6 +287,7 @@ func (c *Conn) pause(now time.Time) {
 func (c *Conn) resume(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.arrive(now) // the service says that the agent is there
 	c.lift(now)
 	c.kick()
 }

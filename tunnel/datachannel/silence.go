@@ -118,6 +118,7 @@ func (c *Conn) hear(now time.Time) {
 		c.spell = now
 	}
 	c.away, c.spoke = time.Time{}, now
+	c.arrive(now)
 }
 
 // speaks: the agent goes on speaking. c.mu is held.
