@@ -89,6 +89,7 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 		sessions, views := g.choice(now)
 		policy := d.policy
 		policy.together = d.throttle.most()
+		policy.pack, policy.spread = g.weights.allLight(), g.weights.mostlyHeavy()
 		use, more := policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
 		if use < 0 && c.failed != nil && (!isSilent(c.failed) || len(g.starts) == 0) {
 			if use = inReach(views); use < 0 {
@@ -127,13 +128,15 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 }
 
 // waits says whether the claim leaves the quiet session use to others, and waits for
-// one that is starting, or can be started: those that wait together spread over all
-// sessions there may be, in equal parts, while patience lasts. Dialer.mu is held.
+// one that is starting, or can be started: those that wait together, or come where
+// streams are heavy, spread over all sessions there may be, in equal parts, while
+// patience lasts. Where they are light they may share one. Dialer.mu is held.
 func (c *claim) waits(now time.Time, g *group, p policy, views []view, use int) bool {
 	if c.until.IsZero() {
 		c.until = now.Add(patience)
 	}
-	if !c.waited && g.dials() == 0 || !now.Before(c.until) || views[use].health() != quiet {
+	together := c.waited || g.dials() > 0
+	if !together && !p.spread || !now.Before(c.until) || views[use].health() != quiet {
 		return false
 	}
 	if len(g.starts) == 0 && !(p.room(len(views), 0) && g.unasked(now)) {

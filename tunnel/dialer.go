@@ -180,7 +180,16 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil
+	return &stream{Stream: st, place: s.place, session: s, dialer: d, load: d.carryLoad(s)}, nil
+}
+
+// carryLoad has one more stream of s weighed.
+func (d *Dialer) carryLoad(s *session) *load {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := &load{opened: time.Now()}
+	s.loads = append(s.loads, l)
+	return l
 }
 
 // notAnAddress is the caller's mistake: clients do not meet it.

@@ -64,6 +64,12 @@
 // there may be: one that finds its part of a session taken waits for another to come
 // up, for those 2 s at most.
 //
+// What a stream carries in its first second tells what is likely to come next
+// (weight.go). After light ones, new streams share the session that has most of
+// them, until it is busy at 896 KiB within 2 s: together they make fewer messages,
+// each of which costs the jump host CPU. After heavy ones, new streams are spread as
+// those are that wait together. As long as nothing is known, the table holds.
+//
 // A start that fails because its agent is silent fails a dial only when no other is
 // under way. After a start that failed none is tried for 1 min that no dial waits for. A dial
 // gives up when its session has ended three times before it got a stream.

@@ -30,6 +30,7 @@ func TestTableOfDials(t *testing.T) {
 		fmt.Sprintf("When that takes %s, a second", seconds(doubtAfter)),
 		fmt.Sprintf("after\n// %s the start has failed", seconds(handshakeTimeout)),
 		fmt.Sprintf("and %s are waited for it", seconds(arrivalTimeout)),
+		fmt.Sprintf("busy at %d KiB within", lightBytes>>10),
 		fmt.Sprintf("No more than %d sessions start", firstTogether),
 		fmt.Sprintf("for those %s at most", seconds(patience)),
 		fmt.Sprintf("every %s without", seconds(pingEvery)),

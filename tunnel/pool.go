@@ -7,6 +7,11 @@ const (
 	// queries bring, an eighth of what one session can carry down.
 	busyBytes = 256 << 10
 
+	// lightBytes in the last two seconds make a session busy whose streams are all
+	// light: half of what one session can carry down. Sharing it costs them less than
+	// it saves the agent, for which each message counts.
+	lightBytes = 896 << 10
+
 	// The agent dials for one stream at a time. A stream without answer for so
 	// long makes new ones wait behind it: first a sign, then for certain.
 	slowAnswer    = time.Second
@@ -58,7 +63,9 @@ type policy struct {
 	most      int           // sessions that take new streams
 	maxAge    time.Duration // after which one takes no more; 0: never
 	keepAlive bool
-	together  int // starts at once; 0: any number
+	together  int  // starts at once; 0: any number
+	pack      bool // what comes is likely to be light
+	spread    bool // it is likely to be heavy
 }
 
 // view is what one session looks like.
@@ -72,6 +79,7 @@ type view struct {
 	silent     time.Duration // how long the agent owes an answer or is out of reach
 	missing    int64         // messages of the agent that it has to send again, ten a second
 	recent     int64         // bytes in the last two seconds
+	light      bool          // it has streams, and none of them is heavy
 	since      time.Duration // how long it has had streams without a break, or none
 	nudged     time.Duration // since its last NOP
 }
@@ -89,7 +97,7 @@ func (v view) health() health {
 	switch {
 	case v.silent >= silentAfter, v.unanswered >= blockedAnswer, v.waiting >= maxWaiting, v.missing >= maxMissing:
 		return hampered
-	case v.recent >= busyBytes, v.unanswered >= slowAnswer:
+	case v.recent >= busyBytes && !v.light, v.recent >= lightBytes, v.unanswered >= slowAnswer:
 		return busy
 	default:
 		return quiet
@@ -112,6 +120,18 @@ func better(a, b view) bool {
 	}
 }
 
+// better is as the function of that name, but that light streams come to the session
+// which has most of them: together they make fewer messages.
+func (p policy) better(a, b view) bool {
+	if p.pack && a.health() == quiet && b.health() == quiet && a.light != b.light {
+		return a.light
+	}
+	if p.pack && a.health() == quiet && b.health() == quiet && a.streams != b.streams {
+		return a.streams > b.streams
+	}
+	return better(a, b)
+}
+
 // choose finds the place for a new stream among sessions, of which none is
 // retired: the index of one, or -1 when the stream has to wait for one of the
 // starts under way, and whether to begin another start. waiting is how many
@@ -124,7 +144,7 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 	room := p.room(len(sessions), starting)
 	use = -1
 	for i, v := range sessions {
-		if use < 0 || better(v, sessions[use]) {
+		if use < 0 || p.better(v, sessions[use]) {
 			use = i
 		}
 	}
@@ -134,7 +154,7 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 	switch sessions[use].health() {
 	case quiet:
 		// Two streams at once: the next one shall find a session of its own.
-		return use, p.keepAlive && sessions[use].streams > 0 && room && starting == 0 && unasked
+		return use, p.keepAlive && !p.pack && sessions[use].streams > 0 && room && starting == 0 && unasked
 	case busy:
 		return use, room && starting == 0 && unasked
 	}

@@ -52,6 +52,7 @@ type session struct {
 	inUse   bool      // it had streams when last looked at,
 	since   time.Time // and has had them, or none, since then
 	nudged  time.Time // its last NOP
+	loads   []*load   // of its streams, and of some that have ended of late
 
 	// To be read after done.
 	cause error // why it ended, as the data channel says
@@ -199,6 +200,7 @@ func (s *session) view(now time.Time) view {
 		silent:     c.Silent,
 		missing:    c.Missing,
 		recent:     c.Recent,
+		light:      s.light(),
 		since:      now.Sub(s.since),
 		nudged:     now.Sub(s.nudged),
 	}
