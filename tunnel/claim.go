@@ -86,6 +86,9 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 	g := d.group(c.place.address)
 	for {
 		now := time.Now()
+		for _, s := range g.sessions {
+			s.weighNew(now, &g.weights)
+		}
 		sessions, views := g.choice(now)
 		policy := d.policy
 		policy.together = d.throttle.most()

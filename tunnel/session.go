@@ -54,6 +54,8 @@ type session struct {
 	nudged  time.Time // its last NOP
 	loads   []*load   // of its streams, and of some that have ended of late
 
+	received int64 // bytes, when they were last weighed
+
 	// To be read after done.
 	cause error // why it ended, as the data channel says
 	err   error // the same in words

@@ -7,10 +7,15 @@ import (
 )
 
 const (
-	// heavyBytes within a second, both ways, make a stream heavy: more than people's
-	// queries and an application's small ones bring, a seventh of what one session
-	// carries down.
-	heavyBytes = 128 << 10
+	// heavyBytes within a second, both ways, make a stream heavy: more than small
+	// queries bring that follow each other without a pause, a third of what one
+	// session carries down.
+	heavyBytes = 256 << 10
+
+	// crampedBytes do where its session carries down fullBytes, three quarters of what
+	// it can: eight bulk transfers that share one get no more each.
+	crampedBytes = 64 << 10
+	fullBytes    = 640 << 10
 
 	// weighAfter is the age at which a stream's weight is known.
 	weighAfter = time.Second
@@ -30,11 +35,12 @@ type load struct {
 }
 
 // look weighs the stream by what it has carried since it was last looked at, a
-// second ago; one that has carried nothing yet is not weighed. news says that its
-// weight is known now, or has become heavy.
-func (l *load) look(now time.Time) (news bool) {
+// second ago; one that has carried nothing yet is not weighed. full says that its
+// session has no more to give. news says that its weight is known now, or has become
+// heavy.
+func (l *load) look(now time.Time, full bool) (news bool) {
 	bytes := l.bytes.Load()
-	heavy := bytes-l.looked >= heavyBytes
+	heavy := bytes-l.looked >= heavyBytes || full && bytes-l.looked >= crampedBytes
 	if !l.known && !heavy && (bytes == 0 || now.Sub(l.opened) < weighAfter && !l.closed.Load()) {
 		return false
 	}
@@ -73,12 +79,25 @@ func (w *weights) mostlyHeavy() bool {
 // weigh looks at each stream of s, and notes what is new of them in w. Dialer.mu is
 // held.
 func (s *session) weigh(now time.Time, w *weights) {
+	received := s.mux.Stats().Received
+	full := received-s.received >= fullBytes
+	s.received = received
 	s.loads = slices.DeleteFunc(s.loads, func(l *load) bool {
-		if l.look(now) {
+		if l.look(now, full) {
 			w.note(l.heavy)
 		}
 		return l.closed.Load()
 	})
+}
+
+// weighNew weighs the streams whose weight is just known, and notes it in w, so that
+// who comes then does not depend on when they are looked at. Dialer.mu is held.
+func (s *session) weighNew(now time.Time, w *weights) {
+	for _, l := range s.loads {
+		if !l.known && now.Sub(l.opened) >= weighAfter && l.look(now, false) {
+			w.note(l.heavy)
+		}
+	}
 }
 
 // light says that the session has streams, of which none is heavy. Dialer.mu is

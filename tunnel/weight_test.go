@@ -20,21 +20,24 @@ func TestStreamsAreWeighed(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
+		full  bool
 		looks []look
 	}{
-		{"idle", []look{{s, 0, false, false, false}, {5 * s, 0, false, false, false}}},
-		{"light", []look{{s / 2, 5000, false, false, false}, {s, 9000, false, true, false}, {2 * s, 20_000, false, false, false}}},
-		{"heavy at once", []look{{s / 4, heavyBytes, false, true, true}, {s, 8 * heavyBytes, false, false, true}}},
-		{"heavy, then at rest, then heavy", []look{{s, heavyBytes, false, true, true}, {2 * s, heavyBytes, false, false, false}, {3 * s, 2 * heavyBytes, false, true, true}}},
-		{"over soon", []look{{s / 4, 5000, true, true, false}}},
-		{"over soon, nothing said", []look{{s / 4, 0, true, false, false}}},
+		{"idle", false, []look{{s, 0, false, false, false}, {5 * s, 0, false, false, false}}},
+		{"light", false, []look{{s / 2, 5000, false, false, false}, {s, 9000, false, true, false}, {2 * s, 20_000, false, false, false}}},
+		{"heavy at once", false, []look{{s / 4, heavyBytes, false, true, true}, {s, 8 * heavyBytes, false, false, true}}},
+		{"heavy, then at rest, then heavy", false, []look{{s, heavyBytes, false, true, true}, {2 * s, heavyBytes, false, false, false}, {3 * s, 2 * heavyBytes, false, true, true}}},
+		{"over soon", false, []look{{s / 4, 5000, true, true, false}}},
+		{"over soon, nothing said", false, []look{{s / 4, 0, true, false, false}}},
+		{"one of many that fill their session", true, []look{{s, crampedBytes, false, true, true}}},
+		{"light beside those", true, []look{{s, crampedBytes - 1, false, true, false}}},
 	}
 	for _, tt := range tests {
 		l := &load{opened: epoch}
 		for i, at := range tt.looks {
 			l.bytes.Store(at.bytes)
 			l.closed.Store(at.closed)
-			if news := l.look(epoch.Add(at.after)); news != at.news || l.heavy != at.heavy {
+			if news := l.look(epoch.Add(at.after), tt.full); news != at.news || l.heavy != at.heavy {
 				t.Errorf("%s, look %d: news %v, heavy %v; want %v, %v", tt.name, i, news, l.heavy, at.news, at.heavy)
 			}
 		}

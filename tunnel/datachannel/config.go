@@ -36,6 +36,13 @@ type Stream interface {
 	Unanswered() int        // bytes that went out to targets which have said nothing since
 }
 
+// queue is what a Stream may be besides: one that says how many bytes wait for Fill,
+// and whether they are of several that take turns. Then small messages are put
+// together.
+type queue interface {
+	Queued(now time.Time) (bytes int, crowded bool)
+}
+
 // Config is what New needs. Connect and Stream are required; every other zero
 // value stands for its default.
 type Config struct {

@@ -75,6 +75,9 @@ type Conn struct {
 	unknown map[string]bool
 	stats   Stats // counters only
 	traffic meter
+
+	lastData  time.Time // when stream bytes went out last
+	gathering time.Time // until when the next wait for more
 }
 
 // New checks cfg and starts nothing.

@@ -17,6 +17,10 @@
 // because the agent may acknowledge and yet discard what reaches it a moment
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
+// Where several streams take turns with little to say, a message that is not full
+// follows another no sooner than 1 ms (gatherFor), and takes what comes meanwhile
+// along. One stream alone waits for nothing.
+//
 // # Silence
 //
 // What happens when the other side says nothing. Where nothing else is said, times

@@ -131,6 +131,9 @@ func (c *Conn) nextData(now time.Time) []byte {
 	if !c.paused.IsZero() && (!c.window.empty() || now.Before(c.paused.Add(pauseProbe))) {
 		return nil
 	}
+	if c.gathering = c.gather(now); !c.gathering.IsZero() {
+		return nil
+	}
 	c.checkUp(now)
 	if !c.paused.IsZero() { // the agent may be back, and the word of that be lost
 		c.cfg.Stream.SendNOP()
@@ -145,7 +148,21 @@ func (c *Conn) nextData(now time.Time) []byte {
 	s.frame = s.frame[:headerSize+n]
 	c.stats.BytesOut += int64(n)
 	c.traffic.add(now, n)
+	c.lastData = now
 	return c.send(now, s, PayloadOutput)
+}
+
+// gather is until when what the Stream has to say waits for more; zero: it goes.
+func (c *Conn) gather(now time.Time) time.Time {
+	q, ok := c.cfg.Stream.(queue)
+	if !ok {
+		return time.Time{}
+	}
+	n, crowded := q.Queued(now)
+	if !crowded {
+		return time.Time{}
+	}
+	return gathers(now, c.lastData, n, c.cfg.MaxPayload-minMaxPayload)
 }
 
 // send completes the frame, whose payload stands in its place, and stores it.
@@ -176,6 +193,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.reorder.deadline(c.cfg.GapPatience, c.cfg.GapTimeout),
 		c.pauseEnd(),
 		c.keepAliveAt(),
+		c.gathering,
 		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {

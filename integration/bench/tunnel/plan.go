@@ -27,7 +27,7 @@ var (
 	brief = plan{
 		rounds: 1, window: 500 * time.Millisecond, stagger: 300 * time.Millisecond, upload: 8 << 20, asking: 500 * time.Millisecond,
 		connects: 2, idle: []int{1, 10, 50}, settle: 200 * time.Millisecond, recover: 1 << 20, patience: 2 * time.Second,
-		known: 200 * time.Millisecond, cold: 256 << 10,
+		known: 1500 * time.Millisecond, cold: 256 << 10,
 	}
 )
 
