@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // Endpoint names a database: what its token is signed for and what its
@@ -31,7 +32,7 @@ func (e Endpoint) InRegion(region string) Endpoint {
 		return e
 	}
 	e.Region = region
-	if p := regionPartition(region); p != "aws" || e.Partition == "" {
+	if p := partition.Of(region); p != partition.Commercial || e.Partition == "" {
 		e.Partition = p
 	}
 	return e

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 func TestEndpointNamesTellKindRegionAndPartition(t *testing.T) {
@@ -221,7 +223,7 @@ func FuzzParseEndpoint(f *testing.F) {
 		if e.Port < 1 || e.Port > 65535 || e.Host == "" || e.Host != strings.ToLower(e.Host) {
 			t.Fatalf("%q: %+v", in, e)
 		}
-		if e.Region != "" && !regionPattern.MatchString(e.Region) {
+		if e.Region != "" && !partition.IsRegion(e.Region) {
 			t.Fatalf("%q: region %q", in, e.Region)
 		}
 		if e.Kind != KindOther && e.Kind != KindGlobal && e.Region == "" {
@@ -248,6 +250,26 @@ func TestCustomNames(t *testing.T) {
 		e, err := ParseEndpoint(name)
 		if err != nil || e.Custom() != want {
 			t.Errorf("%s: %v, %v; want %v", name, e.Custom(), err, want)
+		}
+	}
+}
+
+func TestKindOfEndpointTellsTheDatabase(t *testing.T) {
+	for name, want := range map[string]database.Kind{
+		"o.c1.eu-west-1.rds.amazonaws.com":                database.Instance,
+		"o.cluster-c1.eu-west-1.rds.amazonaws.com":        database.Cluster,
+		"o.cluster-ro-c1.eu-west-1.rds.amazonaws.com":     database.Cluster,
+		"o.cluster-custom-c1.eu-west-1.rds.amazonaws.com": database.Cluster,
+		"o.shardgrp-c1.eu-west-1.rds.amazonaws.com":       database.Cluster,
+		"o.proxy-c1.eu-west-1.rds.amazonaws.com":          database.Proxy,
+		"r.endpoint.proxy-c1.eu-west-1.rds.amazonaws.com": database.Proxy,
+		"o.global-c1.global.rds.amazonaws.com":            database.Global,
+		"abc.dsql.eu-west-1.on.aws":                       database.DSQL,
+		"dw.c1.us-east-1.redshift.amazonaws.com":          0,
+		"db.example.com":                                  0,
+	} {
+		if e, err := ParseEndpoint(name); err != nil || e.Kind.Database() != want {
+			t.Errorf("%s: %v, %v; want %v", name, e.Kind.Database(), err, want)
 		}
 	}
 }

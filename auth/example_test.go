@@ -33,7 +33,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	signed, err := url.Parse("https://" + token)
+	signed, err := url.Parse("https://" + token.Reveal())
 	if err != nil {
 		fmt.Println(err)
 		return

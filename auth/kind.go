@@ -2,12 +2,15 @@ package auth
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
-// Kind is what an endpoint's name says about it. The zero value is KindOther.
+// Kind is what an endpoint's name says about it. The zero value is KindOther. It
+// tells endpoints apart that lead to one kind of database, which is Database.
 type Kind int
 
 const (
@@ -36,6 +39,24 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
+// Database is the kind of the database that such an endpoint leads to, and zero
+// where the name does not say.
+func (k Kind) Database() database.Kind {
+	switch k {
+	case KindInstance:
+		return database.Instance
+	case KindCluster, KindClusterReader, KindClusterCustom, KindShardGroup:
+		return database.Cluster
+	case KindGlobal:
+		return database.Global
+	case KindProxy:
+		return database.Proxy
+	case KindDSQL:
+		return database.DSQL
+	}
+	return 0
+}
+
 // usesRDSRoots says whether servers of this kind hold certificates of the RDS
 // authorities, and of no other.
 func (k Kind) usesRDSRoots() bool {
@@ -46,68 +67,26 @@ func (k Kind) usesRDSRoots() bool {
 	return false
 }
 
-// suffixes are the DNS suffixes of the partitions. None is the end of another
-// at a dot, so their order does not matter.
-//
-// Source: botocore data/partitions.json; the .au and .uk ones from the AWS JDBC
-// wrapper, whose partition names are not published.
-var suffixes = []struct{ dns, partition string }{
-	{"amazonaws.com", "aws"}, // also aws-us-gov, told by the region
-	{"amazonaws.com.cn", "aws-cn"},
-	{"amazonaws.eu", "aws-eusc"},
-	{"amazonaws.au", ""},
-	{"amazonaws.uk", ""},
-	{"c2s.ic.gov", "aws-iso"},
-	{"sc2s.sgov.gov", "aws-iso-b"},
-	{"cloud.adc-e.uk", "aws-iso-e"},
-	{"csp.hci.ic.gov", "aws-iso-f"},
-	{"on.aws", "aws"}, // DSQL
-}
-
-// regionPattern is the shape of a region's name, with the prefixes of all
-// partitions: us-east-1, us-gov-west-1, us-isob-east-1, eusc-de-east-1.
-var regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
-
-// regionPartition tells the partition from a region's name; "aws" when the name
-// belongs to no other.
-func regionPartition(region string) string {
-	for _, p := range []struct{ prefix, partition string }{
-		{"us-gov-", "aws-us-gov"},
-		{"cn-", "aws-cn"},
-		{"eusc-", "aws-eusc"},
-		{"us-iso-", "aws-iso"},
-		{"us-isob-", "aws-iso-b"},
-		{"eu-isoe-", "aws-iso-e"},
-		{"us-isof-", "aws-iso-f"},
-	} {
-		if strings.HasPrefix(region, p.prefix) {
-			return p.partition
-		}
-	}
-	return "aws"
-}
-
 // classify tells kind, region and partition from a clean host name.
 func classify(host string) Endpoint {
 	other := Endpoint{Host: host}
-	for _, s := range suffixes {
-		if rest, ok := strings.CutSuffix(host, "."+s.dns); ok {
-			service, region, name := splitService(strings.Split(rest, "."))
-			kind := kindOf(service, name, region)
-			if region == "global" {
-				region = ""
-			}
-			if service == "" || region == "" && kind != KindGlobal {
-				return other
-			}
-			e := Endpoint{Host: host, Region: region, Partition: s.partition, Kind: kind}
-			if e.Partition == "aws" && region != "" {
-				e.Partition = regionPartition(region)
-			}
-			return e
-		}
+	labels, name, ok := partition.CutDomain(host)
+	if !ok {
+		return other
 	}
-	return other
+	service, region, rest := splitService(strings.Split(labels, "."))
+	kind := kindOf(service, rest, region)
+	if region == "global" {
+		region = ""
+	}
+	if service == "" || region == "" && kind != KindGlobal {
+		return other
+	}
+	e := Endpoint{Host: host, Region: region, Partition: name, Kind: kind}
+	if name == partition.Commercial && region != "" {
+		e.Partition = partition.Of(region)
+	}
+	return e
 }
 
 // Described says whether RDS knows databases by such a name.
@@ -125,12 +104,8 @@ func (e Endpoint) Custom() bool {
 	if _, err := netip.ParseAddr(e.Host); err == nil || e.Kind != KindOther {
 		return false
 	}
-	for _, s := range suffixes {
-		if strings.HasSuffix(e.Host, "."+s.dns) {
-			return false
-		}
-	}
-	return true
+	_, _, amazon := partition.CutDomain(e.Host)
+	return !amazon
 }
 
 // splitService parts the labels before the partition's suffix into service,
@@ -151,7 +126,7 @@ func splitService(labels []string) (service, region string, name []string) {
 	return "", "", nil
 }
 
-func isRegion(label string) bool { return label == "global" || regionPattern.MatchString(label) }
+func isRegion(label string) bool { return label == "global" || partition.IsRegion(label) }
 
 // isService knows the services with databases that speak PostgreSQL. rds-preview
 // is the preview environment; dsql-… names a PrivateLink cell of DSQL.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // When a region's bundle is fetched, and how much of it is read.
@@ -138,7 +140,7 @@ func verifies(chain []*x509.Certificate, roots *x509.CertPool) bool {
 // fetchable says whether AWS publishes a bundle for e that is known to us. The
 // region becomes part of a URL and of a file name, so its shape is checked.
 func fetchable(e Endpoint) bool {
-	return e.Kind.usesRDSRoots() && regionPattern.MatchString(e.Region) && trustStore(e.Region) != ""
+	return e.Kind.usesRDSRoots() && partition.IsRegion(e.Region) && trustStore(e.Region) != ""
 }
 
 // trustStore returns the host that serves a region's bundle, "" when unknown.
@@ -146,7 +148,7 @@ func fetchable(e Endpoint) bool {
 // Source: RDS user guide, UsingWithRDS.SSL.html, in the editions of
 // docs.aws.amazon.com and docs.amazonaws.cn.
 func trustStore(region string) string {
-	switch regionPartition(region) {
+	switch partition.Of(region) {
 	case "aws":
 		return "truststore.pki.rds.amazonaws.com"
 	case "aws-us-gov":
@@ -277,14 +279,5 @@ func (r *Roots) writeCache(region string, certs []*x509.Certificate) error {
 			return err
 		}
 	}
-	f, err := os.CreateTemp(r.cacheDir, region+"-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(text.Bytes())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), r.cachePath(region))
+	return ownfile.Replace(r.cachePath(region), text.Bytes(), 0o600)
 }

@@ -49,7 +49,7 @@ func refused(t *testing.T, ca testenv.Authority, host string) error {
 func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 	web, region := testenv.NewCA(t, "web"), testenv.NewCA(t, "region")
 	sub := region.Intermediate(t, "sub")
-	old := testenv.CaTemplate("old")
+	old := testenv.CATemplate("old")
 	old.NotAfter = time.Now().Add(-time.Hour)
 	bundle := testenv.PEM(t, sub.Cert, testenv.Sign(t, old, nil, nil).Cert, region.Cert)
 

@@ -96,7 +96,7 @@ func TestEmbeddedRootsCoverRegionsAndAlgorithms(t *testing.T) {
 func TestExpiringRoots(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2040, 1, n, 0, 0, 0, 0, time.UTC) }
 	until := func(name string, end time.Time) testenv.Authority {
-		template := testenv.CaTemplate(name)
+		template := testenv.CATemplate(name)
 		template.NotAfter = end
 		return testenv.Sign(t, template, nil, nil)
 	}
@@ -126,7 +126,7 @@ func TestExpiringRoots(t *testing.T) {
 
 func TestCAFileErrorsSayWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
-	old := testenv.CaTemplate("old")
+	old := testenv.CATemplate("old")
 	old.NotAfter = time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)
 	expired, living := testenv.Sign(t, old, nil, nil), testenv.NewCA(t, "living")
 	for _, tc := range []struct {

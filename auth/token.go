@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +15,9 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 // TokensConfig says for which database, and with whose credentials, tokens are
@@ -35,9 +37,6 @@ type Tokens struct {
 	credentials aws.CredentialsProvider
 	profile     string
 }
-
-// regionText is any region's name, with room for shapes to come.
-var regionText = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // NewTokens checks that tokens can be made at all: a causes.Misuse says that the
 // region is missing or that the kind of endpoint is not supported.
@@ -60,7 +59,7 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 		return nil, causes.MisuseOf(fmt.Errorf("%s is a Redshift endpoint, which is not supported yet", t.endpoint.Host), "Redshift gives out temporary users and passwords in place of IAM tokens; connect to it directly")
 	case t.region == "":
 		return nil, causes.MisuseOf(fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration holds one", t.endpoint.Host), credentials.RegionHelp)
-	case !regionText.MatchString(t.region):
+	case !partition.MayBeRegion(t.region):
 		return nil, causes.MisuseOf(fmt.Errorf("%q is not an AWS region", t.region), credentials.RegionHelp)
 	}
 	return t, nil
@@ -70,18 +69,22 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 // refused at login. DSQL would take a week.
 const tokenLife = 15 * time.Minute
 
+// Token is the password of one login. Logs, errors and fmt show "[redacted]" in its
+// place; its method Reveal returns the words.
+type Token = secret.Text
+
 // Token signs a password for one login as user. It is signed anew each time,
 // which costs microseconds, and waits only while credentials are retrieved. The
 // credentials end a token early when they expire, so ones that have no time left
 // are an error like every failure to get any. It never repeats a
 // token or a key in an error.
-func (t *Tokens) Token(ctx context.Context, user string) (string, error) {
+func (t *Tokens) Token(ctx context.Context, user string) (Token, error) {
 	if user == "" {
-		return "", errors.New("an IAM token needs a database user")
+		return Token{}, errors.New("an IAM token needs a database user")
 	}
 	creds, err := credentials.Retrieve(ctx, t.credentials, t.profile)
 	if err != nil {
-		return "", err
+		return Token{}, err
 	}
 	if t.endpoint.Kind == KindDSQL {
 		return t.signDSQL(ctx, user, creds)
@@ -89,18 +92,15 @@ func (t *Tokens) Token(ctx context.Context, user string) (string, error) {
 	token, err := rdsauth.BuildAuthToken(ctx, t.endpoint.Address(), t.region, user,
 		aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }))
 	if err != nil {
-		return "", signingError(t.endpoint)
+		return Token{}, signingError(t.endpoint)
 	}
-	return token, nil
+	return secret.New(token), nil
 }
 
 // signingError stands in for the SDK's, which may repeat the URL it was signing.
 func signingError(e Endpoint) error {
 	return fmt.Errorf("signing an IAM token for %s: the SDK refused the request", e.Address())
 }
-
-// dsqlAdmin is the user whose action has another name.
-const dsqlAdmin = "admin"
 
 // emptyPayload is the SHA-256 of no bytes.
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -112,22 +112,19 @@ const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 // by version list on the public proxy.
 //
 // Source: DSQL user guide, authentication-token.html.
-func (t *Tokens) signDSQL(ctx context.Context, user string, creds aws.Credentials) (string, error) {
-	action := "DbConnect"
-	if user == dsqlAdmin {
-		action = "DbConnectAdmin"
-	}
+func (t *Tokens) signDSQL(ctx context.Context, user string, creds aws.Credentials) (Token, error) {
+	_, action, _ := strings.Cut(iampolicy.DSQLLoginAction(user), ":")
 	query := url.Values{
 		"Action":        {action},
 		"X-Amz-Expires": {fmt.Sprint(int(tokenLife.Seconds()))},
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+t.endpoint.Host+"/?"+query.Encode(), nil)
 	if err != nil {
-		return "", signingError(t.endpoint)
+		return Token{}, signingError(t.endpoint)
 	}
 	signed, _, err := v4.NewSigner().PresignHTTP(ctx, creds, request, emptyPayload, "dsql", t.region, time.Now().UTC())
 	if err != nil {
-		return "", signingError(t.endpoint)
+		return Token{}, signingError(t.endpoint)
 	}
-	return strings.TrimPrefix(signed, "https://"), nil
+	return secret.New(strings.TrimPrefix(signed, "https://")), nil
 }

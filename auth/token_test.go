@@ -145,7 +145,7 @@ func TestTokenIsSignedForEndpointUserAndRegion(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := takeApart(t, token)
+				p := takeApart(t, token.Reveal())
 				if p.host != tc.host {
 					t.Errorf("signed host %q, want %q", p.host, tc.host)
 				}
@@ -175,7 +175,7 @@ func TestDSQLTokenNamesNeitherPortNorUser(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := takeApart(t, token)
+			p := takeApart(t, token.Reveal())
 			if p.host != "abc.dsql.us-east-1.on.aws" || p.values.Has("DBUser") {
 				t.Errorf("user %s: signed host %q, user %q", user, p.host, p.values["DBUser"])
 			}
@@ -202,7 +202,7 @@ func TestTokenIsMadeAnewForEachLogin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := takeApart(t, second).values.Get("X-Amz-Date"); first == second || got != "20000101T000001Z" {
+		if got := takeApart(t, second.Reveal()).values.Get("X-Amz-Date"); first.Reveal() == second.Reveal() || got != "20000101T000001Z" {
 			t.Errorf("the second token is dated %s, want 20000101T000001Z", got)
 		}
 	})
@@ -300,7 +300,7 @@ func TestTokenNeedsAUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token, err := tokens.Token(t.Context(), ""); err == nil || token != "" {
+	if token, err := tokens.Token(t.Context(), ""); err == nil || token.Reveal() != "" {
 		t.Errorf("a token for nobody: error %v", err)
 	}
 }
@@ -319,10 +319,30 @@ func TestTokensOfManyLoginsAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if got := takeApart(t, token).values.Get("DBUser"); got != user {
+			if got := takeApart(t, token.Reveal()).values.Get("DBUser"); got != user {
 				t.Errorf("a token for %q, want %q", got, user)
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// A token goes where it is revealed, and nowhere by accident.
+func TestTokenIsRedacted(t *testing.T) {
+	tokens, err := NewTokens(TokensConfig{Endpoint: endpoint(t, "o.c1.us-east-1.rds.amazonaws.com"), Credentials: fixed("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := tokens.Token(t.Context(), "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		if shown := fmt.Sprintf(verb, token); shown != "[redacted]" {
+			t.Errorf("%s shows %q", verb, shown)
+		}
+	}
+	if !strings.Contains(token.Reveal(), "X-Amz-Signature=") {
+		t.Error("there is no signature to keep")
+	}
 }

@@ -17,13 +17,35 @@ import (
 // anyway, and one that expires would only break clients that look at dates.
 const certificateLife = 10 * 365 * 24 * time.Hour
 
-// clientTLS makes the configuration for clients that ask for TLS, with a fresh
-// certificate whose key never leaves memory. Session tickets are off, as in
-// PostgreSQL.
-func clientTLS(now time.Time) (*tls.Config, error) {
+// offeredTLS is the configuration for clients that ask for TLS, with what certificate
+// returns, or a certificate of its own where that is nil. Session tickets are off, as
+// in PostgreSQL.
+func offeredTLS(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), now time.Time) (*tls.Config, error) {
+	cfg := &tls.Config{
+		GetCertificate:         certificate,
+		MinVersion:             tls.VersionTLS12,
+		NextProtos:             []string{alpnProtocol},
+		SessionTicketsDisabled: true,
+	}
+	if certificate == nil {
+		own, err := ownCertificate(now)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Certificates = []tls.Certificate{own}
+	}
+	return cfg, nil
+}
+
+// clientTLS is offeredTLS with a certificate of its own.
+func clientTLS(now time.Time) (*tls.Config, error) { return offeredTLS(nil, now) }
+
+// ownCertificate makes a certificate that nobody can verify, whose key never leaves
+// memory.
+func ownCertificate(now time.Time) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("making the key of the listener's certificate: %w", err)
+		return tls.Certificate{}, fmt.Errorf("making the key of the listener's certificate: %w", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()),
@@ -37,12 +59,7 @@ func clientTLS(now time.Time) (*tls.Config, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("making the listener's certificate: %w", err)
+		return tls.Certificate{}, fmt.Errorf("making the listener's certificate: %w", err)
 	}
-	return &tls.Config{
-		Certificates:           []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		MinVersion:             tls.VersionTLS12,
-		NextProtos:             []string{alpnProtocol},
-		SessionTicketsDisabled: true,
-	}, nil
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }

@@ -115,6 +115,8 @@
 // is read byte-exactly, so nothing that was sent in clear is ever taken for
 // something sent inside TLS.
 //
-// The certificate shown to clients is made in memory and proves nothing: it
-// lets clients that insist on TLS connect without settings.
+// The certificate shown to clients is Config.Certificate's choice. The one that is
+// made in memory without it proves nothing: it lets clients that insist on TLS
+// connect without settings. That a client refused it is a guess from how it left
+// (startup.go), which the log gets at info.
 package proxy

@@ -52,7 +52,17 @@ var (
 	noHandshake = causes.Cause{
 		SQLState: stateProtocolViolation,
 		Message:  "TLS handshake with the client: {said}",
-		Hint:     "a client cannot verify the certificate made in memory: let it connect with sslmode=require or prefer",
+		Hint:     "check which TLS versions and protocols the client offers, or let it connect without TLS (sslmode=disable)",
+	}
+	certificateRefused = causes.Cause{
+		SQLState: stateProtocolViolation,
+		Message:  "TLS handshake with the client: {said}",
+		Hint:     refusedHint,
+	}
+	leftAfterHandshake = causes.Cause{
+		SQLState: stateProtocolViolation,
+		Message:  "the client left right after the TLS handshake: it probably refused the certificate",
+		Hint:     refusedHint,
 	}
 	webBrowser = causes.Cause{
 		SQLState: stateProtocolViolation,
@@ -69,6 +79,11 @@ var (
 	notVerified = causes.Cause{SQLState: stateCannotConnect, Message: "certificate of {database} was not verified"}
 )
 
+// refusedHint is for all clients alike, whatever their sslmode: many verify the
+// certificate with require too, when they have a root certificate at hand.
+const refusedHint = "`pgkeyless ca` says how to make the client trust the certificate; or let it connect without TLS (sslmode=disable), " +
+	"as the way to the database is encrypted and verified in any case"
+
 // errCrowded is a connection that made room in the lobby.
 var errCrowded error = &silent{error: crowdedOut.New(nil, nil)}
 
@@ -76,6 +91,7 @@ var errCrowded error = &silent{error: crowdedOut.New(nil, nil)}
 type silent struct {
 	error
 	handshake bool // of TLS: nothing can be sent
+	after     bool // that handshake, at once
 }
 
 func (s *silent) Unwrap() error { return s.error }

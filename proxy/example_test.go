@@ -75,7 +75,9 @@ func Example() {
 // password is a proxy.TokenSource.
 type password string
 
-func (p password) Token(context.Context, string) (string, error) { return string(p), nil }
+func (p password) Token(context.Context, string) (proxy.Password, error) {
+	return proxy.NewPassword(string(p)), nil
+}
 
 // startDatabase serves one client as a database would whose certificate is for
 // name: TLS, a request for a clear-text password, and an answer.

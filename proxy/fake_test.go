@@ -302,11 +302,11 @@ type fakeTokens struct {
 	users []string
 }
 
-func (f *fakeTokens) Token(ctx context.Context, user string) (string, error) {
+func (f *fakeTokens) Token(ctx context.Context, user string) (Password, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.users = append(f.users, user)
-	return f.token, f.err
+	return NewPassword(f.token), f.err
 }
 
 // pipeListener is a net.Listener whose clients come by dial.

@@ -192,14 +192,15 @@ func (l *login) answer(ctx context.Context, held []byte) error {
 
 // password makes the PasswordMessage with a fresh token.
 func (l *login) password(ctx context.Context) ([]byte, error) {
-	secret, err := l.route.Tokens.Token(ctx, l.user)
+	token, err := l.route.Tokens.Token(ctx, l.user)
 	if err != nil {
 		return nil, noToken.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
 	}
-	if secret == "" || strings.IndexByte(secret, 0) >= 0 {
+	words := token.Reveal()
+	if words == "" || strings.IndexByte(words, 0) >= 0 {
 		return nil, errors.New("the login token is empty or malformed")
 	}
-	packet, err := (&pgproto3.PasswordMessage{Password: secret}).Encode(nil)
+	packet, err := (&pgproto3.PasswordMessage{Password: words}).Encode(nil)
 	if err != nil {
 		return nil, errors.New("the login token is too long")
 	}

@@ -359,7 +359,7 @@ func TestLastWordsOfADatabaseReachALoginThatWaitsForItsToken(t *testing.T) {
 					c, err := dial(ctx, network, address)
 					return &brokenPipe{newEager(c)}, err
 				})
-				route.Tokens = tokenFunc(func(ctx context.Context, user string) (string, error) {
+				route.Tokens = tokenFunc(func(ctx context.Context, user string) (Password, error) {
 					time.Sleep(time.Second) // the database has gone by then
 					return tokens.Token(ctx, user)
 				})
@@ -389,9 +389,9 @@ func (b *brokenPipe) Write(p []byte) (int, error) {
 }
 
 // tokenFunc is a TokenSource.
-type tokenFunc func(ctx context.Context, user string) (string, error)
+type tokenFunc func(ctx context.Context, user string) (Password, error)
 
-func (f tokenFunc) Token(ctx context.Context, user string) (string, error) { return f(ctx, user) }
+func (f tokenFunc) Token(ctx context.Context, user string) (Password, error) { return f(ctx, user) }
 
 // A client that has been told FATAL leaves, often before the database has: the
 // log must still say what the database said.

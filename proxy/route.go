@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 // Dialer opens a byte stream to address ("host:port"). *net.Dialer is one.
@@ -36,8 +37,15 @@ type retirer interface{ Retire(reason string) }
 // a login is repeated after a Refusal; from many goroutines at once. The answer
 // is never stored or logged.
 type TokenSource interface {
-	Token(ctx context.Context, user string) (string, error)
+	Token(ctx context.Context, user string) (Password, error)
 }
+
+// Password is what a login is done with. Logs, errors and fmt show "[redacted]" in
+// its place; its method Reveal returns the words.
+type Password = secret.Text
+
+// NewPassword makes a Password of words.
+func NewPassword(words string) Password { return secret.New(words) }
 
 // Route is one database with the listeners that lead to it.
 type Route struct {

@@ -42,6 +42,10 @@ type Config struct {
 	// else is refused, but for a user such as ada@example.com where this Route has
 	// no User: that is the database's to refuse.
 	Default string
+	// Certificate chooses the certificate for a client that asks for TLS, as
+	// tls.Config.GetCertificate does. nil is one that is made in memory, and that no
+	// client can verify.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Log gets one line when a client is accepted and one when its session
 	// ends; nil discards them.
 	Log *slog.Logger
@@ -108,7 +112,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.LoginTimeout < 0 || cfg.FirstByteTimeout < 0 || cfg.Linger < 0 || cfg.MaxConnections < 0 {
 		return nil, errors.New("proxy: a negative limit")
 	}
-	offered, err := clientTLS(time.Now())
+	offered, err := offeredTLS(cfg.Certificate, time.Now())
 	if err != nil {
 		return nil, err
 	}

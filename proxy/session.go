@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/slow"
 )
 
 const (
@@ -46,6 +47,7 @@ type session struct {
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
 	named    bool           // the client has sent a StartupMessage
+	ping     bool           // it only asks whether there is a server
 	counts   bool           // among the Server's sessions
 	forget   []func()       // takes out the cancel keys that were noted
 
@@ -106,6 +108,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
 		return nil, nil, nil
 	}
+	s.ping = isPing(m)
 	if s.served == nil {
 		if m, err = s.choose(m); err != nil {
 			s.named = true
@@ -133,16 +136,9 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 // whenSlow logs that the client still waits, should patience pass before stop is
 // called.
 func (s *session) whenSlow() (stop func()) {
-	done := make(chan struct{})
-	timer := time.AfterFunc(patience, func() {
-		defer close(done)
+	return slow.After(patience, func() {
 		s.log.Info("client still waits for its login", "at_most", s.server.loginTimeout)
 	})
-	return func() {
-		if !timer.Stop() {
-			<-done
-		}
-	}
 }
 
 // choose takes the Route that m, or the client's TLS, names, and returns m
@@ -198,6 +194,9 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	if errors.As(err, &wrong) && ctx.Err() == nil {
 		s.log.Debug("login repeated without an early token", "error", err)
 		up, err = s.attempt(ctx, false)
+	}
+	if s.ping {
+		return up, err // whose words nobody reads
 	}
 	if s.route.passing(err) && pauseBeforeRetry(ctx) {
 		s.server.tally.retried()
@@ -289,18 +288,25 @@ func (s *session) refuse(err, why error) {
 	s.server.tally.refused(s.named, err, why)
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
-	if !left && !errors.As(err, &quiet) && !errors.As(why, &quiet) {
+	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
 		s.say(why)
 	}
 	told := []slog.Attr{slog.Any("error", why)}
-	if !left {
+	refused := quiet != nil && quiet.after // the certificate, probably
+	guess := s.ping && guessed(why)
+	switch {
+	case guess:
+		told = append(told, slog.String("sqlstate", state(why)), slog.String("hint", pingHint))
+	case !left || refused:
 		told = append(told, words(why)...)
 	}
 	switch {
-	case !s.named && errors.Is(err, errClientGone): // a health check or a port scanner
+	case !s.named && !refused && errors.Is(err, errClientGone): // a health check or a port scanner
 		s.record(slog.LevelDebug, "client did not start a session", told)
 	case !s.named:
 		s.record(slog.LevelInfo, "client did not start a session", told)
+	case guess:
+		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
 	case left:
 		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonClientLeft, 0, 0), told...))
 	default:

@@ -230,7 +230,6 @@ func TestClientsThatOnlyConnectAreDebugLines(t *testing.T) {
 		"half a packet":       func(c *client) { c.send(plainStartup[:9]) },
 		"answer not awaited":  func(c *client) { c.send(sslRequest) },
 		"closed after N":      func(c *client) { c.send(gssRequest); c.expect([]byte{'N'}) },
-		"closed inside TLS":   func(c *client) { c.send(sslRequest); c.expect([]byte{'S'}); c.secure(rigOf(c)).Close() },
 		"closed before hello": func(c *client) { c.send(sslRequest); c.expect([]byte{'S'}) },
 	}
 	for name, talk := range tests {
@@ -254,6 +253,53 @@ func TestClientsThatOnlyConnectAreDebugLines(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that verifies the certificate leaves when the handshake is done, libpq
+// for a name that does not fit, Node.js for any reason: without a word.
+func TestClientThatLeavesAfterTheHandshakeIsToldOf(t *testing.T) {
+	for name, talk := range map[string]func(c *client){
+		"after SSLRequest":    func(c *client) { c.send(sslRequest); c.expect([]byte{'S'}); c.secure(rigOf(c)).Close() },
+		"direct TLS":          func(c *client) { c.secure(rigOf(c), alpnProtocol).Close() },
+		"without closing TLS": func(c *client) { c.send(sslRequest); c.expect([]byte{'S'}); c.secure(rigOf(c)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil, nil)
+				c := r.dial()
+				c.Conn = rigConn{c.Conn, r}
+				talk(c)
+				c.Close()
+				time.Sleep(5 * time.Second)
+				r.stop()
+				if !r.log.hasLine("level=INFO", "client did not start a session", "probably refused the certificate", "pgkeyless ca") || r.log.hasLine("sslmode=require") {
+					t.Errorf("the log says\n%s", r.log.bytes())
+				}
+				if r.log.hasLine("level=WARN") || r.log.hasLine("level=ERROR") {
+					t.Errorf("more than news:\n%s", r.log.bytes())
+				}
+			})
+		})
+	}
+}
+
+// Nobody can have refused what was never looked at: inside TLS a client may fall
+// silent, be one too many, or be there when the Server ends.
+func TestSilenceInsideTLSIsNoRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, nil)
+		c := r.dial()
+		c.send(sslRequest)
+		c.expect([]byte{'S'})
+		secure := c.secure(r.server)
+		time.Sleep(2 * time.Minute)
+		secure.Close()
+		c.Close()
+		r.stop()
+		if r.log.hasLine("refused the certificate") || !r.log.hasLine("did not start a session", "login not finished within 1m0s") {
+			t.Errorf("the log says\n%s", r.log.bytes())
+		}
+	})
 }
 
 // rigConn lets a table's function find its rig.

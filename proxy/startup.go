@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -105,8 +106,19 @@ func (d *door) answer() (any, error) {
 		if wanted, err = d.packet(first); wanted != nil || err != nil {
 			return wanted, err
 		}
-		first, err = readFirst(d.conn)
+		first, err = d.next()
 	}
+}
+
+// next returns the first byte of a packet that is not the first. A client that
+// closes inside TLS before its first packet has most likely looked at the
+// certificate: libpq checks the name in it then, Node.js all of it.
+func (d *door) next() (byte, error) {
+	first, err := readFirst(d.conn)
+	if err != nil && d.secure {
+		err = &silent{error: leftAfterHandshake.New(nil, err), handshake: true, after: true}
+	}
+	return first, err
 }
 
 // begin returns the first byte of the first packet, inside TLS where the client
@@ -119,7 +131,7 @@ func (d *door) begin() (byte, error) {
 	if err := d.enter(acceptDirect(&unreadConn{Conn: d.conn, unread: []byte{first}}, d.cfg)); err != nil {
 		return 0, err
 	}
-	return readFirst(d.conn)
+	return d.next()
 }
 
 // packet answers the packet that begins with first. Without an error, a nil wanted
@@ -232,20 +244,29 @@ func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	switch err := secure.Handshake(); {
 	case errors.Is(err, io.EOF):
 		return nil, &silent{error: clientGone(err)}
+	case brokeOff(err):
+		return nil, &silent{handshake: true, error: certificateRefused.New(nil, errors.New("the client broke it off"))}
+	case refusesCertificate(err):
+		return nil, &silent{handshake: true, error: certificateRefused.New(nil, err)}
 	case err != nil:
-		return nil, &silent{handshake: true, error: noHandshake.New(nil, withoutMAC(err))}
+		return nil, &silent{handshake: true, error: noHandshake.New(nil, err)}
 	}
 	return secure, nil
 }
 
-// withoutMAC replaces what crypto/tls makes of an alert in plain text. OpenSSL
-// sends one when it does not trust the certificate: it has no keys for its own
-// side yet.
-func withoutMAC(err error) error {
-	if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "local error" && failed.Err.Error() == "tls: bad record MAC" {
-		return errors.New("the client broke it off")
-	}
-	return err
+// refusesCertificate reports whether err is an alert about the certificate, such as
+// "unknown certificate authority", which is how Go, Java and others take their leave.
+func refusesCertificate(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "remote error" && strings.Contains(failed.Err.Error(), "certificate")
+}
+
+// brokeOff reports whether err is what crypto/tls makes of an alert in plain text.
+// OpenSSL sends one when it does not trust the certificate: it has no keys for its
+// own side yet.
+func brokeOff(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "local error" && failed.Err.Error() == "tls: bad record MAC"
 }
 
 // acceptDirect takes a client that began with TLS, which must have named the

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // greeting is what came of greet.
@@ -421,8 +423,84 @@ func TestClientThatVerifiesIsToldOfInTheLog(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		r.stop()
-		if !r.log.hasLine("client did not start a session", `error="TLS handshake with the client: the client broke it off"`, "sslmode=require") {
+		if !r.log.hasLine("client did not start a session", `error="TLS handshake with the client: the client broke it off"`, "level=INFO", "pgkeyless ca") || r.log.hasLine("sslmode=require") {
 			t.Errorf("the log says\n%s", r.log.bytes())
 		}
+	})
+}
+
+// What the hint says depends on what the client has found wrong. In memory both ends
+// could wait to write.
+func TestHintAfterAFailedHandshake(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cfg   *tls.Config
+		wants string
+	}{
+		{"an unknown authority", &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}, "pgkeyless ca"},
+		{"another name", &tls.Config{ServerName: "example.com", RootCAs: x509.NewCertPool()}, "pgkeyless ca"},
+		{"an old TLS version", &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "which TLS versions"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			failed := make(chan error, 1)
+			go func() {
+				c, err := net.Dial("tcp4", l.Addr().String())
+				if err == nil {
+					err = tls.Client(c, tt.cfg).Handshake()
+					c.Close()
+				}
+				failed <- err
+			}()
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			cfg, err := clientTLS(time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = acceptTLS(c, cfg)
+			if hint := causes.Hint(err); !strings.Contains(hint, tt.wants) || strings.Contains(hint, "require") {
+				t.Errorf("%v, hint %q, want one with %q", err, hint, tt.wants)
+			}
+			if err := <-failed; err == nil {
+				t.Error("the client trusted it")
+			}
+		})
+	}
+}
+
+// The certificate is chosen for each client, by the name that it asks for.
+func TestConfiguredCertificateIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := newAuthority(t, "users")
+		r := newRig(t, func(c *databaseConn) {
+			c.logIn()
+			c.untilTerminate()
+		}, func(cfg *Config) {
+			cfg.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return &ca.serverConfig(t, hello.ServerName, time.Hour).Certificates[0], nil
+			}
+		})
+		for _, name := range []string{"localhost", "orders.localhost"} {
+			c := r.dial()
+			c.send(sslRequest)
+			c.expect([]byte{'S'})
+			cfg := ca.clientConfig()
+			cfg.ServerName = name
+			secure := tls.Client(c.Conn, cfg)
+			if err := secure.Handshake(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			secure.Close()
+			c.Close()
+		}
+		r.stop()
 	})
 }

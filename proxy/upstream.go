@@ -64,7 +64,7 @@ func (r *Route) open(ctx context.Context, address string, patience time.Duration
 	if errors.As(err, new(*unanswered)) {
 		up, err = r.connect(ctx, address, 0)
 	}
-	if r.RefreshTLS == nil || !errors.As(err, new(x509.UnknownAuthorityError)) {
+	if r.RefreshTLS == nil || !errors.Is(err, causes.CertificateUntrusted) { // of a dial, others may be
 		return up, err
 	}
 	if why := r.RefreshTLS(ctx, err); why != nil {

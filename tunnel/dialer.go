@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // startTimeout bounds one start with all its retries: StartSession, websocket and
@@ -52,6 +53,11 @@ type Config struct {
 	// AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL, "" for none. Its host may then
 	// serve the websocket too, and a loopback host may do so without TLS.
 	EndpointOverride string
+
+	// MessagesEndpoint is where the websockets are opened in place of the host that
+	// AWS names: https://HOST[:PORT] of a VPC endpoint, or http:// of a loopback host.
+	// "" leaves it to AWS.
+	MessagesEndpoint string
 
 	// HTTPClient opens the websockets; only its Transport is used. Default:
 	// http.DefaultTransport, which obeys HTTPS_PROXY and NO_PROXY.
@@ -93,6 +99,7 @@ type Dialer struct {
 	records    records
 	running    sync.WaitGroup // every start, every session, tend, and records.write
 	done       chan struct{}  // closed by Close
+	denials    denials
 
 	mu       sync.Mutex
 	closed   bool
@@ -123,11 +130,15 @@ func New(cfg Config) (*Dialer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tunnel: %w", err)
 	}
+	messages, err := messagesEndpoint(cfg.MessagesEndpoint)
+	if err != nil {
+		return nil, fmt.Errorf("tunnel: %w", err)
+	}
 	if cfg.Explain != nil {
 		cfg.API = explainedAPI{cfg.API, cfg.Explain}
 	}
 	if cfg.Document == "" {
-		cfg.Document = remoteHostDocument
+		cfg.Document = iampolicy.RemoteHostDocument
 	}
 	if cfg.Reason == "" {
 		cfg.Reason = "pgkeyless"
@@ -143,11 +154,13 @@ func New(cfg Config) (*Dialer, error) {
 	} else {
 		cfg.Log = cfg.Log.With("via", cfg.Target)
 	}
+	websockets := newWebsocketDialer(cfg.HTTPClient, cfg.Credentials, cfg.Region, override)
+	websockets.messages = messages
 	d := &Dialer{
 		cfg:        cfg,
 		policy:     policy{most: cfg.Sessions, maxAge: cfg.MaxAge, keepAlive: !cfg.NoKeepAlive},
 		hosts:      hosts{list: cfg.Targets, only: cfg.Target},
-		websockets: newWebsocketDialer(cfg.HTTPClient, cfg.Credentials, cfg.Region, override),
+		websockets: websockets,
 		done:       make(chan struct{}),
 		throttle:   newThrottle(),
 		groups:     make(map[string]*group),

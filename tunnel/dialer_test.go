@@ -19,7 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
@@ -174,7 +176,7 @@ func TestConcurrentDialsShareOneSession(t *testing.T) {
 		wantCalls(t, f, 1, 0, 0)
 		in := f.inputs[0]
 		want := map[string][]string{"host": {"db.internal"}, "portNumber": {"5432"}, "localPortNumber": {"0"}}
-		if *in.Target != "i-0abc" || *in.DocumentName != remoteHostDocument || *in.Reason != "pgkeyless" || !reflect.DeepEqual(in.Parameters, want) {
+		if *in.Target != "i-0abc" || *in.DocumentName != iampolicy.RemoteHostDocument || *in.Reason != "pgkeyless" || !reflect.DeepEqual(in.Parameters, want) {
 			t.Errorf("StartSession with %s, %s, %s, %v", *in.Target, *in.DocumentName, *in.Reason, in.Parameters)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
@@ -18,7 +19,7 @@ func TestAgentRefusals(t *testing.T) {
 		{"Forwarding to IP address 169.254.169.254 is forbidden.", "must not forward", "reserved addresses"},
 		{"lookup db.internal on 10.0.0.2:53: no such host", "cannot resolve", "typing errors"},
 		{"lookup db.internal: i/o timeout", "cannot resolve", "DNS settings"},
-		{"Port number is empty in session properties.", "no port", remoteHostDocument},
+		{"Port number is empty in session properties.", "no port", iampolicy.RemoteHostDocument},
 		{"Unable to connect to specified port: dial tcp: refused", "cannot connect", "security group"},
 		{"Plugin with name Port is not supported by this version of ssm agent, please update", "too old", "3.1.1374.0"},
 		{"\n----------ERROR-------\nSetting up data channel with id x failed: y", "could not open its side: Setting up", "instance role"},
@@ -54,7 +55,7 @@ func TestSessionEndsAreWorded(t *testing.T) {
 		{datachannel.ErrPeerSilent, "08006", "stopped answering", "jump host is running"},
 		{datachannel.ErrGap, "08006", "lost", "connect again"},
 		{datachannel.ErrHandshakeTimeout, "08006", "handshake", "instance role"},
-		{&datachannel.HandshakeError{Reason: "session type Standard_Stream"}, "08006", "Standard_Stream", remoteHostDocument},
+		{&datachannel.HandshakeError{Reason: "session type Standard_Stream"}, "08006", "Standard_Stream", iampolicy.RemoteHostDocument},
 		{errSessionOver, "57P01", "idle timeout", "Session Manager preferences"},
 		{mux.ErrProtocol, "08006", "smux", "connect again"},
 		{causes.DatabaseRefuses.New(testPlace.facts(), nil), "08001", "cannot connect to db.internal:5432", "security group"},

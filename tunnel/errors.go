@@ -3,12 +3,12 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"net/url"
-	"strings"
 	"syscall"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
 )
 
 // SQLSTATE codes that tell errors apart here; the others are the table's.
@@ -48,7 +48,7 @@ func (p place) facts() causes.Facts {
 		"session":   p.session,
 	}
 	if p.profile != "" {
-		facts["profile"] = "--profile " + p.profile
+		facts["profile"] = "--profile " + shell.Word(p.profile)
 		facts["login"] = facts["profile"]
 	}
 	return facts
@@ -85,7 +85,9 @@ func (p place) inOwnWords(op string, row causes.Cause, facts causes.Facts, err e
 	return causes.Wrap(op, detail, spoken{row.New(facts, err), inner.Error(), p.state(inner.SQLState())}), true
 }
 
-// spoken is an error with the message of one within it, and an SQLSTATE.
+// spoken is an error with the message of one within it, and an SQLSTATE. It is no
+// causes.Error: there the SQLSTATE of what is beneath would win, which does not
+// know that streams were lost.
 type spoken struct {
 	error
 	message, state string
@@ -110,7 +112,7 @@ func (p place) credentialsError(op string, err error) *causes.Error {
 func (p place) networkError(op, what, through string, err error) *causes.Error {
 	facts := p.facts().With(causes.Facts{
 		"doing": op, "what": what, "through": through,
-		"said": display.Line(withoutURL(err).Error()), "request": display.Line(requestID(err)),
+		"said": display.Line(awserror.WithoutURL(err).Error()), "request": display.Line(awserror.RequestID(err)),
 	})
 	row := causes.Unreachable
 	switch {
@@ -127,26 +129,4 @@ func (p place) networkError(op, what, through string, err error) *causes.Error {
 		}
 	}
 	return p.row(row).New(facts, err)
-}
-
-// withoutURL is the cause inside a *url.Error: its own text repeats the URL,
-// and a stream URL does not belong into a log.
-func withoutURL(err error) error {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return ue.Err
-	}
-	return err
-}
-
-// partition is the AWS partition of a region, for ARNs in hints.
-func partition(region string) string {
-	for _, p := range [...]struct{ prefix, name string }{
-		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
-		{"us-isof-", "aws-iso-f"}, {"eu-isoe-", "aws-iso-e"}, {"eusc-", "aws-eusc"},
-	} {
-		if strings.HasPrefix(region, p.prefix) {
-			return p.name
-		}
-	}
-	return "aws"
 }

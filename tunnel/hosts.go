@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
@@ -127,7 +128,7 @@ func hostsOwn(err error) bool {
 // noHost words the failure to find any jump host.
 func (p place) noHost(err error) *causes.Error {
 	const op = "choosing a jump host"
-	facts := p.facts().With(causes.Facts{"request": display.Line(requestID(err))})
+	facts := p.facts().With(causes.Facts{"request": display.Line(awserror.RequestID(err))})
 	if worded, ok := p.inOwnWords(op, causes.Unreachable, facts, err); ok {
 		return worded
 	}

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -21,9 +22,10 @@ type line struct {
 	api        API
 	websockets *websocketDialer
 	log        *slog.Logger
+	denials    *denials
 
-	url      string   // StreamUrl, as returned
-	token    ssmToken // of the next connection, used once
+	url      string      // StreamUrl, as returned
+	token    secret.Text // of the next connection, used once
 	clientID string
 	opened   func()  // is called when the first is open
 	last     *socket // nil before that
@@ -58,15 +60,9 @@ func (l *line) first(ctx context.Context) (*socket, error) {
 // dial opens a websocket with the token at hand.
 func (l *line) dial(ctx context.Context) (*socket, error) {
 	token := l.token
-	l.token = ""
+	l.token = secret.Text{}
 	return l.websockets.dial(ctx, l.url, openMessage{token: token, clientID: l.clientID, clientVersion: clientVersion})
 }
-
-// clockTolerance is how far off a signature's date may be. The SDK corrects those of
-// its own calls, so that a wrong clock shows in the upgrade first.
-//
-// Source: IAM user guide, reference_sigv-troubleshooting.html.
-const clockTolerance = 5 * time.Minute
 
 // dialError words the error of a websocket dial.
 func (p place) dialError(op string, err error) *causes.Error {
@@ -85,25 +81,13 @@ func (p place) dialError(op string, err error) *causes.Error {
 	row := causes.ChannelRefused
 	switch {
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
-		const action = "ssmmessages:OpenDataChannel"
-		resources := p.resources(action)
-		facts["resource"], facts["statement"] = resources[0], statement(action, resources)
-		facts["clock"] = clock(refused.Behind)
+		facts["statement"] = iampolicy.Lines(iampolicy.OpenDataChannel())
+		if refused.Clock.Wrong() {
+			facts["clock"] = refused.Clock.Off()
+		}
 		row = causes.ChannelDenied
 	case refused.Status >= 500:
 		row = causes.ChannelFault
 	}
 	return p.row(row).New(facts, err)
-}
-
-// clock says how this machine's clock, behind by so much, stands to AWS's; "" when
-// a signature does not suffer.
-func clock(behind time.Duration) string {
-	switch off := behind.Round(time.Second); {
-	case off >= clockTolerance:
-		return off.String() + " behind"
-	case off <= -clockTolerance:
-		return (-off).String() + " ahead of"
-	}
-	return ""
 }

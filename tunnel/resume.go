@@ -11,13 +11,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 const (
 	// resumePatience is how long a session is tried to be resumed that has no
-	// websocket, or only such as break before the agent has spoken. The service keeps it until its idle timeout, 20 minutes by
-	// default; the official client gives up after 3 to 6 s, its users' top complaint.
+	// websocket, or only such as break before the agent has spoken. The service keeps
+	// it until its idle timeout, 20 minutes by default; the official client gives up
+	// after 3 to 6 s, its users' top complaint.
 	resumePatience = 15 * time.Minute
 
 	resumeDelay    = 50 * time.Millisecond // before the second try, doubling: what the agent sends meanwhile may be lost
@@ -87,7 +90,7 @@ func (l *line) resume(ctx context.Context) (*socket, error) {
 			return s, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case kind == faultFinal || kind == faultGone:
+		case kind == faultFinal || kind == faultGone, kind == faultCredentials && causes.Final(err):
 			return nil, err
 		case time.Since(l.outage.since) >= resumePatience:
 			return nil, gaveUp(time.Since(l.outage.since), err)
@@ -104,7 +107,7 @@ func (l *line) tell() {
 	if err, recycled := l.last.loss(); recycled {
 		l.log.Info("ssm websocket closed by the service, resuming the session")
 	} else {
-		l.log.Warn("ssm websocket lost, resuming the session", "error", withoutURL(err))
+		l.log.Warn("ssm websocket lost, resuming the session", "error", awserror.WithoutURL(err))
 	}
 }
 
@@ -145,11 +148,13 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error)
 	case err != nil && faultOf(err) == faultGone:
 		return nil, faultGone, l.place.sessionError(fmt.Errorf("%w: %w", errSessionOver, err))
 	case err != nil:
-		return nil, faultOf(err), l.place.apiError(op, "ssm:ResumeSession", err)
+		worded := l.place.apiError(op, resumeAction, err)
+		l.denials.warn(l.log, "ssm session not resumed: this identity may not", worded)
+		return nil, faultOf(err), worded
 	case aws.ToString(out.TokenValue) == "":
 		return nil, faultGone, l.place.sessionError(errSessionOver)
 	}
-	l.token = ssmToken(aws.ToString(out.TokenValue))
+	l.token = secret.New(aws.ToString(out.TokenValue))
 	if u := aws.ToString(out.StreamUrl); u != "" {
 		l.url = u
 	}

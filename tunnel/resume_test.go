@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // switchedKeys are credentials that can be missing for a while.
@@ -184,6 +186,7 @@ func TestResumeWaitsForCredentials(t *testing.T) {
 
 func TestResumeIsGivenUp(t *testing.T) {
 	denied := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}
+	exported := causes.EnvironmentKeys.New(causes.Facts{"from": "in the environment", "what": "they have expired"}, errors.New("ExpiredTokenException"))
 	tests := []struct {
 		name       string
 		resume     func(n int) error
@@ -194,6 +197,7 @@ func TestResumeIsGivenUp(t *testing.T) {
 	}{
 		{"after its patience", func(int) error { return &types.InternalServerError{} }, 0, "08006", "given up after 15m", resumePatience, resumePatience + 10*time.Second},
 		{"without credentials", func(int) error { return ownWords{} }, 0, "28000", "given up after 15m", resumePatience, resumePatience + credentialsDelay},
+		{"with exported keys that have ended", func(int) error { return exported }, 0, "28000", "in the environment: they have expired", 0, 0},
 		{"when access is denied", func(int) error { return denied }, 0, "08006", "access denied", 0, 0},
 		{"when upgrades are refused", nil, 403, "08006", "403", 0, 10 * time.Second},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
@@ -35,6 +36,7 @@ type session struct {
 	place   place
 	api     API
 	log     *slog.Logger
+	denials *denials
 	started time.Time
 	mux     *mux.Mux
 	channel *datachannel.Conn
@@ -71,6 +73,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput, arrival time.D
 		id:      aws.ToString(out.SessionId),
 		place:   p,
 		api:     d.cfg.API,
+		denials: &d.denials,
 		started: now,
 		since:   now,
 		nudged:  now,
@@ -88,8 +91,9 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput, arrival time.D
 		api:        d.cfg.API,
 		websockets: d.websockets,
 		log:        s.log,
+		denials:    s.denials,
 		url:        aws.ToString(out.StreamUrl),
-		token:      ssmToken(aws.ToString(out.TokenValue)),
+		token:      secret.New(aws.ToString(out.TokenValue)),
 		clientID:   datachannel.NewUUID().String(),
 		opened: func() {
 			s.opened.Store(true)
@@ -156,7 +160,8 @@ func (s *session) word(err error) *causes.Error {
 	}
 }
 
-// leave ends the session by API call.
+// leave ends the session by API call. That the identity may not is no error: the
+// service ends the session after its idle timeout.
 func (s *session) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
 	defer cancel()
@@ -164,7 +169,27 @@ func (s *session) leave() error {
 	if err == nil || faultOf(err) == faultGone {
 		return nil
 	}
-	return s.place.apiError("terminating SSM session "+s.id, "ssm:TerminateSession", err)
+	worded := s.place.apiError("terminating SSM session "+s.id, terminateAction, err)
+	if s.denials.warn(s.log, "ssm session stays open until its idle timeout: this identity may not end it", worded) {
+		return nil
+	}
+	return worded
+}
+
+// denials warns once, for all sessions of a Dialer, that their identity may not
+// resume or end what it has started. That costs nobody more than one session, and
+// the same statements are missing each time.
+type denials struct{ warned atomic.Bool }
+
+// warn reports whether err is such a denial.
+func (d *denials) warn(log *slog.Logger, msg string, err error) bool {
+	if !denied(err) {
+		return false
+	}
+	if d.warned.CompareAndSwap(false, true) {
+		log.Warn(msg, "error", err, "hint", causes.Hint(err))
+	}
+	return true
 }
 
 // terminate ends the session: by the agent, whose answer is waited for as long

@@ -3,19 +3,19 @@ package tunnel
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // API is the part of Systems Manager that a tunnel needs. *ssm.Client is one.
@@ -46,24 +46,9 @@ func (a explainedAPI) TerminateSession(ctx context.Context, in *ssm.TerminateSes
 	return out, a.explain(err)
 }
 
-// ssmToken is the TokenValue of StartSession and ResumeSession. Whoever holds
-// it can open the session's data channel: it is written to the open message
-// and nowhere else.
-type ssmToken string
-
-const redacted = "[redacted]"
-
-func (ssmToken) String() string               { return redacted }
-func (ssmToken) GoString() string             { return redacted }
-func (ssmToken) LogValue() slog.Value         { return slog.StringValue(redacted) }
-func (ssmToken) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-
-// Documents that forward a port. With localDocument the agent dials its own
-// host and takes no host parameter.
-const (
-	remoteHostDocument = "AWS-StartPortForwardingSessionToRemoteHost"
-	localDocument      = "AWS-StartPortForwardingSession"
-)
+// localDocument forwards a port of the agent's own host, and takes no host
+// parameter.
+const localDocument = "AWS-StartPortForwardingSession"
 
 // documentParameters are the parameters for a document that forwards to
 // host:port. The agent ignores localPortNumber; the document wants it.
@@ -75,6 +60,12 @@ func documentParameters(document, host, port string) map[string][]string {
 	}
 	return params
 }
+
+// Actions that are checked on a session.
+const (
+	resumeAction    = "ssm:ResumeSession"
+	terminateAction = "ssm:TerminateSession"
+)
 
 // fault is what a failed API call means for the next step.
 type fault int
@@ -99,8 +90,8 @@ func faultOf(err error) fault {
 	switch code := api.ErrorCode(); {
 	case code == "DoesNotExistException":
 		return faultGone
-	case throttleCodes[code], code == "InternalServerError", code == "InternalFailure", code == "ServiceUnavailable",
-		api.ErrorFault() == smithy.FaultServer, statusOf(err) >= 500:
+	case awserror.Throttled(err), code == "InternalServerError", code == "InternalFailure", code == "ServiceUnavailable",
+		api.ErrorFault() == smithy.FaultServer, awserror.Status(err) >= 500:
 		return faultTransient
 	}
 	return faultFinal
@@ -109,38 +100,10 @@ func faultOf(err error) fault {
 // ofCredentials says whether err explains itself by the credentials.
 func ofCredentials(err error) bool { return causes.SQLState(err) == stateCredentials }
 
-var throttleCodes = map[string]bool{
-	"ThrottlingException":      true,
-	"Throttling":               true,
-	"ThrottledException":       true,
-	"TooManyRequestsException": true,
-	"RequestLimitExceeded":     true,
-}
-
-func statusOf(err error) int {
-	if r, ok := errors.AsType[interface {
-		error
-		HTTPStatusCode() int
-	}](err); ok {
-		return r.HTTPStatusCode()
-	}
-	return 0
-}
-
-func requestID(err error) string {
-	if r, ok := errors.AsType[interface {
-		error
-		ServiceRequestID() string
-	}](err); ok {
-		return r.ServiceRequestID()
-	}
-	return ""
-}
-
 // apiError words the error of one API call. action is its IAM action, like
 // "ssm:StartSession"; op says what it was called for.
 func (p place) apiError(op, action string, err error) *causes.Error {
-	facts := p.facts().With(causes.Facts{"doing": op, "action": action, "request": display.Line(requestID(err))})
+	facts := p.facts().With(causes.Facts{"doing": op, "action": action, "request": display.Line(awserror.RequestID(err))})
 	if worded, ok := p.inOwnWords(op, causes.SessionManagerOther, facts, err); ok {
 		return worded
 	}
@@ -156,9 +119,9 @@ func (p place) apiError(op, action string, err error) *causes.Error {
 		row = causes.TargetNotConnected
 	case code == "InvalidDocument":
 		row = causes.InvalidDocument
-	case code == "AccessDeniedException" || code == "AccessDenied":
+	case awserror.Denied(err):
 		row = p.accessDenied(facts, action, text)
-	case throttleCodes[code]:
+	case awserror.Throttled(err):
 		row = causes.Throttled
 	case code == "ValidationException" || code == "InvalidParameters" || code == "BadRequest":
 		row = causes.ParametersRefused
@@ -168,57 +131,36 @@ func (p place) apiError(op, action string, err error) *causes.Error {
 	return p.row(row).New(facts, err)
 }
 
-var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
-
 // accessDenied puts the statement that is missing among facts: from AWS's own
 // sentence, which knows identity and resource, or else from what was asked for.
+// A session that was started cannot be named in a policy: the statements for
+// those are the same for all.
 func (p place) accessDenied(facts causes.Facts, action, text string) causes.Cause {
-	resources := p.resources(action)
-	if m := notAuthorized.FindStringSubmatch(text); m != nil {
-		facts["identity"], action, resources = m[1], m[2], []string{m[3]}
+	row, resources := causes.AccessDenied, p.resources()
+	if d, ok := iampolicy.ParseDenial(text); ok {
+		facts["identity"], action, resources = d.Identity, d.Action, []string{d.Resource}
 	}
 	facts["missing"], facts["resource"] = action, strings.Join(resources, " and on ")
-	facts["statement"] = statement(action, resources)
-	if strings.Contains(text, "explicit deny") {
+	facts["statement"] = iampolicy.Line(action, resources)
+	if action == resumeAction || action == terminateAction {
+		row = causes.SessionDenied
+		facts["statements"] = iampolicy.Lines(iampolicy.UseOwnSessions(partition.Of(p.region))...)
+	}
+	if iampolicy.Explicit(text) {
 		return causes.ExplicitDeny
 	}
-	return causes.AccessDenied
+	return row
 }
 
-// statement is the part of an IAM policy that allows action on resources, as
-// JSON.
-func statement(action string, resources []string) string {
-	text, err := json.Marshal(struct{ Effect, Action, Resource any }{"Allow", action, resources})
-	if err != nil { // strings always encode
-		return ""
-	}
-	return string(text)
+// denied reports whether err says that a policy does not allow the call.
+func denied(err error) bool {
+	return errors.Is(err, causes.AccessDenied) || errors.Is(err, causes.SessionDenied) || errors.Is(err, causes.ExplicitDeny)
 }
 
-// resources are the ARNs an action is checked on, the account left open.
-func (p place) resources(action string) []string {
-	aws := partition(p.region)
-	if action != "ssm:StartSession" {
-		return []string{fmt.Sprintf("arn:%s:ssm:*:*:session/${aws:userid}-*", aws)}
-	}
-	document := p.document
-	if !strings.HasPrefix(document, "arn:") {
-		account := "*"
-		if strings.HasPrefix(document, "AWS-") {
-			account = ""
-		}
-		document = fmt.Sprintf("arn:%s:ssm:%s:%s:document/%s", aws, p.region, account, document)
-	}
-	target := fmt.Sprintf("arn:%s:ec2:%s:*:instance/%s", aws, p.region, p.target)
-	switch {
-	case strings.HasPrefix(p.target, "mi-"):
-		target = fmt.Sprintf("arn:%s:ssm:%s:*:managed-instance/%s", aws, p.region, p.target)
-	case strings.HasPrefix(p.target, "ecs:"):
-		cluster, rest, _ := strings.Cut(strings.TrimPrefix(p.target, "ecs:"), "_")
-		task, _, _ := strings.Cut(rest, "_")
-		target = fmt.Sprintf("arn:%s:ecs:%s:*:task/%s/%s", aws, p.region, cluster, task)
-	}
-	return []string{target, document}
+// resources are the ARNs that StartSession is checked on, the account left open.
+func (p place) resources() []string {
+	at := iampolicy.Place{Partition: partition.Of(p.region), Region: p.region, Account: "*"}
+	return []string{at.JumpHost(p.target), at.Document(p.document)}
 }
 
 // hostOf is the host name of an endpoint setting, "" for none.

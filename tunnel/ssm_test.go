@@ -1,12 +1,9 @@
 package tunnel
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,12 +19,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 var testPlace = place{
 	target:   "i-0123456789abcdef0",
 	region:   "eu-west-1",
-	document: remoteHostDocument,
+	document: iampolicy.RemoteHostDocument,
 	address:  "db.internal:5432",
 	profile:  "dev",
 }
@@ -70,7 +69,7 @@ func TestAPIErrors(t *testing.T) {
 		{"target offline", apiFailure(400, &types.TargetNotConnected{Message: new(string)}),
 			"08001", faultFinal, "not connected", "jump host i-0123456789abcdef0 in eu-west-1", "wrong"},
 		{"no document", apiFailure(400, &types.InvalidDocument{}),
-			"08001", faultFinal, remoteHostDocument, "eu-west-1", "describe-document"},
+			"08001", faultFinal, iampolicy.RemoteHostDocument, "eu-west-1", "describe-document"},
 		{"AWS fault", apiFailure(500, &types.InternalServerError{}),
 			"08001", faultTransient, "fault of its own", "request id req-1", "connect again"},
 		{"AWS fault by status", apiFailure(503, &smithy.GenericAPIError{Code: "SlowDay"}),
@@ -80,7 +79,7 @@ func TestAPIErrors(t *testing.T) {
 			"allow ssm:StartSession on arn:aws:ec2:eu-west-1:123456789012:instance/i-0123456789abcdef0"},
 		{"access denied, no words", generic("AccessDeniedException", ""),
 			"08001", faultFinal, "access denied", "eu-west-1",
-			"ssm:StartSession on arn:aws:ec2:eu-west-1:*:instance/i-0123456789abcdef0 and on arn:aws:ssm:eu-west-1::document/" + remoteHostDocument},
+			"ssm:StartSession on arn:aws:ec2:eu-west-1:*:instance/i-0123456789abcdef0 and on arn:aws:ssm:eu-west-1::document/" + iampolicy.RemoteHostDocument},
 		{"explicit deny", generic("AccessDeniedException", strings.Replace(denied, "because no", "with an explicit deny in a service control policy; no", 1)),
 			"08001", faultFinal, "explicit deny", "identity", "denies ssm:StartSession"},
 		{"throttled", apiFailure(400, &types.ThrottlingException{}),
@@ -135,7 +134,7 @@ func TestHintsNameTheRightResource(t *testing.T) {
 	}
 	for _, tt := range tests {
 		p := place{target: tt.target, region: tt.region, document: tt.document}
-		if got := p.resources("ssm:StartSession"); strings.Join(got, " and on ") != tt.want {
+		if got := p.resources(); strings.Join(got, " and on ") != tt.want {
 			t.Errorf("resources of %s: %q, want %q", tt.target, got, tt.want)
 		}
 	}
@@ -145,9 +144,9 @@ func TestDocumentParameters(t *testing.T) {
 	remote := map[string][]string{"host": {"db"}, "portNumber": {"5432"}, "localPortNumber": {"0"}}
 	local := map[string][]string{"portNumber": {"5432"}, "localPortNumber": {"0"}}
 	for document, want := range map[string]map[string][]string{
-		remoteHostDocument:                                 remote,
-		"arn:aws:ssm:eu-west-1:1:document/Custom":          remote,
-		localDocument:                                      local,
+		iampolicy.RemoteHostDocument:              remote,
+		"arn:aws:ssm:eu-west-1:1:document/Custom": remote,
+		localDocument: local,
 		"arn:aws:ssm:eu-west-1::document/" + localDocument: local,
 	} {
 		if got := documentParameters(document, "db", "5432"); !reflect.DeepEqual(got, want) {
@@ -157,20 +156,13 @@ func TestDocumentParameters(t *testing.T) {
 }
 
 func TestSSMTokenIsRedacted(t *testing.T) {
-	token := ssmToken("very-secret")
-	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", token)
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "token", token, "in", struct{ T ssmToken }{token})
-	encoded, err := json.Marshal(map[string]any{"token": token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
-		"String": token.String(), "%v": fmt.Sprintf("%v", token), "%s": fmt.Sprintf("<%s>", token), "%q": fmt.Sprintf("%q", token),
-		"%#v": fmt.Sprintf("%#v", token), "%+v": fmt.Sprintf("%+v", struct{ T ssmToken }{token}), "JSON": string(encoded), "slog": log.String(),
-	} {
-		if strings.Contains(text, "secret") || !strings.Contains(text, "[redacted]") {
-			t.Errorf("%s: %q, want [redacted]", name, text)
+	m := openMessage{token: secret.New("very-secret"), clientID: "id"}
+	for _, shown := range []string{fmt.Sprint(m), fmt.Sprintf("%+v", m), fmt.Sprintf("%#v", m), fmt.Sprintf("%+v", line{token: m.token})} {
+		if strings.Contains(shown, "very-secret") {
+			t.Errorf("a token is shown: %q", shown)
 		}
+	}
+	if sent, err := m.json(); err != nil || !strings.Contains(string(sent), `"TokenValue":"very-secret"`) {
+		t.Errorf("the agent is sent %s, %v", sent, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 

@@ -2,31 +2,13 @@ package tunnel
 
 import (
 	"fmt"
-	"net"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
-
-// awsDomains are the domains of AWS's regional endpoints: of each partition the
-// usual one and that of the dual-stack endpoints.
-//
-// Source: agent, common/identity/endpoint/endpoint.go; aws-sdk-go-v2,
-// internal/endpoints/awsrulesfn/partitions.go.
-var awsDomains = []string{
-	"amazonaws.com", "api.aws",
-	"amazonaws.com.cn", "api.amazonwebservices.com.cn",
-	"amazonaws.eu", "api.amazonwebservices.eu",
-	"c2s.ic.gov", "api.aws.ic.gov",
-	"sc2s.sgov.gov", "api.aws.scloud",
-	"cloud.adc-e.uk", "api.cloud-aws.adc-e.uk",
-	"csp.hci.ic.gov", "api.aws.hci.ic.gov",
-}
-
-// ssmmessages is what stands before the domain: service and region.
-var ssmmessages = regexp.MustCompile(`^ssmmessages(-fips)?\.[a-z]{2,}(-[a-z0-9]+)+\.$`)
 
 // urlError refuses a stream URL. It names no more of it than its scheme and host.
 type urlError struct{ Scheme, Host, Reason string }
@@ -38,10 +20,51 @@ func (e *urlError) Error() string {
 	return fmt.Sprintf("stream URL %s://%s: %s", e.Scheme, e.Host, e.Reason)
 }
 
+// messagesEndpoint reads Config.MessagesEndpoint: the scheme and host that stream
+// URLs are given in place of their own, nil for "". Signature and token go there,
+// so that it must be TLS but on this machine.
+func messagesEndpoint(setting string) (*url.URL, error) {
+	if setting == "" {
+		return nil, nil
+	}
+	raw := setting
+	if !strings.Contains(raw, "://") {
+		raw = "https://" + raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.RequestURI(), "/") != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("ssmmessages endpoint %q is not of the form https://HOST", setting)
+	}
+	switch {
+	case u.Scheme == "https" || u.Scheme == "wss":
+		return &url.URL{Scheme: "wss", Host: u.Host}, nil
+	case (u.Scheme == "http" || u.Scheme == "ws") && loopback.Is(u.Hostname()):
+		return &url.URL{Scheme: "ws", Host: u.Host}, nil
+	}
+	return nil, fmt.Errorf("ssmmessages endpoint %q is not encrypted: only a loopback host may do without https", setting)
+}
+
+// moved is the stream URL raw with endpoint's scheme and host in place of its own,
+// and byte for byte the same behind them. A raw that is no URL stays as it is, for
+// checkStreamURL to refuse.
+func moved(raw string, endpoint *url.URL) string {
+	if endpoint == nil {
+		return raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	rest, ok := strings.CutPrefix(raw, u.Scheme+"://"+u.Host)
+	if !ok || u.Scheme != "wss" && u.Scheme != "ws" || u.Host == "" {
+		return raw
+	}
+	return endpoint.Scheme + "://" + endpoint.Host + rest
+}
+
 // checkStreamURL parses the stream URL that StartSession or ResumeSession
 // returned and makes sure that signature and token go to AWS only: by TLS to an
-// ssmmessages endpoint of a known domain or to the host of the SSM endpoint
-// override. Plain ws is for tests and emulators: a loopback host, and only
+// ssmmessages endpoint of a known domain or to a host that the user has set. Plain ws is for tests and emulators: a loopback host, and only
 // while an override is set.
 func checkStreamURL(raw, override string) (*url.URL, error) {
 	u, err := url.Parse(raw)
@@ -63,7 +86,7 @@ func checkStreamURL(raw, override string) (*url.URL, error) {
 		return u, nil
 	case u.Scheme == "wss":
 		return refuse("not an ssmmessages endpoint of AWS")
-	case u.Scheme == "ws" && override != "" && isLoopback(host):
+	case u.Scheme == "ws" && override != "" && loopback.Is(host):
 		return u, nil
 	case u.Scheme == "ws":
 		return refuse("not encrypted; that is for a loopback host while an SSM endpoint override is set")
@@ -71,18 +94,16 @@ func checkStreamURL(raw, override string) (*url.URL, error) {
 	return refuse("scheme is not wss")
 }
 
+// isMessagesHost: service and region stand before a domain of AWS's.
 func isMessagesHost(host string) bool {
-	for _, domain := range awsDomains {
-		if label, ok := strings.CutSuffix(host, domain); ok && ssmmessages.MatchString(label) {
+	for _, domain := range partition.Domains() {
+		labels, ok := strings.CutSuffix(host, "."+domain)
+		service, region, _ := strings.Cut(labels, ".")
+		if ok && (service == "ssmmessages" || service == "ssmmessages-fips") && partition.MayBeRegion(region) {
 			return true
 		}
 	}
 	return false
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // presigned reports whether the URL carries its own authentication. Such a

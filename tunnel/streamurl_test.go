@@ -5,6 +5,47 @@ import (
 	"testing"
 )
 
+func TestMessagesEndpointTakesThePlaceOfTheHost(t *testing.T) {
+	const rest = "/v1/data-channel/me-0a1b?role=publish_subscribe&cell-number=A+b/c=="
+	tests := []struct {
+		setting, url, want string // want "" when refused
+	}{
+		{"https://vpce-1.ssmmessages.eu-west-1.vpce.amazonaws.com", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, "wss://vpce-1.ssmmessages.eu-west-1.vpce.amazonaws.com" + rest},
+		{"vpce-1.example.com/", "wss://ssmmessages.eu-west-1.amazonaws.com:443" + rest, "wss://vpce-1.example.com" + rest},
+		{"wss://MESSAGES.example:8443", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, "wss://MESSAGES.example:8443" + rest},
+		{"http://127.0.0.1:4566", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, "ws://127.0.0.1:4566" + rest},
+		{"http://[::1]:4566", "ws://127.0.0.1:1" + rest, "ws://[::1]:4566" + rest},
+		{"", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, "wss://ssmmessages.eu-west-1.amazonaws.com" + rest},
+		{"http://messages.example", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"ws://10.0.0.1", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"ftp://localhost", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"https://host/path", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"https://me@host", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"https://", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"https://host", "wss://ssmmessages.eu-west-1.amazonaws.com@evil.example" + rest, ""},
+		{"https://host", "https://ssmmessages.eu-west-1.amazonaws.com" + rest, ""},
+		{"https://host", "wss://%zz" + rest, ""},
+		{"https://host", "wss://ssmmessages.eu-west-1.amazonaws.com" + rest + "#part", ""},
+	}
+	for _, tt := range tests {
+		got := ""
+		endpoint, err := messagesEndpoint(tt.setting)
+		if err == nil {
+			override := ""
+			if endpoint != nil {
+				override = strings.ToLower(endpoint.Hostname())
+			}
+			got = moved(tt.url, endpoint)
+			if _, err = checkStreamURL(got, override); err != nil {
+				got = ""
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%q for %q: %q (%v), want %q", tt.setting, tt.url, got, err, tt.want)
+		}
+	}
+}
+
 func TestCheckStreamURL(t *testing.T) {
 	const path = "/v1/data-channel/me-0a1b?role=publish_subscribe&cell-number=A+b/c=="
 	tests := []struct {

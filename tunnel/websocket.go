@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,9 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/coder/websocket"
 
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -44,7 +48,7 @@ var errSilent = errors.New("websocket: nothing heard after a ping")
 // upgradeError is an HTTP answer in place of the upgrade.
 type upgradeError struct {
 	Status int
-	Behind time.Duration // this machine's clock behind the service's; zero when the answer has no date
+	Clock  clock.Reading // by the answer's date
 }
 
 func (e *upgradeError) Error() string {
@@ -57,7 +61,8 @@ type websocketDialer struct {
 	credentials aws.CredentialsProvider
 	signer      *v4.Signer
 	region      string
-	override    string // host name of the SSM endpoint override, "" for none
+	override    string   // host name of the SSM endpoint override, "" for none
+	messages    *url.URL // scheme and host in place of those of stream URLs, nil for none
 	wall        func() time.Time
 }
 
@@ -79,13 +84,18 @@ func newWebsocketDialer(c *http.Client, credentials aws.CredentialsProvider, reg
 // dial upgrades to the websocket at streamURL, signs the request unless the URL
 // is presigned, and sends the open message.
 //
-// The URL is dialled byte for byte as it stands: its cell-number holds raw "+"
-// and "/". The errors are a *urlError, an *upgradeError, the credentials
+// The URL is dialled byte for byte as it stands, but for a host that the user has
+// set: its cell-number holds raw "+" and "/". The errors are a *urlError, an *upgradeError, the credentials
 // provider's, or the network's with no URL in its text.
 //
 // Source: plugin, src/communicator/websocketchannel.go.
 func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openMessage) (*socket, error) {
-	u, err := checkStreamURL(streamURL, d.override)
+	override := d.override
+	if d.messages != nil {
+		override = strings.ToLower(d.messages.Hostname())
+		streamURL = moved(streamURL, d.messages)
+	}
+	u, err := checkStreamURL(streamURL, override)
 	if err != nil {
 		return nil, err
 	}
@@ -100,15 +110,16 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	}
 	s := &socket{wall: d.wall}
 	opts.OnPongReceived = func(context.Context, []byte) { s.arrived() }
+	sent := time.Now()
 	conn, resp, err := websocket.Dial(ctx, streamURL, opts)
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			return nil, &upgradeError{resp.StatusCode, behind(resp, time.Now())}
+			return nil, &upgradeError{resp.StatusCode, clock.Read(resp.Header, sent, time.Now())}
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, withoutURL(err)
+		return nil, awserror.WithoutURL(err)
 	}
 	conn.SetReadLimit(readLimit)
 	body, err := open.json()
@@ -121,15 +132,6 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	}
 	s.start(conn)
 	return s, nil
-}
-
-// behind compares the date of an answer with now.
-func behind(resp *http.Response, now time.Time) time.Duration {
-	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return date.Sub(now)
 }
 
 // sign makes the headers that authenticate the upgrade, and the Host they are
@@ -159,8 +161,8 @@ func (e *credentialsFailure) Unwrap() error { return e.err }
 // openMessage authenticates a data channel. It is the first message on every
 // websocket, and the only text one.
 type openMessage struct {
-	token         ssmToken
-	clientID      string // the same for the life of an SSM session
+	token         secret.Text // is written to the message and nowhere else
+	clientID      string      // the same for the life of an SSM session
 	clientVersion string
 }
 
@@ -168,7 +170,7 @@ func (m openMessage) json() ([]byte, error) {
 	return json.Marshal(struct{ MessageSchemaVersion, RequestId, TokenValue, ClientId, ClientVersion string }{
 		MessageSchemaVersion: "1.0",
 		RequestId:            datachannel.NewUUID().String(), // new for every connection
-		TokenValue:           string(m.token),
+		TokenValue:           m.token.Reveal(),
 		ClientId:             m.clientID,
 		ClientVersion:        m.clientVersion,
 	})

@@ -20,6 +20,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/coder/websocket"
+
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 const testURL = "ws://127.0.0.1:9/v1/data-channel/me@example.com-0a1b2c?role=publish_subscribe&cell-number=A+b/C+/d=="
@@ -28,7 +31,7 @@ func testDialer(n *pipeNet, credentials aws.CredentialsProvider) *websocketDiale
 	return newWebsocketDialer(n.client(), credentials, "eu-west-1", "127.0.0.1")
 }
 
-var testOpen = openMessage{token: "secret-token", clientID: "c0ffee", clientVersion: "1.2.804.0"}
+var testOpen = openMessage{token: secret.New("secret-token"), clientID: "c0ffee", clientVersion: "1.2.804.0"}
 
 // accept upgrades and hands the websocket to f, which reads the open message
 // itself.
@@ -259,7 +262,7 @@ func TestDialErrors(t *testing.T) {
 		{"no credentials", status(200), noKeys, testURL, "no usable AWS credentials: sso expired", "28000", "aws sts get-caller-identity"},
 		{"foreign host", status(200), staticKeys(), "wss://evil.example/x", "not an ssmmessages endpoint", "08001", "AWS_ENDPOINT_URL_SSM"},
 	}
-	p := place{target: "i-0abc", region: "eu-west-1", document: remoteHostDocument, address: "db:5432"}
+	p := place{target: "i-0abc", region: "eu-west-1", document: iampolicy.RemoteHostDocument, address: "db:5432"}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

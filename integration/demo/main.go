@@ -114,7 +114,7 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	}
 	defer func() { err = errors.Join(err, d.aws.Close()) }()
 	populate(d.aws)
-	d.env = keys.Env(d.aws.URL())
+	d.env = append(keys.Env(d.aws.URL()), "XDG_STATE_HOME="+dir) // the CA is not to outlive the demo
 	d.proxy, err = lab.StartProxy(starting, lab.Command{
 		Binary: d.binary,
 		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),

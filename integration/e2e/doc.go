@@ -16,6 +16,7 @@
 //	login     logins, their guards and their cancelling
 //	people    codes of MFA, logins by SSO
 //	serving   serve from its config file to its last session; one port for many targets
+//	trust     certificates that clients verify, and the CA behind them
 //
 // Each is a test binary with a database of its own, which rig.Main starts.
 // scripts/install-deps installs what they need. Every test ends its pgkeyless

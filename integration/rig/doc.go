@@ -5,6 +5,9 @@
 //	StartCloud ► Cloud   an emulator, for commands that end: connect, exec, …
 //	OpenClinic ► Clinic  the same for those that look: doctor, policy, list
 //
+// An Office is a network around each of them, whose only way out is an HTTP proxy
+// that opens TLS: AWS has its real host names there.
+//
 // What a test starts ends with the test, and whatever pgkeyless printed is searched
 // for secrets, data races and panics then. Beneath are the parts, which need no test
 // to run in: lab puts them together.

@@ -1,7 +1,8 @@
 package causes
 
+import "github.com/pgkeyless/pgkeyless/internal/agentversion"
+
 const (
-	oldestAgent = "3.1.1374.0"
 	agentSays   = "{doing}: the jump host says: "
 	preferences = "; how long sessions may last, and idle, is in the account's Session Manager preferences"
 )
@@ -43,14 +44,14 @@ var (
 		Name: "port-unreachable", SQLState: cannotConnect, Stale: true, Says: "unable to connect to specified port",
 		Message: "{doing}: the jump host cannot connect to the endpoint: {said}",
 		Detail:  where,
-		Hint:    "the database's security group must allow the jump host on this port; and bring the agent up to date, as it can carry one connection only",
+		Hint:    "the database's security group must allow the jump host on this port (" + noGroup + "); and bring the agent up to date, as it can carry one connection only",
 		Means:   "an agent too old for several streams tries the database first, and could not reach it",
 	}
 	AgentTooOld = Cause{
 		Name: "agent-too-old", SQLState: cannotConnect, Says: "plugin with name port is not supported",
 		Message: "{doing}: the SSM agent is too old to forward ports: {said}",
 		Detail:  where,
-		Hint:    "update the SSM agent on the jump host to " + oldestAgent + " or later",
+		Hint:    "update the SSM agent on the jump host to " + agentversion.Supported + " or later",
 		Means:   "the jump host's agent cannot forward ports",
 	}
 	AgentChannelFailed = Cause{
@@ -104,7 +105,7 @@ var (
 		Name:    "wrong-document",
 		Message: "{doing}: {said}",
 		Detail:  where,
-		Hint:    "document {document} must be one for port forwarding, and the SSM agent at least " + oldestAgent,
+		Hint:    "document {document} must be one for port forwarding, and the SSM agent at least " + agentversion.Supported,
 		Means:   "the document starts another type of session, or asks for encryption that port sessions do not have",
 	}
 	AgentSilent = Cause{

@@ -19,6 +19,9 @@ type Cause struct {
 	// Stale says that the address dialled leads nowhere, or to another server: one
 	// that was looked up may have changed since.
 	Stale bool
+	// Final says that waiting helps nothing: only a person who starts pgkeyless
+	// anew can.
+	Final bool
 	// Means is for people who read the table.
 	Means string
 }

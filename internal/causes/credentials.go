@@ -39,10 +39,10 @@ var (
 	}
 	BrokenConfiguration = Cause{
 		Name: "broken-aws-configuration", SQLState: invalidLogin,
-		Message: noCredentials + "the shared configuration cannot be read",
-		Detail:  "[{said}]",
-		Hint:    "mend the shared config and credentials files (~/.aws/config, ~/.aws/credentials, or where AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE point)",
-		Means:   "a mistake in the shared files, or half a profile",
+		Message: noCredentials + "{what}",
+		Detail:  "[{where}]",
+		Hint:    "{fix}",
+		Means:   "a setting of the shared files or the environment that cannot be followed: half a profile, a source_profile, sso_session or file that does not exist",
 	}
 	SSOExpired = Cause{
 		Name: "sso-expired", SQLState: invalidLogin,
@@ -83,20 +83,28 @@ var (
 		Name: "keys-expired", SQLState: invalidLogin,
 		Message: noCredentials + "they have expired",
 		Detail:  "[{said}]",
-		Hint:    "log in again or renew the keys of the profile" + keepRunning,
+		Hint:    "log in again or renew the keys of the profile[, which are in {keys}]" + keepRunning,
 		Means:   "temporary keys are too old",
 	}
 	KeysUnknown = Cause{
 		Name: "keys-unknown", SQLState: invalidLogin,
 		Message: noCredentials + "AWS does not know these keys",
 		Detail:  "[{said}]",
-		Hint:    "log in again or renew the keys of the profile" + keepRunning,
+		Hint:    "log in again or renew the keys of the profile[, which are in {keys}]" + keepRunning,
 		Means:   "the keys were deleted, or belong to another partition",
+	}
+	ShadowingKeys = Cause{
+		Name: "shadowing-keys", SQLState: invalidLogin,
+		Message: noCredentials + "{what}, and are used in place of the profile's {over}",
+		Detail:  "the keys are in {keys}[; {said}]",
+		Hint:    "remove aws_access_key_id, aws_secret_access_key and aws_session_token from {keys}: keys override every other source of a profile",
+		Means:   "a profile has old keys, often in the credentials file, that go before its credential_process, SSO or login",
 	}
 	EnvironmentKeys = Cause{
 		Name: "environment-keys", SQLState: invalidLogin,
 		Message: noCredentials + "{what}",
 		Detail:  "[{said}]",
+		Final:   true,
 		Hint:    "keys exported in the environment go before any profile and are not refreshed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
 		Means:   "exported keys have expired or are not known; no profile is asked while they are there",
 	}
@@ -144,14 +152,14 @@ var (
 	}
 	CredentialProcess = Cause{
 		Name: "credential-process", SQLState: invalidLogin,
-		Message: noCredentials + "credential_process gave none",
-		Detail:  "[{said}]",
-		Hint:    "run the profile's credential_process by hand; it must print its JSON and exit 0",
+		Message: noCredentials + "credential_process[ {owner}] gave none",
+		Detail:  "[{said}][; its stderr ends with: {stderr}]",
+		Hint:    "[{fix}; ]run {process} by hand; it must print its JSON alone and exit 0",
 		Means:   "the profile's command failed or printed something else",
 	}
 	CredentialsUnreachable = Cause{
 		Name: "credentials-unreachable", SQLState: invalidLogin,
-		Message: noCredentials + "the service that gives them cannot be reached",
+		Message: noCredentials + "the service that gives them cannot be reached[: {why}]",
 		Detail:  "[{said}]",
 		Hint:    "check the network, HTTPS_PROXY and AWS_CA_BUNDLE" + keepRunning,
 		Means:   "STS, SSO or the sign-in service is out of reach",
@@ -175,7 +183,7 @@ var (
 func Credentials() []Cause {
 	return []Cause{
 		NoCredentials, NoProfile, BrokenConfiguration, SSOExpired, SSORoleRefused, SSOLoginWaiting, SSOLoginFailed,
-		LoginExpired, KeysExpired, KeysUnknown, EnvironmentKeys, SignatureRefused, RoleRefused,
+		LoginExpired, KeysExpired, KeysUnknown, ShadowingKeys, EnvironmentKeys, SignatureRefused, RoleRefused,
 		MFAUnanswerable, MFARefused, MFAUnanswered, MFAWaiting, CredentialProcess,
 		CredentialsUnreachable, CredentialsSlow, CredentialsFailed,
 	}

@@ -1,12 +1,15 @@
 package causes
 
+// noGroup is said wherever the database's security group is.
+const noGroup = "DSQL and Aurora express clusters have none"
+
 // The database is not reached, or is not the one that was named.
 var (
 	DatabaseRefuses = Cause{
 		Name: "database-refuses", SQLState: cannotConnect, Stale: true,
 		Message: "jump host {jump host} cannot connect to {endpoint}",
 		Detail:  where,
-		Hint: "the database's security group must allow the jump host on this port; also check that host and port are right " +
+		Hint: "the database's security group must allow the jump host on this port (" + noGroup + "); also check that host and port are right " +
 			"and the database is running (the jump host resolves the name once per SSM session)",
 		Means: "security group, wrong port, or a stopped database",
 	}
@@ -14,7 +17,7 @@ var (
 		Name: "too-many-waiting", SQLState: tooManyConnections, Stale: true,
 		Message: "too many connections wait for jump host {jump host} to connect to {endpoint}",
 		Detail:  where,
-		Hint: "the jump host gets no answer from the database: its security group must allow the jump host on this port; " +
+		Hint: "the jump host gets no answer from the database: its security group must allow the jump host on this port (" + noGroup + "); " +
 			"also check host and port",
 		Means: "packets to the database are swallowed, so that connections pile up on the jump host",
 	}
@@ -30,7 +33,7 @@ var (
 		Message: "cannot connect to {endpoint}: {said}",
 		Detail:  "directly, without a jump host",
 		Hint: "if the database is private, name a jump host (`via`); otherwise check host and port, that it is running, " +
-			"and that its security group allows this machine",
+			"and that its security group allows this machine (" + noGroup + ")",
 		Means: "with `via=none`: wrong name or port, a stopped database, a security group, or no way into its VPC",
 	}
 	OutOfFiles = Cause{
@@ -51,7 +54,7 @@ var (
 		Name: "database-unreachable", SQLState: cannotConnect, Stale: true,
 		Message: "reaching {database}: {said}",
 		Detail:  "[dialled {address}]",
-		Hint:    "check that the database is up and that its security group lets in where the proxy dials from",
+		Hint:    "check that the database is up and that its security group lets in where the proxy dials from (" + noGroup + ")",
 		Means:   "the connection ended before the database said anything",
 	}
 	TLSRefused = Cause{

@@ -11,8 +11,9 @@
 // parameter), wording stays even when the rows stand together, and the page of
 // documentation, doctor and the tests read the same rows without a registry.
 // Layers say when a cause applies, and wrap the Error with what
-// they were doing; what it says comes from here. proxy takes only the rows of client.go and database.go:
-// why a database that belongs to AWS refuses a login is told to it by its Route.
+// they were doing; what it says comes from here. proxy takes only the rows of
+// client.go and database.go: why a database that belongs to AWS refuses a login is
+// told to it by its Route.
 //
 // # Texts
 //

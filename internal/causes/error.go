@@ -128,6 +128,12 @@ func Stale(err error) bool {
 	return name != "" && slices.ContainsFunc(All(), func(c Cause) bool { return c.Name == name && c.Stale })
 }
 
+// Final reports whether the row whose words err has says so.
+func Final(err error) bool {
+	name := Name(err)
+	return name != "" && slices.ContainsFunc(All(), func(c Cause) bool { return c.Name == name && c.Final })
+}
+
 // SQLState is the code that err has for a client, or "". Errors of other
 // packages may have one, too.
 func SQLState(err error) string {

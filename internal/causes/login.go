@@ -5,9 +5,9 @@ const (
 	attempt = `tried to log in to {database} as user "{user}" with an IAM token[ of {identity}], ` +
 		"signed for {endpoint} in {region}[, jump host {jump host}][; {clock}]"
 	grant = `GRANT rds_iam TO {quoted user}`
-	// never is said wherever rds_iam is: it locks out everybody who knows the
-	// master user's password.
-	never = "it can then log in with IAM tokens only; never grant it to the master user"
+	// only is said wherever rds_iam is: granted to the master user, it locks out
+	// everybody who knows that user's password.
+	only = "a user that has it logs in with IAM tokens only: mind that before you grant it to a master user whose password is in use"
 )
 
 // The database, RDS Proxy, DSQL or Redshift refuses a login. What they say is
@@ -38,29 +38,30 @@ var (
 	TokenRefused = Cause{
 		Name: "token-refused", Says: "authentication failed for user", Passing: true,
 		Detail: attempt,
-		Hint: "check in this order: the identity's policies allow rds-db:connect on the database's resource id (which is not its name, and is new after a restore) " +
-			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock; user names are case-sensitive",
-		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, or IAM authentication switched off",
+		Hint: "[AWS itself says: {keys}; otherwise ]check in this order: the identity's policies allow rds-db:connect on the database's resource id (which is not its name, and is new after a restore) " +
+			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock; temporary AWS keys that have ended, which are signed with all the same; user names are case-sensitive",
+		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, AWS keys that have ended, or IAM authentication switched off",
 	}
 	UserNotGranted = Cause{
 		Name: "user-not-granted", Says: "password authentication failed",
 		Detail: attempt,
-		Hint:   "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + never + ")",
+		Hint:   "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
 		Means:  "the token was checked as a password: the user is not in `rds_iam`",
 	}
 	OtherPassword = Cause{
 		Name: "other-password", SQLState: invalidLogin,
 		Message: `{database} asks for {asked} for user "{user}", not for an IAM token`,
 		Detail:  "a database asks for a clear-text password when the user logs in with IAM tokens",
-		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + never + ")",
+		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
 		Means:   "the database asks for another password (SCRAM, MD5): the user is not in `rds_iam`, or does not exist",
 	}
 	MasterUser = Cause{
 		Name:   "master-user",
 		Detail: attempt,
-		Hint: `log in as a user that is granted rds_iam; "postgres" is usually the master user, which must not be: ` +
-			`CREATE USER name WITH LOGIN; GRANT rds_iam TO name`,
-		Means: "the same two for `postgres`, which should keep its password",
+		Hint: "log in as a user that is granted rds_iam: CREATE USER name WITH LOGIN; GRANT rds_iam TO name; " +
+			`"postgres" is usually the master user, and here it has a password: to let it log in with IAM tokens, grant it rds_iam, or set ` +
+			"MasterUserAuthenticationType to iam-db-auth, which takes that password away",
+		Means: "the same two for `postgres`, whose password somebody may still need",
 	}
 	TargetNotServed = Cause{
 		Name:   "target-not-served",

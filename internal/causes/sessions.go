@@ -4,6 +4,7 @@ const (
 	reconnect = "connect again: a new session is started by itself"
 	where     = "jump host {jump host} in {region}, endpoint {endpoint}[, SSM session {session}]"
 	called    = "{action}, " + where + "[, request id {request}][, identity {identity}]"
+	presents  = "{host}[, through HTTP proxy {proxy},] presents a certificate by {issuer}"
 	websocket = "websocket to ssmmessages, " + where
 )
 
@@ -30,6 +31,14 @@ var (
 		Detail:  called,
 		Hint:    "allow {missing} on {resource} in an IAM policy of this identity; the statement: {statement}",
 		Means:   "the IAM policy lacks the jump host or the document",
+	}
+	SessionDenied = Cause{
+		Name: "session-denied", SQLState: connectionLost,
+		Message: "{doing}: access denied: {said}",
+		Detail:  called,
+		Hint: "connect again: a new session is started by itself; so that sessions outlive a lost websocket, and can be ended, " +
+			"add these statements to an IAM policy of this identity: {statements}",
+		Means: "the IAM policy lets this identity start sessions, but not resume its own",
 	}
 	ExplicitDeny = Cause{
 		Name: "explicit-deny", SQLState: cannotConnect,
@@ -90,11 +99,46 @@ var (
 		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
 		Means:   "the HTTP proxy on the way to AWS answers 407",
 	}
+	EndpointSetting = Cause{
+		Name: "endpoint-setting", SQLState: cannotConnect,
+		Message: "there is no AWS endpoint {host}, which {setting} leads to",
+		Detail:  "{setting}, {where}, leads to {host}: {said}",
+		Hint:    "remove {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
+		Means:   "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL…` or the setting of the same meaning in the shared files leads to a host that does not exist",
+	}
+	ProxyRefuses = Cause{
+		Name: "http-proxy-refuses", SQLState: cannotConnect,
+		Message: "HTTP proxy {proxy} does not lead to {host}: {said}",
+		Hint:    "the proxy must let {host} through; if there is a way without it, name that host in NO_PROXY",
+		Means:   "the HTTP proxy on the way to AWS answers 403 or 502, say, or closes the connection",
+	}
+	AWSCertificateUntrusted = Cause{
+		Name: "aws-certificate-untrusted", SQLState: cannotConnect,
+		Message: "the certificate that {host} presents is not trusted: {said}",
+		Detail:  presents,
+		Hint: "something on the way to AWS opens TLS: put its CA certificate into a PEM file, with the public ones if not all hosts come that way, " +
+			"set AWS_CA_BUNDLE to that file and start pgkeyless again[; AWS_CA_BUNDLE is {bundle} now, which does not have it]",
+		Means: "an HTTP proxy or a firewall inspects TLS, and AWS_CA_BUNDLE does not name its CA",
+	}
+	AWSCertificateName = Cause{
+		Name: "aws-certificate-name", SQLState: cannotConnect,
+		Message: "the certificate that {host} presents is for another name: {said}",
+		Detail:  presents,
+		Hint:    "another server answers in its place: check HTTPS_PROXY and NO_PROXY, the name server, the endpoint settings (AWS_ENDPOINT_URL), and whether this network wants a login in the browser",
+		Means:   "a wrong endpoint setting, or a network that leads to a page of its own",
+	}
+	AWSCertificateExpired = Cause{
+		Name: "aws-certificate-expired", SQLState: cannotConnect,
+		Message: "the certificate that {host} presents is expired or not valid yet: {said}",
+		Detail:  presents,
+		Hint:    "check this machine's clock; otherwise whoever opens TLS on the way to AWS must renew the certificate",
+		Means:   "this machine's clock is wrong, or an inspecting HTTP proxy has an old certificate",
+	}
 	ChannelDenied = Cause{
 		Name: "channel-denied", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
 		Detail:  websocket,
-		Hint: "[set this machine's clock, which is {clock} AWS's; otherwise ]allow ssmmessages:OpenDataChannel on {resource} in an IAM policy of this identity; " +
+		Hint: "[set this machine's clock, which is {clock} AWS's; otherwise ]allow ssmmessages:OpenDataChannel on * in an IAM policy of this identity; " +
 			"the statement: {statement}; if it is allowed, check this machine's clock",
 		Means: "`ssmmessages:OpenDataChannel` is not allowed, or this machine's clock is wrong",
 	}
@@ -116,7 +160,7 @@ var (
 		Name: "stream-url-refused", SQLState: cannotConnect,
 		Message: "{doing}: {said}",
 		Detail:  websocket,
-		Hint:    "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it",
+		Hint:    "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it, or --ssmmessages-endpoint to where the websockets are to go",
 		Means:   "the session's URL leads to a host that is not Session Manager's",
 	}
 )
@@ -124,8 +168,9 @@ var (
 // Sessions are the rows of this file.
 func Sessions() []Cause {
 	return []Cause{
-		TargetNotConnected, InvalidDocument, AccessDenied, ExplicitDeny, Throttled, ParametersRefused,
+		TargetNotConnected, InvalidDocument, AccessDenied, SessionDenied, ExplicitDeny, Throttled, ParametersRefused,
 		SessionManagerFault, SessionManagerOther,
-		Unreachable, NoAnswer, ProxyWantsLogin, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
+		Unreachable, NoAnswer, ProxyWantsLogin, ProxyRefuses, EndpointSetting,
+		AWSCertificateUntrusted, AWSCertificateName, AWSCertificateExpired, ChannelDenied, ChannelFault, ChannelRefused, StreamURLRefused,
 	}
 }

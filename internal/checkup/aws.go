@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,24 +13,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
-)
-
-// Versions of the SSM agent: one that forwards to other hosts at all, and the
-// oldest that is supported.
-//
-// Source: amazon-ssm-agent, RELEASENOTES.md.
-const (
-	agentForwards  = "3.1.1188.0"
-	agentSupported = "3.1.1374.0"
 )
 
 // clockWorth is from when on a wrong clock is worth a word.
@@ -44,11 +38,11 @@ func (c *Checkup) credentials(ctx context.Context) {
 		region = e.Region
 	}
 	var err error
-	if c.AWS, err = c.Wiring.Profiles.Config(ctx, c.target.Profile, region); err != nil {
+	if c.aws, err = c.wiring.Profiles.Config(ctx, c.target.Profile, region); err != nil {
 		c.fail(err)
 		return
 	}
-	keys, err := c.AWS.Credentials.Retrieve(ctx) // has its own limits: a person may be asked
+	keys, err := c.aws.Credentials.Retrieve(ctx) // has its own limits: a person may be asked
 	if err != nil {
 		c.fail(credentials.Explain(c.target.Profile, err))
 		return
@@ -59,22 +53,22 @@ func (c *Checkup) credentials(ctx context.Context) {
 	if stale := credentials.StaleEnvironment(c.target.Profile); stale != "" {
 		notes = append(notes, stale)
 	}
-	if c.AWS.Region == "" {
+	if c.aws.Region == "" {
 		c.walk.Warn("found, but without a region nobody can be asked whose they are", "name the region with --region or AWS_REGION", notes...)
 		return
 	}
-	c.Caller, c.clock, err = evidence.Identify(ctx, c.AWS)
+	c.caller, c.clock, err = credentials.WhoAmI(ctx, c.aws)
 	switch {
 	case err == nil:
-		text := c.Caller.ARN
+		text := c.caller.ARN
 		if keys.CanExpire {
 			text += ", for another " + time.Until(keys.Expires).Round(time.Minute).String()
 		}
 		c.walk.OK(text, notes...)
-	case c.clock.Known && c.clock.Ahead.Abs() >= evidence.Tolerance:
+	case c.clock.Wrong():
 		c.walk.OK("found; AWS does not say whose they are while this clock is wrong", notes...)
 	default:
-		c.unidentified(credentials.Explain(c.target.Profile, err), notes)
+		c.unidentified(err, notes)
 	}
 }
 
@@ -86,24 +80,23 @@ func (c *Checkup) unidentified(err error, notes []string) {
 		c.fail(bad, notes...)
 		return
 	}
+	mend := cmp.Or(causes.Hint(err), "check this machine's network, HTTPS_PROXY and NO_PROXY")
+	if detail := causes.Detail(err); detail != "" {
+		notes = append(notes, display.Line(detail))
+	}
 	c.walk.Warn("found; whose they are is not known: "+display.Line(err.Error()),
-		"no login needs this answer; if what follows fails, too, check this machine's network, HTTPS_PROXY and NO_PROXY", notes...)
+		"no login needs this answer; if what follows fails, too, "+mend, notes...)
 }
 
 // compareClocks judges what the last answer of AWS was dated.
 func (c *Checkup) compareClocks(context.Context) {
 	c.walk.Begin(doctor.Clock)
-	ahead := c.clock.Ahead.Round(time.Second)
-	way := "ahead of"
-	if ahead < 0 {
-		way = "behind"
-	}
-	off := fmt.Sprintf("this machine's clock is %v %s AWS's", ahead.Abs(), way)
+	off := "this machine's clock is " + c.clock.Off() + " AWS's"
 	const set = "set the clock, best by NTP: `sudo timedatectl set-ntp true` on Linux"
 	switch {
 	case !c.clock.Known:
 		c.walk.Skip("no answer of AWS to compare with")
-	case c.clock.Ahead.Abs() >= evidence.Tolerance:
+	case c.clock.Wrong():
 		c.walk.Fail(doctor.Result{Text: off + ", and AWS takes signatures and tokens within 5 minutes", Mend: set, State: "28000"})
 	case c.clock.Ahead.Abs() >= clockWorth:
 		c.walk.Warn(off, set)
@@ -119,43 +112,43 @@ func (c *Checkup) endpoint(ctx context.Context) {
 	c.walk.Begin(doctor.Endpoint)
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if err := c.Locate(ctx); err != nil {
+	if err := c.locate(ctx); err != nil {
 		c.fail(err)
 		return
 	}
-	e := c.Login.Endpoint
+	e := c.login.Endpoint
 	text := fmt.Sprintf("%s in %s (%s)", e.Address(), e.Region, e.Kind)
 	if c.found {
-		text = fmt.Sprintf("%s %s: %s in %s", c.Login.Database.Kind, c.Login.Database.Identifier, e.Address(), e.Region)
+		text = fmt.Sprintf("%s %s: %s in %s", c.login.Database.Kind, c.login.Database.Identifier, e.Address(), e.Region)
 	}
 	c.walk.OK(text)
 }
 
-// Locate finds out where the target is.
-func (c *Checkup) Locate(ctx context.Context) (err error) {
-	if c.Login, err = targets.NewLogin(ctx, c.Wiring.Profiles, c.target); err != nil {
+// locate finds out where the target is.
+func (c *Checkup) locate(ctx context.Context) (err error) {
+	if c.login, err = targets.NewLogin(ctx, c.wiring.Profiles, c.target); err != nil {
 		return err
 	}
-	c.found = c.Login.Database.Kind != 0
-	c.finder, err = targets.NewFinder(c.Login.AWS, c.target.Profile)
+	c.found = c.login.Database.Kind != 0
+	c.finder, err = targets.NewFinder(c.login.AWS, c.target.Profile)
 	return err
 }
 
-// Describe asks RDS about the database, unless that has been done or cannot be.
-func (c *Checkup) Describe(ctx context.Context) error {
+// describe asks RDS about the database, unless that has been done or cannot be.
+func (c *Checkup) describe(ctx context.Context) error {
 	if c.found {
 		return nil
 	}
-	if !c.Login.Endpoint.Described() {
+	if !c.login.Endpoint.Described() {
 		return errNotDescribed
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	db, err := c.finder.ByEndpoint(ctx, c.Login.Endpoint.Host)
+	db, err := c.finder.ByEndpoint(ctx, c.login.Endpoint.Host)
 	if err != nil {
 		return err
 	}
-	c.Login.Database, c.found = db, true
+	c.login.Database, c.found = db, true
 	return nil
 }
 
@@ -164,11 +157,11 @@ var errNotDescribed = errors.New("the name is none that RDS could be asked about
 // iamOn asks RDS about the database, and whether it takes tokens.
 func (c *Checkup) iamOn(ctx context.Context) {
 	c.walk.Begin(doctor.IAM)
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		c.walk.LeaveOut("DSQL knows no other login")
 		return
 	}
-	switch err := c.Describe(ctx); {
+	switch err := c.describe(ctx); {
 	case errors.Is(err, discover.ErrNotFound):
 		c.absent = err
 		c.walk.Skip("no database with this endpoint to ask about")
@@ -177,7 +170,7 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		c.walk.Skip(mayNotAsk(err))
 		return
 	}
-	if err := c.Login.Database.Trouble(); err != nil {
+	if err := c.login.Database.Trouble(); err != nil {
 		c.fail(err)
 		return
 	}
@@ -187,9 +180,9 @@ func (c *Checkup) iamOn(ctx context.Context) {
 // resourceID says what a policy must name.
 func (c *Checkup) resourceID(ctx context.Context) {
 	c.walk.Begin(doctor.ResourceID)
-	f := c.Facts()
+	f := c.facts()
 	switch {
-	case c.Login.Endpoint.Kind == auth.KindDSQL:
+	case c.kind() == database.DSQL:
 		c.walk.OK(f.ResourceID)
 	case c.absent != nil:
 		c.notListed(ctx)
@@ -202,7 +195,7 @@ func (c *Checkup) resourceID(ctx context.Context) {
 		}
 		c.walk.Skip(why)
 	default:
-		c.walk.OK(fmt.Sprintf("%s in account %s", f.ResourceID, c.Login.Database.Account))
+		c.walk.OK(fmt.Sprintf("%s in account %s", f.ResourceID, c.login.Database.Account))
 	}
 }
 
@@ -212,12 +205,12 @@ func (c *Checkup) resourceID(ctx context.Context) {
 func (c *Checkup) notListed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	mark := discover.Mark(c.Login.Endpoint.Host)
+	mark := discover.Mark(c.login.Endpoint.Host)
 	listed, _ := c.finder.Databases(ctx) // those that may be seen will do
 	for _, db := range listed {
 		if mark != "" && discover.Mark(db.Host) == mark {
 			c.fail(c.absent, fmt.Sprintf("%s in the name stands for account %s in %s, as in that of %s %s: there is no such endpoint any more, or it was renamed",
-				mark, cmp.Or(db.Account, c.Caller.Account), db.Region, db.Kind, db.Identifier))
+				mark, cmp.Or(db.Account, c.caller.Account), db.Region, db.Kind, db.Identifier))
 			return
 		}
 	}
@@ -226,7 +219,7 @@ func (c *Checkup) notListed(ctx context.Context) {
 
 // otherAccount is what speaks against a login at an endpoint that is not listed.
 func (c *Checkup) otherAccount() string {
-	return "a token is checked in the account that owns the database; these credentials are of account " + cmp.Or(c.Caller.Account, "unknown")
+	return "a token is checked in the account that owns the database; these credentials are of account " + cmp.Or(c.caller.Account, "unknown")
 }
 
 // jumpHost looks for one that is online, with an agent that can forward.
@@ -260,31 +253,15 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 		text += fmt.Sprintf("; %d more", n)
 	}
 	update := fmt.Sprintf("update the SSM agent there: `aws ssm send-command --document-name AWS-UpdateSSMAgent --targets Key=InstanceIds,Values=%s --region %s`",
-		c.host.Target, c.Login.Endpoint.Region)
+		c.host.Target, c.login.Endpoint.Region)
 	switch {
-	case c.host.Agent != "" && olderThan(c.host.Agent, agentForwards):
+	case agentversion.After(agentversion.Forwards, c.host.Agent):
 		c.walk.Fail(doctor.Result{Text: fmt.Sprintf("the agent on %s, %s, is too old to forward to another host", c.host.Target, c.host.Agent), Mend: update, State: "08001"})
-	case c.host.Agent != "" && olderThan(c.host.Agent, agentSupported):
+	case agentversion.After(agentversion.Supported, c.host.Agent):
 		c.walk.Warn(text, update)
 	default:
 		c.walk.OK(text)
 	}
-}
-
-// olderThan compares versions of numbers and dots.
-func olderThan(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(as), len(bs)) {
-		x, errX := strconv.Atoi(as[i])
-		y, errY := strconv.Atoi(bs[i])
-		if errX != nil || errY != nil {
-			return false
-		}
-		if x != y {
-			return x < y
-		}
-	}
-	return len(as) < len(bs)
 }
 
 // permissions lets IAM simulate what the path takes.
@@ -293,7 +270,7 @@ func (c *Checkup) permissions(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
 	defer cancel()
 	var err error
-	c.denied, err = evidence.Simulate(ctx, iam.NewFromConfig(c.AWS), c.Caller, c.questions())
+	c.denied, err = evidence.Simulate(ctx, iam.NewFromConfig(c.aws), c.caller, c.questions())
 	switch {
 	case errors.Is(err, evidence.ErrNotPermitted):
 		c.walk.Skip(display.Line(err.Error()) + ", which would simulate the policies; nothing depends on it")
@@ -316,7 +293,7 @@ func (c *Checkup) command(verb string) string {
 	if c.target.Via != "" {
 		s += " --via " + shell.Word(c.target.Via)
 	}
-	return s + " --user " + shell.Word(c.User)
+	return s + " --user " + shell.Word(c.user)
 }
 
 func verdicts(denied []evidence.Verdict) []string {
@@ -328,24 +305,27 @@ func verdicts(denied []evidence.Verdict) []string {
 }
 
 // questions are the policy's statements, with the ARNs of this caller and jump
-// host where the policy has a pattern. What has a placeholder is left out.
+// host where the policy has a pattern. What has a placeholder is left out. The
+// statements about own sessions are alternatives: one question for both.
 func (c *Checkup) questions() []evidence.Question {
-	f := c.Facts()
+	f := c.facts()
 	if c.host.Target != "" {
 		f.Via = c.host.Target
 	}
+	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
-			if own := "session/${aws:userid}-*"; strings.HasSuffix(r, own) {
-				r = fmt.Sprintf("arn:%s:ssm:%s:%s:session/%s-0123456789abcdef0", f.Partition, f.Region, f.ViaAccount, c.Caller.UserID)
-			}
+			r = here.SessionOf(c.caller.Name(), r)
 			if !strings.Contains(r, "UNKNOWN") {
 				q.Resources = append(q.Resources, r)
 			}
 		}
-		if len(q.Resources) > 0 {
+		asked := slices.ContainsFunc(all, func(other evidence.Question) bool {
+			return slices.Equal(other.Actions, q.Actions) && slices.Equal(other.Resources, q.Resources)
+		})
+		if len(q.Resources) > 0 && !asked {
 			all = append(all, q)
 		}
 	}
@@ -362,7 +342,7 @@ func (c *Checkup) pastLogins(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
 	defer cancel()
-	logins, err := evidence.LoginMetrics(ctx, cloudwatch.NewFromConfig(c.Login.AWS), dimension, identifier)
+	logins, err := evidence.LoginMetrics(ctx, cloudwatch.NewFromConfig(c.login.AWS), dimension, identifier)
 	switch {
 	case errors.Is(err, evidence.ErrNotPermitted):
 		c.walk.Skip(display.Line(err.Error()) + ", which would tell of earlier IAM logins; nothing depends on it")
@@ -376,10 +356,10 @@ func (c *Checkup) pastLogins(ctx context.Context) {
 
 // metricDimension is what CloudWatch counts IAM logins by.
 func (c *Checkup) metricDimension() (name, identifier string) {
-	switch db := c.Login.Database; {
-	case !c.found || db.Kind == discover.Proxy:
+	switch db := c.login.Database; {
+	case !c.found || db.Kind == database.Proxy:
 		return "", ""
-	case db.Kind == discover.Instance:
+	case db.Kind == database.Instance:
 		return "DBInstanceIdentifier", db.Identifier
 	default:
 		return "DBClusterIdentifier", cmp.Or(db.Cluster, db.Identifier)

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"os/user"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
@@ -26,24 +29,34 @@ const (
 	evidenceTimeout = 5 * time.Second
 )
 
-// step is one or more stages. It begins and ends them on the walk.
-type step func(context.Context)
+// Config says what a Checkup looks at.
+type Config struct {
+	Target config.Target
+	// LoginTimeout bounds the login; 0 is the proxy's own bound.
+	LoginTimeout time.Duration
+	// Walk shows what WalkPath finds; the other methods need none.
+	Walk *doctor.Walk
+	// Profiles holds the AWS credentials.
+	Profiles *credentials.Profiles
+	Log      *slog.Logger
+}
 
-// Checkup is one walk along the path to a target, and what it has found out.
+// Checkup is one look at the path to a target, and what it has found out. It is
+// for one goroutine, and ended with Close.
 type Checkup struct {
 	target config.Target
 	walk   *doctor.Walk
-	Wiring *targets.Wiring
-	User   string        // database user
-	Named  bool          // --user said so
-	Limit  time.Duration // of the login; 0 is the proxy's own
+	wiring *targets.Wiring
+	limit  time.Duration // of the login
+	user   string        // of the database
+	named  bool          // --user said so
 
-	AWS    aws.Config
-	Caller evidence.Caller
-	clock  evidence.Clock
-	Login  targets.Login
+	aws    aws.Config
+	caller credentials.Caller
+	clock  clock.Reading
+	login  targets.Login
 	finder *discover.Finder
-	found  bool              // login.database is known
+	found  bool              // login.Database is known
 	absent error             // no database has the endpoint
 	host   discover.JumpHost // the one to be used; Target is "" when it is not known
 	denied []evidence.Verdict
@@ -51,14 +64,19 @@ type Checkup struct {
 	conn   *proxy.ProbeConn
 }
 
-func New(t config.Target, walk *doctor.Walk, w *targets.Wiring) *Checkup {
+// New prepares a Checkup, and looks at nothing yet.
+func New(cfg Config) *Checkup {
+	t := cfg.Target
 	// One session is enough, and a spare one would have to be ended.
 	t.Sessions, t.KeepAlive = 1, config.KeepAliveOff
-	return &Checkup{target: t, walk: walk, Wiring: w, User: cmp.Or(t.User, AccountName()), Named: t.User != ""}
+	return &Checkup{
+		target: t, walk: cfg.Walk, wiring: targets.New(cfg.Log, cfg.Profiles), limit: cfg.LoginTimeout,
+		user: cmp.Or(t.User, accountName()), named: t.User != "",
+	}
 }
 
-// AccountName is whom libpq would log in as.
-func AccountName() string {
+// accountName is whom libpq would log in as.
+func accountName() string {
 	u, err := user.Current()
 	if err != nil {
 		return "postgres"
@@ -66,15 +84,25 @@ func AccountName() string {
 	return u.Username
 }
 
-// WholePath is the walk of doctor.
-func (c *Checkup) WholePath() []step {
-	return []step{c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.jumpHost, c.permissions, c.connect, c.rights, c.speed}
+// WalkPath goes from link to link, and tells the Walk of each. It ends with the
+// first that is broken, or with ctx.
+func (c *Checkup) WalkPath(ctx context.Context) {
+	for _, look := range []func(context.Context){
+		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
+	} {
+		if look(ctx); c.walk.HasFailed() || ctx.Err() != nil {
+			return
+		}
+	}
 }
 
-func (c *Checkup) Close() {
+// Close ends the connection and the SSM session that are left. It waits for that a
+// few seconds at most, also when ctx has ended.
+func (c *Checkup) Close(ctx context.Context) {
 	if c.conn != nil {
 		c.conn.Close()
 	}
+	c.wiring.End(ctx)
 }
 
 // fail ends the walk with what err says about itself.

@@ -14,9 +14,9 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
-	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -49,8 +49,8 @@ func TestSilentAuroraMayBeWaking(t *testing.T) {
 		want  bool
 	}{
 		{host: aurora, late: true, want: true},
-		{host: testenv.Orders, found: discover.Database{Kind: discover.Instance, Engine: "aurora-postgresql"}, late: true, want: true},
-		{host: testenv.Orders, found: discover.Database{Kind: discover.Instance, Engine: "postgres"}, late: true},
+		{host: testenv.Orders, found: discover.Database{Kind: database.Instance, Engine: "aurora-postgresql"}, late: true, want: true},
+		{host: testenv.Orders, found: discover.Database{Kind: database.Instance, Engine: "postgres"}, late: true},
 		{host: testenv.Orders, late: true},
 		{host: aurora}, // another failure
 	} {
@@ -58,12 +58,12 @@ func TestSilentAuroraMayBeWaking(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				walk := doctor.New(doctor.NewPlain(&out))
-				c := New(testenv.Target(test.host, nil), walk, targets.New(slog.New(slog.DiscardHandler), new(credentials.Profiles)))
+				c := New(Config{Target: testenv.Target(test.host, nil), Walk: walk, Profiles: new(credentials.Profiles), Log: slog.New(slog.DiscardHandler)})
 				endpoint, err := auth.ParseEndpoint(test.host)
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.Login.Endpoint, c.Login.Database, c.found = endpoint, test.found, test.found.Kind != 0
+				c.login.Endpoint, c.login.Database, c.found = endpoint, test.found, test.found.Kind != 0
 				walk.Begin(doctor.Stream)
 				failure := errors.New("connection refused")
 				if test.late {

@@ -2,10 +2,15 @@ package checkup
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"strings"
 
-	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
@@ -15,20 +20,48 @@ var lookupCalls = []string{
 	"rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints", "rds:DescribeGlobalClusters",
 }
 
-// Facts is what has been found out, for policy.
-func (c *Checkup) Facts() policy.Facts {
-	e, db := c.Login.Endpoint, c.Login.Database
+// Policy finds out what a policy for the target needs. What cannot be found out
+// stays empty; unlisted says so of a database that RDS does not list. A user that
+// nobody named is left empty, too: nobody is let in by guess.
+func (c *Checkup) Policy(ctx context.Context) (f policy.Facts, unlisted, err error) {
+	if _, err := c.identify(ctx); err != nil {
+		return policy.Facts{}, nil, err
+	}
+	if err := c.describe(ctx); errors.Is(err, discover.ErrNotFound) {
+		unlisted = err
+	}
+	return c.facts(), unlisted, nil
+}
+
+// identify finds out where the target is, and asks whose the credentials are.
+// refused is an answer that blames them.
+func (c *Checkup) identify(ctx context.Context) (refused *causes.Error, err error) {
+	if !c.named {
+		c.user = ""
+	}
+	if err := c.locate(ctx); err != nil {
+		return nil, err
+	}
+	c.aws = c.login.AWS
+	c.caller, _, err = credentials.WhoAmI(ctx, c.aws)
+	refused, _ = credentials.Blamed(err)
+	return refused, nil
+}
+
+// facts is what has been found out, for policy.
+func (c *Checkup) facts() policy.Facts {
+	e, db := c.login.Endpoint, c.login.Database
 	f := policy.Facts{
-		Target: c.target.Name, Kind: policyKind(e.Kind, db.Kind),
-		Partition: cmp.Or(e.Partition, "aws"), Region: e.Region,
-		Account: cmp.Or(db.Account, c.Caller.Account), ResourceID: db.ResourceID,
-		Host: e.Host, Port: e.Port, User: c.User, MasterUser: db.MasterUser,
-		ViaAccount: c.Caller.Account,
+		Target: c.target.Name, Kind: c.kind(),
+		Partition: cmp.Or(e.Partition, partition.Commercial), Region: e.Region,
+		Account: cmp.Or(db.Account, c.caller.Account), ResourceID: db.ResourceID,
+		Host: e.Host, Port: e.Port, User: c.user, MasterUser: db.MasterUser, Express: db.Express,
+		ViaAccount: c.caller.Account,
 	}
 	if c.direct() == "" {
 		f.Via = c.target.Via
 	}
-	if f.Kind == policy.DSQL {
+	if f.Kind == database.DSQL {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")
 	}
 	if c.target.Ref != "" {
@@ -37,19 +70,7 @@ func (c *Checkup) Facts() policy.Facts {
 	return f
 }
 
-// policyKind goes by what RDS says, else by the endpoint's name.
-func policyKind(named auth.Kind, found discover.Kind) policy.Kind {
-	switch {
-	case named == auth.KindDSQL:
-		return policy.DSQL
-	case found == discover.Proxy, found == 0 && named == auth.KindProxy:
-		return policy.Proxy
-	case found == discover.Cluster, found == discover.Global:
-		return policy.Cluster
-	}
-	switch named {
-	case auth.KindCluster, auth.KindClusterReader, auth.KindClusterCustom, auth.KindGlobal, auth.KindShardGroup:
-		return policy.Cluster
-	}
-	return policy.Instance
+// kind goes by what RDS says, else by the endpoint's name.
+func (c *Checkup) kind() database.Kind {
+	return cmp.Or(c.login.Database.Kind, c.login.Endpoint.Kind.Database())
 }

@@ -9,42 +9,44 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
-	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// presence is whether a part of what a target needs is there.
-type presence string
+// Presence is whether a part of what a target needs is there.
+type Presence string
 
 const (
-	inPlace  presence = "in place"
-	Missing  presence = "MISSING"
-	Unlooked presence = "not known"
+	InPlace  Presence = "in place"
+	Missing  Presence = "MISSING"   // AWS does not have it, or denies it to the identity
+	NotKnown Presence = "not known" // it could not be found out: a throttle, no answer, no permission to look
 )
 
-// Part is one of them.
+// Part is one thing that a target needs.
 type Part struct {
-	Presence presence
+	Presence Presence
 	what     string
 	why      string // or what was found; may be empty
 	mend     string
 }
 
-// Parts looks at every part, whatever the others are like. described is how
-// asking RDS about the database went.
-//
-// Missing is what AWS does not have, or denies to the identity; what could not be
-// found out (a throttle, no answer, no permission to look) is not known.
-func (c *Checkup) Parts(ctx context.Context, described error) []Part {
-	parts := c.iamPart(described)
+// Parts looks at every part of what the target needs, whatever the others are like.
+func (c *Checkup) Parts(ctx context.Context) ([]Part, error) {
+	refused, err := c.identify(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != nil:
+		return nil, refused
+	}
+	parts := c.iamPart(c.describe(ctx))
 	parts = append(parts, c.jumpHostPart(ctx)...)
 	parts = append(parts, c.permissionParts(ctx)...)
-	return append(parts, c.rolePart(ctx))
+	return append(parts, c.rolePart(ctx)), nil
 }
 
 // String is p for people, with a line of what to do where that is known.
@@ -71,23 +73,24 @@ func is(err error, rows ...causes.Cause) bool {
 	return slices.ContainsFunc(rows, func(c causes.Cause) bool { return causes.Name(err) == c.Name })
 }
 
-// iamPart is IAM authentication of the database.
+// iamPart is IAM authentication of the database. described is how asking RDS about
+// it went.
 func (c *Checkup) iamPart(described error) []Part {
 	const what = "IAM authentication of the database"
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		return nil
 	}
 	if described != nil {
-		return []Part{{Unlooked, what, display.Line(described.Error()), causes.Hint(described)}}
+		return []Part{{NotKnown, what, display.Line(described.Error()), causes.Hint(described)}}
 	}
-	if trouble := c.Login.Database.Trouble(); trouble != nil {
-		p := Part{Unlooked, what, display.Line(trouble.Error()), causes.Hint(trouble)}
+	if trouble := c.login.Database.Trouble(); trouble != nil {
+		p := Part{NotKnown, what, display.Line(trouble.Error()), causes.Hint(trouble)}
 		if is(trouble, causes.IAMSwitchedOff) { // not where the database is stopped, say
 			p.Presence = Missing
 		}
 		return []Part{p}
 	}
-	return []Part{{Presence: inPlace, what: what}}
+	return []Part{{Presence: InPlace, what: what}}
 }
 
 // jumpHostPart is that one is online.
@@ -103,32 +106,32 @@ func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
 	case is(err, causes.NoJumpHost, causes.NoneOnline):
 		return []Part{{Missing, what, display.Line(err.Error()), causes.Hint(err)}}
 	case is(err, causes.LookupDenied):
-		return []Part{{Unlooked, what, display.Line(err.Error()), ""}}
+		return []Part{{NotKnown, what, display.Line(err.Error()), ""}}
 	case err != nil: // throttled, say, or nobody answered
-		return []Part{{Unlooked, what, display.Line(err.Error()), causes.Hint(err)}}
+		return []Part{{NotKnown, what, display.Line(err.Error()), causes.Hint(err)}}
 	case !hosts[0].Online:
 		return []Part{{Missing, what, hosts[0].Target + " is " + cmp.Or(hosts[0].Status, "offline"), "start it; see `" + c.command("doctor") + "`"}}
 	}
 	c.host = hosts[0]
-	return []Part{{inPlace, what, hosts[0].Target + " is online", ""}}
+	return []Part{{InPlace, what, hosts[0].Target + " is online", ""}}
 }
 
 // permissionParts are the policy's statements, as IAM simulates them.
 func (c *Checkup) permissionParts(ctx context.Context) []Part {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	api := iam.NewFromConfig(c.AWS)
+	api := iam.NewFromConfig(c.aws)
 	var parts []Part
 	for _, q := range c.questions() {
 		what := strings.Join(q.Actions, ", ")
-		denied, err := evidence.Simulate(ctx, api, c.Caller, []evidence.Question{q})
+		denied, err := evidence.Simulate(ctx, api, c.caller, []evidence.Question{q})
 		switch {
 		case err != nil:
-			return append(parts, Part{Unlooked, "permissions of " + cmp.Or(c.Caller.ARN, "the credentials"), display.Line(err.Error()), ""})
+			return append(parts, Part{NotKnown, "permissions of " + cmp.Or(c.caller.ARN, "the credentials"), display.Line(err.Error()), ""})
 		case len(denied) > 0:
 			parts = append(parts, Part{Missing, what, strings.Join(verdicts(denied), "; "), c.policyHint()})
 		default:
-			parts = append(parts, Part{inPlace, what, "on " + strings.Join(q.Resources, ", "), ""})
+			parts = append(parts, Part{InPlace, what, "on " + strings.Join(q.Resources, ", "), ""})
 		}
 	}
 	return parts
@@ -136,13 +139,13 @@ func (c *Checkup) permissionParts(ctx context.Context) []Part {
 
 // rolePart is that the user is in rds_iam, which a login shows.
 func (c *Checkup) rolePart(ctx context.Context) Part {
-	what := fmt.Sprintf("database user %q", c.User)
-	if c.User == "" {
-		return Part{Unlooked, "database user", "none is named", "name one with --user"}
+	what := fmt.Sprintf("database user %q", c.user)
+	if c.user == "" {
+		return Part{NotKnown, "database user", "none is named", "name one with --user"}
 	}
 	conn, err := c.logIn(ctx, nil)
 	if err != nil {
-		p := Part{Unlooked, what, display.Line(err.Error()), causes.Hint(err)}
+		p := Part{NotKnown, what, display.Line(err.Error()), causes.Hint(err)}
 		if _, credentialsFailed := credentials.Blamed(err); !credentialsFailed && strings.HasPrefix(causes.SQLState(err), "28") && !is(err, causes.ClockWrong) {
 			p.Presence = Missing
 		}
@@ -150,24 +153,16 @@ func (c *Checkup) rolePart(ctx context.Context) Part {
 	}
 	c.conn = conn
 	if !c.iamByRole() {
-		return Part{inPlace, what, "logged in", ""}
+		return Part{InPlace, what, "logged in", ""}
 	}
 	switch r, err := c.role(ctx); {
 	case err != nil:
-		return Part{Unlooked, what, display.Line(err.Error()), ""}
+		return Part{NotKnown, what, display.Line(err.Error()), ""}
+	case r.path == "" && c.masterByIAM(r.name):
+		return Part{InPlace, what, "logged in, as the master user, without being in rds_iam", ""}
 	case r.path == "":
-		return Part{Missing, what, "not in rds_iam", policy.Grant(c.Facts())}
+		return Part{Missing, what, "not in rds_iam", policy.Grant(c.facts())}
 	default:
-		return Part{inPlace, what, "logged in, and in rds_iam (" + r.path + ")", ""}
+		return Part{InPlace, what, "logged in, and in rds_iam (" + r.path + ")", ""}
 	}
-}
-
-// logIn goes the way of a client.
-func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
-	route, err := c.Wiring.RouteTo(c.target, c.Login)
-	if err != nil {
-		return nil, err
-	}
-	route.User = "" // it is named here
-	return proxy.Probe(ctx, route, c.User, cmp.Or(c.target.Database, adminDatabase), c.Limit, report)
 }

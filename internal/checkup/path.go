@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -28,7 +28,7 @@ const adminDatabase = "postgres"
 
 // connect goes from StartSession to ReadyForQuery as a client's login does.
 func (c *Checkup) connect(ctx context.Context) {
-	c.Wiring.Trace = c.sessionProgress
+	c.wiring.Trace = c.sessionProgress
 	if why := c.direct(); why != "" {
 		for _, s := range []doctor.Stage{doctor.StartSession, doctor.Websocket} {
 			c.walk.Begin(s)
@@ -44,11 +44,21 @@ func (c *Checkup) connect(ctx context.Context) {
 		return
 	}
 	c.conn = conn
-	text := fmt.Sprintf("as %s to %s, PostgreSQL %s", c.User, cmp.Or(c.target.Database, adminDatabase), conn.Parameter("server_version"))
-	if !c.Named {
+	text := fmt.Sprintf("as %s to %s, PostgreSQL %s", c.user, cmp.Or(c.target.Database, adminDatabase), conn.Parameter("server_version"))
+	if !c.named {
 		text += "; --user names another user"
 	}
 	c.walk.OK(text)
+}
+
+// logIn goes the way of a client.
+func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
+	route, err := c.wiring.RouteTo(c.target, c.login)
+	if err != nil {
+		return nil, err
+	}
+	route.User = "" // it is named here
+	return proxy.Probe(ctx, route, c.user, cmp.Or(c.target.Database, adminDatabase), c.limit, report)
 }
 
 // sessionProgress follows the start of the SSM session. What fails is told by the
@@ -101,8 +111,8 @@ func (c *Checkup) broken(err error) {
 	var notes []string
 	if at := c.walk.Current(); at != nil && (at.ID == doctor.Login.ID || at.ID == doctor.StartSession.ID || at.ID == doctor.Websocket.ID) {
 		notes = append(notes, c.explainedBy(at.ID)...)
-		if at.ID == doctor.Login.ID && !c.Named {
-			notes = append(notes, fmt.Sprintf("no --user is given, so this login was as your account's name here, %q", c.User))
+		if at.ID == doctor.Login.ID && !c.named {
+			notes = append(notes, fmt.Sprintf("no --user is given, so this login was as your account's name here, %q", c.user))
 		}
 	}
 	if c.mayWake() && causes.Name(err) == causes.LoginOverdue.Name {
@@ -133,7 +143,7 @@ func (c *Checkup) explainedBy(stage string) []string {
 // mayWake says that the database is one that can scale to zero.
 func (c *Checkup) mayWake() bool {
 	if c.found {
-		return strings.HasPrefix(c.Login.Database.Engine, "aurora") || c.Login.Database.Kind == discover.Cluster
+		return strings.HasPrefix(c.login.Database.Engine, "aurora") || c.login.Database.Kind == database.Cluster
 	}
-	return strings.Contains(c.Login.Endpoint.Kind.String(), "cluster")
+	return strings.Contains(c.login.Endpoint.Kind.String(), "cluster")
 }

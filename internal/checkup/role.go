@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/pgkeyless/pgkeyless/auth"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
@@ -51,13 +50,13 @@ func (c *Checkup) role(ctx context.Context) (role, error) {
 
 // iamByRole says whether the database lets in by token those who are in rds_iam.
 func (c *Checkup) iamByRole() bool {
-	return c.Login.Database.Kind != discover.Proxy && c.Login.Endpoint.Kind != auth.KindProxy && c.Login.Endpoint.Kind != auth.KindDSQL
+	return c.kind().IAMByRole()
 }
 
 // rights looks at the role that the login got.
 func (c *Checkup) rights(ctx context.Context) {
 	c.walk.Begin(doctor.Rights)
-	if c.Login.Endpoint.Kind == auth.KindDSQL {
+	if c.kind() == database.DSQL {
 		c.walk.LeaveOut("DSQL maps IAM identities to roles itself")
 		return
 	}
@@ -67,85 +66,24 @@ func (c *Checkup) rights(ctx context.Context) {
 		c.fail(err)
 	case !c.iamByRole():
 		c.walk.OK(fmt.Sprintf("%s is logged in; behind an RDS Proxy the user need not be in rds_iam", r.name))
+	case r.path == "" && c.masterByIAM(r.name):
+		c.walk.OK(r.name + " is the master user, and logs in by IAM without being in rds_iam")
 	case r.path == "":
 		c.walk.Fail(doctor.Result{
 			Text:  fmt.Sprintf("%s is not in rds_iam, and was let in all the same", r.name),
 			Notes: []string{map[bool]string{true: "the database asked for the token, and took it by a rule of its own", false: "the database asked for no password: whoever reaches it gets in"}[c.conn.AskedForToken()]},
-			Mend:  "as the master user: " + policy.Grant(c.Facts()) + " On a database that is no RDS, see its pg_hba.conf",
+			Mend:  "as the master user: " + policy.Grant(c.facts()) + " On a database that is no RDS, see its pg_hba.conf",
 			State: "28000",
 		})
 	case !r.canLogin:
-		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", policy.QuoteIdentifier(r.name)), State: "28000"})
+		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", dbuser.Quote(r.name)), State: "28000"})
 	default:
 		c.walk.OK(fmt.Sprintf("%s may log in, and is in rds_iam (%s)", r.name, r.path))
 	}
 }
 
-const (
-	roundTrips    = 5
-	firstDownload = 32 << 10 // bytes
-	lastDownload  = 8 << 20
-	downloadTime  = time.Second
-)
-
-// speed measures round trips, and what one connection downloads in about a
-// second.
-func (c *Checkup) speed(ctx context.Context) {
-	c.walk.Begin(doctor.Speed)
-	trip, err := c.roundTrip(ctx)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	rate, err := c.download(ctx, trip)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.walk.OK(fmt.Sprintf("round trip %s (median of %d); about %.1f MB/s down on one connection, an estimate of a second", short(trip), roundTrips, rate/1e6))
-}
-
-// roundTrip is the median of a few.
-func (c *Checkup) roundTrip(ctx context.Context) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	var took []time.Duration
-	for range roundTrips {
-		began := time.Now()
-		if _, err := c.conn.Query(ctx, "select 1"); err != nil {
-			return 0, err
-		}
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	return took[len(took)/2], nil
-}
-
-// download asks for more and more until that takes a while, and returns bytes a
-// second of the last answer.
-func (c *Checkup) download(ctx context.Context, trip time.Duration) (rate float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	began := time.Now()
-	for size := firstDownload; ; {
-		sent := time.Now()
-		if _, err := c.conn.Query(ctx, fmt.Sprintf("select repeat('x', %d)", size)); err != nil {
-			return 0, err
-		}
-		rate = float64(size) / max(time.Since(sent)-trip, time.Millisecond).Seconds()
-		left := downloadTime - time.Since(began)
-		next := min(4*size, lastDownload, int(rate*left.Seconds()))
-		if size == lastDownload || next <= size {
-			return rate, nil
-		}
-		size = next
-	}
-}
-
-// short rounds d for people.
-func short(d time.Duration) time.Duration {
-	if d < 10*time.Millisecond {
-		return d.Round(10 * time.Microsecond)
-	}
-	return d.Round(time.Millisecond)
+// masterByIAM says that user, who has logged in by a token, is a master user that
+// was made for that.
+func (c *Checkup) masterByIAM(user string) bool {
+	return c.conn.AskedForToken() && user != "" && user == c.login.Database.MasterUser
 }

@@ -22,15 +22,14 @@ import (
 // Main runs the command of this process and ends it. version is that of the
 // release; empty for other builds.
 func Main(version string) {
-	releaseVersion = version
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	a := newApp(os.Stdout, os.Stderr)
+	a.version = version
+	os.Exit(a.run(context.Background(), os.Args[1:]))
 }
 
-// run does what args say and returns the exit code: 0 when all went well, 1
-// after an error that it has told on stderr, 128 + N after signal N. Cancelling
-// ctx ends it at once and counts as well.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{
+// newApp is an app in the environment of this process.
+func newApp(stdout, stderr io.Writer) *app {
+	return &app{
 		stdout:  stdout,
 		stderr:  &lockedWriter{w: stderr},
 		environ: os.Environ(),
@@ -38,7 +37,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		places:  places(),
 		notify:  signals.Notify,
 	}
-	return a.run(ctx, args)
 }
 
 // places is where this user's config files are. What the system does not know
@@ -52,20 +50,28 @@ func places() config.Places {
 
 // app is what the commands share.
 type app struct {
+	version        string // of the release; empty for other builds
 	stdout, stderr io.Writer
 	environ        []string
 	flags          map[string]string // the flags given, by the option's name
 	places         config.Places     // of the config file, when none is named
 	// notify starts to catch the signals that end a run; stop gives them back.
 	notify func() (signals <-chan os.Signal, stop func())
+	kept   []*credentials.Profiles // whose processes end with the command
 }
 
+// run does what args say and returns the exit code: 0 when all went well, 1
+// after an error that it has told on stderr, 128 + N after signal N. Cancelling
+// ctx ends it at once and counts as well.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // never nil, which would mean os.Args
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
+	for _, p := range a.kept {
+		p.End()
+	}
 	if _, unread := errors.AsType[*unparsed](err); unread && (slices.Contains(args, "--structured-logs") || slices.Contains(args, "-l")) {
 		a.flags["structured-logs"] = "true" // it may stand behind the flag that could not be parsed
 	}
@@ -98,7 +104,7 @@ what comes from where.
 The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
 ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM. With a config
 file SIGHUP reads it again, and drops no session.`,
-		Version:                    versionText(),
+		Version:                    a.versionText(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
@@ -112,7 +118,7 @@ file SIGHUP reads it again, and drops no session.`,
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
-		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
+		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
 	refuseUnknownTopics(root)
 	return root
 }
@@ -143,7 +149,13 @@ func refuseUnknownTopics(root *cobra.Command) {
 // profiles holds the AWS credentials of one run, and knows whom to ask for what
 // they want of a person.
 func (a *app) profiles(run config.Run) *credentials.Profiles {
-	return &credentials.Profiles{People: prompt.People(a.asking(run))}
+	return a.keep(&credentials.Profiles{People: prompt.People(a.asking(run)), Log: newLog(a.stderr, run), Patience: run.LoginTimeout})
+}
+
+// keep makes p's credential_process, if it runs then, end with the command.
+func (a *app) keep(p *credentials.Profiles) *credentials.Profiles {
+	a.kept = append(a.kept, p)
+	return p
 }
 
 // asking says how the run asks people.

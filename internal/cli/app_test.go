@@ -15,7 +15,7 @@ import (
 func pgkeyless(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs)
+	code = newApp(&out, &errs).run(context.Background(), args)
 	return code, out.String(), errs.String()
 }
 
@@ -60,7 +60,6 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"another region for a token", []string{"token", testenv.Orders + "?region=us-east-1", "--user", "u"}, `target "` + testenv.Orders + `" is in eu-central-1`, "leave the region out"},
 		{"no such ca-file", []string{testenv.Orders, "--via", testenv.Jump, "--ca-file", filepath.Join(dir, "none.pem")}, "ca-file " + filepath.Join(dir, "none.pem"), "check the path"},
 		{"ca-file without certificates", []string{testenv.Orders, "--via", testenv.Jump, "--ca-file", notPEM}, "ca-file " + notPEM, "ca-file"},
-		{"no such profile", []string{testenv.Orders, "--via", testenv.Jump, "--profile", "nope"}, `no usable AWS credentials from profile "nope"`, "`aws configure"},
 		{"foreign address", []string{testenv.Orders, "--via", testenv.Jump, "-a", "192.0.2.1", "-p", "0"}, "192.0.2.1 is not an address of this machine", "choose another with --address"},
 		{"token without user", []string{"token", testenv.Orders}, "no database user given", "a token is for one user"},
 		{"token without target", []string{"token", "--user", "u"}, "no target given", "name a database"},

@@ -43,7 +43,7 @@ func TestConfigPrintTellsWhereFrom(t *testing.T) {
 	for _, want := range []string{
 		"process", "quiet true " + path + ":1", "debug-logs (false) default", "config-file " + path,
 		"target orders (database orders)", "via none " + path + ":2", "port 6000 " + path + ":5", "user app " + path + ":6",
-		"dbname shop the target's query string", "sessions 2 --sessions", "region eu-west-1 PGKEYLESS_REGION", "address (127.0.0.1) default", "dial (none) default",
+		"dbname shop the target's query string", "sessions 2 --sessions", "region eu-west-1 PGKEYLESS_REGION", "address (127.0.0.1 and ::1) default", "dial (none) default",
 	} {
 		if !slices.ContainsFunc(rows, func(row string) bool { return strings.HasPrefix(row, want) }) {
 			t.Errorf("lacks %q:\n%s", want, stdout)

@@ -2,18 +2,13 @@ package cli
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgkeyless/pgkeyless/internal/checkup"
-	"github.com/pgkeyless/pgkeyless/internal/config"
-	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/prompt"
-	"github.com/pgkeyless/pgkeyless/internal/signals"
-	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -54,11 +49,7 @@ func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 	}
 	walk := doctor.New(a.walkPrinter(asJSON))
 	return a.withCheckup(ctx, target, run, walk, func(ctx context.Context, c *checkup.Checkup) error {
-		for _, s := range c.WholePath() {
-			if s(ctx); walk.HasFailed() || ctx.Err() != nil {
-				break
-			}
-		}
+		c.WalkPath(ctx)
 		if code := walk.Done(); code != 0 { // an interrupted one's too
 			return &ended{code}
 		}
@@ -75,55 +66,4 @@ func (a *app) walkPrinter(asJSON bool) doctor.Printer {
 		return doctor.NewTerminal(a.stdout)
 	}
 	return doctor.NewPlain(a.stdout)
-}
-
-// withCheckup lets f look at t until a signal comes, which is then the error, and
-// ends the SSM session that f has left.
-func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, walk *doctor.Walk, f func(context.Context, *checkup.Checkup) error) error {
-	log := slog.New(slog.DiscardHandler)
-	if run.DebugLogs {
-		log = newLog(a.stderr, run)
-	}
-	caught, stop := a.notify()
-	defer stop()
-	looking, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case s := <-caught:
-			stopped := &signals.Stopped{Signal: s}
-			if walk != nil {
-				walk.Interrupt(stopped.Code())
-			}
-			cancel(stopped)
-		case <-looking.Done():
-		}
-	}()
-	profiles := a.profiles(run)
-	if walk != nil {
-		profiles.People = besides(walk, profiles.People)
-	}
-	c := checkup.New(t, walk, targets.New(log, profiles))
-	c.Limit = run.LoginTimeout
-	defer c.Wiring.End(ctx)
-	defer c.Close()
-	err := f(looking, c)
-	if stopped := context.Cause(looking); stopped != nil {
-		return stopped
-	}
-	return err
-}
-
-// besides asks as p does, and lets the walk's progress rest meanwhile.
-func besides(walk *doctor.Walk, p credentials.People) credentials.People {
-	if ask := p.MFACode; ask != nil {
-		p.MFACode = func(ctx context.Context, q credentials.MFAQuestion) (code string, err error) {
-			walk.Aside(func() { code, err = ask(ctx, q) })
-			return code, err
-		}
-	}
-	if show := p.SSOPage; show != nil {
-		p.SSOPage = func(page credentials.SSOPage) { walk.Aside(func() { show(page) }) }
-	}
-	return p
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 )
@@ -22,8 +23,9 @@ func (a *app) envCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env TARGET",
 		Short: "Print the variables that lead clients to a target",
-		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE and
-DATABASE_URL for TARGET, and unset what would lead clients elsewhere. They name
+		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE,
+DATABASE_URL, PGSSLROOTCERT and NODE_EXTRA_CA_CERTS (unless that is set) for
+TARGET, and unset what would lead clients elsewhere. They name
 the port of a pgkeyless that serves the target (--via need not be given again), or
 else the one on which it will be served with the same options, and warn of that.
 
@@ -40,12 +42,13 @@ else the one on which it will be served with the same options, and warn of that.
 			if err != nil {
 				return err
 			}
-			p, running, err := running.PlaceOf(t, true)
+			p, served, err := running.PlaceOf(t, true)
 			if err != nil {
 				return err
 			}
-			if !running {
+			if !served {
 				a.warnUnserved(t)
+				p.CA = ownCA()
 			}
 			return printEnvironment(a.stdout, write, a.environ, p)
 		},
@@ -64,22 +67,22 @@ func forListening(o config.Option) bool {
 // now.
 func (a *app) warnUnserved(t config.Target) {
 	yet := ""
-	if s, ok := running.ServedAt(t); ok {
+	if s, ok := running.ServedAt(t.Addresses()[0], t.Port); ok {
 		yet = fmt.Sprintf("; %s is %q now", s.Address, s.Name)
 	}
 	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)
 }
 
-// printEnvironment writes what makes a client of p out of a shell in environ.
-func printEnvironment(w io.Writer, dialect shell.Dialect, environ []string, p running.Place) error {
+// printEnvironment writes what makes a client of p out of a shell in env.
+func printEnvironment(w io.Writer, dialect shell.Dialect, env []string, p running.Place) error {
 	var lines []string
 	set := map[string]bool{}
-	for _, v := range p.Variables(environ) {
+	for _, v := range p.Variables(env) {
 		set[v.Name] = true
 		lines = append(lines, dialect.Set(v.Name, v.Value))
 	}
 	for _, name := range running.LibpqVariables {
-		if !set[name] && running.LookUp(environ, name) != "" {
+		if !set[name] && environ.LookUp(env, name) != "" {
 			lines = append(lines, dialect.Unset(name))
 		}
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 func TestEnvOfATargetThatIsToBeServed(t *testing.T) {
-	testenv.Isolate(t)
-	for _, name := range running.LibpqVariables {
+	ca := filepath.Join(testenv.Isolate(t), "pgkeyless", "ca.pem")
+	for _, name := range append(running.LibpqVariables, "NODE_EXTRA_CA_CERTS") {
 		t.Setenv(name, "")
 	}
 	t.Setenv("PGSSLMODE", "verify-full")
@@ -28,17 +28,23 @@ export PGPORT=6000
 export PGUSER='o'\''neil'
 export PGDATABASE='my shop'
 export DATABASE_URL=postgresql://o%27neil@127.0.0.1:6000/my%20shop
+export PGSSLROOTCERT=` + ca + `
+export NODE_EXTRA_CA_CERTS=` + ca + `
 unset PGSSLMODE
 `},
 		{"nothing said", []string{testenv.Orders, "--via=none", "--shell", "fish"}, `set -gx PGHOST '127.0.0.1'
 set -gx PGPORT '5432'
 set -gx DATABASE_URL 'postgresql://127.0.0.1:5432/'
+set -gx PGSSLROOTCERT '` + ca + `'
+set -gx NODE_EXTRA_CA_CERTS '` + ca + `'
 set -e PGSSLMODE
 `},
 		{"powershell", []string{testenv.Orders, "--via=none", "--user=o'neil", "--shell", "powershell"}, `$env:PGHOST = '127.0.0.1'
 $env:PGPORT = '5432'
 $env:PGUSER = 'o''neil'
 $env:DATABASE_URL = 'postgresql://o%27neil@127.0.0.1:5432/'
+$env:PGSSLROOTCERT = '` + ca + `'
+$env:NODE_EXTRA_CA_CERTS = '` + ca + `'
 Remove-Item Env:PGSSLMODE
 `},
 	} {
@@ -70,7 +76,7 @@ func TestEnvIsEvaluated(t *testing.T) {
 
 func TestServiceFileKeepsTheRest(t *testing.T) {
 	dir := testenv.Isolate(t)
-	file := filepath.Join(dir, "services")
+	file, trust := filepath.Join(dir, "services"), "sslrootcert="+filepath.Join(dir, "pgkeyless", "ca.pem")+"\n"
 	if err := os.WriteFile(file, []byte("[theirs]\nhost=x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +84,7 @@ func TestServiceFileKeepsTheRest(t *testing.T) {
 	args := []string{"service-file", testenv.Orders + "?user=app_user&dbname=app&unix-socket=none", testenv.Billing + "?unix-socket=none", "--via=none"}
 	code, stdout, stderr := pgkeyless(t, args...)
 	got, err := os.ReadFile(file)
-	sections := "[" + testenv.Orders + "]\nhost=127.0.0.1\nport=5432\nuser=app_user\ndbname=app\n[" + testenv.Billing + "]\nhost=127.0.0.1\nport=5433\n"
+	sections := "[" + testenv.Orders + "]\nhost=127.0.0.1\nport=5432\nuser=app_user\ndbname=app\n" + trust + "[" + testenv.Billing + "]\nhost=127.0.0.1\nport=5433\n" + trust
 	if code != 0 || stdout != "" || err != nil || !strings.HasPrefix(string(got), "[theirs]\nhost=x\n# pgkeyless: begin") || !strings.Contains(string(got), sections) {
 		t.Fatalf("code %d, stdout %q, stderr %q, %v, file\n%s", code, stdout, stderr, err, got)
 	}
@@ -101,5 +107,21 @@ func TestServiceFileNamesTheSocket(t *testing.T) {
 	_, stdout, _ := pgkeyless(t, "service-file", testenv.Orders, "--via=none", "--stdout")
 	if want := "host=" + filepath.Join(dir, "pgkeyless") + "\nport=5432\n"; !strings.Contains(stdout, want) {
 		t.Errorf("%q lacks %q", stdout, want)
+	}
+}
+
+// A user without a place for state gets no CA, and no word of one: serve has it.
+func TestEnvWithoutACA(t *testing.T) {
+	dir := testenv.Isolate(t)
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_STATE_HOME", file)
+	for _, args := range [][]string{{"env", "--shell=sh"}, {"service-file", "--stdout"}} {
+		code, stdout, stderr := pgkeyless(t, append(args, testenv.Orders, "--via=none")...)
+		if code != 0 || strings.Contains(strings.ToLower(stdout), "rootcert") || strings.Contains(stdout, "NODE_EXTRA") || strings.Contains(stderr, "CA") {
+			t.Errorf("%s: code %d, %q, %q", args[0], code, stdout, stderr)
+		}
 	}
 }

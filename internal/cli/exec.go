@@ -14,7 +14,8 @@ func (a *app) execCommand() *cobra.Command {
 		Short: "Run a program with PGHOST and DATABASE_URL set for a target",
 		Long: `Run COMMAND with PGHOST, PGPORT, PGUSER and PGDATABASE (where the target says
 who and which) and DATABASE_URL set, so that it reaches TARGET on a port of this
-machine that is open until it ends. If a pgkeyless of yours serves the target
+machine that is open until it ends, and PGSSLROOTCERT and NODE_EXTRA_CA_CERTS, so
+that it can verify the certificate there. If a pgkeyless of yours serves the target
 already, that is used, and --via need not be given again.
 
   pgkeyless exec orders --user app_user --dbname shop -- ./manage.py migrate

@@ -26,8 +26,8 @@ func (e *ended) Error() string { return "ended with code " + strconv.Itoa(e.exit
 // Code is that exit code.
 func (e *ended) Code() int { return e.exit }
 
-// explain tells err on stderr, one line for what happened and one for what to
-// do next, for each of several errors, and returns the exit code.
+// explain tells err on stderr, one line each for what happened, what was tried and
+// what to do next, for each of several errors, and returns the exit code.
 func (a *app) explain(err error) int {
 	if err == nil {
 		return 0
@@ -46,16 +46,15 @@ func (a *app) explain(err error) int {
 }
 
 func (a *app) explainOne(err error) {
-	message, hint := display.Line(err.Error()), display.Line(causes.Hint(err))
+	message, detail, hint := display.Line(err.Error()), display.Line(causes.Detail(err)), display.Line(causes.Hint(err))
 	if run, _ := config.LoadRun(a.input(nil)); run.StructuredLogs { // also when the rest of it is wrong
-		log := newLog(a.stderr, run)
-		if hint != "" {
-			log = log.With(slog.String("hint", hint))
-		}
-		log.Error(message)
+		newLog(a.stderr, run).Error(message, slog.String("detail", detail), slog.String("hint", hint))
 		return
 	}
 	fmt.Fprintf(a.stderr, "pgkeyless: error: %s\n", message)
+	if detail != "" {
+		fmt.Fprintf(a.stderr, "pgkeyless: detail: %s\n", detail)
+	}
 	if hint != "" {
 		fmt.Fprintf(a.stderr, "pgkeyless: hint: %s\n", hint)
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
-	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
 
@@ -49,12 +49,12 @@ Exit codes: 0 everything is listed, 1 nothing could be, 2 a part could not.`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			profile = cmp.Or(profile, running.LookUp(a.environ, "PGKEYLESS_PROFILE"))
+			profile = cmp.Or(profile, environ.LookUp(a.environ, "PGKEYLESS_PROFILE"))
 			run, err := config.LoadRun(a.input(nil))
 			if err != nil {
 				return err
 			}
-			return a.list(cmd.Context(), a.profiles(run), profile, splitRegions(cmp.Or(regions, running.LookUp(a.environ, "PGKEYLESS_REGION"))), asJSON)
+			return a.list(cmd.Context(), a.profiles(run), profile, splitRegions(cmp.Or(regions, environ.LookUp(a.environ, "PGKEYLESS_REGION"))), asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&regions, "region", "", "AWS regions, separated by commas (default AWS_REGION or the profile's)")

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -10,10 +9,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/checkup"
-	"github.com/pgkeyless/pgkeyless/internal/credentials"
-	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
-	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
 )
 
@@ -72,25 +68,21 @@ func (a *app) policy(ctx context.Context, args []string, format string, check bo
 		return err
 	}
 	return a.withCheckup(ctx, t, run, nil, func(ctx context.Context, c *checkup.Checkup) error {
-		if !c.Named {
-			c.User = "" // nobody is let in by guess
+		if check {
+			parts, err := c.Parts(ctx)
+			if err != nil {
+				return err
+			}
+			return a.printParts(parts)
 		}
-		if err := c.Locate(ctx); err != nil {
+		facts, unlisted, err := c.Policy(ctx)
+		if err != nil {
 			return err
 		}
-		c.AWS = c.Login.AWS
-		c.Caller, _, err = evidence.Identify(ctx, c.AWS)
-		if bad, ok := credentials.Blamed(credentials.Explain(t.Profile, err)); ok && check {
-			return bad
+		if unlisted != nil {
+			fmt.Fprintf(a.stderr, "pgkeyless: warning: %s\n", display.Line(unlisted.Error()))
 		}
-		described := c.Describe(ctx)
-		if check {
-			return a.printParts(c.Parts(ctx, described))
-		}
-		if errors.Is(described, discover.ErrNotFound) {
-			fmt.Fprintf(a.stderr, "pgkeyless: warning: %s\n", display.Line(described.Error()))
-		}
-		return a.printPolicy(c.Facts(), format)
+		return a.printPolicy(facts, format)
 	})
 }
 
@@ -119,7 +111,7 @@ func (a *app) printParts(parts []checkup.Part) error {
 		switch {
 		case p.Presence == checkup.Missing:
 			code = policyIncomplete
-		case p.Presence == checkup.Unlooked && code == 0:
+		case p.Presence == checkup.NotKnown && code == 0:
 			code = policyUnchecked
 		}
 	}

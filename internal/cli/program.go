@@ -63,7 +63,11 @@ func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 		}
 		return ""
 	}
-	w := targets.New(log, &credentials.Profiles{People: prompt.People(ask)})
+	people := prompt.People(ask)
+	people.Terminal = func() bool { return !started.Load() } // the program would be stopped
+	w := targets.New(log, a.keep(&credentials.Profiles{
+		People: people, Log: slog.New(before{newLog(a.stderr, run).Handler(), &started}), Patience: run.LoginTimeout,
+	}))
 	defer w.End(ctx)
 	var route proxy.Route
 	if stopped, err := serving.UnlessStopped(ctx, signals, run, func(ctx context.Context) (err error) {
@@ -75,9 +79,21 @@ func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 		return err
 	}
 	started.Store(true)
-	return serving.Private(ctx, route, g.overTCP, run, log, func(host string, port int) error {
-		return a.runAt(ctx, running.Place{Host: host, Port: port, User: t.User, Database: t.Database}, g, signals)
+	return serving.Private(ctx, route, g.overTCP, run, log, func(p running.Place) error {
+		p.User, p.Database = t.User, t.Database
+		return a.runAt(ctx, p, g, signals)
 	})
+}
+
+// before writes what people should read until the program starts, whose terminal
+// it is then.
+type before struct {
+	slog.Handler
+	started *atomic.Bool
+}
+
+func (b before) Enabled(ctx context.Context, level slog.Level) bool {
+	return !b.started.Load() && b.Handler.Enabled(ctx, level)
 }
 
 // runAt runs g against p.

@@ -48,7 +48,7 @@ func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	if cmd.HasParent() || len(args) == 0 || args[0] == "" || strings.ContainsAny(args[0], ".?:/@") {
 		return nil
 	}
-	near := cmd.SuggestionsFor(args[0])
+	near := slices.DeleteFunc(cmd.SuggestionsFor(args[0]), func(name string) bool { return name == caCommandName })
 	if len(near) == 0 || near[0] == args[0] { // the same: it came after "--"
 		return nil
 	}

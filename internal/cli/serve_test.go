@@ -81,14 +81,21 @@ func TestServeSaysWhereAndEndsWithItsSignal(t *testing.T) {
 		t.Fatalf("stderr %q lacks the second target's listener", got)
 	}
 	want := []string{lines[0]}
+	if testenv.HasIPv6() {
+		want = append(want, "Listening on [::1]:"+port+" for "+testenv.Orders)
+		checkAnswers(t, "tcp", "[::1]:"+port)
+	}
 	if runtime.GOOS != "windows" {
 		path := filepath.Join(dir, "pgkeyless", ".s.PGSQL."+port)
 		want = append(want, "Listening on "+path+" for "+testenv.Orders)
 		checkAnswers(t, "unix", path)
 	}
 	checkAnswers(t, "tcp", m[1])
+	want = append(want, "Listening on 127.0.0.1:"+second[1]+" for "+testenv.Billing)
+	if testenv.HasIPv6() {
+		want = append(want, "Listening on [::1]:"+second[1]+" for "+testenv.Billing)
+	}
 	want = append(want,
-		"Listening on 127.0.0.1:"+second[1]+" for "+testenv.Billing,
 		"pgkeyless is ready for new connections",
 		testenv.Orders+":",
 		"  psql -h 127.0.0.1 -p "+port+" -U app_user app",

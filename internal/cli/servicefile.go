@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/servicefile"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
@@ -65,9 +66,12 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 	}
 	var all []servicefile.Section
 	for _, t := range cfg.Targets {
-		p, _, err := running.PlaceOf(t, false)
+		p, served, err := running.PlaceOf(t, false)
 		if err != nil {
 			return nil, err
+		}
+		if !served {
+			p.CA = ownCA()
 		}
 		s := servicefile.Section{Name: t.Name, Params: []servicefile.Param{{Key: "host", Value: p.Host}, {Key: "port", Value: strconv.Itoa(p.Port)}}}
 		if p.User != "" {
@@ -76,6 +80,9 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 		if p.Database != "" {
 			s.Params = append(s.Params, servicefile.Param{Key: "dbname", Value: p.Database})
 		}
+		if p.CA != "" {
+			s.Params = append(s.Params, servicefile.Param{Key: "sslrootcert", Value: p.CA})
+		}
 		all = append(all, s)
 	}
 	return all, nil
@@ -83,7 +90,7 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 
 // updateServiceFile writes sections into file, or into libpq's own.
 func (a *app) updateServiceFile(file string, sections []servicefile.Section) error {
-	file = cmp.Or(file, running.LookUp(a.environ, "PGSERVICEFILE"))
+	file = cmp.Or(file, environ.LookUp(a.environ, "PGSERVICEFILE"))
 	if file == "" {
 		var err error
 		if file, err = defaultServiceFile(); err != nil {

@@ -52,6 +52,6 @@ func (a *app) token(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.stdout, token)
+	_, err = fmt.Fprintln(a.stdout, token.Reveal())
 	return err
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
-// releaseVersion is what main was built with.
-var releaseVersion string
-
 func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "version",
@@ -21,7 +18,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.stdout, versionText())
+			_, err := fmt.Fprintln(a.stdout, a.versionText())
 			return err
 		},
 	}
@@ -31,12 +28,12 @@ func (a *app) versionCommand() *cobra.Command {
 
 // versionText is one line: the version, and from which commit and by which Go
 // it was built as far as the binary knows.
-func versionText() string {
+func (a *app) versionText() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return describeBuild(releaseVersion, info)
+	return describeBuild(a.version, info)
 }
 
 func describeBuild(version string, info *debug.BuildInfo) string {

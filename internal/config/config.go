@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"errors"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -282,7 +281,7 @@ func collide(a, b Target) error {
 	switch {
 	case a.Port != b.Port || a.Port == 0 || a.Shared && b.Shared:
 		return nil
-	case a.Address == b.Address || isWildcard(a.Address) || isWildcard(b.Address):
+	case overlap(a.Options, b.Options):
 		return problem("targets %q and %q both want port %d", a.Name, b.Name, b.Port).hinted(
 			"set another port in the query string of one of them: '%s?port=%d&…'", b.Arg(), b.Port%65535+1)
 	case a.UnixSocket == b.UnixSocket && a.UnixSocket != SocketNone:
@@ -290,9 +289,4 @@ func collide(a, b Target) error {
 			"set another directory or none in the query string of one of them: '%s?unix-socket=none&…'", b.Arg())
 	}
 	return nil
-}
-
-func isWildcard(address string) bool {
-	a, err := netip.ParseAddr(address)
-	return err == nil && a.IsUnspecified()
 }

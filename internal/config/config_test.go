@@ -23,7 +23,7 @@ func flags(pairs ...string) map[string]string {
 }
 
 func TestMostParticularSourceWins(t *testing.T) {
-	base := Options{Via: jump, Address: "127.0.0.1", Port: 5432, Sessions: 4, KeepAlive: "connected", SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
+	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
 	with := func(change func(*Options)) Options {
 		o := base
 		change(&o)
@@ -116,6 +116,8 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "12")}, `--session-age: "12" is not a duration`, "12h"},
 		{"short session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "1s")}, "too short", "a minute"},
 		{"keep-alive", Input{Targets: []string{orders}, Flags: flags("via", jump, "keep-alive", "yes")}, `--keep-alive: "yes" is none of connected, off`, "idle timeout"},
+		{"ssmmessages-endpoint", Input{Targets: []string{orders + "?ssmmessages-endpoint=http://10.0.0.9"}, Flags: via}, `"http://10.0.0.9" is not encrypted`, "https://HOST"},
+		{"ssmmessages-endpoint with a path", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_SSMMESSAGES_ENDPOINT=https://host/path"}}, `PGKEYLESS_SSMMESSAGES_ENDPOINT: "https://host/path" is not an endpoint`, "vpce-0123"},
 		{"sslnegotiation", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_SSLNEGOTIATION=tls"}}, `PGKEYLESS_SSLNEGOTIATION: "tls" is none of postgres, direct`, "PostgreSQL 17"},
 		{"region", Input{Targets: []string{orders}, Flags: flags("via", jump, "region", "Frankfurt")}, "--region:", "eu-central-1"},
 		{"boolean", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_QUIET=yes"}}, `PGKEYLESS_QUIET: "yes" is neither true nor false`, "write true or false"},
@@ -176,6 +178,9 @@ func TestPortsCountUpPastNamedOnes(t *testing.T) {
 		{"any port", []string{orders, billing}, flags("port", "0"), []int{0, 0}, ""},
 		{"same port named twice", []string{orders + "?port=6000", billing + "?port=6000"}, nil, nil, "both want port 6000"},
 		{"same port on all addresses", []string{orders + "?port=6000&address=0.0.0.0", billing + "?port=6000"}, nil, nil, "both want port 6000"},
+		{"same port on localhost and one of its addresses", []string{orders + "?port=6000&address=::1&unix-socket=none", billing + "?port=6000"}, nil, nil, "both want port 6000"},
+		{"same port on localhost by name", []string{orders + "?port=6000&address=LOCALHOST&unix-socket=none", billing + "?port=6000"}, nil, nil, "both want port 6000"},
+		{"same port on both loopbacks", []string{orders + "?port=6000&address=::1&unix-socket=none", billing + "?port=6000&address=127.0.0.1"}, nil, []int{6000, 6000}, ""},
 		{"same port, other address, same socket", []string{orders + "?port=6000&address=127.0.0.2", billing + "?port=6000"}, nil, nil, ".s.PGSQL.6000"},
 		{"same port, other address, no socket", []string{orders + "?port=6000&address=127.0.0.2&unix-socket=none", billing + "?port=6000"}, nil, []int{6000, 6000}, ""},
 		{"none left", []string{orders, billing}, flags("port", "65535"), nil, "no port left"},

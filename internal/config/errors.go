@@ -5,7 +5,9 @@ import (
 	"fmt"
 )
 
-// Error is a setting that cannot be used.
+// Error is a setting that cannot be used. It is no causes.Misuse: who finds the
+// mistake does not know where the setting stood, and adds Source afterwards, and a
+// caller may know a better hint.
 type Error struct {
 	// Source is where the setting stood: a flag, a variable, a target's option,
 	// a line of the config file. It may be empty.

@@ -81,7 +81,7 @@ func (p *parser) scalar(o Option, n *yaml.Node) (text string, ok bool) {
 
 // unknown refuses a key where the options that fit and more are expected.
 func (p *parser) unknown(at *yaml.Node, key string, fit func(Option) bool, more ...string) {
-	e := p.wrong(at.Line, "unknown key %q", printable(key))
+	e := p.wrong(at.Line, "unknown key %q", key)
 	meant := nearest(key, more)
 	if o, ok := find(Suggest(key)); meant == "" && ok && fit(o) {
 		meant = o.Name

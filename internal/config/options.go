@@ -18,7 +18,7 @@ type Options struct {
 	User string
 	// Database is for clients that name none.
 	Database string
-	// Address is the host name or IP address to listen on.
+	// Address is the host name or IP address to listen on, or Localhost.
 	Address string
 	// Port is the TCP port to listen on; 0 leaves the choice to the system.
 	Port int
@@ -40,6 +40,9 @@ type Options struct {
 	SessionAge time.Duration
 	// KeepAlive is KeepAliveConnected or KeepAliveOff.
 	KeepAlive string
+	// MessagesEndpoint is a URL or host to which the websockets of SSM sessions go
+	// in place of the one that AWS names; empty leaves it to AWS.
+	MessagesEndpoint string
 	// SSLNegotiation is how TLS with the database begins: SSLPostgres or
 	// SSLDirect.
 	SSLNegotiation string
@@ -81,7 +84,7 @@ const (
 // defaults are the options of a target about which nothing is said.
 func defaults() Options {
 	return Options{
-		Address:         "127.0.0.1",
+		Address:         Localhost,
 		Port:            5432,
 		Sessions:        4,
 		KeepAlive:       KeepAliveConnected,
@@ -182,7 +185,7 @@ func All() []Option {
 		{Name: "dial", Value: "HOST:PORT", Usage: "connect here in place of the endpoint (a tunnel of your own); token and certificate check stay the endpoint's", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
 		{Name: "user", Value: "NAME", Usage: "database user, in place of the one the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
-		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
+		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
 		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one", Default: "5432", target: setPort},
 		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", path: true, target: setSocket},
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
@@ -191,6 +194,7 @@ func All() []Option {
 		{Name: "sessions", Value: "N", Usage: "most SSM sessions in parallel; each carries about 0.9 MB/s down", Default: "4", target: setSessions},
 		{Name: "session-age", Value: "DURATION", Usage: "no new connections on SSM sessions older than this; a new one resolves the endpoint anew", Default: "any age", target: setSessionAge},
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
+		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host in place of the one that AWS names: https://HOST of a VPC endpoint", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
 		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database begins: postgres, or direct for PostgreSQL 17 and later, one round trip sooner", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint of it", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
 		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 const (
@@ -76,7 +78,7 @@ func (p *parser) root(text []byte) *yaml.Node {
 			line, _ = strconv.Atoi(m[1])
 			what = m[2]
 		}
-		p.wrong(line, "not YAML: %s", printable(what)).hinted("check the indentation (spaces, no tabs), and put values with : or # into quotes")
+		p.wrong(line, "not YAML: %s", display.Line(what)).hinted("check the indentation (spaces, no tabs), and put values with : or # into quotes")
 		return nil
 	}
 	root := document.Content[0]
@@ -145,18 +147,3 @@ func (p *parser) top(root *yaml.Node) {
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
-
-// printable makes foreign text fit for one line of an error.
-func printable(s string) string {
-	const most = 80
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\ufffd' {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}

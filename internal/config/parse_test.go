@@ -109,7 +109,7 @@ func TestPrecedenceAndWhereEachValueCameFrom(t *testing.T) {
 		"sessions": {"sessions", "7", Origin{Source: FromFile, Place: path + ":6"}, ""},
 		"via":      {"via", "none", Origin{Source: FromFile, Place: path + ":2"}, ""},
 		"dial":     {"dial", "", Origin{Source: FromDefault}, ""},
-		"address":  {"address", "127.0.0.1", Origin{Source: FromDefault}, ""},
+		"address":  {"address", "127.0.0.1 and ::1", Origin{Source: FromDefault}, ""},
 		"ca-file":  {"ca-file", "", Origin{Source: FromDefault}, ""},
 	}
 	seen := 0

@@ -12,7 +12,7 @@ import (
 // target reads one entry of targets.
 func (p *parser) target(name string, at, value *yaml.Node) {
 	if !validName(name) {
-		p.wrong(at.Line, "%q is not a name for a target", printable(name)).hinted(
+		p.wrong(at.Line, "%q is not a name for a target", name).hinted(
 			"use letters, digits, hyphens and underscores, %d at most; the database's own name goes under it as database:", maxIdentifier)
 		return
 	}

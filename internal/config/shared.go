@@ -21,7 +21,7 @@ func share(targets []Target, run Run) (names []string, err error) {
 		if first == nil {
 			first = t
 		}
-		if t.Address != first.Address {
+		if !slices.Equal(t.Addresses(), first.Addresses()) {
 			return nil, problem("targets %q and %q are to share a port, and listen on different addresses", first.Name, t.Name).hinted(
 				"give the address once, as --address, or %q a port of its own", t.Name)
 		}

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"net/netip"
-	"strings"
-)
+import "github.com/pgkeyless/pgkeyless/internal/loopback"
 
 // mayBeFound says whether a config file that was found, and not named by
 // anybody, may give option this value. Such a file came with a directory, and
@@ -18,8 +15,7 @@ func mayBeFound(option, value string) bool {
 		"shared-port", "default-target", "max-connections", "login-timeout":
 		return true
 	case "address":
-		a, err := netip.ParseAddr(value)
-		return err == nil && a.IsLoopback() || strings.EqualFold(value, "localhost")
+		return loopback.Is(value)
 	case "unix-socket":
 		return value == SocketNone || value == "off"
 	}

@@ -4,12 +4,16 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // text makes a setter that stores a string which check, unless nil, has passed.
@@ -183,6 +187,24 @@ func checkHostPort(v string) error {
 	return nil
 }
 
+// checkMessagesEndpoint takes https://HOST[:PORT] or a bare host, and http:// of
+// this machine for an emulator: tokens go there.
+func checkMessagesEndpoint(v string) error {
+	raw := v
+	if !strings.Contains(raw, "://") {
+		raw = "https://" + raw
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, !isHost(u.Hostname()), u.User != nil, strings.Trim(u.RequestURI(), "/") != "", u.Fragment != "",
+		u.Scheme != "https" && u.Scheme != "http":
+		return problem("%q is not an endpoint", v).hinted("write it as https://HOST, for example https://vpce-0123-abcd.ssmmessages.eu-central-1.vpce.amazonaws.com")
+	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
+		return problem("%q is not encrypted", v).hinted("write it as https://HOST: only a loopback host may do without TLS")
+	}
+	return nil
+}
+
 func checkAddress(v string) error {
 	if isHost(v) {
 		return nil
@@ -210,10 +232,8 @@ func checkSocket(v string) error {
 	return nil
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
-
 func checkRegion(v string) error {
-	if regionName.MatchString(v) {
+	if partition.IsRegion(v) {
 		return nil
 	}
 	return problem("%q is not the name of an AWS region", v).hinted("region names look like eu-central-1")

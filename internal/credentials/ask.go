@@ -22,6 +22,8 @@ type People struct {
 	// SSOPage shows the page on which an SSO login is finished. It must not wait
 	// for that.
 	SSOPage func(p SSOPage)
+	// Terminal reports whether a credential_process may ask on the terminal now.
+	Terminal func() bool
 }
 
 // MFAQuestion says what a code is for.
@@ -67,11 +69,15 @@ type question struct {
 type cache struct {
 	*aws.CredentialsCache
 	profile string
+	source  *provider                 // nil in tests
 	open    *atomic.Pointer[question] // nil: nobody is being asked
 }
 
 // Retrieve implements aws.CredentialsProvider. Blamed finds its errors.
 func (c *cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if c.source != nil && c.source.replaced() {
+		c.Invalidate()
+	}
 	creds, err := c.CredentialsCache.Retrieve(ctx)
 	if err == nil || ctx.Err() == nil {
 		return creds, err

@@ -176,7 +176,8 @@ func TestPagesThatAreOpened(t *testing.T) {
 func TestSSOLoginIsKeptPrivately(t *testing.T) {
 	home := awsFiles(t, "", "")
 	for _, access := range []string{"first", "second"} {
-		if err := storeSSOLogin("corp", ssoLoginToken{AccessToken: access, ExpiresAt: time.Now()}); err != nil {
+		path := home + "/.aws/sso/cache/corp.json"
+		if err := writeSSOToken(path, ssoLoginToken{AccessToken: access, ExpiresAt: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}

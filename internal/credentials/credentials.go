@@ -1,29 +1,26 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/smithy-go/logging"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // How long credentials are asked for and kept.
 const (
-	// retrieveTimeout ends one retrieval: an SSO or STS call with its retries,
-	// or a credential_process (whose own limit in the SDK is a minute).
+	// retrieveTimeout ends one retrieval: an SSO or STS call with its retries. A
+	// person who is asked, and a credential_process, have more time.
 	retrieveTimeout = time.Minute
 
 	// renewBefore is how long before their end credentials are renewed. A token
@@ -35,10 +32,9 @@ const (
 	// expired.
 	lastMoment = 5 * time.Second
 
-	// rereadAfter is how long keys from a shared file are kept, less lastMoment.
-	// The file may hold temporary keys without saying until when, and be replaced
-	// by a tool that renews them.
-	rereadAfter = 30 * time.Second
+	// rerunAfter is the least time between two runs of a credential_process whose
+	// keys are refused and do not say when they end.
+	rerunAfter = time.Minute
 )
 
 // Profiles holds the configuration of each profile in use, so that all targets
@@ -46,27 +42,36 @@ const (
 // retrieval, and one question to a person. Failures are not kept. The zero value
 // is ready, and asks nobody.
 type Profiles struct {
-	People People // set before first use
+	People   People        // set before first use
+	Log      *slog.Logger  // what a credential_process says, and warnings; nil for none
+	Patience time.Duration // what a credential_process may take; zero is a minute
 
-	mu     sync.Mutex
-	turn   turn
-	logins ssoLogins
-	loaded map[string]aws.Config // by the name asked for; "" is the SDK's own choice
+	mu        sync.Mutex
+	turn      turn
+	logins    ssoLogins
+	tokens    ssoTokens
+	sessions  loginSessions
+	processes processes
+	loaded    map[string]aws.Config // by the name asked for; "" is the environment's choice
 }
 
+// End ends each credential_process that runs. Those that are started later end at
+// once.
+func (p *Profiles) End() { p.processes.end() }
+
 // Config returns the configuration of profile, which is read on first use. An
-// empty profile is the SDK's own choice: keys in the environment, AWS_PROFILE,
+// empty profile is the environment's choice: keys in the environment, AWS_PROFILE,
 // the default profile. A region that is not empty replaces the profile's.
 //
 // Credentials are not retrieved yet, but a profile that does not exist, cannot
 // be read or wants an MFA code is an error here, which Blamed finds.
-func (p *Profiles) Config(ctx context.Context, profile, region string) (aws.Config, error) {
+func (p *Profiles) Config(_ context.Context, profile, region string) (aws.Config, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cfg, ok := p.loaded[profile]
 	if !ok {
 		var err error
-		if cfg, err = p.load(ctx, profile, region); err != nil {
+		if cfg, err = p.load(profile, region); err != nil {
 			return aws.Config{}, err
 		}
 		if p.loaded == nil {
@@ -106,9 +111,9 @@ func Retrieve(ctx context.Context, from aws.CredentialsProvider, profile string)
 func HTTPClient(cfg aws.Config) *http.Client {
 	built, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
-		built = newHTTPClient()
+		built = newHTTPClient(nil)
 	}
-	return &http.Client{Transport: built.GetTransport()}
+	return &http.Client{Transport: Transport{built.GetTransport()}}
 }
 
 // StaleEnvironment returns a warning when profile leads to temporary keys in the
@@ -123,140 +128,36 @@ func StaleEnvironment(profile string) string {
 	return "temporary keys in the environment (AWS_SESSION_TOKEN) cannot be refreshed when they expire"
 }
 
+// Reread makes the next login get credentials anew, after the database or AWS has
+// refused these: when they are keys that do not say until when they serve. Others
+// would not be any newer.
+func Reread(from aws.CredentialsProvider) {
+	if c, ok := from.(*cache); ok && c.source != nil && c.source.unlimited(time.Now()) {
+		c.Invalidate()
+	}
+}
+
 // load reads profile's configuration. p.mu is held.
-func (p *Profiles) load(ctx context.Context, profile, region string) (aws.Config, error) {
+func (p *Profiles) load(profile, region string) (aws.Config, error) {
 	if p.turn == nil {
 		p.turn = newTurn()
 	}
-	source := &provider{profile: profile, region: region, people: p.People, turn: p.turn, logins: &p.logins}
-	cfg, err := config.LoadDefaultConfig(ctx, source.loadOptions(ctx, "", nil)...)
-	if err != nil {
-		return aws.Config{}, failure(profile, nil, orBroken(CauseOf(err)), nil, err)
+	source := &provider{
+		profile: profile, region: region, people: p.People, turn: p.turn, logins: &p.logins,
+		tokens: &p.tokens, sessions: &p.sessions, processes: &p.processes,
+		log: p.Log, patience: cmp.Or(p.Patience, time.Minute),
 	}
+	_, c, err := source.find(nil)
+	if err != nil {
+		return aws.Config{}, failure(profile, c.settings, CauseOf(err), nil, err)
+	}
+	cfg := c.aws
+	cfg.Region = cmp.Or(c.env.Region, c.profile.Get("region"))
 	cfg.Credentials = &cache{
 		CredentialsCache: aws.NewCredentialsCache(source, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }),
 		profile:          profile,
+		source:           source,
 		open:             &source.open,
 	}
 	return cfg, nil
-}
-
-// orBroken: what fails while files are read, and is nothing known, is the files.
-func orBroken(c causes.Cause) causes.Cause {
-	if c == causes.CredentialsFailed {
-		return causes.BrokenConfiguration
-	}
-	return c
-}
-
-// provider retrieves the credentials of a profile by going through the SDK's
-// chain from the start each time, files included: a login, an edited profile or
-// replaced keys are seen at once. It is used beneath an aws.CredentialsCache,
-// which makes retrievals single.
-type provider struct {
-	profile string
-	region  string // for STS, when the profile has none
-
-	people People
-	turn   turn                     // of all profiles
-	logins *ssoLogins               // of all profiles
-	open   atomic.Pointer[question] // what a person is being asked; nil for nothing
-}
-
-// loadOptions are the SDK's settings. Its warnings (IMDSv1 is used, a region was
-// not set) are left out: they would go to stderr past our log. limit does not
-// count while a person is asked; it may be nil.
-func (p *provider) loadOptions(ctx context.Context, defaultRegion string, limit *time.Timer) []func(*config.LoadOptions) error {
-	options := []func(*config.LoadOptions) error{
-		config.WithSharedConfigProfile(p.profile),
-		config.WithDefaultRegion(defaultRegion),
-		config.WithHTTPClient(newHTTPClient()),
-		config.WithLogger(logging.Nop{}),
-	}
-	if p.people.MFACode == nil {
-		return options
-	}
-	return append(options, config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
-		if o.SerialNumber == nil {
-			return
-		}
-		o.TokenProvider = func() (string, error) {
-			limit.Stop()
-			defer limit.Reset(retrieveTimeout)
-			return p.mfaCode(ctx, aws.ToString(o.SerialNumber))
-		}
-	}))
-}
-
-// Retrieve implements aws.CredentialsProvider. Blamed finds its errors. It
-// may wait for a person, whoever else has left.
-func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	began := time.Now()
-	creds, cfg, err := p.retrieve(ctx)
-	if !errors.Is(err, causes.SSOExpired) || p.people.SSOPage == nil {
-		return creds, err
-	}
-	session, ok := ssoSessionOf(sharedConfig(cfg))
-	if !ok {
-		return creds, err
-	}
-	if err := p.ssoLogin(ctx, cfg, session, began); err != nil {
-		return aws.Credentials{}, failure(p.profile, sharedConfig(cfg), causes.SSOLoginFailed, nil, err)
-	}
-	creds, _, err = p.retrieve(ctx)
-	return creds, err
-}
-
-// retrieve goes through the SDK's chain once.
-func (p *provider) retrieve(ctx context.Context) (aws.Credentials, aws.Config, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	limit := time.AfterFunc(retrieveTimeout, func() { cancel(context.DeadlineExceeded) })
-	defer limit.Stop()
-	cfg, err := config.LoadDefaultConfig(ctx, p.loadOptions(ctx, p.region, limit)...)
-	if err != nil {
-		return aws.Credentials{}, cfg, failure(p.profile, nil, orBroken(CauseOf(err)), nil, err)
-	}
-	creds, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return aws.Credentials{}, cfg, failure(p.profile, sharedConfig(cfg), CauseOf(err), nil, err)
-	}
-	if !creds.CanExpire && strings.HasPrefix(creds.Source, "SharedConfigCredentials") {
-		creds.CanExpire, creds.Expires = true, time.Now().Add(rereadAfter)
-	}
-	return creds, cfg, nil
-}
-
-// AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy: early
-// renewal, except for credentials that are short-lived when they arrive, which
-// serve to their last moment.
-func (p *provider) AdjustExpiresBy(creds aws.Credentials, by time.Duration) (aws.Credentials, error) {
-	if early := creds.Expires.Add(by); early.After(time.Now()) {
-		creds.Expires = early
-	} else {
-		creds.Expires = creds.Expires.Add(-lastMoment)
-	}
-	return creds, nil
-}
-
-// sharedConfig returns the profile that cfg was loaded from, nil when it came
-// from the environment alone.
-func sharedConfig(cfg aws.Config) *config.SharedConfig {
-	for _, source := range cfg.ConfigSources {
-		if s, ok := source.(config.SharedConfig); ok {
-			return &s
-		}
-	}
-	return nil
-}
-
-// profileOf returns the name of the profile that cfg's credentials come from, as
-// it was asked for.
-func profileOf(cfg aws.Config) string {
-	for _, source := range cfg.ConfigSources {
-		if o, ok := source.(config.LoadOptions); ok {
-			return o.SharedConfigProfile
-		}
-	}
-	return ""
 }

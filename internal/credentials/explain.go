@@ -4,19 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/sharedfiles"
 )
 
 // Explain turns the error of an AWS call made with a profile's credentials into
@@ -37,38 +32,13 @@ func Explain(profile string, err error) error {
 	}
 }
 
-// lookedAt tells in plain words what the SDK's chain tried before it gave up at
-// instance metadata, whose error is all that it returns. asked is the profile as
-// it was asked for, read the one that counted.
-func lookedAt(asked, read string, shared *config.SharedConfig) string {
-	for s := shared; s != nil; s = s.Source {
-		if s.CredentialSource != "" {
-			return fmt.Sprintf("profile %q draws on %s, which gives none here", s.Profile, s.CredentialSource)
-		}
-	}
-	var places []string
-	if asked == "" {
-		places = append(places, "the environment (AWS_ACCESS_KEY_ID)")
-	}
-	places = append(places,
-		fmt.Sprintf("profile %q of %s and %s (keys, a role, SSO, a login)", read,
-			cmp.Or(os.Getenv("AWS_CONFIG_FILE"), "~/.aws/config"),
-			cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), "~/.aws/credentials")),
-		"a container's role")
-	instance := " and an instance's role (EC2 metadata)"
-	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
-		instance = "; an instance's role was not asked for (AWS_EC2_METADATA_DISABLED)"
-	}
-	return "looked at " + strings.Join(places, ", ") + instance
-}
-
 // CauseOf sorts an SDK error. The SDK has types for some failures and only
 // words for others; the words are pinned by tests that run the SDK.
 func CauseOf(err error) causes.Cause {
-	if brokenConfig(err) { // may wrap the next: a source_profile that does not exist
+	if _, ok := errors.AsType[*broken](err); ok {
 		return causes.BrokenConfiguration
 	}
-	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+	if _, ok := errors.AsType[*noProfileError](err); ok {
 		return causes.NoProfile
 	}
 	if errors.Is(err, ErrNobodyToAsk) {
@@ -77,26 +47,21 @@ func CauseOf(err error) causes.Cause {
 	if _, ok := errors.AsType[*errNoCode](err); ok {
 		return causes.MFAUnanswered
 	}
-	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
+	if errors.Is(err, errNeedsCode) {
 		return causes.MFAUnanswerable
 	}
-	if _, ok := errors.AsType[*credentials.StaticCredentialsEmptyError](err); ok {
-		return causes.NoCredentials
-	}
-	if _, ok := errors.AsType[*processcreds.ProviderError](err); ok {
+	if _, ok := errors.AsType[*processError](err); ok {
 		return causes.CredentialProcess
+	}
+	if _, ok := errors.AsType[*ssoTokenError](err); ok {
+		return causes.SSOExpired
 	}
 	if c := causeOfCall(err); c != causes.CredentialsFailed {
 		return c
 	}
-	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
-		return causes.SSOExpired
-	}
-	// Files of `aws sso login` (with an sso-session) and `aws login` that are
-	// missing, unreadable or too old: the SDK has no types for these.
+	// Files of `aws login` that are missing, unreadable or too old: the SDK has no
+	// types for these.
 	switch text := err.Error(); {
-	case strings.Contains(text, "cached SSO token"):
-		return causes.SSOExpired
 	case strings.Contains(text, "load login token"), strings.Contains(text, "validate login token"):
 		return causes.LoginExpired
 	case strings.Contains(text, "create oauth2 token"): // refused, but not by the API's own error
@@ -106,13 +71,6 @@ func CauseOf(err error) causes.Cause {
 		return causes.CredentialsSlow
 	}
 	return causes.CredentialsFailed
-}
-
-func brokenConfig(err error) bool {
-	_, load := errors.AsType[config.SharedConfigLoadError](err)
-	_, role := errors.AsType[config.SharedConfigAssumeRoleError](err)
-	_, arn := errors.AsType[config.CredentialRequiresARNError](err)
-	return load || role || arn
 }
 
 // causeOfCall sorts the failure of a call to STS, SSO, the sign-in service or
@@ -186,27 +144,9 @@ func unreachable(op *smithy.OperationError) causes.Cause {
 	return causes.CredentialsFailed
 }
 
-// withoutOutput replaces the error of a credential_process, which repeats what
-// the process printed, and that may be a key.
-func withoutOutput(err error) error {
-	if _, ok := errors.AsType[*processcreds.ProviderError](err); !ok {
-		return err
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return fmt.Errorf("credential_process: %s", exit.ProcessState)
-	}
-	if execErr, ok := errors.AsType[*exec.Error](err); ok {
-		return fmt.Errorf("credential_process: %w", execErr)
-	}
-	if strings.Contains(err.Error(), "timed out") {
-		return errors.New("credential_process: timed out")
-	}
-	return errors.New("credential_process: its output is not the JSON that the SDK expects")
-}
-
 // effectiveProfile is the profile that the SDK reads for the given name.
 func effectiveProfile(profile string) string {
-	return cmp.Or(namedProfile(profile), config.DefaultSharedConfigProfile)
+	return cmp.Or(namedProfile(profile), sharedfiles.DefaultProfile)
 }
 
 // namedProfile is the profile that somebody has named, or empty.

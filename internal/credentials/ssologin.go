@@ -2,21 +2,16 @@ package credentials
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 )
 
 const (
@@ -29,29 +24,6 @@ const (
 	ssoPollLeast = time.Second      // whatever the service says
 	ssoLoginMost = 15 * time.Minute // its codes live for 10
 )
-
-// ssoSession is one login that profiles share.
-type ssoSession struct {
-	profile, key string // key names the cache file
-	startURL     string
-	region       string
-	scopes       []string // none for profiles without an sso-session, which cannot be refreshed
-}
-
-// ssoSessionOf finds the SSO session that a profile draws from, perhaps through
-// source profiles.
-func ssoSessionOf(shared *config.SharedConfig) (ssoSession, bool) {
-	for s := shared; s != nil; s = s.Source {
-		switch {
-		case s.SSOSession != nil:
-			return ssoSession{profile: s.Profile, key: s.SSOSession.Name, startURL: s.SSOSession.SSOStartURL,
-				region: s.SSOSession.SSORegion, scopes: []string{ssoScope}}, true
-		case s.SSOStartURL != "":
-			return ssoSession{profile: s.Profile, key: s.SSOStartURL, startURL: s.SSOStartURL, region: s.SSORegion}, true
-		}
-	}
-	return ssoSession{}, false
-}
 
 // ssoLoginAgain is how long after a login that came to nothing none is begun: a
 // program that reconnects must not open one page after another.
@@ -89,7 +61,7 @@ func (p *provider) ssoLogin(ctx context.Context, cfg aws.Config, s ssoSession, f
 	defer p.open.Store(nil)
 	token, err := p.authorizeDevice(ctx, cfg, s)
 	if err == nil {
-		err = storeSSOLogin(s.key, token)
+		err = p.tokens.keep(s.key, token, p.warn)
 	}
 	if *p.logins == nil {
 		*p.logins = make(ssoLogins)
@@ -98,29 +70,8 @@ func (p *provider) ssoLogin(ctx context.Context, cfg aws.Config, s ssoSession, f
 	return err
 }
 
-// ssoLoginToken is the cache file. Whoever reads it can act as the person.
-//
-// Source: aws-cli, botocore utils.py (SSOTokenFetcher); the SDK's
-// credentials/ssocreds/sso_cached_token.go.
-type ssoLoginToken struct {
-	StartURL              string    `json:"startUrl"`
-	Region                string    `json:"region"`
-	AccessToken           string    `json:"accessToken"`
-	ExpiresAt             time.Time `json:"expiresAt"`
-	ClientID              string    `json:"clientId,omitempty"`
-	ClientSecret          string    `json:"clientSecret,omitempty"`
-	RegistrationExpiresAt time.Time `json:"registrationExpiresAt,omitzero"`
-	RefreshToken          string    `json:"refreshToken,omitempty"`
-}
-
-// String keeps tokens out of logs.
-func (ssoLoginToken) String() string   { return "[redacted]" }
-func (ssoLoginToken) GoString() string { return "[redacted]" }
-
 func (p *provider) authorizeDevice(ctx context.Context, cfg aws.Config, s ssoSession) (ssoLoginToken, error) {
-	cfg = cfg.Copy()
-	cfg.Region, cfg.Credentials = s.region, aws.AnonymousCredentials{}
-	client := ssooidc.NewFromConfig(cfg)
+	client := ssooidc.NewFromConfig(withoutFIPS(cfg, s.region))
 	registered, err := client.RegisterClient(ctx, &ssooidc.RegisterClientInput{
 		ClientName: aws.String(ssoClientName), ClientType: aws.String(ssoClientType), Scopes: s.scopes,
 	})
@@ -171,7 +122,7 @@ var (
 // do without TLS, as an emulator does.
 func checkPage(page string) error {
 	u, err := url.Parse(page)
-	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) && u.Host != "" {
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback.Is(u.Hostname())) && u.Host != "" {
 		return nil
 	}
 	return errors.New("AWS names a login page that is not one on the web")
@@ -208,38 +159,4 @@ func pollToken(ctx context.Context, client *ssooidc.Client, in *ssooidc.CreateTo
 			return nil, err
 		}
 	}
-}
-
-// storeSSOLogin writes the cache file, whole or not at all, readable by its
-// owner alone.
-func storeSSOLogin(key string, token ssoLoginToken) error {
-	path, err := ssocreds.StandardCachedTokenFilepath(key)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(token)
-	if err != nil {
-		return errors.New("the token does not encode")
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "pgkeyless-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

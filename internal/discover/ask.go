@@ -9,6 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // entry is a Database by its default endpoint, and what leads to its others.
@@ -149,7 +152,7 @@ func (f *Finder) unlessNotFound(name, action string, err error) error {
 	if isNotFound(err) {
 		return nil
 	}
-	return f.worded("looking for database "+clean(name), action, err)
+	return f.worded("looking for database "+display.Line(name), action, err)
 }
 
 func convert[T any](list []T, one func(T) entry) []entry {
@@ -171,7 +174,7 @@ func meaning(found []entry, endpoint string) []entry {
 func (f *Finder) instanceEntry(i types.DBInstance) entry {
 	d := Database{
 		Identifier:    aws.ToString(i.DBInstanceIdentifier),
-		Kind:          Instance,
+		Kind:          database.Instance,
 		ARN:           aws.ToString(i.DBInstanceArn),
 		ResourceID:    aws.ToString(i.DbiResourceId),
 		Engine:        aws.ToString(i.Engine),
@@ -191,10 +194,11 @@ func (f *Finder) instanceEntry(i types.DBInstance) entry {
 }
 
 func (f *Finder) clusterEntry(c types.DBCluster) entry {
+	express := aws.ToBool(c.InternetAccessGatewayEnabled) && !aws.ToBool(c.VPCNetworkingEnabled)
 	e := entry{
 		Database: f.placed(Database{
 			Identifier:    aws.ToString(c.DBClusterIdentifier),
-			Kind:          Cluster,
+			Kind:          database.Cluster,
 			ARN:           aws.ToString(c.DBClusterArn),
 			ResourceID:    aws.ToString(c.DbClusterResourceId),
 			Engine:        aws.ToString(c.Engine),
@@ -204,8 +208,9 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 			Endpoint:      writer,
 			Host:          strings.ToLower(aws.ToString(c.Endpoint)),
 			Port:          int(aws.ToInt32(c.Port)),
-			IAM:           aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
+			IAM:           express || aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
 			MasterUser:    aws.ToString(c.MasterUsername),
+			Express:       express,
 		}),
 		reader: strings.ToLower(aws.ToString(c.ReaderEndpoint)),
 	}
@@ -218,7 +223,7 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 func (f *Finder) proxyEntry(p types.DBProxy) entry {
 	d := Database{
 		Identifier: aws.ToString(p.DBProxyName),
-		Kind:       Proxy,
+		Kind:       database.Proxy,
 		ARN:        aws.ToString(p.DBProxyArn),
 		Engine:     aws.ToString(p.EngineFamily),
 		Status:     string(p.Status),
@@ -236,7 +241,7 @@ func (f *Finder) proxyEntry(p types.DBProxy) entry {
 func (f *Finder) globalEntry(g types.GlobalCluster) entry {
 	d := Database{
 		Identifier:    aws.ToString(g.GlobalClusterIdentifier),
-		Kind:          Global,
+		Kind:          database.Global,
 		ARN:           aws.ToString(g.GlobalClusterArn),
 		Engine:        aws.ToString(g.Engine),
 		EngineVersion: aws.ToString(g.EngineVersion),

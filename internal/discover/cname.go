@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // maxAliases bounds the CNAMEs that are followed.
@@ -161,7 +162,7 @@ func same(a, b string) bool { return clearName(a) == clearName(b) }
 const aliasTimeout = 5 * time.Second
 
 // Endpoint returns the endpoint of AWS that host is another name of: the first
-// of its aliases that isEndpoint knows. Errors are *Error; one is Final when DNS
+// of its aliases that isEndpoint knows. Errors are *causes.Error, Final when DNS
 // answered and host leads to none.
 func Endpoint(ctx context.Context, aliases Aliases, host string, isEndpoint func(string) bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, aliasTimeout)
@@ -182,7 +183,7 @@ func Endpoint(ctx context.Context, aliases Aliases, host string, isEndpoint func
 	case isDNS && notFound.IsNotFound:
 		leads = "is no endpoint of a database at AWS, and DNS does not know it here"
 	default:
-		return "", because(causes.AliasUnanswered, nil, causes.Facts{"host": host, "said": clean(err.Error())}, err)
+		return "", causes.AliasUnanswered.New(causes.Facts{"host": host, "said": display.Line(err.Error())}, err)
 	}
 	return "", because(causes.NotAnAlias, ErrNotFound, causes.Facts{"host": host, "leads": leads}, err)
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // message is a DNS answer with pairs of CNAMEs and an address at the end.
@@ -92,8 +94,8 @@ func TestCustomNameLeadsToTheEndpoint(t *testing.T) {
 			if test.want != "" && err == nil {
 				return
 			}
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Final() != test.final || !strings.Contains(e.Error(), test.message) || e.Hint() == "" {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || Final(err) != test.final || !strings.Contains(e.Error(), test.message) || e.Hint() == "" {
 				t.Errorf("got %v, want %q", err, test.message)
 			}
 		})

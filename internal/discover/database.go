@@ -7,36 +7,14 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
-
-// Kind is what a database is to RDS. The zero value is no kind.
-type Kind int
-
-const (
-	Instance Kind = iota + 1 // a DB instance, in a cluster or not
-	Cluster                  // an Aurora or Multi-AZ DB cluster, by any of its endpoints
-	Proxy                    // an RDS Proxy, by any of its endpoints
-	Global                   // an Aurora global database, by its writer
-)
-
-var kindNames = [...]string{"", "instance", "cluster", "proxy", "global cluster"}
-
-// String is the kind's name for people and in JSON: "instance", "global cluster".
-func (k Kind) String() string {
-	if k < 0 || int(k) >= len(kindNames) {
-		return "kind " + strconv.Itoa(int(k))
-	}
-	return kindNames[k]
-}
-
-// MarshalText is String.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Database is what RDS knows of one. The zero value of a field says that RDS
 // did not tell, or that there is no such thing for its Kind.
 type Database struct {
 	Identifier string // of the instance, cluster, proxy or global cluster
-	Kind       Kind
+	Kind       database.Kind
 	ARN        string
 	// ResourceID is what an IAM policy for rds-db:connect names: db-…, cluster-…
 	// or prx-…. A member of a cluster has the cluster's. Empty when it could not
@@ -59,8 +37,12 @@ type Database struct {
 	Port     int
 	IAM      bool   // whether IAM authentication is on
 	Cluster  string // the identifier of the cluster that an instance is in
-	// MasterUser is the user that must not be granted rds_iam.
+	// MasterUser may log in with a password, which rds_iam would take away, or by
+	// IAM: RDS does not tell.
 	MasterUser string
+	// Express says that it is an Aurora cluster of express configuration: with a
+	// public endpoint, in no VPC, and with no login but IAM's.
+	Express bool
 }
 
 // Address is "host:port".
@@ -102,17 +84,19 @@ func (d Database) Trouble() error {
 		if d.Status == "stopped" {
 			mend = "start it: `" + d.command("start-db", "") + "`"
 		}
-		return because(causes.DatabaseDown, nil, d.facts("mend", mend), nil)
+		return causes.DatabaseDown.New(d.facts("mend", mend), nil)
 	}
 	if d.TokensOff() {
-		return because(causes.IAMSwitchedOff, nil, d.facts("mend", d.switchOn()), nil)
+		return causes.IAMSwitchedOff.New(d.facts("mend", d.switchOn()), nil)
 	}
 	return nil
 }
 
 // TokensOff says that RDS told that IAM authentication is off. A global database
 // whose writer could not be asked about has not been told of.
-func (d Database) TokensOff() bool { return !d.IAM && (d.Kind != Global || d.ResourceID != "") }
+func (d Database) TokensOff() bool {
+	return !d.IAM && (d.Kind != database.Global || d.ResourceID != "")
+}
 
 // facts are what errors tell of the database, and further pairs.
 func (d Database) facts(more ...string) causes.Facts {
@@ -125,7 +109,7 @@ func (d Database) facts(more ...string) causes.Facts {
 
 // switchOn is how IAM authentication is switched on.
 func (d Database) switchOn() string {
-	if d.Kind == Proxy {
+	if d.Kind == database.Proxy {
 		return "set IAM authentication of the proxy to Required or Enabled: `" + d.SwitchOn() + "`, with IAMAuth=REQUIRED for each secret"
 	}
 	return "switch it on: `" + d.SwitchOn() + "`"
@@ -134,7 +118,7 @@ func (d Database) switchOn() string {
 // SwitchOn is the AWS CLI's command that switches IAM authentication on. For a
 // proxy it ends in "…", in place of its secrets.
 func (d Database) SwitchOn() string {
-	if d.Kind == Proxy {
+	if d.Kind == database.Proxy {
 		return fmt.Sprintf("aws rds modify-db-proxy --db-proxy-name %s --region %s --auth …", d.Identifier, d.Region)
 	}
 	return d.command("modify-db", " --enable-iam-database-authentication --apply-immediately")
@@ -145,7 +129,7 @@ func (d Database) SwitchOn() string {
 func (d Database) command(verb, options string) string {
 	kind, identifier := "instance", d.Identifier
 	switch {
-	case d.Kind == Cluster:
+	case d.Kind == database.Cluster:
 		kind = "cluster"
 	case d.Cluster != "":
 		kind, identifier = "cluster", d.Cluster

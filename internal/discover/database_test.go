@@ -9,6 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
 // account has one of everything.
@@ -51,31 +54,31 @@ func TestNamesLeadToEndpoints(t *testing.T) {
 		ref, endpoint string
 		host          string
 		port          int
-		kind          Kind
+		kind          database.Kind
 		resource      string
 	}{
-		{"orders", "", "orders." + domain, 5433, Instance, "db-orders"},
-		{"orders", "writer", "orders." + domain, 5433, Instance, "db-orders"},
-		{testARN + "db:orders", "", "orders." + domain, 5433, Instance, "db-orders"},
-		{"ledger-2", "", "ledger-2." + domain, 5433, Instance, "cluster-ledger"},
-		{"ledger", "", "ledger.cluster-" + domain, 5432, Cluster, "cluster-ledger"},
-		{"ledger", "writer", "ledger.cluster-" + domain, 5432, Cluster, "cluster-ledger"},
-		{"ledger", "reader", "ledger.cluster-ro-" + domain, 5432, Cluster, "cluster-ledger"},
-		{"ledger", "ledger-2", "ledger-2." + domain, 5433, Cluster, "cluster-ledger"},
-		{"ledger", "reports", "reports.cluster-custom-" + domain, 5432, Cluster, "cluster-ledger"},
-		{testARN + "cluster:ledger", "reader", "ledger.cluster-ro-" + domain, 5432, Cluster, "cluster-ledger"},
-		{"reports", "", "reports.cluster-custom-" + domain, 5432, Cluster, "cluster-ledger"},
-		{"reports", "writer", "reports.cluster-custom-" + domain, 5432, Cluster, "cluster-ledger"},
-		{testARN + "cluster-endpoint:reports", "", "reports.cluster-custom-" + domain, 5432, Cluster, "cluster-ledger"},
-		{"same", "", "same.cluster-" + domain, 5432, Cluster, "cluster-same"},
-		{"pooled", "", "pooled.proxy-" + domain, 5432, Proxy, "prx-0123"},
-		{"pooled", "reader", "pooled-ro.endpoint.proxy-" + domain, 5432, Proxy, "prx-0123"},
-		{"pooled", "pooled-ro", "pooled-ro.endpoint.proxy-" + domain, 5432, Proxy, "prx-0123"},
-		{"pooled-ro", "", "pooled-ro.endpoint.proxy-" + domain, 5432, Proxy, "prx-0123"},
-		{testARN + "db-proxy:prx-0123", "", "pooled.proxy-" + domain, 5432, Proxy, "prx-0123"},
-		{testARN + "db-proxy-endpoint:prx-endpoint-pooled-ro", "", "pooled-ro.endpoint.proxy-" + domain, 5432, Proxy, "prx-0123"},
-		{testARN + "db-proxy:prx-4567", "", "both.proxy-" + domain, 5432, Proxy, "prx-4567"},
-		{"world", "", "world.global-abc.global.rds.amazonaws.com", 5432, Global, "cluster-far"},
+		{"orders", "", "orders." + domain, 5433, database.Instance, "db-orders"},
+		{"orders", "writer", "orders." + domain, 5433, database.Instance, "db-orders"},
+		{testARN + "db:orders", "", "orders." + domain, 5433, database.Instance, "db-orders"},
+		{"ledger-2", "", "ledger-2." + domain, 5433, database.Instance, "cluster-ledger"},
+		{"ledger", "", "ledger.cluster-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{"ledger", "writer", "ledger.cluster-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{"ledger", "reader", "ledger.cluster-ro-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{"ledger", "ledger-2", "ledger-2." + domain, 5433, database.Cluster, "cluster-ledger"},
+		{"ledger", "reports", "reports.cluster-custom-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{testARN + "cluster:ledger", "reader", "ledger.cluster-ro-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{"reports", "", "reports.cluster-custom-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{"reports", "writer", "reports.cluster-custom-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{testARN + "cluster-endpoint:reports", "", "reports.cluster-custom-" + domain, 5432, database.Cluster, "cluster-ledger"},
+		{"same", "", "same.cluster-" + domain, 5432, database.Cluster, "cluster-same"},
+		{"pooled", "", "pooled.proxy-" + domain, 5432, database.Proxy, "prx-0123"},
+		{"pooled", "reader", "pooled-ro.endpoint.proxy-" + domain, 5432, database.Proxy, "prx-0123"},
+		{"pooled", "pooled-ro", "pooled-ro.endpoint.proxy-" + domain, 5432, database.Proxy, "prx-0123"},
+		{"pooled-ro", "", "pooled-ro.endpoint.proxy-" + domain, 5432, database.Proxy, "prx-0123"},
+		{testARN + "db-proxy:prx-0123", "", "pooled.proxy-" + domain, 5432, database.Proxy, "prx-0123"},
+		{testARN + "db-proxy-endpoint:prx-endpoint-pooled-ro", "", "pooled-ro.endpoint.proxy-" + domain, 5432, database.Proxy, "prx-0123"},
+		{testARN + "db-proxy:prx-4567", "", "both.proxy-" + domain, 5432, database.Proxy, "prx-4567"},
+		{"world", "", "world.global-abc.global.rds.amazonaws.com", 5432, database.Global, "cluster-far"},
 	}
 	for _, test := range tests {
 		t.Run(test.ref+"/"+test.endpoint, func(t *testing.T) {
@@ -88,7 +91,7 @@ func TestNamesLeadToEndpoints(t *testing.T) {
 				t.Errorf("got %s, %s, resource %s; want %s:%d, %s, %s", d.Address(), d.Kind, d.ResourceID, test.host, test.port, test.kind, test.resource)
 			}
 			wantRegion := testRegion
-			if test.kind == Global {
+			if test.kind == database.Global {
 				wantRegion = "eu-west-1" // its writer's
 			}
 			if d.Region != wantRegion || d.Account != testAccount || !d.IAM || d.Trouble() != nil {
@@ -103,7 +106,7 @@ func TestNamesLeadToEndpoints(t *testing.T) {
 }
 
 func errorHint(err error) string {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*causes.Error](err); ok {
 		return e.Hint()
 	}
 	return ""
@@ -132,8 +135,8 @@ func TestWrongNamesAreFinal(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.ref+"/"+test.endpoint, func(t *testing.T) {
 			d, err := finder(t, account()).Database(t.Context(), test.ref, test.endpoint)
-			e, ok := errors.AsType[*Error](err)
-			if !ok || !e.Final() || !errors.Is(err, test.is) {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || !Final(err) || !errors.Is(err, test.is) {
 				t.Fatalf("got %v, %v; want a final %v", d, err, test.is)
 			}
 			if !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
@@ -146,7 +149,7 @@ func TestWrongNamesAreFinal(t *testing.T) {
 func TestEngineOfAnotherKindDoesNotCount(t *testing.T) {
 	api := account()
 	api.proxies = append(api.proxies, proxy("shop", "prx-89ab"))
-	if d, err := finder(t, api).Database(t.Context(), "shop", ""); err != nil || d.Kind != Proxy {
+	if d, err := finder(t, api).Database(t.Context(), "shop", ""); err != nil || d.Kind != database.Proxy {
 		t.Errorf("a MySQL instance and a PostgreSQL proxy: %v, %v; want the proxy", d, err)
 	}
 }
@@ -176,8 +179,8 @@ func TestFailuresThatPassAreNotFinal(t *testing.T) {
 				}
 				return
 			}
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Final() || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || Final(err) || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
 				t.Errorf("got %v, hint %q; want %q and %q, not final", err, errorHint(err), test.message, test.hints)
 			}
 		})
@@ -191,19 +194,19 @@ func TestTroubleNamesItsMend(t *testing.T) {
 		message string
 		hints   string
 	}{
-		{"instance without IAM", Database{Identifier: "orders", Kind: Instance, Region: testRegion, Status: "available"}, "IAM authentication is off",
+		{"instance without IAM", Database{Identifier: "orders", Kind: database.Instance, Region: testRegion, Status: "available"}, "IAM authentication is off",
 			"aws rds modify-db-instance --db-instance-identifier orders --region eu-central-1 --enable-iam-database-authentication --apply-immediately"},
-		{"member of a cluster without IAM", Database{Identifier: "ledger-1", Cluster: "ledger", Kind: Instance, Region: testRegion}, "IAM authentication is off",
+		{"member of a cluster without IAM", Database{Identifier: "ledger-1", Cluster: "ledger", Kind: database.Instance, Region: testRegion}, "IAM authentication is off",
 			"aws rds modify-db-cluster --db-cluster-identifier ledger "},
-		{"proxy without IAM", Database{Identifier: "pooled", Kind: Proxy}, "IAM authentication is off", "modify-db-proxy --db-proxy-name pooled"},
-		{"stopped", Database{Identifier: "orders", Kind: Instance, Region: testRegion, Status: "stopped", IAM: true}, "is stopped", "aws rds start-db-instance --db-instance-identifier orders"},
-		{"being made", Database{Identifier: "ledger", Kind: Cluster, Status: "creating", IAM: true}, "is creating", "wait"},
+		{"proxy without IAM", Database{Identifier: "pooled", Kind: database.Proxy}, "IAM authentication is off", "modify-db-proxy --db-proxy-name pooled"},
+		{"stopped", Database{Identifier: "orders", Kind: database.Instance, Region: testRegion, Status: "stopped", IAM: true}, "is stopped", "aws rds start-db-instance --db-instance-identifier orders"},
+		{"being made", Database{Identifier: "ledger", Kind: database.Cluster, Status: "creating", IAM: true}, "is creating", "wait"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.d.Trouble()
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Final() || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
+			e, ok := errors.AsType[*causes.Error](err)
+			if !ok || Final(err) || !strings.Contains(e.Error(), test.message) || !strings.Contains(e.Hint(), test.hints) {
 				t.Errorf("got %v, hint %q; want %q and %q", err, errorHint(err), test.message, test.hints)
 			}
 		})

@@ -9,7 +9,7 @@
 //
 // A Finder is for one region and one set of credentials. It keeps nothing:
 // every call asks anew, and who asks often keeps the answer. Its errors are
-// *Error, which says whether asking again can help, and what to do.
+// *causes.Error; Final says whether asking again can help.
 //
 // # Which database a bare identifier means
 //

@@ -9,7 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
 // The endpoints that every cluster has, as the option endpoint names them.
@@ -27,16 +29,16 @@ func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, 
 	d := e.Database
 	byDefault := endpoint == "" || endpoint == d.Identifier
 	switch {
-	case d.Kind == Instance && byDefault:
+	case d.Kind == database.Instance && byDefault:
 		d = f.withCluster(ctx, d)
-	case d.Kind == Instance || d.Kind == Global && !byDefault:
+	case d.Kind == database.Instance || d.Kind == database.Global && !byDefault:
 		err = d.oneEndpoint(endpoint)
 	case byDefault:
-	case d.Kind == Cluster && endpoint == reader:
+	case d.Kind == database.Cluster && endpoint == reader:
 		d.Endpoint, d.Host = reader, e.reader
-	case d.Kind == Cluster:
+	case d.Kind == database.Cluster:
 		d, err = f.clusterEndpoint(ctx, e, endpoint)
-	case d.Kind == Proxy:
+	case d.Kind == database.Proxy:
 		d, err = f.proxyEndpoint(ctx, d, endpoint)
 	}
 	if err != nil {
@@ -46,7 +48,7 @@ func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, 
 		if err := d.Trouble(); err != nil { // it is being made, say
 			return Database{}, err
 		}
-		return Database{}, because(causes.DatabaseDown, nil, d.facts("mend", "it has no endpoint yet: see its state in the RDS console, then connect again"), nil)
+		return Database{}, causes.DatabaseDown.New(d.facts("mend", "it has no endpoint yet: see its state in the RDS console, then connect again"), nil)
 	}
 	return d, nil
 }
@@ -58,7 +60,7 @@ func (f *Finder) withCluster(ctx context.Context, d Database) Database {
 		return d
 	}
 	if of, err := f.clusters(ctx, d.Cluster); err == nil && len(of) == 1 {
-		d.ResourceID, d.IAM, d.MasterUser = of[0].ResourceID, of[0].IAM, of[0].MasterUser
+		d.ResourceID, d.IAM, d.MasterUser, d.Express = of[0].ResourceID, of[0].IAM, of[0].MasterUser, of[0].Express
 	}
 	return d
 }
@@ -156,28 +158,31 @@ func (d Database) oneEndpoint(endpoint string) error {
 }
 
 // ByEndpoint returns the database whose endpoint is host, a name that AWS gave
-// it. Errors are *Error; ErrNotFound when no database has this endpoint.
+// it. Errors are *causes.Error; ErrNotFound when no database has this endpoint.
 func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	labels := strings.Split(host, ".")
-	if len(labels) < 4 {
+	named, err := auth.ParseEndpoint(host)
+	if err != nil {
 		return Database{}, f.noSuchHost(host)
 	}
-	name, group := labels[0], labels[1]
+	name, rest, _ := strings.Cut(named.Host, ".")
 	find, endpoint := f.instances, ""
-	switch {
-	case strings.HasPrefix(group, "cluster-custom-"):
-		find = f.customEndpoints
-	case strings.HasPrefix(group, "cluster-ro-"):
-		find, endpoint = f.clusters, reader
-	case strings.HasPrefix(group, "cluster-"):
+	switch named.Kind {
+	case auth.KindInstance:
+	case auth.KindCluster:
 		find = f.clusters
-	case strings.HasPrefix(group, "proxy-"):
+	case auth.KindClusterReader:
+		find, endpoint = f.clusters, reader
+	case auth.KindClusterCustom:
+		find = f.customEndpoints
+	case auth.KindProxy:
 		find = f.proxies
-	case group == "endpoint" && strings.HasPrefix(labels[2], "proxy-"):
-		find = f.proxyEndpoints
-	case strings.HasPrefix(group, "global-"):
+		if strings.HasPrefix(rest, "endpoint.") {
+			find = f.proxyEndpoints // one of its own, beside the default
+		}
+	case auth.KindGlobal:
 		find = f.globals
+	default:
+		return Database{}, f.noSuchHost(named.Host)
 	}
 	found, err := find(ctx, name)
 	if err != nil {
@@ -188,11 +193,11 @@ func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) 
 		if err != nil {
 			return Database{}, err
 		}
-		if d.Host == host {
+		if d.Host == named.Host {
 			return d, nil
 		}
 	}
-	return Database{}, f.noSuchHost(host)
+	return Database{}, f.noSuchHost(named.Host)
 }
 
 // Mark is the part of an endpoint's name that all endpoints of one account in one

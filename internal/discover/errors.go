@@ -3,19 +3,16 @@ package discover
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
-	"regexp"
 	"strings"
-	"unicode"
 
-	"github.com/aws/smithy-go"
-
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
-// What an *Error may be about. These stay true until the name is changed, all
-// else may pass.
+// What an error may be about. Final says which stay true until the name is
+// changed; all else may pass.
 var (
 	ErrNotFound    = errors.New("not found")
 	ErrAmbiguous   = errors.New("ambiguous")
@@ -25,151 +22,92 @@ var (
 // ErrDenied says that the credentials may not ask.
 var ErrDenied = errors.New("access denied")
 
-// Error is a failure worded for people: Error says what happened, Detail what
-// was asked, Hint what to do next.
-type Error struct {
-	kind                     error  // one of the above, or nil
-	cause                    string // the row of the table that the words are from
-	msg, state, detail, hint string
-	err                      error // beneath; may be nil
+// because is err, which may be nil, in the words of cause. kind is one of the
+// above.
+func because(cause causes.Cause, kind error, facts causes.Facts, err error) *causes.Error {
+	return cause.New(facts, about{kind, err})
 }
 
-// because words cause.
-func because(cause causes.Cause, kind error, facts causes.Facts, err error) *Error {
-	told := cause.Fill(facts)
-	return &Error{kind: kind, cause: cause.Name, msg: told.Message, state: told.SQLState, detail: told.Detail, hint: told.Hint, err: err}
+// about is err, which may be nil, and says by its kind what it is about.
+type about struct{ kind, err error }
+
+func (a about) Error() string {
+	if a.err == nil {
+		return a.kind.Error()
+	}
+	return a.err.Error()
 }
 
-func (e *Error) Error() string    { return e.msg }
-func (e *Error) SQLState() string { return e.state }
-func (e *Error) Detail() string   { return e.detail }
-func (e *Error) Hint() string     { return e.hint }
+func (a about) Unwrap() []error {
+	if a.err == nil {
+		return []error{a.kind}
+	}
+	return []error{a.kind, a.err}
+}
 
-// Cause names the row of the causes table that e's words are from.
-func (e *Error) Cause() string { return e.cause }
-
-// Unwrap gives what the error is about, and its cause.
-func (e *Error) Unwrap() []error {
-	var all []error
-	for _, err := range []error{e.kind, e.err} {
-		if err != nil {
-			all = append(all, err)
+// Final reports whether err is about the name: asking again gives the same answer.
+// That no jump host is there now may pass.
+func Final(err error) bool {
+	for _, kind := range []error{ErrNotFound, ErrAmbiguous, ErrUnsupported} {
+		if errors.Is(err, kind) {
+			return !errors.Is(err, causes.NoJumpHost)
 		}
 	}
-	return all
+	return false
 }
 
-// Final says whether asking again gives the same answer: the name is wrong.
-func (e *Error) Final() bool {
-	return e.kind != nil && e.kind != ErrDenied
-}
-
-// notFoundCodes are RDS's ways to say that nothing has this name. A name of a
-// wrong form is nobody's name either.
-var notFoundCodes = map[string]bool{
-	"DBInstanceNotFound": true, "DBInstanceNotFoundFault": true,
-	"DBClusterNotFoundFault": true, "DBClusterNotFound": true,
-	"DBProxyNotFoundFault": true, "DBProxyEndpointNotFoundFault": true,
-	"DBClusterEndpointNotFoundFault": true, "GlobalClusterNotFoundFault": true,
-	"InvalidParameterValue": true,
-}
-
+// isNotFound knows RDS's ways to say that nothing has this name. A name of a wrong
+// form is nobody's name either.
 func isNotFound(err error) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && notFoundCodes[api.ErrorCode()]
-}
-
-func isDenied(err error) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && strings.HasPrefix(api.ErrorCode(), "AccessDenied") || errors.Is(err, ErrDenied)
-}
-
-// explained is what an error of another layer may say about itself; that of the
-// credentials provider does.
-type explained interface {
-	error
-	SQLState() string
+	switch awserror.Code(err) {
+	case "DBInstanceNotFound", "DBInstanceNotFoundFault",
+		"DBClusterNotFoundFault", "DBClusterNotFound",
+		"DBProxyNotFoundFault", "DBProxyEndpointNotFoundFault",
+		"DBClusterEndpointNotFoundFault", "GlobalClusterNotFoundFault",
+		"InvalidParameterValue":
+		return true
+	}
+	return false
 }
 
 // worded puts the error of a call into words. action is the call's IAM action;
 // doing says what it was made for.
-func (f *Finder) worded(doing, action string, err error) error {
-	if done, ok := errors.AsType[*Error](err); ok {
+func (f *Finder) worded(doing, action string, err error) *causes.Error {
+	if done, ok := causes.Find(err, causes.Lookups()); ok {
 		return done
 	}
 	err = f.explain(err)
-	facts := causes.Facts{"doing": doing, "action": action, "where": f.where(), "said": clean(err.Error())}
-	if inner, ok := errors.AsType[explained](err); ok {
-		e := because(causes.LookupError, nil, facts, err)
-		e.adopt(doing, inner)
-		return e
+	facts := causes.Facts{"doing": doing, "action": action, "where": f.where(), "said": display.Line(awserror.WithoutURL(err).Error())}
+	if inner, ok := errors.AsType[*causes.Error](err); ok { // of the credentials, or an HTTP proxy
+		return causes.Wrap(doing, causes.LookupError.Fill(facts).Detail, inner)
 	}
-	api, isAPI := errors.AsType[smithy.APIError](err)
-	if isAPI {
-		facts["code"], facts["said"] = clean(api.ErrorCode()), clean(api.ErrorMessage())
+	code := awserror.Code(err)
+	if code != "" {
+		facts["code"], facts["said"] = display.Line(code), display.Line(awserror.Message(err))
 	}
 	switch {
-	case isDenied(err):
+	case awserror.Denied(err):
 		return denied(facts, err)
-	case isAPI && (strings.HasPrefix(api.ErrorCode(), "Throttl") || api.ErrorCode() == "RequestLimitExceeded"):
-		return because(causes.LookupThrottled, nil, facts, err)
-	case isAPI:
-		return because(causes.LookupError, nil, facts, err)
+	case awserror.Throttled(err):
+		return causes.LookupThrottled.New(facts, err)
+	case code != "":
+		return causes.LookupError.New(facts, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return because(causes.LookupUnanswered, nil, facts, err)
+		return causes.LookupUnanswered.New(facts, err)
 	}
-	if sent, ok := errors.AsType[*url.Error](err); ok { // what the SDK says around it helps nobody
-		facts["said"] = clean(sent.Err.Error())
-	}
-	return because(causes.LookupUnreachable, nil, facts, err)
+	return causes.LookupUnreachable.New(facts, err)
 }
-
-// adopt takes over what inner says about itself, which errors.As would not reach
-// behind e's own methods.
-func (e *Error) adopt(doing string, inner explained) {
-	e.msg, e.state = doing+": "+inner.Error(), inner.SQLState()
-	if d, ok := inner.(interface{ Detail() string }); ok && d.Detail() != "" {
-		e.detail = d.Detail() + "; " + e.detail
-	}
-	if h, ok := inner.(interface{ Hint() string }); ok && h.Hint() != "" {
-		e.hint = h.Hint()
-	}
-	if c, ok := inner.(interface{ Cause() string }); ok && c.Cause() != "" {
-		e.cause = c.Cause()
-	}
-}
-
-var notAuthorized = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
 
 // denied names the permission that is missing, as AWS's own sentence has it.
-func denied(facts causes.Facts, err error) *Error {
+func denied(facts causes.Facts, err error) *causes.Error {
 	action := facts["action"]
-	if m := notAuthorized.FindStringSubmatch(facts["said"]); m != nil {
-		facts["identity"], action = m[1], m[2]
+	if d, ok := iampolicy.ParseDenial(facts["said"]); ok {
+		facts["identity"], action = d.Identity, d.Action
 	}
-	facts["statement"] = fmt.Sprintf(`{"Effect": "Allow", "Action": %q, "Resource": "*"}`, action)
+	facts["statement"] = iampolicy.SpacedLine(action)
 	facts["instead"] = "one jump host, --via i-…"
 	if strings.HasPrefix(action, "rds:") {
 		facts["instead"] = "the database by its endpoint, HOST[:PORT]"
 	}
 	return because(causes.LookupDenied, ErrDenied, facts, err)
-}
-
-// maxForeign bounds text of AWS inside our messages, in runes.
-const maxForeign = 600
-
-// clean makes foreign text fit for a terminal: no control characters, one line,
-// bounded.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > maxForeign {
-		s = string(r[:maxForeign]) + "…"
-	}
-	return s
 }

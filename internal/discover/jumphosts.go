@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
 // Bounds of DescribeInstanceInformation.
@@ -35,8 +36,8 @@ func Several(via string) bool {
 // of an Auto Scaling group), ecs:CLUSTER/SERVICE (containers of the service's
 // tasks), i-…, mi-… or ecs:CLUSTER_TASK_RUNTIMEID (that one alone).
 //
-// Errors are *Error; none at all is ErrNotFound. That may pass, so it is not
-// Final.
+// Errors are *causes.Error; none at all is ErrNotFound. That may pass, so it is
+// not Final.
 func (f *Finder) JumpHosts(ctx context.Context, via string) ([]JumpHost, error) {
 	hosts, err := f.jumpHosts(ctx, via)
 	if err != nil {
@@ -94,8 +95,8 @@ func (f *Finder) OnlineTargets(ctx context.Context, via string) ([]string, error
 		seen = append(seen, h.Target+" "+h.Status)
 	}
 	if len(online) == 0 {
-		return nil, because(causes.NoneOnline, nil, causes.Facts{
-			"via": via, "where": f.where(), "seen": clean(strings.Join(seen, ", ")), "mend": offlineHint(via),
+		return nil, causes.NoneOnline.New(causes.Facts{
+			"via": via, "where": f.where(), "seen": display.Line(strings.Join(seen, ", ")), "mend": offlineHint(via),
 		}, nil)
 	}
 	return online, nil
@@ -121,7 +122,7 @@ func (f *Finder) noJumpHost(via string) error {
 		facts["asked"] = "asked ECS for the running tasks"
 		facts["mend"] = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
 	}
-	return because(causes.NoJumpHost, nil, facts, ErrNotFound)
+	return because(causes.NoJumpHost, ErrNotFound, facts, nil)
 }
 
 // nodes lists the managed nodes that a filter lets through; an empty key lists

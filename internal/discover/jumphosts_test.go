@@ -16,6 +16,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // fleet is managed nodes, Auto Scaling groups and tasks.
@@ -150,7 +152,7 @@ func TestJumpHostsOnlineFirst(t *testing.T) {
 		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
 			t.Errorf("%s: got %q, %v; want %q", via, got, err, want)
 		}
-		if e, ok := errors.AsType[*Error](err); err != nil && (!ok || !errors.Is(err, ErrNotFound) || e.Final() || e.Hint() == "") {
+		if e, ok := errors.AsType[*causes.Error](err); err != nil && (!ok || !errors.Is(err, ErrNotFound) || Final(err) || e.Hint() == "") {
 			t.Errorf("%s: %v; want ErrNotFound with a hint, not final", via, err)
 		}
 	}
@@ -187,7 +189,7 @@ func TestNoneOnlineSaysWhy(t *testing.T) {
 		"ecs:tools/jump": {"ecs:tools_t1_t1-1 ECS Exec off", "--cluster tools --service jump --enable-execute-command"},
 	} {
 		targets, err := d.OnlineTargets(t.Context(), via)
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*causes.Error](err)
 		if !ok || !strings.Contains(e.Detail(), want[0]) || !strings.Contains(e.Hint(), want[1]) {
 			t.Errorf("%s: got %q, %v", via, targets, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
 // Databases lists the instances, clusters and proxies of the region by
@@ -20,7 +22,7 @@ func (f *Finder) Databases(ctx context.Context) ([]Database, error) {
 	clusters := results[1]
 	for i, d := range all {
 		for _, c := range clusters {
-			if d.Kind == Instance && d.Cluster == c.Identifier {
+			if d.Kind == database.Instance && d.Cluster == c.Identifier {
 				all[i].ResourceID = c.ResourceID
 			}
 		}

@@ -11,13 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
 // Database returns the database that ref, an identifier or ARN, stands for.
 // endpoint chooses one of a cluster's or proxy's: "" or "writer", "reader", or
 // the identifier of a member, a custom endpoint or a proxy's endpoint.
 //
-// Errors are *Error. One that is Final is about the name: there is no such
+// Errors are *causes.Error. One that is Final is about the name: there is no such
 // database (ErrNotFound), there are several (ErrAmbiguous), or it is of another
 // engine (ErrUnsupported). Whether the database can be used now is not looked
 // at; its Trouble says.
@@ -119,8 +120,8 @@ func choose(ref string, found []entry) (entry, error) {
 		return entry{}, found[0].unsupported()
 	}
 	for _, c := range fitting {
-		if c.Kind == Cluster {
-			fitting = slices.DeleteFunc(fitting, func(e entry) bool { return e.Kind == Instance && e.Cluster == c.Identifier })
+		if c.Kind == database.Cluster {
+			fitting = slices.DeleteFunc(fitting, func(e entry) bool { return e.Kind == database.Instance && e.Cluster == c.Identifier })
 			break
 		}
 	}
@@ -140,7 +141,7 @@ func choose(ref string, found []entry) (entry, error) {
 }
 
 // notFound says that nothing has the name, and which names are near.
-func (f *Finder) notFound(ctx context.Context, name string, errs []error) *Error {
+func (f *Finder) notFound(ctx context.Context, name string, errs []error) error {
 	facts := causes.Facts{"name": name, "where": f.where()}
 	var denied []string
 	for _, err := range errs {

@@ -13,10 +13,10 @@ import (
 // take about 400, and a message of ours holds more than one such text.
 const Most = 2048
 
-// Line returns s on one line: lines are joined by a semicolon, other runs of
-// white space are one space each, control and format characters (those that turn the direction of writing among them) and
-// bytes that are not UTF-8 are escaped as in Go, and what is over Most bytes is
-// cut off. Line(Line(s)) is Line(s).
+// Line returns s on one line: lines are joined by a semicolon, and other runs of
+// white space are one space each. Control and format characters, those that turn
+// the direction of writing among them, and bytes that are not UTF-8 are escaped as
+// in Go. What is over Most bytes is cut off. Line(Line(s)) is Line(s).
 func Line(s string) string {
 	var b strings.Builder
 	gap := "" // what goes between what is written and what follows

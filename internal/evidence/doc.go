@@ -1,7 +1,7 @@
 // Package evidence asks AWS for what explains a refused login beside the error
-// itself: whose the credentials are and what time it is there, what IAM's policy
-// simulation says, and what CloudWatch has counted.
+// itself: what IAM's policy simulation says, and what CloudWatch has counted. Whose
+// the credentials are, and what time it is there, tells credentials.WhoAmI.
 //
-// Simulation and metrics take permissions that a user of pgkeyless need not have:
+// Both take permissions that a user of pgkeyless need not have:
 // a refusal is ErrNotPermitted, and no fault of the path to the database.
 package evidence

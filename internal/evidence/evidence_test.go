@@ -4,20 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // fakeIAM knows one role, with a path, and what it may do.
@@ -58,7 +56,7 @@ func (f *fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePri
 }
 
 func TestSimulateFindsTheRoleBehindASession(t *testing.T) {
-	ada := Caller{ARN: "arn:aws:sts::111122223333:assumed-role/developer/ada", Account: "111122223333", UserID: "AROA:ada"}
+	ada := credentials.Caller{ARN: "arn:aws:sts::111122223333:assumed-role/developer/ada", Account: "111122223333", UserID: "AROA:ada"}
 	f := &fakeIAM{allowed: []string{"ssm:StartSession"}}
 	got, err := Simulate(t.Context(), f, ada, []Question{
 		{[]string{"ssm:StartSession"}, []string{"arn:i", "arn:d"}}, {[]string{"rds-db:connect"}, []string{"arn:u"}},
@@ -73,14 +71,14 @@ func TestSimulateFindsTheRoleBehindASession(t *testing.T) {
 }
 
 func TestSimulateThatIsRefused(t *testing.T) {
-	user := Caller{ARN: "arn:aws-us-gov:iam::111122223333:user/ada"}
+	user := credentials.Caller{ARN: "arn:aws-us-gov:iam::111122223333:user/ada"}
 	for code, notPermitted := range map[string]bool{"AccessDenied": true, "AccessDeniedException": true, "Throttling": false} {
 		_, err := Simulate(t.Context(), &fakeIAM{refuse: code}, user, []Question{{[]string{"a:b"}, []string{"arn:x"}}})
 		if err == nil || errors.Is(err, ErrNotPermitted) != notPermitted || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "iam:SimulatePrincipalPolicy") {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
-	if _, err := Simulate(t.Context(), &fakeIAM{}, Caller{ARN: "arn:aws:iam::111122223333:root"}, nil); err == nil {
+	if _, err := Simulate(t.Context(), &fakeIAM{}, credentials.Caller{ARN: "arn:aws:iam::111122223333:root"}, nil); err == nil {
 		t.Error("the root user has policies that can be simulated")
 	}
 }
@@ -114,28 +112,5 @@ func TestLoginMetrics(t *testing.T) {
 	}
 	if got, err := LoginMetrics(t.Context(), fakeCloudWatch{}, "DBClusterIdentifier", "sales"); err != nil || !strings.Contains(got.String(), "no IAM login counted") {
 		t.Errorf("nothing counted: %q, %v", got, err)
-	}
-}
-
-func TestIdentifyTellsTheClockOfARefusalToo(t *testing.T) {
-	const answer = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>` +
-		`<Arn>arn:aws:iam::111122223333:user/ada</Arn><UserId>AIDA</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`
-	for status, offset := range map[int]time.Duration{200: 3 * time.Minute, 403: -20 * time.Minute} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Date", time.Now().Add(-offset).UTC().Format(http.TimeFormat))
-			w.WriteHeader(status)
-			fmt.Fprint(w, answer)
-		}))
-		who, clock, err := Identify(t.Context(), aws.Config{
-			Region: "eu-central-1", BaseEndpoint: &srv.URL, RetryMaxAttempts: 1,
-			Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", ""),
-		})
-		srv.Close()
-		if (err == nil) != (status == 200) || err == nil && who != (Caller{"arn:aws:iam::111122223333:user/ada", "111122223333", "AIDA"}) {
-			t.Errorf("status %d: %+v, %v", status, who, err)
-		}
-		if !clock.Known || (clock.Ahead-offset).Abs() > 2*time.Second {
-			t.Errorf("status %d: clock %+v, want %v ahead", status, clock, offset)
-		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // ErrNotPermitted says that the credentials may not ask.
@@ -39,7 +41,7 @@ func (v Verdict) String() string {
 // Simulate returns what the policies of caller do not allow; nothing when all is
 // allowed. It does not know of resource policies, and of service control policies
 // only what IAM does. ErrNotPermitted is wrapped when it may not ask.
-func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question) ([]Verdict, error) {
+func Simulate(ctx context.Context, api IAM, caller credentials.Caller, questions []Question) ([]Verdict, error) {
 	principal, role := caller.Principal()
 	if caller.ARN == "" {
 		return nil, errors.New("it is not known whose policies to simulate")
@@ -49,14 +51,14 @@ func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question)
 	}
 	var denied []Verdict
 	for _, q := range questions {
-		more, err := simulate(ctx, api, principal, caller.UserID, q)
-		if hasCode(err, "NoSuchEntity") && role != "" { // its ARN has a path
+		more, err := simulate(ctx, api, principal, caller, q)
+		if awserror.Code(err) == "NoSuchEntity" && role != "" { // its ARN has a path
 			out, roleErr := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
 			if roleErr != nil {
 				return nil, worded("iam:GetRole", roleErr)
 			}
 			principal, role = aws.ToString(out.Role.Arn), ""
-			more, err = simulate(ctx, api, principal, caller.UserID, q)
+			more, err = simulate(ctx, api, principal, caller, q)
 		}
 		if err != nil {
 			return nil, worded("iam:SimulatePrincipalPolicy", err)
@@ -66,13 +68,10 @@ func Simulate(ctx context.Context, api IAM, caller Caller, questions []Question)
 	return denied, nil
 }
 
-func simulate(ctx context.Context, api IAM, principal, userID string, q Question) ([]Verdict, error) {
+func simulate(ctx context.Context, api IAM, principal string, caller credentials.Caller, q Question) ([]Verdict, error) {
 	in := &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &principal, ActionNames: q.Actions, ResourceArns: q.Resources,
-		ContextEntries: []types.ContextEntry{
-			{ContextKeyName: aws.String("aws:userid"), ContextKeyType: types.ContextKeyTypeEnumString, ContextKeyValues: []string{userID}},
-			{ContextKeyName: aws.String("ssm:SessionDocumentAccessCheck"), ContextKeyType: types.ContextKeyTypeEnumBoolean, ContextKeyValues: []string{"true"}},
-		},
+		ContextEntries: known(caller),
 	}
 	var denied []Verdict
 	for pages := iam.NewSimulatePrincipalPolicyPaginator(api, in); pages.HasMorePages(); {
@@ -90,7 +89,20 @@ func simulate(ctx context.Context, api IAM, principal, userID string, q Question
 	return denied, nil
 }
 
-func hasCode(err error, code string) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && api.ErrorCode() == code
+// known is what AWS knows of a call by caller when policies are evaluated. Every
+// SSM session has a tag with the aws:userid of whoever started it; here that is
+// the caller.
+func known(caller credentials.Caller) []types.ContextEntry {
+	entry := func(key string, kind types.ContextKeyTypeEnum, value string) types.ContextEntry {
+		return types.ContextEntry{ContextKeyName: &key, ContextKeyType: kind, ContextKeyValues: []string{value}}
+	}
+	entries := []types.ContextEntry{
+		entry("aws:userid", types.ContextKeyTypeEnumString, caller.UserID),
+		entry("ssm:resourceTag/aws:ssmmessages:session-id", types.ContextKeyTypeEnumString, caller.UserID),
+		entry("ssm:SessionDocumentAccessCheck", types.ContextKeyTypeEnumBoolean, "true"),
+	}
+	if _, role := caller.Principal(); role == "" { // only IAM users have one
+		entries = append(entries, entry("aws:username", types.ContextKeyTypeEnumString, caller.Name()))
+	}
+	return entries
 }

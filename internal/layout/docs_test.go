@@ -2,7 +2,9 @@ package layout
 
 import (
 	"os"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +30,19 @@ func TestReadmeNamesEveryOption(t *testing.T) {
 	}
 	for name := range documented {
 		t.Errorf("README's table has %s, which is no option", name)
+	}
+}
+
+// TestArchitectureNamesEveryPackage holds the page's tables to the packages there
+// are. A package beneath another one may be told with that.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	page := read(t, "../../docs/architecture.md")
+	for _, p := range append(listPackages(t, "../.."), listPackages(t, "../../integration")...) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		above := path.Dir(name)
+		if !strings.Contains(page, "`"+name+"`") && (slices.Contains([]string{".", "internal", "integration"}, above) || !strings.Contains(page, "`"+above+"`")) {
+			t.Errorf("docs/architecture.md does not say what %s is for", name)
+		}
 	}
 }
 

@@ -21,40 +21,55 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/internal/causes", module + "/internal/display", module + "/proxy/eventloop", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
-	"tunnel":             {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket", module + "/tunnel/datachannel", module + "/tunnel/mux"},
-	"tunnel/datachannel": {module + "/internal/display"},
+	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
+	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
-	"auth/genroots":      {},
+	"auth":               {module + "/internal/causes", module + "/internal/credentials", module + "/internal/database", module + "/internal/iampolicy", module + "/internal/ownfile", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// Facts, at the bottom.
-	"internal/display":       {},
-	"internal/shell":         {},
-	"internal/causes":        {module + "/internal/display"},
+	"internal/agentversion":  {},
+	"internal/awserror":      {"github.com/aws/smithy-go"},
+	"internal/causes":        {module + "/internal/agentversion", module + "/internal/display"},
 	"internal/causes/gendoc": {module + "/internal/causes"},
+	"internal/clock":         {},
+	"internal/database":      {},
+	"internal/dbuser":        {},
+	"internal/display":       {},
+	"internal/environ":       {},
+	"internal/iampolicy":     {},
+	"internal/loopback":      {},
+	"internal/ownfile":       {"golang.org/x/sys/windows"},
+	"internal/partition":     {},
+	"internal/secret":        {},
+	"internal/shell":         {},
+	"internal/slow":          {},
 
 	// What AWS, the user's files and the user say.
-	"internal/config":      {"go.yaml.in/yaml/v3"},
-	"internal/servicefile": {},
-	"internal/credentials": {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"internal/discover":    {module + "/internal/causes", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "golang.org/x/net/dns/dnsmessage"},
-	"internal/evidence":    {"github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"internal/prompt":      {"golang.org/x/term", module + "/internal/credentials", module + "/internal/display"},
+	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
+	"internal/servicefile": {module + "/internal/causes", module + "/internal/ownfile"},
+	"internal/sharedfiles": {},
+	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
+	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display", "golang.org/x/term"},
 	"internal/signals":     {},
-	"internal/policy":      {},
+	"internal/policy":      {module + "/internal/agentversion", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy"},
+	"internal/localca":     {module + "/internal/ownfile"},
+	"internal/truststore":  {},
 	"internal/doctor":      {},
 
 	// What a run is made of.
-	"internal/running": {module + "/internal/causes", module + "/internal/config"},
-	"internal/program": {module + "/internal/prompt"},
-	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", "github.com/aws/aws-sdk-go-v2/..."},
-	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
-	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile"},
+	"internal/program":  {module + "/internal/prompt"},
+	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
+	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/serving":  {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
+	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
-	"internal/cli":       {module + "/internal/...", module + "/proxy", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"internal/cli":       {module + "/proxy", module + "/internal/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
 	"cmd/pgkeyless":      {module + "/internal/cli"},
 	"internal/layout":    {},
 	"internal/testenv":   {module + "/internal/config"},
@@ -77,8 +92,10 @@ var integrationArrows = map[string][]string{
 	"e2e/faults":   {},
 	"e2e/hostile":  {},
 	"e2e/login":    {},
+	"e2e/office":   {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
+	"e2e/trust":    {},
 
 	"conformance/clients":   {integration + "/rig/...", "github.com/jackc/pgx/v5"},
 	"conformance/fidelity":  {},
@@ -109,7 +126,13 @@ func TestImportArrows(t *testing.T) {
 // checkArrows holds the packages of the module in dir to their rows.
 func checkArrows(t *testing.T, dir, root string, arrows map[string][]string) {
 	t.Helper()
-	for _, p := range listPackages(t, dir) {
+	packages := listPackages(t, dir)
+	for name := range arrows {
+		if !slices.ContainsFunc(packages, func(p goPackage) bool { return p.ImportPath == path.Join(root, name) }) {
+			t.Errorf("a row for %s, which is no package of %s", name, root)
+		}
+	}
+	for _, p := range packages {
 		name := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, root), "/"), ".")
 		allowed, ok := arrows[name]
 		if !ok {

@@ -4,30 +4,49 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-)
 
-// oldestAgent forwards ports to other hosts and knows what not to forward to.
-const oldestAgent = "3.1.1374.0"
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+)
 
 // Advice is what is needed beside policy and SQL, a sentence or two each.
 func Advice(f Facts) []string {
 	var lines []string
 	switch f.Kind {
-	case Instance, Cluster:
-		lines = append(lines, "IAM authentication must be on for the database.")
-	case Proxy:
+	case database.DSQL: // knows no other login
+	case database.Proxy:
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
+	default:
+		if f.Express {
+			break // nor does this
+		}
+		lines = append(lines, "IAM authentication must be on for the database.")
 	}
 	database := fmt.Sprintf("port %d of %s", cmp.Or(f.Port, 5432), cmp.Or(f.Host, f.Target))
 	if f.Via == "" {
-		return append(lines, fmt.Sprintf("This machine must reach %s: the database's security group lets it in.", database))
+		return append(lines, fmt.Sprintf("This machine must reach %s. Security group: %s.", database, cmp.Or(f.public(), "the database's lets it in")))
 	}
 	lines = append(lines, f.jumpHostRole())
+	group := fmt.Sprintf("the database's lets the jump host in on %s. The jump host", database)
+	if public := f.public(); public != "" {
+		group = public + ". The jump host must reach " + database + "; it"
+	}
 	return append(lines,
-		fmt.Sprintf("Security groups: the database's lets the jump host in on %s. The jump host needs no open port; outwards it needs 443 and the database's port.", database),
+		"Security groups: "+group+" needs no open port; outwards it needs 443 and the database's port.",
 		fmt.Sprintf("Without a way to the internet the jump host's VPC needs interface endpoints for ssm and ssmmessages in %s (and ec2messages for agents before 3.3.40.0), "+
 			"whose security group lets it in on 443.", f.Region),
 		"The jump host resolves the database's name: its VPC must use Amazon's DNS, or one that knows the name.")
+}
+
+// public says why no security group is in front of the database, or "".
+func (f Facts) public() string {
+	switch {
+	case f.Kind == database.DSQL:
+		return "a DSQL cluster has none, as its public endpoint is open to all addresses and IAM alone decides; a PrivateLink endpoint of yours has one"
+	case f.Express:
+		return "an Aurora express cluster has none, as it is in no VPC; its public endpoint is open to all addresses and IAM alone decides"
+	}
+	return ""
 }
 
 // jumpHostRole says what makes a machine a jump host.
@@ -39,7 +58,7 @@ func (f Facts) jumpHostRole() string {
 			"and the service or task must run with ECS Exec on (--enable-execute-command)."
 	case strings.HasPrefix(f.Via, "mi-"):
 		return "The node's hybrid activation needs a service role with the managed policy AmazonSSMManagedInstanceCore, the account the advanced-instances tier, " +
-			"and the node the SSM agent " + oldestAgent + " or later."
+			"and the node the SSM agent " + agentversion.Supported + " or later."
 	}
-	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + oldestAgent + " or later."
+	return "The jump host's instance role needs the managed policy AmazonSSMManagedInstanceCore, and the machine the SSM agent " + agentversion.Supported + " or later."
 }

@@ -3,84 +3,50 @@ package policy
 import (
 	"cmp"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
-// remoteHostDocument forwards a port to a host behind the jump host.
-const remoteHostDocument = "AWS-StartPortForwardingSessionToRemoteHost"
-
-// Document is an IAM policy. Its JSON is what IAM takes.
-type Document struct {
-	Version   string
-	Statement []Statement
-}
-
-// Statement allows some actions. Condition is by operator, then key.
-type Statement struct {
-	Sid       string
-	Effect    string
-	Action    []string
-	Resource  []string
-	Condition map[string]map[string]string `json:",omitempty"`
-}
-
-func allow(sid string, actions, resources []string) Statement {
-	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
-}
-
 // For is the policy that lets an identity log in as f.User, and nothing beyond.
-func For(f Facts) Document {
-	statements := []Statement{f.login()}
+func For(f Facts) iampolicy.Document {
+	statements := []iampolicy.Statement{f.login()}
 	if len(f.Lookup) > 0 {
-		statements = append(statements, allow("FindDatabase", f.Lookup, []string{"*"}))
+		statements = append(statements, iampolicy.Allow("FindDatabase", f.Lookup, []string{"*"}))
 	}
 	if f.Via != "" {
 		statements = append(statements, f.findJumpHost()...)
 		statements = append(statements, f.startSession()...)
-		statements = append(statements, allow("UseOwnSessions",
-			[]string{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"},
-			[]string{f.arn("ssm", "*", "*", "session/${aws:userid}-*")}))
+		statements = append(statements, iampolicy.UseOwnSessions(f.Partition)...)
+		statements = append(statements, iampolicy.OpenDataChannel())
 	}
-	return Document{Version: "2012-10-17", Statement: statements}
+	return iampolicy.New(statements...)
 }
 
 // LoginAction and LoginResource are what a token is checked by.
 func (f Facts) LoginAction() string {
-	switch {
-	case f.Kind == DSQL && f.User == "admin":
-		return "dsql:DbConnectAdmin"
-	case f.Kind == DSQL:
-		return "dsql:DbConnect"
+	if f.Kind == database.DSQL {
+		return iampolicy.DSQLLoginAction(f.User)
 	}
-	return "rds-db:connect"
+	return iampolicy.LoginAction
 }
 
 // LoginResource is the ARN that LoginAction is checked on.
 func (f Facts) LoginResource() string {
 	id := cmp.Or(f.ResourceID, UnknownResourceID)
-	if f.Kind == DSQL {
-		return f.arn("dsql", f.Region, f.account(), "cluster/"+id)
+	if f.Kind == database.DSQL {
+		return f.place().DSQLCluster(id)
 	}
-	user := UnknownUser
-	if f.User != "" {
-		user = literal(f.User)
-	}
-	return f.arn("rds-db", f.Region, f.account(), "dbuser:"+id+"/"+user)
+	return f.place().DatabaseUser(id, cmp.Or(f.User, UnknownUser))
 }
 
-func (f Facts) login() Statement {
-	return allow("LogIn", []string{f.LoginAction()}, []string{f.LoginResource()})
+func (f Facts) login() iampolicy.Statement {
+	return iampolicy.Allow("LogIn", []string{f.LoginAction()}, []string{f.LoginResource()})
 }
 
 // DocumentARN is the session document's.
 func (f Facts) DocumentARN() string {
-	name := cmp.Or(f.Document, remoteHostDocument)
-	switch {
-	case strings.HasPrefix(name, "arn:"):
-		return name
-	case strings.HasPrefix(name, "AWS-"): // AWS's own: no account
-		return f.arn("ssm", f.Region, "", "document/"+name)
-	}
-	return f.arn("ssm", f.Region, f.viaAccount(), "document/"+name)
+	return f.viaPlace().Document(cmp.Or(f.Document, iampolicy.RemoteHostDocument))
 }
 
 // startSession allows sessions on the jump host by this document only: with
@@ -89,71 +55,51 @@ func (f Facts) DocumentARN() string {
 // apply to the document, so that it gets a statement of its own.
 //
 // Source: Systems Manager user guide, getting-started-sessiondocumentaccesscheck.html.
-func (f Facts) startSession() []Statement {
+func (f Facts) startSession() []iampolicy.Statement {
 	hosts, tag := f.jumpHosts()
 	checked := map[string]map[string]string{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
 	start := []string{"ssm:StartSession"}
 	if tag == nil {
-		s := allow("StartSession", start, append(hosts, f.DocumentARN()))
+		s := iampolicy.Allow("StartSession", start, append(hosts, f.DocumentARN()))
 		s.Condition = checked
-		return []Statement{s}
+		return []iampolicy.Statement{s}
 	}
-	s := allow("StartSession", start, hosts)
+	s := iampolicy.Allow("StartSession", start, hosts)
 	s.Condition = map[string]map[string]string{"BoolIfExists": checked["BoolIfExists"], "StringEquals": tag}
-	return []Statement{s, allow("StartSessionDocument", start, []string{f.DocumentARN()})}
+	return []iampolicy.Statement{s, iampolicy.Allow("StartSessionDocument", start, []string{f.DocumentARN()})}
 }
 
 // jumpHosts are the ARNs that Via stands for, and the tag they must have.
 func (f Facts) jumpHosts() (arns []string, tag map[string]string) {
 	kind, rest, _ := strings.Cut(f.Via, ":")
 	switch kind {
-	case "ecs":
-		return []string{f.arn("ecs", f.Region, f.viaAccount(), "task/"+ecsTask(rest))}, nil
 	case "tag":
 		key, value, _ := strings.Cut(rest, "=")
-		return f.machines(), map[string]string{"ssm:resourceTag/" + key: literal(value)}
+		return f.machines(), map[string]string{"ssm:resourceTag/" + key: iampolicy.Literal(value)}
 	case "asg":
-		return []string{f.arn("ec2", f.Region, f.viaAccount(), "instance/*")}, map[string]string{"ssm:resourceTag/aws:autoscaling:groupName": literal(rest)}
+		return []string{f.viaPlace().Instance("*")}, map[string]string{"ssm:resourceTag/aws:autoscaling:groupName": iampolicy.Literal(rest)}
 	}
-	if strings.HasPrefix(f.Via, "mi-") {
-		return []string{f.arn("ssm", f.Region, f.viaAccount(), "managed-instance/"+f.Via)}, nil
-	}
-	return []string{f.arn("ec2", f.Region, f.viaAccount(), "instance/"+f.Via)}, nil
+	return []string{f.viaPlace().JumpHost(f.Via)}, nil
 }
 
 // machines are all that a tag may be on.
 func (f Facts) machines() []string {
-	return []string{
-		f.arn("ec2", f.Region, f.viaAccount(), "instance/*"),
-		f.arn("ssm", f.Region, f.viaAccount(), "managed-instance/*"),
-	}
-}
-
-// ecsTask is the end of the ARN for CLUSTER_TASK_RUNTIME or CLUSTER/SERVICE,
-// whose tasks come and go.
-func ecsTask(via string) string {
-	if cluster, _, ok := strings.Cut(via, "/"); ok {
-		return cluster + "/*"
-	}
-	if parts := strings.Split(via, "_"); len(parts) >= 3 { // a cluster's name may have underscores
-		return strings.Join(parts[:len(parts)-2], "_") + "/" + parts[len(parts)-2]
-	}
-	return via + "/*"
+	return []string{f.viaPlace().Instance("*"), f.viaPlace().ManagedNode("*")}
 }
 
 // findJumpHost allows what finds out which jump hosts Via stands for.
-func (f Facts) findJumpHost() []Statement {
+func (f Facts) findJumpHost() []iampolicy.Statement {
 	kind, rest, _ := strings.Cut(f.Via, ":")
 	cluster, _, service := strings.Cut(rest, "/")
 	switch {
 	case kind == "tag":
-		return []Statement{allow("FindJumpHost", []string{"ssm:DescribeInstanceInformation"}, []string{"*"})}
+		return []iampolicy.Statement{iampolicy.Allow("FindJumpHost", []string{"ssm:DescribeInstanceInformation"}, []string{"*"})}
 	case kind == "asg":
-		return []Statement{allow("FindJumpHost", []string{"autoscaling:DescribeAutoScalingGroups", "ssm:DescribeInstanceInformation"}, []string{"*"})}
+		return []iampolicy.Statement{iampolicy.Allow("FindJumpHost", []string{"autoscaling:DescribeAutoScalingGroups", "ssm:DescribeInstanceInformation"}, []string{"*"})}
 	case kind == "ecs" && service:
-		s := allow("FindJumpHost", []string{"ecs:ListTasks", "ecs:DescribeTasks"}, []string{"*"})
-		s.Condition = map[string]map[string]string{"ArnEquals": {"ecs:cluster": f.arn("ecs", f.Region, f.viaAccount(), "cluster/"+cluster)}}
-		return []Statement{s}
+		s := iampolicy.Allow("FindJumpHost", []string{"ecs:ListTasks", "ecs:DescribeTasks"}, []string{"*"})
+		s.Condition = map[string]map[string]string{"ArnEquals": {"ecs:cluster": f.viaPlace().ECSCluster(cluster)}}
+		return []iampolicy.Statement{s}
 	}
 	return nil
 }

@@ -3,7 +3,10 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // Placeholders of what is not known. None can be taken for the real thing.
@@ -13,21 +16,11 @@ const (
 	UnknownUser       = "DATABASE-USER-UNKNOWN"
 )
 
-// Kind is what sort of database a policy is for.
-type Kind int
-
-const (
-	Instance Kind = iota
-	Cluster       // by any endpoint, a member's included
-	Proxy
-	DSQL
-)
-
 // Facts are what is known of a target. Empty fields are not known, unless it
 // says otherwise.
 type Facts struct {
 	Target    string // what people call it
-	Kind      Kind
+	Kind      database.Kind
 	Partition string // "aws", "aws-cn", …; required
 	Region    string // required
 	Account   string // that owns the database
@@ -37,6 +30,9 @@ type Facts struct {
 	Port       int
 	User       string // whom the policy lets in
 	MasterUser string
+	// Express says that it is an Aurora express cluster: public, without VPC and
+	// security group, and with no other login than IAM's.
+	Express bool
 
 	// Via is the jump host as pgkeyless takes it: i-…, mi-…, ecs:…, tag:KEY=VALUE,
 	// asg:NAME; empty for none.
@@ -73,38 +69,32 @@ func (f Facts) Unknown() []Gap {
 func (f Facts) findResourceID() string {
 	call, list, id, match := "describe-db-instances", "DBInstances", "DbiResourceId", "Endpoint.Address==`%s`"
 	switch f.Kind {
-	case Cluster:
+	case database.Cluster, database.Global:
 		call, list, id = "describe-db-clusters", "DBClusters", "DbClusterResourceId"
 		match = "Endpoint==`%[1]s` || ReaderEndpoint==`%[1]s` || contains(CustomEndpoints || `[]`, `%[1]s`)"
-	case Proxy:
+	case database.Proxy:
 		call, list, id, match = "describe-db-proxies", "DBProxies", "DBProxyArn", "Endpoint==`%s`"
 	}
 	if f.Host == "" {
-		name := map[Kind]string{Instance: "DBInstanceIdentifier", Cluster: "DBClusterIdentifier", Proxy: "DBProxyName"}[f.Kind]
+		name := cmp.Or(map[database.Kind]string{database.Cluster: "DBClusterIdentifier", database.Global: "DBClusterIdentifier", database.Proxy: "DBProxyName"}[f.Kind], "DBInstanceIdentifier")
 		return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s==`%s`].%s' --output text", call, f.Region, list, name, f.Target, id)
 	}
 	return fmt.Sprintf("aws rds %s --region %s --query '%s[?%s].%s' --output text", call, f.Region, list, fmt.Sprintf(match, f.Host), id)
 }
 
-// arn makes one in f's partition.
-func (f Facts) arn(service, region, account, resource string) string {
-	return strings.Join([]string{"arn", f.Partition, service, region, account, resource}, ":")
+// place is where the database is, viaPlace where the jump host is.
+func (f Facts) place() iampolicy.Place {
+	return iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.account()}
 }
 
-func (f Facts) account() string    { return cmp.Or(f.Account, UnknownAccount) }
-func (f Facts) viaAccount() string { return cmp.Or(f.ViaAccount, UnknownAccount) }
+func (f Facts) viaPlace() iampolicy.Place {
+	return iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: cmp.Or(f.ViaAccount, UnknownAccount)}
+}
 
-// master says that User is, or is likely to be, the master user, whom rds_iam
-// would lock out.
+func (f Facts) account() string { return cmp.Or(f.Account, UnknownAccount) }
+
+// master says that User is, or is likely to be, the master user, whose password
+// rds_iam would take away.
 func (f Facts) master() bool {
-	const usual = "postgres" // what the RDS console proposes
-	return f.User != "" && f.User == cmp.Or(f.MasterUser, usual)
-}
-
-// literal keeps the characters of s that mean something in a policy's resource
-// from doing so.
-//
-// Source: IAM user guide, reference_policies_variables.html ("special characters").
-func literal(s string) string {
-	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s)
+	return f.User != "" && f.User == cmp.Or(f.MasterUser, dbuser.UsualMaster)
 }

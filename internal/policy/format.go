@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 // JSON is the policy alone, for `aws iam put-role-policy` and the like.
@@ -25,12 +28,20 @@ func JSON(f Facts) string {
 func Text(f Facts) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "IAM policy for the identity that connects to %s:\n\n%s\n", f.Target, JSON(f))
-	fmt.Fprintf(&b, "In the database, as the master user:\n\n%s\n", SQL(f))
+	fmt.Fprintf(&b, "In the database, as %s:\n\n%s\n", f.owner(), SQL(f))
 	b.WriteString("Around it:\n\n")
 	for _, line := range Advice(f) {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	return b.String()
+}
+
+// owner is who may run SQL.
+func (f Facts) owner() string {
+	if f.Kind == database.DSQL {
+		return "admin"
+	}
+	return "the master user"
 }
 
 // Terraform is the policy for Terraform and OpenTofu, the rest as comments.
@@ -42,11 +53,11 @@ func Terraform(f Facts) string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		s.terraform(&b)
+		terraform(&b, s)
 	}
 	fmt.Fprintf(&b, "}\n\nresource \"aws_iam_policy\" %q {\n  name   = %s\n  policy = data.aws_iam_policy_document.%[1]s.json\n}\n",
 		name, hcl("pgkeyless-"+strings.ReplaceAll(name[len("pgkeyless_"):], "_", "-")))
-	b.WriteString("\n# In the database, as the master user:\n#\n")
+	fmt.Fprintf(&b, "\n# In the database, as %s:\n#\n", f.owner())
 	for line := range strings.Lines(SQL(f)) {
 		b.WriteString("#   " + line)
 	}
@@ -57,7 +68,7 @@ func Terraform(f Facts) string {
 	return b.String()
 }
 
-func (s Statement) terraform(b *strings.Builder) {
+func terraform(b *strings.Builder, s iampolicy.Statement) {
 	b.WriteString("  statement {\n")
 	hclAttributes(b, [][2]string{{"sid", hcl(s.Sid)}, {"actions", hclList(s.Action)}, {"resources", hclList(s.Resource)}})
 	for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.golden anew")
@@ -16,7 +19,7 @@ var update = flag.Bool("update", false, "write testdata/*.golden anew")
 // orders is an instance behind one EC2 instance.
 func orders(change func(*Facts)) Facts {
 	f := Facts{
-		Target: "orders.c9akciq32abc.eu-central-1.rds.amazonaws.com", Kind: Instance,
+		Target: "orders.c9akciq32abc.eu-central-1.rds.amazonaws.com", Kind: database.Instance,
 		Partition: "aws", Region: "eu-central-1", Account: "111122223333", ResourceID: "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 		Host: "orders.c9akciq32abc.eu-central-1.rds.amazonaws.com", Port: 5432, User: "app_user", MasterUser: "postgres",
 		Via: "i-0123456789abcdef0", ViaAccount: "111122223333",
@@ -38,11 +41,11 @@ func elsewhere(partition, region, suffix string) func(*Facts) {
 var cases = map[string]Facts{
 	"instance": orders(nil),
 	"cluster": orders(func(f *Facts) {
-		f.Kind, f.ResourceID, f.Target = Cluster, "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "sales"
+		f.Kind, f.ResourceID, f.Target = database.Cluster, "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "sales"
 		f.Host, f.Lookup = "sales.cluster-c9akciq32abc.eu-central-1.rds.amazonaws.com", []string{"rds:DescribeDBClusters", "rds:DescribeDBInstances"}
 	}),
 	"proxy": orders(func(f *Facts) {
-		f.Kind, f.ResourceID, f.Port = Proxy, "prx-0123456789abcdef0", 6432
+		f.Kind, f.ResourceID, f.Port = database.Proxy, "prx-0123456789abcdef0", 6432
 		f.Host = "gate.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
 		f.Target = f.Host
 	}),
@@ -58,8 +61,12 @@ var cases = map[string]Facts{
 	"master":       orders(func(f *Facts) { f.User = "postgres" }),
 	"odd-user":     orders(func(f *Facts) { f.User = `ada "*" ${x}?` }),
 	"own-document": orders(func(f *Facts) { f.Document = "corp-forward" }),
+	"express": orders(func(f *Facts) {
+		f.Kind, f.Express, f.ResourceID, f.Target, f.Via = database.Cluster, true, "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "hobby", ""
+		f.Host, f.Lookup = "hobby.cluster-c9akciq32abc.eu-central-1.rds.amazonaws.com", []string{"rds:DescribeDBClusters", "rds:DescribeDBInstances"}
+	}),
 	"dsql": orders(func(f *Facts) {
-		f.Kind, f.ResourceID, f.Host = DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+		f.Kind, f.ResourceID, f.Host = database.DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
 		f.Target, f.Via = f.Host, ""
 	}),
 }
@@ -93,7 +100,7 @@ func TestGolden(t *testing.T) {
 
 func TestPolicyIsWhatIAMTakes(t *testing.T) {
 	for name, facts := range cases {
-		var back Document
+		var back iampolicy.Document
 		dec := json.NewDecoder(strings.NewReader(JSON(facts)))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&back); err != nil || !reflect.DeepEqual(back, For(facts)) {
@@ -130,12 +137,20 @@ func TestMasterUserIsNeverGrantedRDSIAM(t *testing.T) {
 	for _, f := range []Facts{
 		orders(func(f *Facts) { f.User, f.MasterUser = "postgres", "" }),
 		orders(func(f *Facts) { f.User, f.MasterUser = "root", "root" }),
-		orders(func(f *Facts) { f.User, f.MasterUser, f.Kind = "root", "root", Cluster }),
+		orders(func(f *Facts) { f.User, f.MasterUser, f.Kind = "root", "root", database.Cluster }),
 	} {
 		for line := range strings.Lines(SQL(f)) {
 			if !strings.HasPrefix(line, "--") {
 				t.Errorf("user %q: %q is to be run", f.User, line)
 			}
+		}
+	}
+	if sql := SQL(orders(func(f *Facts) { f.User, f.Kind, f.Express = "postgres", database.Cluster, true })); !strings.Contains(sql, "nothing to do") || strings.Contains(sql, "GRANT") {
+		t.Errorf("the master user of an express cluster logs in by IAM as it is: %s", sql)
+	}
+	for _, text := range []string{Text(cases["dsql"]), Text(cases["express"])} {
+		if !strings.Contains(text, "has none") || strings.Contains(text, "the database's") {
+			t.Errorf("a security group that there is not:\n%s", text)
 		}
 	}
 	if sql := SQL(orders(func(f *Facts) { f.User, f.MasterUser = "postgres", "root" })); !strings.Contains(sql, `GRANT rds_iam TO "postgres"`) {

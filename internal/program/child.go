@@ -20,8 +20,9 @@ func (e *Ended) Error() string { return fmt.Sprintf("the command ended with code
 // Code is the exit code that a shell would report.
 func (e *Ended) Code() int { return e.status }
 
-// Run runs cmd in the foreground and returns nil when it exits with 0, and
-// a *childEnded otherwise.
+// Run runs cmd in the foreground and waits for its end. It returns nil when cmd
+// exits with 0, an *Ended when it ends otherwise, and another error when it does
+// not start. The end of ctx kills it.
 //
 // Signals are passed on to it. An interrupt typed on a terminal is not: the
 // terminal has sent it to both, and it is the child's to handle, as psql cancels

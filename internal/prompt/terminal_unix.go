@@ -4,6 +4,7 @@ package prompt
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 )
 
@@ -19,4 +20,25 @@ func HasTerminal() bool {
 	}
 	f.Close()
 	return true
+}
+
+// unstopped lets a read of the terminal fail in the background, where it would
+// stop the process. The function it returns undoes that.
+func unstopped() (undo func()) {
+	signal.Ignore(syscall.SIGTTIN)
+	return func() { signal.Reset(syscall.SIGTTIN) }
+}
+
+// openTerminal opens the process's terminal.
+func openTerminal() (in, out *os.File, err error) {
+	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err = os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, out, nil
 }

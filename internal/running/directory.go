@@ -10,11 +10,12 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
+// SocketHint is what to do where a Unix socket cannot be.
 const SocketHint = "choose another directory with --unix-socket, or none"
 
-// DefaultSocketDir is the directory for sockets that nobody chose: private to
+// defaultSocketDir is the directory for sockets that nobody chose: private to
 // this user, and made if need be. In a container without HOME there is none.
-func DefaultSocketDir() (string, error) {
+func defaultSocketDir() (string, error) {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	if !filepath.IsAbs(base) {
 		var err error
@@ -37,7 +38,7 @@ func DefaultSocketDir() (string, error) {
 // absolute path: psql takes a relative one for a host name.
 func SocketDir(t config.Target) (string, error) {
 	if t.UnixSocket == "" {
-		return DefaultSocketDir()
+		return defaultSocketDir()
 	}
 	dir, err := filepath.Abs(t.UnixSocket)
 	if err != nil {

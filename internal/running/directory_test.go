@@ -14,7 +14,7 @@ func TestDefaultSocketDirIsMadePrivate(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(runtimeDir, "pgkeyless"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := DefaultSocketDir()
+	dir, err := defaultSocketDir()
 	if err != nil || dir != filepath.Join(runtimeDir, "pgkeyless") {
 		t.Fatalf("got %s, %v; want it in XDG_RUNTIME_DIR", dir, err)
 	}
@@ -27,7 +27,7 @@ func TestDefaultSocketDirIsMadePrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if dir, err := DefaultSocketDir(); err != nil || dir != filepath.Join(cache, "pgkeyless") {
+	if dir, err := defaultSocketDir(); err != nil || dir != filepath.Join(cache, "pgkeyless") {
 		t.Errorf("got %s, %v; want it in %s", dir, err, cache)
 	}
 }

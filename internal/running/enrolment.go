@@ -18,7 +18,7 @@ func (e *Enrolment) Renew(all []Served) error {
 	if e.withdrawn {
 		return nil
 	}
-	dir, err := DefaultSocketDir()
+	dir, err := defaultSocketDir()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func TestWithdrawnProxyStaysAway(t *testing.T) {
 	for range 50 {
 		e := new(Enrolment)
 		register(e)
-		if _, ok := r.find(named("k")); !ok {
+		if _, ok := find(r, "k"); !ok {
 			t.Fatal("not found")
 		}
 		var both sync.WaitGroup
@@ -28,7 +28,7 @@ func TestWithdrawnProxyStaysAway(t *testing.T) {
 		both.Go(e.Withdraw)
 		both.Wait()
 		e.Withdraw()
-		if _, ok := r.find(named("k")); ok {
+		if _, ok := find(r, "k"); ok {
 			t.Fatal("found after it has withdrawn")
 		}
 	}

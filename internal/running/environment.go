@@ -1,6 +1,6 @@
 package running
 
-import "strings"
+import "github.com/pgkeyless/pgkeyless/internal/environ"
 
 // LibpqVariables are what would lead a libpq client elsewhere, or make it ask of
 // pgkeyless what the database has been asked already: the certificate's name, a
@@ -16,20 +16,10 @@ var LibpqVariables = []string{
 	"PGGSSENCMODE", "PGGSSLIB", "PGGSSDELEGATION", "PGKRBSRVNAME",
 }
 
-// ChildEnvironment is environ for a program that connects to p.
-func ChildEnvironment(environ []string, p Place) []string {
-	drop := map[string]bool{}
-	for _, name := range LibpqVariables {
-		drop[name] = true
-	}
-	var kept []string
-	for _, entry := range environ {
-		name, _, _ := strings.Cut(entry, "=")
-		if !drop[name] {
-			kept = append(kept, entry)
-		}
-	}
-	for _, v := range p.Variables(environ) {
+// ChildEnvironment is env for a program that connects to p.
+func ChildEnvironment(env []string, p Place) []string {
+	kept := environ.Without(env, LibpqVariables)
+	for _, v := range p.Variables(env) {
 		kept = append(kept, v.Name+"="+v.Value) // the last one of a name counts
 	}
 	return kept

@@ -1,9 +1,14 @@
 package running
 
 import (
+	"encoding/pem"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 )
 
 func TestChildIsLedToThePlaceAlone(t *testing.T) {
@@ -12,9 +17,9 @@ func TestChildIsLedToThePlaceAlone(t *testing.T) {
 		place Place
 		want  []string
 	}{
-		{Place{"127.0.0.1", 6000, "", ""}, []string{"PGUSER=ada", "PGHOST=127.0.0.1", "PGPORT=6000", "DATABASE_URL=postgresql://ada@127.0.0.1:6000/"}},
-		{Place{"::1", 6000, "app", "shop"}, []string{"PGHOST=::1", "PGPORT=6000", "PGUSER=app", "PGDATABASE=shop", "DATABASE_URL=postgresql://app@[::1]:6000/shop"}},
-		{Place{"/tmp/x", 5432, "app", ""}, []string{"PGHOST=/tmp/x", "PGPORT=5432", "PGUSER=app", "DATABASE_URL=postgresql://app@/?host=%2Ftmp%2Fx&port=5432"}},
+		{Place{Host: "127.0.0.1", Port: 6000}, []string{"PGUSER=ada", "PGHOST=127.0.0.1", "PGPORT=6000", "DATABASE_URL=postgresql://ada@127.0.0.1:6000/"}},
+		{Place{Host: "::1", Port: 6000, User: "app", Database: "shop"}, []string{"PGHOST=::1", "PGPORT=6000", "PGUSER=app", "PGDATABASE=shop", "DATABASE_URL=postgresql://app@[::1]:6000/shop"}},
+		{Place{Host: "/tmp/x", Port: 5432, User: "app"}, []string{"PGHOST=/tmp/x", "PGPORT=5432", "PGUSER=app", "DATABASE_URL=postgresql://app@/?host=%2Ftmp%2Fx&port=5432"}},
 	} {
 		got := ChildEnvironment(environ, tt.place)
 		for _, want := range append(tt.want, "PATH=/bin", "PGOPTIONS=-c x=y") {
@@ -26,6 +31,42 @@ func TestChildIsLedToThePlaceAlone(t *testing.T) {
 			if name, value, _ := strings.Cut(entry, "="); slices.Contains(environ, entry) && slices.Contains(LibpqVariables, name) || value == "" {
 				t.Errorf("%+v: %s is still there", tt.place, entry)
 			}
+		}
+	}
+}
+
+// A client verifies the listener by its CA. What the user has set for other servers
+// would make it refuse the listener, or is what Node.js reaches the Internet with.
+func TestChildTrustsTheListener(t *testing.T) {
+	dir := t.TempDir()
+	bundle := func(name string, certificates ...string) string {
+		path, content := filepath.Join(dir, name), "# a comment\n"
+		for _, c := range certificates {
+			content += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(c)}))
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ca, rds, both := bundle("ca.pem", "ours"), bundle("rds.pem", "RDS"), bundle("both.pem", "RDS", "ours")
+	for _, tt := range []struct {
+		name       string
+		place      Place
+		environ    []string
+		root, node string
+	}{
+		{"nothing set", Place{Host: "127.0.0.1", CA: ca}, nil, ca, ca},
+		{"RDS's roots", Place{Host: "127.0.0.1", CA: ca}, []string{"PGSSLROOTCERT=" + rds}, ca, ca},
+		{"both", Place{Host: "127.0.0.1", CA: ca}, []string{"PGSSLROOTCERT=" + both}, both, ca},
+		{"a missing file", Place{Host: "127.0.0.1", CA: ca}, []string{"PGSSLROOTCERT=" + rds + "x"}, ca, ca},
+		{"a company's CA", Place{Host: "127.0.0.1", CA: ca}, []string{"NODE_EXTRA_CA_CERTS=" + rds}, ca, rds},
+		{"a Unix socket", Place{Host: "/tmp/x", CA: ca}, []string{"PGSSLROOTCERT=" + rds}, "", ""},
+		{"an older proxy", Place{Host: "127.0.0.1"}, []string{"PGSSLROOTCERT=" + rds, "NODE_EXTRA_CA_CERTS=" + rds}, "", rds},
+	} {
+		got := ChildEnvironment(tt.environ, tt.place)
+		if root, node := environ.LookUp(got, "PGSSLROOTCERT"), environ.LookUp(got, "NODE_EXTRA_CA_CERTS"); root != tt.root || node != tt.node {
+			t.Errorf("%s: PGSSLROOTCERT=%s, NODE_EXTRA_CA_CERTS=%s; want %s, %s", tt.name, root, node, tt.root, tt.node)
 		}
 	}
 }

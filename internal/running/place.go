@@ -6,42 +6,49 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/environ"
 )
 
 // Place is where a client connects to one target, and as whom.
 type Place struct {
 	Host string // a host name or address, or the directory of a Unix socket
 	Port int
-	// User and database are empty where they are the client's own choice.
+	// CA is the file with the certificate by which clients can verify the listener;
+	// empty where there is none.
+	CA string
+	// User and Database are empty where they are the client's own choice.
 	User, Database string
 }
 
-// variable is one of the environment, for a client.
-type variable struct{ Name, Value string }
+// Variable is one of the environment, for a client.
+type Variable struct{ Name, Value string }
 
-// Variables are libpq's, and DATABASE_URL, which most other clients read.
-// environ is the client's: a user or database that the target leaves open may be
+// Variables are libpq's, and DATABASE_URL, which most other clients read, and what
+// makes clients trust the listener.
+// env is the client's: a user or database that the target leaves open may be
 // named there.
-func (p Place) Variables(environ []string) []variable {
-	vars := []variable{{"PGHOST", p.Host}, {"PGPORT", strconv.Itoa(p.Port)}}
+func (p Place) Variables(env []string) []Variable {
+	vars := []Variable{{"PGHOST", p.Host}, {"PGPORT", strconv.Itoa(p.Port)}}
 	if p.User != "" {
-		vars = append(vars, variable{"PGUSER", p.User})
+		vars = append(vars, Variable{"PGUSER", p.User})
 	}
 	if p.Database != "" {
-		vars = append(vars, variable{"PGDATABASE", p.Database})
+		vars = append(vars, Variable{"PGDATABASE", p.Database})
 	}
-	return append(vars, variable{"DATABASE_URL", p.URL(environ)})
+	vars = append(vars, Variable{"DATABASE_URL", p.URL(env)})
+	return append(vars, p.trust(env)...)
 }
 
 // URL is p as a connection URL. A socket's directory goes into the query: libpq
 // and most drivers take it there.
-func (p Place) URL(environ []string) string {
+func (p Place) URL(env []string) string {
 	user, database := p.User, p.Database
 	if user == "" {
-		user = LookUp(environ, "PGUSER")
+		user = environ.LookUp(env, "PGUSER")
 	}
 	if database == "" {
-		database = LookUp(environ, "PGDATABASE")
+		database = environ.LookUp(env, "PGDATABASE")
 	}
 	u := url.URL{Scheme: "postgresql", Path: "/" + database}
 	if user != "" {
@@ -53,17 +60,6 @@ func (p Place) URL(environ []string) string {
 		u.Host = net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
 	}
 	return u.String()
-}
-
-// LookUp returns the last value of name in environ, or "".
-func LookUp(environ []string, name string) string {
-	value := ""
-	for _, entry := range environ {
-		if v, ok := strings.CutPrefix(entry, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }
 
 // OnShared names a target, on a shared port, behind the user of p, or behind the

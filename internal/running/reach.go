@@ -8,8 +8,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
-// PlaceOf is where t is served by a running pgkeyless, or will be.
-func PlaceOf(t config.Target, overTCP bool) (p Place, running bool, err error) {
+// PlaceOf is where t is served by a running pgkeyless, or will be. served says which.
+func PlaceOf(t config.Target, overTCP bool) (p Place, served bool, err error) {
 	if found, ok := Find(t); ok {
 		return found.Place(t, overTCP), true, nil
 	}
@@ -20,7 +20,7 @@ func PlaceOf(t config.Target, overTCP bool) (p Place, running bool, err error) {
 		return Place{}, false, causes.Misuse(fmt.Sprintf("the port of %q is chosen when it is served, and no pgkeyless of yours serves it", t.Name),
 			"start it first, or give it a port of its own")
 	}
-	p = Place{t.Address, t.Port, t.User, t.Database}
+	p = Place{Host: t.Addresses()[0], Port: t.Port, User: t.User, Database: t.Database}
 	bySocket := !overTCP && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
 	switch {
 	case bySocket && t.Shared:

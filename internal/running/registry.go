@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // registry is where the running proxies of a user say what they serve, so that
@@ -30,7 +32,7 @@ type announcement struct {
 	file *os.File
 }
 
-// Announce writes what this process serves, in place of what it wrote before.
+// announce writes what this process serves, in place of what it wrote before.
 func (r registry) announce(before *announcement, targets []Served) (*announcement, error) {
 	f, err := os.CreateTemp(r.dir, ".proxy-*") // for this user alone
 	if err != nil {
@@ -73,22 +75,17 @@ func (a *announcement) close() {
 	}
 }
 
-// find returns a target that is wanted and that a living proxy of this user
-// serves. It removes what dead ones have left.
-func (r registry) find(wanted func(Served) bool) (Served, bool) {
+// served is what the living proxies of this user serve. It removes what dead ones
+// have left.
+func (r registry) served() []Served {
+	var all []Served
 	paths, _ := filepath.Glob(filepath.Join(r.dir, "proxy-*.json"))
 	for _, path := range paths {
-		rec, err := r.read(path)
-		if err != nil {
-			continue
-		}
-		for _, s := range rec.Served {
-			if wanted(s) {
-				return s, true
-			}
+		if rec, err := r.read(path); err == nil {
+			all = append(all, rec.Served...)
 		}
 	}
-	return Served{}, false
+	return all
 }
 
 // read reads a record. One whose process has ended is an error, and removed. A
@@ -144,7 +141,7 @@ func readRecord(f *os.File) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	if !info.Mode().IsRegular() || !ownFile(info) {
+	if !info.Mode().IsRegular() || !ownfile.Is(info, 0o022) {
 		return record{}, errors.New("not a file of this user")
 	}
 	var rec record

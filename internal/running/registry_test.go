@@ -11,7 +11,15 @@ import (
 	"testing"
 )
 
-func named(name string) func(Served) bool { return func(s Served) bool { return s.Name == name } }
+// find finds what has that name.
+func find(r registry, name string) (Served, bool) {
+	for _, s := range r.served() {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Served{}, false
+}
 
 func TestRunningProxyIsFound(t *testing.T) {
 	r := registry{t.TempDir()}
@@ -20,23 +28,23 @@ func TestRunningProxyIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.find(named("orders")); !ok || !reflect.DeepEqual(got, orders) {
+	if got, ok := find(r, "orders"); !ok || !reflect.DeepEqual(got, orders) {
 		t.Errorf("found %+v, %t; want orders", got, ok)
 	}
-	if got, ok := r.find(named("billing")); ok {
+	if got, ok := find(r, "billing"); ok {
 		t.Errorf("found %+v, which nobody serves", got)
 	}
 	if a, err = r.announce(a, []Served{billing}); err != nil { // after a reload
 		t.Fatal(err)
 	}
-	if got, ok := r.find(named("billing")); !ok || !reflect.DeepEqual(got, billing) {
+	if got, ok := find(r, "billing"); !ok || !reflect.DeepEqual(got, billing) {
 		t.Errorf("found %+v, %t; want billing", got, ok)
 	}
-	if _, ok := r.find(named("orders")); ok {
+	if _, ok := find(r, "orders"); ok {
 		t.Error("orders is found after it was taken out")
 	}
 	a.close()
-	if _, ok := r.find(named("billing")); ok {
+	if _, ok := find(r, "billing"); ok {
 		t.Error("found after its end")
 	}
 	if left, _ := filepath.Glob(filepath.Join(r.dir, "proxy-*")); len(left) > 0 {
@@ -64,7 +72,7 @@ func TestDeadProxyIsForgotten(t *testing.T) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.find(named("k")); ok {
+	if got, ok := find(r, "k"); ok {
 		t.Errorf("found %+v of a dead process", got)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -82,7 +90,7 @@ func TestForeignRecordsAreNotTrusted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(r.dir, "proxy-0.json"), []byte("no JSON"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.find(named("k")); !ok {
+	if _, ok := find(r, "k"); !ok {
 		t.Error("a broken file hides the others")
 	}
 	if runtime.GOOS == "windows" {
@@ -91,7 +99,7 @@ func TestForeignRecordsAreNotTrusted(t *testing.T) {
 	if err := os.Chmod(a.path, 0o622); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.find(named("k")); ok {
+	if got, ok := find(r, "k"); ok {
 		t.Errorf("found %+v in a file that anybody may have written", got)
 	}
 }
@@ -114,7 +122,7 @@ func TestReadersBesideAReload(t *testing.T) {
 					return
 				default:
 				}
-				if _, ok := r.find(named("k")); !ok {
+				if _, ok := find(r, "k"); !ok {
 					t.Error("a reader does not find the proxy")
 					return
 				}
@@ -129,7 +137,7 @@ func TestReadersBesideAReload(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
-	if _, ok := r.find(named("k")); !ok {
+	if _, ok := find(r, "k"); !ok {
 		t.Error("the record is gone")
 	}
 	a.close()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,22 +18,28 @@ import (
 // by the database that it leads to. The environment and the config file may differ
 // from the proxy's; only what the command line says of t may contradict it.
 func Find(t config.Target) (Served, bool) {
-	return findServed(func(s Served) bool { return s.serves(t) && len(s.differences(t)) == 0 })
+	s, ok := choose(served(), t)
+	return s, ok && len(s.differences(t)) == 0
 }
 
-// findServed finds something that a running proxy of this user serves.
-func findServed(wanted func(Served) bool) (Served, bool) {
-	dir, err := DefaultSocketDir()
+// served is what the running proxies of this user serve.
+func served() []Served {
+	dir, err := defaultSocketDir()
 	if err != nil {
-		return Served{}, false
+		return nil
 	}
-	return registry{dir}.find(wanted)
+	return registry{dir}.served()
 }
 
-// ServedAt finds what a proxy of this user serves where t listens.
-func ServedAt(t config.Target) (Served, bool) {
-	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
-	return findServed(func(s Served) bool { return s.Address == address })
+// ServedAt finds what a proxy of this user serves at that address, a host.
+func ServedAt(address string, port int) (Served, bool) {
+	hostPort := net.JoinHostPort(address, strconv.Itoa(port))
+	for _, s := range served() {
+		if s.Address == hostPort || slices.Contains(s.Addresses, hostPort) {
+			return s, true
+		}
+	}
+	return Served{}, false
 }
 
 // CheckWay is t.CheckWay for a target that no proxy was found for. It names one
@@ -42,16 +49,17 @@ func CheckWay(t config.Target) error {
 	if err == nil {
 		return nil
 	}
-	if s, ok := findServed(func(s Served) bool { return s.serves(t) }); ok {
+	if s, ok := choose(served(), t); ok {
 		return causes.Misuse(err.Error(), fmt.Sprintf("a running pgkeyless serves %q on %s with other options: %s; give the same ones here, or connect there",
 			s.Name, s.Address, strings.Join(s.differences(t), ", ")))
 	}
 	return err
 }
 
-// Place is where a client of t connects.
+// Place is where a client of t connects, and as whom: the user of s replaces what a
+// client says.
 func (s Served) Place(t config.Target, overTCP bool) Place {
-	p := Place{User: cmp.Or(t.User, s.User), Database: cmp.Or(t.Database, s.Database)}
+	p := Place{CA: s.CA, User: cmp.Or(s.User, t.User), Database: cmp.Or(t.Database, s.Database)}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // The marker lines. A line counts as one when it begins with these words, so
@@ -31,28 +33,17 @@ type Section struct {
 // Param is one parameter of a Section.
 type Param struct{ Key, Value string }
 
-// Error is a file, or a section, that cannot be written. Line is the line of
-// the old file that is in the way, counted from 1, or 0.
-type Error struct {
-	Line          int
-	Problem, Help string
+// inTheWay is a line of the old file, counted from 1, that keeps the new one from
+// being written.
+func inTheWay(line int, problem, help string) error {
+	return causes.Misuse(fmt.Sprintf("line %d: %s", line, problem), help)
 }
-
-func (e *Error) Error() string {
-	if e.Line == 0 {
-		return e.Problem
-	}
-	return fmt.Sprintf("line %d: %s", e.Line, e.Problem)
-}
-
-// Hint says what to do about it.
-func (e *Error) Hint() string { return e.Help }
 
 // Merge returns old with sections between the markers, in place of what stood
 // there; without markers they go to the end. No sections leave no markers. What
 // is outside of them stays as it is.
 //
-// It is an *Error when old has half a pair of markers or more than one, when a
+// It is a causes.Misuse when old has half a pair of markers or more than one, when a
 // name stands outside of them already, which libpq would find first or instead,
 // and when libpq could not read a section back.
 func Merge(old []byte, sections []Section) ([]byte, error) {
@@ -95,12 +86,12 @@ func split(old []byte) (before, after []byte, err error) {
 		switch {
 		case bytes.HasPrefix(text, []byte(beginMark)):
 			if begin >= 0 {
-				return nil, nil, &Error{line, "a second begin mark", "leave one pair of marks, or remove all of them"}
+				return nil, nil, inTheWay(line, "a second begin mark", "leave one pair of marks, or remove all of them")
 			}
 			begin = at
 		case bytes.HasPrefix(text, []byte(endMark)):
 			if begin < 0 || end >= 0 {
-				return nil, nil, &Error{line, "an end mark without its begin mark", "leave one pair of marks, or remove all of them"}
+				return nil, nil, inTheWay(line, "an end mark without its begin mark", "leave one pair of marks, or remove all of them")
 			}
 			end = next
 		}
@@ -110,7 +101,7 @@ func split(old []byte) (before, after []byte, err error) {
 	case begin < 0:
 		return old, nil, nil
 	case end < 0:
-		return nil, nil, &Error{0, "a begin mark without its end mark", fmt.Sprintf("add the line %q where the sections end, or remove them", endMark)}
+		return nil, nil, causes.Misuse("a begin mark without its end mark", fmt.Sprintf("add the line %q where the sections end, or remove them", endMark))
 	}
 	return old[:begin], old[end:], nil
 }
@@ -132,17 +123,17 @@ func block(sections []Section) []byte {
 // end of the line, without quotes, and cuts white space off.
 func (s Section) check(others []Section) error {
 	if s.Name == "" || len(s.Name)+2 > maxLine || strings.ContainsFunc(s.Name, func(r rune) bool { return r < ' ' || r == ']' }) {
-		return &Error{0, fmt.Sprintf("%q cannot name a service", s.Name), "give the target another name"}
+		return causes.Misuse(fmt.Sprintf("%q cannot name a service", s.Name), "give the target another name")
 	}
 	for _, o := range others {
 		if o.Name == s.Name {
-			return &Error{0, fmt.Sprintf("two sections named %q", s.Name), "name each target once"}
+			return causes.Misuse(fmt.Sprintf("two sections named %q", s.Name), "name each target once")
 		}
 	}
 	for _, p := range s.Params {
 		if strings.TrimSpace(p.Value) != p.Value || strings.ContainsAny(p.Value, "\r\n\x00") || len(p.Key)+1+len(p.Value) > maxLine {
-			return &Error{0, fmt.Sprintf("service %q: libpq cannot read this value of %s from a file: %q", s.Name, p.Key, p.Value),
-				"white space at its ends, line breaks and more than 1,000 bytes cannot be written"}
+			return causes.Misuse(fmt.Sprintf("service %q: libpq cannot read this value of %s from a file: %q", s.Name, p.Key, p.Value),
+				"white space at its ends, line breaks and more than 1,000 bytes cannot be written")
 		}
 	}
 	return nil
@@ -154,7 +145,7 @@ func (s Section) free(text []byte, line int) error {
 	for row := range bytes.Lines(text) {
 		line++
 		if bytes.HasPrefix(bytes.TrimSpace(row), []byte("["+s.Name+"]")) {
-			return &Error{line, fmt.Sprintf("a section [%s] is there already, outside of the marks", s.Name), "rename or remove it, or give the target another name"}
+			return inTheWay(line, fmt.Sprintf("a section [%s] is there already, outside of the marks", s.Name), "rename or remove it, or give the target another name")
 		}
 	}
 	return nil

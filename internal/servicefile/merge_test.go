@@ -3,12 +3,15 @@ package servicefile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 var orders = Section{"orders", []Param{{"host", "/run/user/1000/pgkeyless"}, {"port", "5432"}, {"user", "app user"}}}
@@ -67,8 +70,12 @@ func TestMergeRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Merge([]byte(tt.old), tt.sections)
-			var e *Error
-			if !errors.As(err, &e) || e.Line != tt.line || !strings.Contains(e.Problem, tt.want) || e.Hint() == "" {
+			where := ""
+			if tt.line > 0 {
+				where = fmt.Sprintf("line %d: ", tt.line)
+			}
+			problem, atLine := strings.CutPrefix(fmt.Sprint(err), where)
+			if !causes.Misused(err) || !atLine || strings.HasPrefix(problem, "line ") || !strings.Contains(problem, tt.want) || causes.Hint(err) == "" {
 				t.Errorf("got %q, %#v; want line %d, %q and a hint", got, err, tt.line, tt.want)
 			}
 		})

@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // maxFile bounds how much of a file is read: services are a few lines each.
@@ -34,7 +37,7 @@ func Update(path string, sections []Section) (changed bool, err error) {
 	if bytes.Equal(old, merged) {
 		return false, nil
 	}
-	return true, replace(path, merged, mode)
+	return true, ownfile.Replace(path, merged, mode)
 }
 
 // load reads a file that may be missing, and its permissions.
@@ -52,33 +55,11 @@ func load(path string) (content []byte, mode fs.FileMode, err error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, &Error{0, path + " is no regular file", "name another one"}
+		return nil, 0, causes.Misuse(path+" is no regular file", "name another one")
 	}
 	content, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(content) > maxFile {
-		err = &Error{0, fmt.Sprintf("%s is longer than %d bytes", path, maxFile), "is it a service file at all?"}
+		err = causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", path, maxFile), "is it a service file at all?")
 	}
 	return content, info.Mode().Perm(), err
-}
-
-// replace puts content at path in one step.
-func replace(path string, content []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if refused, ok := errors.AsType[*fs.PathError](err); ok { // its name says nothing to people
-		return fmt.Errorf("%s: %w", filepath.Dir(path), refused.Err)
-	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -10,10 +10,10 @@ import (
 
 // enrol says in the registry what front serves, in place of what was said before.
 // That others find it is a convenience: failing is told in the log.
-func enrol(e *running.Enrolment, front front, environ []string, log *slog.Logger) {
+func enrol(e *running.Enrolment, front front, ca string, environ []string, log *slog.Logger) {
 	var all []running.Served
 	for i := range front.targets {
-		if s := servedBy(front, i, environ); s.Socket != "" || runtime.GOOS == "windows" {
+		if s := servedBy(front, i, ca, environ); s.Socket != "" || runtime.GOOS == "windows" {
 			all = append(all, s)
 		}
 	}
@@ -22,11 +22,14 @@ func enrol(e *running.Enrolment, front front, environ []string, log *slog.Logger
 	}
 }
 
-// servedBy is what the registry says of target i.
-func servedBy(front front, i int, environ []string) running.Served {
+// servedBy is what the registry says of target i. ca is the file by which clients can
+// verify its certificate.
+func servedBy(front front, i int, ca string, environ []string) running.Served {
 	t := front.targets[i]
 	s := running.Describe(t, environ)
-	s.Address = front.address(i).String()
+	s.CA = ca
+	s.Addresses = front.addresses(i)
+	s.Address = s.Addresses[0]
 	for _, l := range front.routes[i].Listen {
 		if l.Addr().Network() == "unix" {
 			s.Socket = l.Addr().String()

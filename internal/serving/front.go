@@ -18,6 +18,8 @@ type front struct {
 	targets []config.Target
 	routes  []proxy.Route
 	shared  []net.Listener
+
+	without6 bool // localhost is 127.0.0.1 alone
 }
 
 // openFront opens every listener by p. It checks every target before it opens
@@ -52,6 +54,7 @@ func openFront(ctx context.Context, w *targets.Wiring, cfg config.Config, p *por
 			log.Info("no unix socket", "route", t.Name, "reason", display.Line(noSocket.Error()))
 		}
 	}
+	f.without6 = p.without6
 	return f, nil
 }
 
@@ -70,6 +73,21 @@ func (f front) address(i int) *net.TCPAddr {
 		return tcpAddress(f.shared)
 	}
 	return tcpAddress(f.routes[i].Listen)
+}
+
+// addresses are all those of target i, as "host:port".
+func (f front) addresses(i int) []string {
+	listeners := f.routes[i].Listen
+	if f.targets[i].Shared {
+		listeners = f.shared
+	}
+	var all []string
+	for _, l := range listeners {
+		if l.Addr().Network() == "tcp" {
+			all = append(all, l.Addr().String())
+		}
+	}
+	return all
 }
 
 // tcpAddress is the first TCP listener's. There is always one.

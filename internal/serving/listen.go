@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -14,15 +15,15 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/running"
 )
 
-// listen opens t's TCP port and, unless t wants none, its Unix socket. The
+// listen opens t's TCP port, on each of its addresses, and, unless t wants none, its
+// Unix socket. The
 // second result says why there is no socket in the default place; it does not
 // stop anybody. The caller closes p's listeners.
 func listen(ctx context.Context, t config.Target, p *ports) (listeners []net.Listener, noSocket, err error) {
-	tcp, err := p.tcp(ctx, t)
+	listeners, err = p.tcp(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
-	listeners = []net.Listener{tcp}
 	given := t.UnixSocket != ""
 	if t.UnixSocket == config.SocketNone || !given && runtime.GOOS == "windows" {
 		return listeners, nil, nil
@@ -30,7 +31,7 @@ func listen(ctx context.Context, t config.Target, p *ports) (listeners []net.Lis
 	dir, err := running.SocketDir(t)
 	var unix net.Listener
 	if err == nil {
-		unix, err = p.unix(dir, tcp.Addr().(*net.TCPAddr).Port)
+		unix, err = p.unix(dir, tcpAddress(listeners).Port)
 	}
 	switch {
 	case err == nil:
@@ -44,44 +45,46 @@ func listen(ctx context.Context, t config.Target, p *ports) (listeners []net.Lis
 // Windows has its own numbers for these, which the names in syscall do not
 // match.
 //
-// Source: Windows Sockets error codes, WSAEACCES, WSAEADDRINUSE and
-// WSAEADDRNOTAVAIL.
+// Source: Windows Sockets error codes, WSAEACCES, WSAEAFNOSUPPORT, WSAEADDRINUSE
+// and WSAEADDRNOTAVAIL.
 const (
 	wsaAccess       = syscall.Errno(10013)
+	wsaNoFamily     = syscall.Errno(10047)
 	wsaInUse        = syscall.Errno(10048)
 	wsaNotAvailable = syscall.Errno(10049)
 )
 
 // inUse says that somebody has the port.
-func inUse(err error) bool {
-	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaInUse)
+func inUse(err error) bool { return isAny(err, syscall.EADDRINUSE, wsaInUse) }
+
+// noSuchAddress says that the machine does not have the address, nor perhaps any
+// of its family.
+func noSuchAddress(err error) bool {
+	return isAny(err, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, wsaNotAvailable, wsaNoFamily)
 }
 
-func listenError(t config.Target, err error) error {
+func isAny(err error, others ...error) bool {
+	return slices.ContainsFunc(others, func(other error) bool { return errors.Is(err, other) })
+}
+
+// listenError is err of listening for t on one of its addresses.
+func listenError(t config.Target, address string, err error) error {
 	other := t.Port%65535 + 1
 	choose := fmt.Sprintf("choose another with --port %d, or for this target alone in its query string: '%s?port=%d&…'", other, t.Arg(), other)
-	is := func(errnos ...error) bool {
-		for _, e := range errnos {
-			if errors.Is(err, e) {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
 	case inUse(err):
-		if s, ok := running.ServedAt(t); ok {
-			return causes.Misuse(fmt.Sprintf("port %d on %s is already in use: a pgkeyless of yours serves %q there", t.Port, t.Address, s.Name), choose)
+		if s, ok := running.ServedAt(address, t.Port); ok {
+			return causes.Misuse(fmt.Sprintf("port %d on %s is already in use: a pgkeyless of yours serves %q there", t.Port, address, s.Name), choose)
 		}
-		return causes.Misuse(fmt.Sprintf("port %d on %s is already in use", t.Port, t.Address),
+		return causes.Misuse(fmt.Sprintf("port %d on %s is already in use", t.Port, address),
 			"a local PostgreSQL or another pgkeyless may hold it; "+choose)
-	case is(syscall.EACCES, wsaAccess, os.ErrPermission):
-		return causes.Misuse(fmt.Sprintf("port %d on %s: permission denied", t.Port, t.Address), "ports below 1024 may need rights; "+choose)
-	case is(syscall.EADDRNOTAVAIL, wsaNotAvailable):
-		return causes.Misuse(t.Address+" is not an address of this machine", "choose another with --address, or leave it out for 127.0.0.1")
+	case isAny(err, syscall.EACCES, wsaAccess, os.ErrPermission):
+		return causes.Misuse(fmt.Sprintf("port %d on %s: permission denied", t.Port, address), "ports below 1024 may need rights; "+choose)
+	case noSuchAddress(err):
+		return causes.Misuse(address+" is not an address of this machine", "choose another with --address, or leave it out for localhost")
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return causes.Misuse(fmt.Sprintf("address %s: %s", t.Address, e.Err), "choose another with --address, or leave it out for 127.0.0.1")
+		return causes.Misuse(fmt.Sprintf("address %s: %s", address, e.Err), "choose another with --address, or leave it out for localhost")
 	}
-	return causes.Misuse(fmt.Sprintf("listening on %s port %d: %v", t.Address, t.Port, err), choose)
+	return causes.Misuse(fmt.Sprintf("listening on %s port %d: %v", address, t.Port, err), choose)
 }

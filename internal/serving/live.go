@@ -26,7 +26,7 @@ type server interface {
 //	1st signal ─ SIGTERM: MinSigtermDelay ─→ Shutdown ─ sessions end, or
 //	2nd signal, but SIGHUP, or MaxSigtermDelay ─────────────────────→ they are cut
 //
-// After a signal it returns a *stoppedError, or nil after SIGTERM when that is
+// After a signal it returns a *signals.Stopped, or nil after SIGTERM when that is
 // to count as success. It never returns before Serve has.
 func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.Run, hangups hangups, log *slog.Logger) error {
 	serving, cut := context.WithCancel(ctx)

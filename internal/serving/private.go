@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -17,16 +18,21 @@ import (
 const socketPort = 5432
 
 // Private serves route on a listener of its own, on loopback or in a directory
-// for this user alone, while f runs, which is told where. Sessions that are open
+// for this user alone, while f runs, which is told where: host, port and CA. Sessions that are open
 // when f returns are cut: nobody is left to use them.
-func Private(ctx context.Context, route proxy.Route, overTCP bool, run config.Run, log *slog.Logger, f func(host string, port int) error) error {
+func Private(ctx context.Context, route proxy.Route, overTCP bool, run config.Run, log *slog.Logger, f func(running.Place) error) error {
 	l, host, cleanUp, err := privateListener(ctx, overTCP)
 	if err != nil {
 		return err
 	}
 	defer cleanUp()
 	route.Listen = []net.Listener{l}
-	srv, err := proxy.New(proxy.Config{Routes: []proxy.Route{route}, LoginTimeout: run.LoginTimeout, Log: log})
+	at := running.Place{Host: host, Port: portOf(l)}
+	cfg := proxy.Config{Routes: []proxy.Route{route}, LoginTimeout: run.LoginTimeout, Log: log}
+	if l.Addr().Network() != "unix" {
+		cfg.Certificate, at.CA = certificates(log)
+	}
+	srv, err := proxy.New(cfg)
 	if err != nil {
 		l.Close()
 		return err
@@ -35,7 +41,7 @@ func Private(ctx context.Context, route proxy.Route, overTCP bool, run config.Ru
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(serving) }()
 	defer func() { end(); <-served }()
-	return f(host, portOf(l))
+	return f(at)
 }
 
 // privateListener listens where this user's programs find it. host is a

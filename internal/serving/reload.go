@@ -22,8 +22,9 @@ type reloading struct {
 	input  config.Input
 	run    config.Run       // as the process began
 	said   []config.Setting // where run came from
-	Wiring *targets.Wiring
+	wiring *targets.Wiring
 	srv    *proxy.Server
+	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
 
 	front    front // what is served now
@@ -50,6 +51,9 @@ func (r *reloading) reload(ctx context.Context) {
 	r.front = next
 	r.enrol()
 	warn(r.log, next)
+	if !before.without6 {
+		tellWithout6(r.log, next)
+	}
 	tell(ctx, r.stderr, r.log, r.run, without(listening(next), listening(before)))
 	if processOptions(cfg.Run) != processOptions(r.run) {
 		r.log.Warn("options of the process have changed; they take effect at the next start", "options", otherValues(r.said, cfg.RunSettings))
@@ -60,14 +64,14 @@ func (r *reloading) reload(ctx context.Context) {
 
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.front, r.input.Environ, r.log)
+	enrol(r.enrolled, r.front, r.ca, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
-	r.Wiring.ForgetRoots() // their files may have changed
+	r.wiring.ForgetRoots() // their files may have changed
 	p := portsOf(r.front)
-	next, err := openFront(ctx, r.Wiring, cfg, p, r.log)
+	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
 	if err != nil {
 		return front{}, err
 	}

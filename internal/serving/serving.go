@@ -4,13 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/loopback"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -50,15 +50,18 @@ func Serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
+	certificate, ca := certificates(log)
+	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
 	if err != nil {
 		p.close()
 		return err
 	}
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, Wiring: w, srv: srv, front: front, enrolled: new(running.Enrolment), log: log}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, srv: srv, ca: ca, front: front, enrolled: new(running.Enrolment), log: log}
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, front)
+	tellWithout6(log, front)
 	announce(ctx, c.Stderr, log, run, front)
 	hangups.reload = r.reload
 	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, log)
@@ -91,17 +94,16 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if !isLoopback(t.Address) {
-			log.Warn("whoever reaches this address is logged in without a password; 127.0.0.1 is for this machine alone",
+		if !loopback.Is(t.Address) {
+			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
 				"address", front.address(i).String(), "route", t.Name)
 		}
 	}
 }
 
-func isLoopback(address string) bool {
-	if strings.EqualFold(address, "localhost") {
-		return true
+// tellWithout6 says so where it is so.
+func tellWithout6(log *slog.Logger, front front) {
+	if front.without6 {
+		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 alone")
 	}
-	ip := net.ParseIP(address)
-	return ip != nil && ip.IsLoopback()
 }

@@ -38,7 +38,8 @@ func NewFinder(cfg aws.Config, profile string) (*discover.Finder, error) {
 	})
 }
 
-// misnamedError is an error of a target whose name may be mistyped.
+// misnamedError is an error of a target whose name may be mistyped. Its hint goes
+// before that of the error beneath, where a causes.Error would let that win.
 type misnamedError struct {
 	error
 	target config.Target

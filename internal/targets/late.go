@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
@@ -14,6 +13,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/slow"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -95,7 +95,9 @@ func (w *Wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, e
 	r := baseRoute(t)
 	asking, cancel := context.WithTimeout(ctx, startupPatience)
 	defer cancel()
-	told := w.whenSlow("still looking for the database", t.Name)
+	told := slow.After(startupSilence, func() {
+		w.log.Info("still looking for the database", "route", t.Name, "at_most", startupPatience.String())
+	})
 	found, err := l.resolve(asking, false)
 	told()
 	switch {
@@ -104,27 +106,13 @@ func (w *Wiring) lateRoute(ctx context.Context, t config.Target) (proxy.Route, e
 	case ctx.Err() != nil: // a signal came: nobody waits for the answer
 		return proxy.Route{}, context.Cause(ctx)
 	case mayPass(err):
-		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", display.Line(err.Error()), "hint", causes.Hint(err))
+		w.log.Warn("database not found yet, looking again for the next client", "route", t.Name, "error", display.Line(err.Error()),
+			"detail", display.Line(causes.Detail(err)), "hint", causes.Hint(err))
 	default:
 		return proxy.Route{}, err
 	}
 	r.Resolve = l.resolve
 	return r, nil
-}
-
-// whenSlow logs message of a route, should startupSilence pass before stop is
-// called.
-func (w *Wiring) whenSlow(message, route string) (stop func()) {
-	over := make(chan struct{})
-	var waiting sync.WaitGroup
-	waiting.Go(func() {
-		select {
-		case <-time.After(startupSilence):
-			w.log.Info(message, "route", route, "at_most", startupPatience.String())
-		case <-over:
-		}
-	})
-	return func() { close(over); waiting.Wait() }
 }
 
 // resolve is the proxy.Route's.
@@ -221,9 +209,4 @@ type troubleError struct{ error }
 func (e *troubleError) Unwrap() error { return e.error }
 
 // mayPass says whether looking up again can end better than with err.
-func mayPass(err error) bool {
-	if e, ok := errors.AsType[*discover.Error](err); ok {
-		return !e.Final()
-	}
-	return !causes.Misused(err)
-}
+func mayPass(err error) bool { return !discover.Final(err) && !causes.Misused(err) }

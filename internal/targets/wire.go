@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,8 +41,8 @@ type Wiring struct {
 type (
 	rootsKey  struct{ profile, caFile string }
 	tunnelKey struct {
-		profile, region, via string
-		pool                 pool
+		profile, region, via, messages string
+		pool                           pool
 	}
 	// pool is the options that a Dialer holds to for all its addresses.
 	pool struct {
@@ -54,6 +56,7 @@ type (
 // to the agent or one API call.
 const terminateWithin = 5 * time.Second
 
+// New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
 	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
 }
@@ -144,7 +147,7 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	r.Dialer, r.Tokens = dialer, l.tokens
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
-	r.Refusals = explainer{l.refusals(t)}
+	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
 	return r, nil
 }
 
@@ -192,7 +195,8 @@ func (w *Wiring) dialerFor(t config.Target, l Login) (proxy.Dialer, error) {
 	if t.Via == config.ViaNone {
 		return &tunnel.Direct{}, nil
 	}
-	key := tunnelKey{t.Profile, l.Endpoint.Region, t.Via, poolOf(t)}
+	messages, setBy := messagesEndpoint(t)
+	key := tunnelKey{t.Profile, l.Endpoint.Region, t.Via, messages, poolOf(t)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if d, ok := w.tunnels[key]; ok {
@@ -208,11 +212,26 @@ func (w *Wiring) dialerFor(t config.Target, l Login) (proxy.Dialer, error) {
 		cfg.Targets = func(ctx context.Context) ([]string, error) { return finder.OnlineTargets(ctx, t.Via) }
 	}
 	d, err := tunnel.New(cfg)
+	if err != nil && setBy != "" { // all else has been checked before
+		return nil, causes.MisuseOf(fmt.Errorf("%s: %s", setBy, strings.TrimPrefix(err.Error(), "tunnel: ")), "write it as https://HOST, and http:// for a loopback host only")
+	}
 	if err != nil {
 		return nil, err
 	}
 	w.tunnels[key] = d
 	return d, nil
+}
+
+// messagesEndpoint is where t's websockets go in place of the host that AWS names,
+// "" for that; and the variable that says so, "" for t itself. The variable is as
+// those of the SDK, which has no client for this service.
+func messagesEndpoint(t config.Target) (endpoint, setBy string) {
+	const variable = "AWS_ENDPOINT_URL_SSMMESSAGES"
+	set := os.Getenv(variable)
+	if t.MessagesEndpoint != "" || set == "" || strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
+		return t.MessagesEndpoint, ""
+	}
+	return set, variable
 }
 
 func poolOf(t config.Target) pool {
@@ -273,16 +292,24 @@ func loginAt(endpoint auth.Endpoint, cfg aws.Config, t config.Target) (Login, er
 func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 	client := ssm.NewFromConfig(l.AWS)
 	p := poolOf(t)
+	messages, _ := messagesEndpoint(t)
 	return tunnel.Config{
 		API:         client,
 		Credentials: l.AWS.Credentials,
 		Region:      l.Endpoint.Region,
 		Target:      t.Via,
 		Profile:     t.Profile,
-		Explain:     func(err error) error { return credentials.Explain(t.Profile, err) },
+		Explain: func(err error) error {
+			err = credentials.Explain(t.Profile, err)
+			if _, blamed := credentials.Blamed(err); blamed {
+				credentials.Reread(l.AWS.Credentials)
+			}
+			return err
+		},
 		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
 		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
 		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
+		MessagesEndpoint: messages,
 		HTTPClient:       credentials.HTTPClient(l.AWS),
 		Sessions:         p.sessions,
 		MaxAge:           p.age,
@@ -292,14 +319,14 @@ func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 }
 
 // IAMToken makes the password for one login as t.User.
-func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (string, error) {
+func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (auth.Token, error) {
 	t, err := behind(ctx, discover.LookupAliases, t)
 	if err != nil {
-		return "", err
+		return auth.Token{}, err
 	}
 	l, err := NewLogin(ctx, profiles, t)
 	if err != nil {
-		return "", err
+		return auth.Token{}, err
 	}
 	return l.tokens.Token(ctx, t.User)
 }

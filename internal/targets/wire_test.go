@@ -156,7 +156,7 @@ func TestWebsocketUsesTheCABundleAndProxyOfTheSDK(t *testing.T) {
 		t.Fatalf("the bundle's certificate is not trusted: %v", err)
 	}
 	resp.Body.Close()
-	transport := client.Transport.(*http.Transport)
+	transport := client.Transport.(credentials.Transport)
 	if transport.Proxy == nil || transport.TLSClientConfig.MinVersion < tls.VersionTLS12 || client.Timeout != 0 {
 		t.Errorf("proxy set %v, TLS from %x, timeout %v; want proxies honoured, TLS 1.2 and no timeout",
 			transport.Proxy != nil, transport.TLSClientConfig.MinVersion, client.Timeout)

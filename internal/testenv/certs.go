@@ -17,9 +17,10 @@ import (
 	"time"
 )
 
-// Certificates of the tests are valid from before the bubbles' clock begins.
 var (
-	certsFrom  = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+	certsFrom = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) // before the clock of synctest begins
+
+	// CertsUntil is when certificates end that say nothing else.
 	CertsUntil = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
@@ -29,6 +30,8 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
+// Sign issues a certificate for a new key. template takes its serial number and its
+// time; without a parent it signs itself.
 func Sign(t *testing.T, template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) Authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -56,21 +59,24 @@ func Sign(t *testing.T, template, parent *x509.Certificate, parentKey *ecdsa.Pri
 	return Authority{Cert: cert, key: key}
 }
 
-func CaTemplate(name string) *x509.Certificate {
+// CATemplate is that of a certificate authority.
+func CATemplate(name string) *x509.Certificate {
 	return &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign,
 	}
 }
 
+// NewCA makes an authority that signs itself.
 func NewCA(t *testing.T, name string) Authority {
 	t.Helper()
-	return Sign(t, CaTemplate(name), nil, nil)
+	return Sign(t, CATemplate(name), nil, nil)
 }
 
+// Intermediate makes an authority that a vouches for.
 func (a Authority) Intermediate(t *testing.T, name string) Authority {
 	t.Helper()
-	return Sign(t, CaTemplate(name), a.Cert, a.key)
+	return Sign(t, CATemplate(name), a.Cert, a.key)
 }
 
 // Leaf issues a server certificate, with the chain that a server sends.
@@ -79,6 +85,7 @@ func (a Authority) Leaf(t *testing.T, host string, chain ...Authority) tls.Certi
 	return a.LeafUntil(t, host, CertsUntil, chain...)
 }
 
+// LeafUntil is Leaf for a certificate that ends at until.
 func (a Authority) LeafUntil(t *testing.T, host string, until time.Time, chain ...Authority) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{Subject: pkix.Name{CommonName: host}, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature}
@@ -107,6 +114,7 @@ func PEM(t *testing.T, certs ...*x509.Certificate) string {
 	return text.String()
 }
 
+// ServerConfig is that of a server that shows cert.
 func ServerConfig(cert tls.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}
 }

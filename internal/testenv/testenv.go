@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
+// Two endpoints of one account, and a jump host.
 const (
 	Orders  = "orders.c9akciq32abc.eu-central-1.rds.amazonaws.com"
 	Billing = "billing.c9akciq32abc.eu-central-1.rds.amazonaws.com"
@@ -34,7 +36,7 @@ func Isolate(t *testing.T) (dir string) {
 		}
 	}
 	for key, v := range map[string]string{
-		"HOME": dir, "LocalAppData": dir, "XDG_RUNTIME_DIR": dir, "XDG_CONFIG_HOME": dir, "AppData": dir,
+		"HOME": dir, "LocalAppData": dir, "XDG_RUNTIME_DIR": dir, "XDG_CONFIG_HOME": dir, "XDG_STATE_HOME": dir, "AppData": dir,
 		"AWS_CONFIG_FILE": filepath.Join(dir, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(dir, "credentials"),
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID":         "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIexample",
@@ -51,6 +53,15 @@ func Target(endpoint string, change func(*config.Options)) config.Target {
 		change(&t.Options)
 	}
 	return t
+}
+
+// HasIPv6 reports whether this machine has the address ::1.
+func HasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
 }
 
 // NeedsSockets skips a test of Unix sockets where there are none.

@@ -181,9 +181,17 @@ func (l *loop) note(event *syscall.EpollEvent) {
 		e.stops = e.stops || event.Events&stops != 0
 		l.queue(e)
 	}
-	if e == &p.client && event.Events&syscall.EPOLLERR != 0 && len(e.peer.sock.unsent) > 0 {
-		// It was reset, and the database takes nothing: what there may be to read
-		// has nowhere to go. A database that was reset may have said why.
+	if e == &p.client && event.Events&syscall.EPOLLERR != 0 {
+		e.reset = true
+		l.giveUp(e)
+	}
+}
+
+// giveUp ends the pair of a client that was reset while the database takes nothing:
+// what there may be to read has nowhere to go. That is told once, so it is asked again
+// after each read. A database that was reset may have said why, and is read to its end.
+func (l *loop) giveUp(e *end) {
+	if e.reset && !e.pair.over && len(e.peer.sock.unsent) > 0 {
 		l.finish(e, true, e.sock.failure())
 	}
 }
@@ -218,6 +226,7 @@ func (l *loop) turn() {
 			continue
 		}
 		l.pump(e)
+		l.giveUp(e)
 		if !e.pair.over && e.readable && !e.blocked() {
 			l.queue(e)
 		}

@@ -22,6 +22,7 @@ type end struct {
 	stops    bool // a short read does not mean that there is no more
 	ahead    bool // TLS may have read more than it gave before the relay
 	queued   bool // in the loop's list
+	reset    bool // a client that is gone
 	carried  int64
 }
 

@@ -207,6 +207,23 @@ func TestResetOfAStalledUpload(t *testing.T) {
 	}
 }
 
+// The reset is told while all that was read could be sent; what is left to read then
+// stalls, and no further event comes.
+func TestResetBeforeAnUploadStalls(t *testing.T) {
+	r := newRig(t, newGroup(t), false, false)
+	r.nearDatabase.(*socket).stream.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	r.farDatabase.SetReadBuffer(4 << 10)
+	r.nearClient.(*socket).stream.(*net.TCPConn).SetReadBuffer(2 << 20)
+	r.farClient.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // for what the kernel takes
+	r.client.Write(make([]byte, 64<<20))
+	r.farClient.SetLinger(0)
+	r.farClient.Close()
+	r.start()
+	if got := <-r.result; got.Ended != Up || !errors.Is(got.Err, syscall.ECONNRESET) {
+		t.Errorf("ended with %+v", got)
+	}
+}
+
 func TestDatabaseThatTakesNoMoreIsAWriteError(t *testing.T) {
 	r := newRig(t, newGroup(t), false, false)
 	r.farDatabase.SetLinger(0)

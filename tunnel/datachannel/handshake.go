@@ -3,9 +3,8 @@ package datachannel
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
@@ -21,9 +20,7 @@ const (
 	sessionTypePort     = "Port"
 	typeLocalForwarding = "LocalPortForwarding"
 
-	defaultClientVersion = "1.2.804.0"  // a real release: it makes agents turn smux keepalive off
-	muxAfterAgent        = "3.0.196.0"  // agents after this one speak smux
-	keepAliveUntilAgent  = "3.1.1511.0" // up to this one they end it after 30 s without a frame
+	defaultClientVersion = "1.2.804.0" // a real release: it makes agents turn smux keepalive off
 
 	maxActions = 16 // ours; agents ask for two at most
 )
@@ -126,7 +123,7 @@ func (r *handshakeRequest) refuseSession(parameters json.RawMessage) string {
 	if properties.Type != typeLocalForwarding {
 		return reasonNotForwarding
 	}
-	if !versionAfter(r.AgentVersion, muxAfterAgent) {
+	if !agentversion.After(r.AgentVersion, agentversion.LastWithoutMux) {
 		return reasonTooOld
 	}
 	return ""
@@ -134,7 +131,7 @@ func (r *handshakeRequest) refuseSession(parameters json.RawMessage) string {
 
 // wantsKeepAlive: the agent ends the session when no smux frame arrives for 30 s.
 func (r *handshakeRequest) wantsKeepAlive() bool {
-	return !versionAfter(r.AgentVersion, keepAliveUntilAgent)
+	return !agentversion.After(r.AgentVersion, agentversion.LastWithKeepAlive)
 }
 
 func parseHandshakeRequest(payload []byte) (handshakeRequest, error) {
@@ -143,32 +140,4 @@ func parseHandshakeRequest(payload []byte) (handshakeRequest, error) {
 		return r, &HandshakeError{Reason: reasonUnreadable}
 	}
 	return r, nil
-}
-
-// versionAfter: version is greater than limit, by the official client's rule:
-// both have the same number of dotted parts and only numbers in them, otherwise
-// no.
-func versionAfter(version, limit string) bool {
-	v, l := strings.Split(version, "."), strings.Split(limit, ".")
-	if len(v) != len(l) {
-		return false
-	}
-	order := 0
-	for i := range v {
-		have, err := strconv.ParseUint(v[i], 10, 32)
-		if err != nil {
-			return false
-		}
-		want, err := strconv.ParseUint(l[i], 10, 32)
-		if err != nil {
-			return false
-		}
-		if order == 0 && have != want {
-			order = 1
-			if have < want {
-				order = -1
-			}
-		}
-	}
-	return order > 0
 }

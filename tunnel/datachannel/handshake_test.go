@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgkeyless/pgkeyless/internal/agentversion"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
@@ -127,7 +128,7 @@ func TestHandshakeRequestUnreadable(t *testing.T) {
 // The official client's own table.
 func TestVersionsOfAgents(t *testing.T) {
 	for _, row := range readVectors(t).AgentGate {
-		if got := versionAfter(row.AgentVersion, muxAfterAgent); got != row.ClientUsesMux {
+		if got := agentversion.After(row.AgentVersion, agentversion.LastWithoutMux); got != row.ClientUsesMux {
 			t.Errorf("agent %q: mux %v, want %v", row.AgentVersion, got, row.ClientUsesMux)
 		}
 		request := handshakeRequest{AgentVersion: row.AgentVersion}
@@ -142,8 +143,8 @@ func TestVersionsOfAgents(t *testing.T) {
 		{"3.0.196.1", true}, {"3.0.1000.0", true}, {"10.0.0.0", true}, {"3.0.195.9", false},
 		{"3.1.x.0", false}, {"4", false}, {"3.3.987.0.0", false}, {"-4.0.0.0", false},
 	} {
-		if got := versionAfter(test.version, muxAfterAgent); got != test.want {
-			t.Errorf("%s after %s: %v, want %v", test.version, muxAfterAgent, got, test.want)
+		if got := agentversion.After(test.version, agentversion.LastWithoutMux); got != test.want {
+			t.Errorf("%s after %s: %v, want %v", test.version, agentversion.LastWithoutMux, got, test.want)
 		}
 	}
 }

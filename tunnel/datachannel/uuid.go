@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// UUID names one message, or what else in a session needs a name. On the wire its two 8-byte halves stand swapped; this
-// is the order of the text form.
+// UUID names one message, or what else in a session needs a name. On the wire its
+// two 8-byte halves stand swapped; this is the order of the text form.
 type UUID [16]byte
 
 // NewUUID makes a random one, version 4.

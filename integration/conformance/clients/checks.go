@@ -26,8 +26,52 @@ var driverChecks = []check{
 	{"pool", "its own pool recovers from a connection that another one ended (`pg_terminate_backend`)"},
 }
 
+// verifyCheck is for who is the first of its kind: what is built on them does the
+// same.
+var verifyCheck = []check{{"verify", "verifies the certificate for `localhost` (`sslmode=verify-full`), by the CA that `pgkeyless ca` prints"}}
+
 // pipelineCheck is for who can send many statements before the first answer.
 var pipelineCheck = []check{{"pipeline", "pipeline mode: ten statements at once, one of them failing"}}
+
+// The checks of the tools of others.
+var (
+	pgcliChecks = []check{
+		{"connect", "as libraries do"},
+		{"meta-commands", `\dt, \d, \l`},
+		{"error", "an error's words"},
+		{"tls", "PGSSLMODE=require"},
+		{"verify", "PGSSLMODE=verify-full"},
+	}
+	isqlChecks = []check{
+		{"connect", "isql -k with a connection string"},
+		{"write", "CREATE TABLE, INSERT, UPDATE"},
+		{"tables", "the list of tables"},
+		{"error", "an error's words"},
+		{"tls", "SSLmode=require"},
+		{"verify", "SSLmode=verify-full"},
+	}
+	ogrChecks = []check{
+		{"insert", "a CSV file of points into a table, by INSERT"},
+		{"copy", "the same by COPY"},
+		{"read", "a query into GeoJSON"},
+		{"tls", "sslmode=require"},
+	}
+	pgloaderChecks = []check{
+		{"csv", "20,000 rows of a CSV file"},
+		{"sqlite", "a SQLite database, with its tables"},
+		{"verify", "sslmode=require, with the CA in SSL_CERT_FILE"},
+	}
+	migrateChecks = []check{
+		{"pgx", "up and down by its pgx driver, sslmode=verify-full"},
+		{"lib/pq", "the same by its lib/pq driver, sslmode=require"},
+		{"error", "a migration that fails, force, down"},
+	}
+	gooseChecks = []check{
+		{"up", "two migrations"},
+		{"status", "what is applied, sslmode=verify-full"},
+		{"down", "all of them back, sslmode=require"},
+	}
+)
 
 // The checks of the programs that come with PostgreSQL.
 var (
@@ -42,6 +86,7 @@ var (
 		{"cancel", "Ctrl-C"},
 		{"plain", "sslmode=disable"},
 		{"tls", "sslmode=require"},
+		{"verify", "sslmode=verify-full"},
 		{"socket", "as `psql -h DIRECTORY`, through the Unix socket"},
 	}
 	pgbenchChecks = []check{

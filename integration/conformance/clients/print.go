@@ -115,7 +115,7 @@ func writeTable(path string, reports []*report) error {
 	}
 	var b strings.Builder
 	rows(&b, []string{"check", "what the library did"}, func(row func(...string)) {
-		for _, k := range slices.Concat(driverChecks, pipelineCheck) {
+		for _, k := range slices.Concat(driverChecks, verifyCheck, pipelineCheck) {
 			row(k.Name, k.Means)
 		}
 	})

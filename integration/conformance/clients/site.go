@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +27,7 @@ type site struct {
 	aws      *awsemu.Emulator
 	proxy    *lab.Proxy
 	sockets  string // directory of the Unix sockets
+	ca       string // the file by which clients verify pgkeyless
 }
 
 // pace is ten times the agent's: fast enough for 50 MB, and no more than a busy
@@ -66,6 +69,13 @@ func (s *site) start(ctx context.Context, binary string) (err error) {
 			"--unix-socket", s.sockets, "--debug-logs"},
 		Env: append(s.keys.Env(s.aws.URL()), "HOME="+s.sockets, "GORACE=halt_on_error=0"),
 	})
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, binary, "ca", "path")
+	command.Env = []string{"HOME=" + s.sockets}
+	path, err := command.Output()
+	s.ca = strings.TrimSpace(string(path))
 	return err
 }
 
@@ -98,6 +108,7 @@ func (s *site) environment(database string, tunnel bool) ([]string, error) {
 		"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "PGPASSFILE=/nonexistent", "PGCONNECT_TIMEOUT=30",
 		"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + pgserver.AppUser, "PGDATABASE=" + database,
 		fmt.Sprintf("DATABASE_URL=postgresql://%s@%s/%s", pgserver.AppUser, net.JoinHostPort(host, port), database),
+		"PGSSLROOTCERT=" + s.ca, "NODE_EXTRA_CA_CERTS=" + s.ca, // as pgkeyless exec does
 		"SOCKET_DIRECTORY=" + s.sockets,
 	}, nil
 }

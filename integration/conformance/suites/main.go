@@ -65,10 +65,15 @@ func compareAll(ctx context.Context, binary, only string) error {
 		return err
 	}
 	defer cloud.Close()
+	state, err := os.MkdirTemp("", "pgk-") // for the CA
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
 	proxy, err := lab.StartProxy(ctx, lab.Command{
 		Binary: binary,
 		Args:   []string{"serve", lab.Host + "?dial=" + database.Address() + "&ca-file=" + database.CAFile(), "--port", "0"},
-		Env:    keys.Env(cloud.URL()),
+		Env:    append(keys.Env(cloud.URL()), "XDG_STATE_HOME="+state),
 	})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 		causes.NoProfile.Name: editedLater(t, "person", "[profile person]", "[profile renamed]",
 			`from profile "person"`),
 		causes.BrokenConfiguration.Name: editedLater(t, "person", "aws_secret_access_key = "+rig.PersonSecret+"\n", "",
-			`from profile "person"`, "partial credentials"),
+			`profile "person" has aws_access_key_id without aws_secret_access_key`, "aws_access_key_id in [profile person] of /"),
 		causes.SSOExpired.Name: {
 			setup: as("sso"),
 			facts: []string{`from profile "sso"`, "`aws sso login --profile sso`", "cached SSO token"},
@@ -64,6 +64,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			setup: emulating(as("temporary"), func(c *awsemu.Config) { delete(c.Callers, rig.Shared.Keys.AccessKeyID) }),
 			facts: []string{`from profile "temporary"`, "The security token included in the request is invalid"},
 		},
+		causes.ShadowingKeys.Name: shadowed(emulating(as("temporary"), callerIs(func(c *awsemu.Caller) { c.Expired = true }))),
 		causes.EnvironmentKeys.Name: {
 			setup: rig.Setup{Emulator: callerIs(func(c *awsemu.Caller) { c.Expired = true })},
 			facts: []string{"in the environment: they have expired", "The security token included in the request is expired"},
@@ -92,7 +93,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 		},
 		causes.CredentialProcess.Name: {
 			setup: as("process"),
-			facts: []string{`from profile "process"`, "exit status 3"},
+			facts: []string{`from profile "process"`, "exit status 3", `the credential_process of profile "process"`},
 		},
 		causes.CredentialsUnreachable.Name: {
 			setup: withEnv(as("other"), "AWS_ENDPOINT_URL_STS=http://"+rig.ClosedPort),
@@ -126,6 +127,30 @@ func editedLater(t *testing.T, profile, before, after string, facts ...string) w
 			}
 		},
 		facts: facts,
+	}
+}
+
+// shadowed is a way in which the profile temporary, whose keys have ended, has a
+// credential_process, too.
+func shadowed(s rig.Setup) way {
+	return way{
+		setup: s,
+		arm: func(t *testing.T, w *rig.World) {
+			var file string
+			for _, v := range s.Env(nil) {
+				if path, ok := strings.CutPrefix(v, "AWS_CONFIG_FILE="); ok {
+					file = path
+				}
+			}
+			text, err := os.ReadFile(file)
+			if err == nil {
+				err = os.WriteFile(file, append(text, "credential_process = true\n"...), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		facts: []string{"they have expired, and are used in place of the profile's credential_process in [profile temporary] of /", "remove aws_access_key_id"},
 	}
 }
 

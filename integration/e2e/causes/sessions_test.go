@@ -25,6 +25,12 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 	upgrade := func(status int) func(*testing.T, *rig.World) {
 		return func(_ *testing.T, w *rig.World) { w.AWS.RefuseUpgrades(status, -1) }
 	}
+	inspected := func(part string, gate rig.Gate, trusting bool) rig.Setup {
+		o := rig.OpenOffice(t)
+		o.Answer(part, gate)
+		return o.Enter(rig.Setup{}, trusting)
+	}
+	const host = "ssm." + lab.Region + ".amazonaws.com"
 	started := fmt.Sprintf("SSM session %s-", lab.ARN[strings.LastIndex(lab.ARN, "/")+1:])
 	showCauses(t, causes.Sessions(), map[string]way{
 		causes.TargetNotConnected.Name: {
@@ -39,6 +45,15 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			arm: refuse("AccessDeniedException", denied+" because no identity-based policy allows the ssm:StartSession action"),
 			facts: []string{"identity " + lab.ARN, "because no identity-based policy allows", "allow ssm:StartSession on " + instance,
 				`{"Effect":"Allow","Action":"ssm:StartSession","Resource":["` + instance + `"]}`},
+		},
+		causes.SessionDenied.Name: {
+			setup: rig.Setup{Options: []string{"sessions=1"}},
+			meet: beneath(func(w *rig.World) {
+				w.AWS.FailNext("ResumeSession", "AccessDeniedException", "User: "+lab.ARN+" is not authorized to perform: ssm:ResumeSession on resource: "+
+					"arn:aws:ssm:eu-central-1:111122223333:session/"+w.AWS.Sessions()[0].ID, -1)
+				w.AWS.CutWebsockets()
+			}),
+			facts: []string{"resuming SSM session ada-", "identity " + lab.ARN, `"Resource":["arn:aws:ssm:*:*:session/${aws:username}-*"]`},
 		},
 		causes.ExplicitDeny.Name: {
 			arm:   refuse("AccessDeniedException", denied+" with an explicit deny in a service control policy"),
@@ -75,10 +90,32 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			setup: rig.Setup{Env: replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+officeProxy(t))},
 			facts: []string{"before it leads to ssm." + lab.Region + ".amazonaws.com:443", "ssm:StartSession, jump host " + lab.Target, "http://USER:PASSWORD@127.0.0.1:"},
 		},
+		causes.EndpointSetting.Name: {
+			setup: rig.Setup{Env: func(env []string) []string {
+				return append(replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+lostProxy(t))(env), "AWS_USE_FIPS_ENDPOINT=true")
+			}},
+			facts: []string{"there is no AWS endpoint ssm-fips." + lab.Region + ".amazonaws.com", "AWS_USE_FIPS_ENDPOINT=true, in the environment", "503 Service Unavailable"},
+		},
+		causes.ProxyRefuses.Name: {
+			setup: inspected("ssm.", rig.Gate{Status: http.StatusForbidden}, true),
+			facts: []string{"does not lead to " + host + ":443: 403 Forbidden", "let " + host + ":443 through"},
+		},
+		causes.AWSCertificateUntrusted.Name: {
+			setup: inspected("ssm.", rig.Gate{Cert: rig.OtherCert}, true),
+			facts: []string{host + " presents is not trusted: x509", "through HTTP proxy 127.0.0.1:", "by CN=Another Inspection CA", "AWS_CA_BUNDLE is /"},
+		},
+		causes.AWSCertificateName.Name: {
+			setup: inspected("ssm.", rig.Gate{For: "portal.example.com"}, true),
+			facts: []string{host + " presents is for another name: x509", "portal.example.com"},
+		},
+		causes.AWSCertificateExpired.Name: {
+			setup: inspected("ssm.", rig.Gate{Cert: rig.ExpiredCert}, true),
+			facts: []string{host + " presents is expired", "clock"},
+		},
 		causes.ChannelDenied.Name: {
 			arm: upgrade(http.StatusForbidden),
-			facts: []string{"403 Forbidden", started, "ssmmessages:OpenDataChannel on arn:aws:ssm:*:*:session/",
-				`"Action":"ssmmessages:OpenDataChannel"`},
+			facts: []string{"403 Forbidden", started, "ssmmessages:OpenDataChannel on *",
+				`"Action":["ssmmessages:OpenDataChannel"],"Resource":["*"]`},
 		},
 		causes.ChannelFault.Name: {
 			arm:   upgrade(http.StatusServiceUnavailable),
@@ -98,6 +135,14 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 // replaced has variable in place of the one called name.
 func replaced(name, variable string) func([]string) []string {
 	return func(env []string) []string { return append(rig.Without(name)(env), variable) }
+}
+
+// lostProxy is an HTTP proxy that finds no host.
+func lostProxy(t *testing.T) (address string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }
 
 // officeProxy is an HTTP proxy that wants a login, and leads nowhere.

@@ -77,6 +77,29 @@ func TestLostSessionIsExplained(t *testing.T) {
 	}
 }
 
+// TestEndedExportedKeysEndTheSession cuts the websocket once the exported keys have
+// ended. Nothing can renew them, so the client hears it at once, not after the
+// quarter of an hour for which a session is tried to be resumed.
+func TestEndedExportedKeysEndTheSession(t *testing.T) {
+	t.Parallel()
+	w := rig.Start(t, rig.Setup{Options: []string{"sessions=1"}})
+	conn := w.Connect("")
+	w.AWS.FailNext("ResumeSession", "ExpiredTokenException", "The security token included in the request is expired", -1)
+	w.AWS.CutWebsockets()
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := conn.Exec(ctx, "select 1")
+	var told *pgconn.PgError
+	if !errors.As(err, &told) || told.Severity != "FATAL" || told.Code != "08006" || !strings.Contains(told.Message, "no usable AWS credentials in the environment: they have expired") ||
+		!strings.Contains(told.Hint, "unset AWS_ACCESS_KEY_ID") {
+		t.Errorf("the client is told %v", err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("told after %v, want 2s at most", took)
+	}
+}
+
 // sleepers counts backends that sleep, by application name and what is selected.
 func sleepers(w *rig.World, name, selected string) (n int) {
 	w.T.Helper()

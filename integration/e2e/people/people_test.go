@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
@@ -230,6 +232,68 @@ func TestStaleEnvironmentIsNoticed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if _, err := w.Proxy.AwaitLine(ctx, "(AWS_SESSION_TOKEN) go before AWS_PROFILE=person"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A credential_process of its own process group may still ask on the terminal, and
+// gives it back.
+func TestCredentialProcessOnTheTerminal(t *testing.T) {
+	master, slave := rig.OpenPTY(t)
+	s, home := rig.WithPerson(t, "asking")
+	keys := rig.Shared.Keys
+	script := fmt.Sprintf("#!/bin/sh\nprintf 'Badge: ' > /dev/tty\nread badge < /dev/tty\n[ \"$badge\" = 4711 ] && echo '{\"Version\":1,\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"%s\",\"SessionToken\":\"%s\"}'\n",
+		keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken)
+	config := rig.PersonConfig + "[profile asking]\nregion = " + lab.Region + "\ncredential_process = " + filepath.Join(home, "badge") + "\n"
+	for name, text := range map[string]string{"badge": script, "config": config} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Change = func(cmd *exec.Cmd) {
+		cmd.Stdin = slave
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	}
+	w := rig.Start(t, s)
+	go func() { // ends at the test's end, when the terminal is closed
+		var all strings.Builder
+		b := make([]byte, 1024)
+		for {
+			n, err := master.Read(b)
+			all.Write(b[:n])
+			if strings.HasSuffix(all.String(), "Badge: ") {
+				fmt.Fprintln(master, "4711")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	burst(w)
+	group, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPGRP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group != w.Proxy.PID() {
+		t.Errorf("the terminal is process group %d's, want pgkeyless's, %d", group, w.Proxy.PID())
+	}
+}
+
+// A credential_process has the time of a login, and its client is told what it
+// waits for. The next one is told how the process ended.
+func TestSlowCredentialProcess(t *testing.T) {
+	s, home := rig.WithPerson(t, "slow", "--login-timeout", "2s")
+	config := rig.PersonConfig + "[profile slow]\nregion = " + lab.Region + "\ncredential_process = echo 'touch your key' >&2; sleep 600\n"
+	if err := os.WriteFile(filepath.Join(home, "config"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := rig.Start(t, s)
+	if got, want := w.Refused(""), `the credential_process of profile "slow" has not finished`; got.Code != "57P03" || !strings.Contains(got.Detail, want) {
+		t.Errorf("told %s %s, DETAIL %q, want %q", got.Code, got.Message, got.Detail, want)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := w.Proxy.AwaitLine(ctx, `warn credential_process says profile=slow line="touch your key"`); err != nil {
 		t.Error(err)
 	}
 }

@@ -26,6 +26,7 @@ type DBCluster struct {
 	Members                                                              []string
 	Custom                                                               map[string]string // custom endpoints: identifier to host
 	Region                                                               string
+	Express                                                              bool // in no VPC, and public
 }
 
 // DBProxy is an RDS Proxy. Its ARN ends in ResourceID.

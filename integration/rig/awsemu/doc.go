@@ -23,6 +23,7 @@
 //	SetOnline              of a jump host
 //	SetStreamOrigin        of the URLs that StartSession gives
 //	SetClock               of the whole of AWS
+//	SetPolicy              what callers may do with sessions, and what IAM answers
 //	SetSimulation          what IAM answers
 //	SetMetric              what CloudWatch has counted
 package awsemu

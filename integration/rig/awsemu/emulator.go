@@ -38,6 +38,8 @@ type Emulator struct {
 	resumeless gateway.Countdown
 
 	simulation Simulation
+	policy     *iamPolicy        // nil allows everything
+	owners     map[string]string // user ids of who started a session, by its id
 	metrics    map[metricKey]float64
 	databases  Databases
 	fleet      Fleet
@@ -58,7 +60,7 @@ func Start(cfg Config) (*Emulator, error) {
 	e := &Emulator{
 		cfg: cfg.withDefaults(), listen: ln,
 		targets: maps.Clone(cfg.Targets), offline: map[string]bool{}, failures: map[string]*failure{}, slow: map[string]*slowness{},
-		calls: map[string]int{}, sso: newSSOState(),
+		calls: map[string]int{}, owners: map[string]string{}, sso: newSSOState(),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.Gateway = gateway.New(e.cfg.Config, e)
@@ -109,7 +111,11 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 
 // VerifyUpgrade checks the signature of a websocket upgrade.
 func (e *Emulator) VerifyUpgrade(r *http.Request) error {
-	if _, err := e.verify(r, nil, "ssmmessages"); err != nil {
+	caller, err := e.verify(r, nil, "ssmmessages")
+	if err == nil {
+		err = e.permit(caller, "ssmmessages:OpenDataChannel", "*", nil)
+	}
+	if err != nil {
 		return errors.New(err.message)
 	}
 	return nil

@@ -207,7 +207,7 @@ func (e *Emulator) describeGroups(_ Caller, form url.Values) (any, *apiError) {
 		Groups    []groupXML `xml:"DescribeAutoScalingGroupsResult>AutoScalingGroups>member"`
 		RequestID string     `xml:"ResponseMetadata>RequestId"`
 	}{Namespace: autoScalingNamespace, RequestID: newRequestID()}
-	for _, name := range members(form, "AutoScalingGroupNames") {
+	for _, name := range members(form, "AutoScalingGroupNames", "") {
 		group, ok := f.Groups[name]
 		if !ok {
 			continue

@@ -102,16 +102,23 @@ func (e *Emulator) simulate(_ Caller, form url.Values) (any, *apiError) {
 		return nil, failed("InvalidInput", "Invalid Entity Arn: "+principal+" does not clearly define entity type and name.")
 	}
 	e.mu.Lock()
-	decide := e.simulation
+	decide, policy := e.simulation, e.policy
 	e.mu.Unlock()
+	keys := iamContext{}
+	for i, key := range members(form, "ContextEntries", ".ContextKeyName") {
+		keys[key] = form.Get(fmt.Sprintf("ContextEntries.member.%d.ContextKeyValues.member.1", i+1))
+	}
 	answer := simulateAnswer{Namespace: iamNamespace, RequestID: newRequestID()}
-	actions, resources := members(form, "ActionNames"), members(form, "ResourceArns")
+	actions, resources := members(form, "ActionNames", ""), members(form, "ResourceArns", "")
 	if len(resources) == 0 {
 		resources = []string{"*"}
 	}
 	for _, action := range actions {
 		for _, resource := range resources {
 			decision := Allowed
+			if !policy.allows(action, resource, keys) {
+				decision = ImplicitDeny
+			}
 			if decide != nil {
 				decision = decide(principal, action, resource)
 			}
@@ -124,11 +131,12 @@ func (e *Emulator) simulate(_ Caller, form url.Values) (any, *apiError) {
 	return answer, nil
 }
 
-// members are the values of a list in a Query form: NAME.member.1, .2, …
-func members(form url.Values, name string) []string {
+// members are the values of a list in a Query form: NAME.member.1, .2, …, each
+// with what follows.
+func members(form url.Values, name, rest string) []string {
 	var values []string
-	for i := 1; form.Has(fmt.Sprintf("%s.member.%d", name, i)); i++ {
-		values = append(values, form.Get(fmt.Sprintf("%s.member.%d", name, i)))
+	for i := 1; form.Has(fmt.Sprintf("%s.member.%d%s", name, i, rest)); i++ {
+		values = append(values, form.Get(fmt.Sprintf("%s.member.%d%s", name, i, rest)))
 	}
 	return values
 }

@@ -73,6 +73,7 @@ type clusterXML struct {
 	CustomEndpoints                                                                                                   []string `xml:"CustomEndpoints>member"`
 	Port                                                                                                              int
 	IAMDatabaseAuthenticationEnabled                                                                                  bool
+	InternetAccessGatewayEnabled, VPCNetworkingEnabled                                                                *bool       `xml:",omitempty"`
 	Members                                                                                                           []memberXML `xml:"DBClusterMembers>DBClusterMember"`
 }
 
@@ -104,6 +105,10 @@ func (e *Emulator) describeClusters(caller Caller, form url.Values) (any, *apiEr
 			Engine: or(c.Engine, "aurora-postgresql"), EngineVersion: "16.4", EngineMode: or(c.EngineMode, "provisioned"), Status: or(c.Status, "available"),
 			MasterUsername: "postgres", Endpoint: c.Host, ReaderEndpoint: c.ReaderHost, CustomEndpoints: slices.Sorted(maps.Values(c.Custom)),
 			Port: orPort(c.Port), IAMDatabaseAuthenticationEnabled: !c.NoIAM,
+		}
+		if c.Express { // the only clusters of which it is told
+			yes, no := true, false
+			x.InternetAccessGatewayEnabled, x.VPCNetworkingEnabled = &yes, &no
 		}
 		for i, m := range c.Members {
 			x.Members = append(x.Members, memberXML{m, i == 0})

@@ -66,9 +66,9 @@ func (e *Emulator) callSSM(r *http.Request, operation string, body []byte) (any,
 	case "StartSession":
 		return e.startSession(caller, in)
 	case "ResumeSession":
-		return e.resumeSession(in)
+		return e.resumeSession(caller, in)
 	case "TerminateSession":
-		return e.terminateSession(in)
+		return e.terminateSession(caller, in)
 	case "GetConnectionStatus":
 		return e.connectionStatus(in)
 	case "DescribeSessions":
@@ -97,10 +97,16 @@ func (e *Emulator) startSession(caller Caller, in ssmInput) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.permitStart(caller, in); err != nil {
+		return nil, err
+	}
 	if !e.online(in.Target) {
 		return nil, failed("TargetNotConnected", in.Target+" is not connected.")
 	}
 	id, token := e.Open(gateway.Request{Target: in.Target, Document: in.DocumentName, Reason: reason, Owner: caller.ARN, Properties: p})
+	e.mu.Lock()
+	e.owners[id] = caller.UserID
+	e.mu.Unlock()
 	return sessionAnswer{id, e.streamURL(id), token}, nil
 }
 
@@ -135,7 +141,10 @@ func documentProperties(document string, parameters map[string][]string) (gatewa
 }
 
 // resumeSession gives a new token, or none if the session has ended.
-func (e *Emulator) resumeSession(in ssmInput) (any, *apiError) {
+func (e *Emulator) resumeSession(caller Caller, in ssmInput) (any, *apiError) {
+	if err := e.permitSession(caller, "ResumeSession", in.SessionId); err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	over := e.Live(in.SessionId) && e.resumeless.Take()
 	e.mu.Unlock()
@@ -157,7 +166,10 @@ func unknownSession(id string) *apiError {
 }
 
 // terminateSession ends the session; one that has ended is fine.
-func (e *Emulator) terminateSession(in ssmInput) (any, *apiError) {
+func (e *Emulator) terminateSession(caller Caller, in ssmInput) (any, *apiError) {
+	if err := e.permitSession(caller, "TerminateSession", in.SessionId); err != nil {
+		return nil, err
+	}
 	if !e.Terminate(in.SessionId) {
 		return nil, unknownSession(in.SessionId)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -163,9 +164,18 @@ func (p *Proxy) AwaitLine(ctx context.Context, text string) (string, error) {
 	}
 }
 
-// Addresses are the TCP listeners in the order they were announced, "host:port".
+// Addresses are the TCP listeners in the order they were announced, "host:port",
+// without those on ::1 that are there beside one on 127.0.0.1.
 func (p *Proxy) Addresses() []string {
-	return p.listeners(func(a string) bool { return !filepath.IsAbs(a) })
+	all := p.listeners(func(a string) bool { return !filepath.IsAbs(a) })
+	var first []string
+	for _, a := range all {
+		port, six := strings.CutPrefix(a, "[::1]:")
+		if !six || !slices.Contains(all, "127.0.0.1:"+port) {
+			first = append(first, a)
+		}
+	}
+	return first
 }
 
 // Sockets are the paths of the Unix listeners in the order they were announced.

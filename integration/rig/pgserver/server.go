@@ -144,9 +144,6 @@ func (s *Server) CA() *CA { return s.ca }
 // CAFile is a PEM file with the root of CA, for sslrootcert and the like.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 
-// LogFile is the server's own log.
-func (s *Server) LogFile() string { return filepath.Join(s.dir, logFile) }
-
 // ServerVersion is what the server says it is, as "15.18 (Debian 15.18-0+deb12u1)".
 func (s *Server) ServerVersion() string { return s.version }
 

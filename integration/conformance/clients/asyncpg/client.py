@@ -1,5 +1,6 @@
 import asyncio
 import io
+import os
 import sys
 
 import asyncpg
@@ -146,6 +147,13 @@ async def _():
 @check("tls")
 async def _():
     equal(in_tls(await connect(ssl="require")), True)
+
+
+@check("verify")
+async def _():
+    env = os.environ
+    url = f"postgresql://{env['PGUSER']}@localhost:{env['PGPORT']}/{env['PGDATABASE']}?sslmode=verify-full&sslrootcert="
+    equal(in_tls(await asyncpg.connect(url + env["PGSSLROOTCERT"])), True)
 
 
 async def running(conn):

@@ -23,6 +23,7 @@ func main() {
 		}},
 		checks.Check{Name: "notice", Run: notice},
 		checks.Check{Name: "listen", Run: listen},
+		checks.Check{Name: "verify", Run: verify},
 	))
 }
 
@@ -38,6 +39,15 @@ func version() string {
 
 // open makes a pool; settings are lib/pq's, and PG* of the environment.
 func open(settings string) (*sql.DB, error) { return sql.Open("postgres", settings) }
+
+func verify() error {
+	db, err := open("host=localhost sslmode=verify-full")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return sqlchecks.Value(db, 1, "select 1")
+}
 
 func copyIn() error {
 	db, err := open("")

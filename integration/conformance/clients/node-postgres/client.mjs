@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
@@ -122,7 +123,39 @@ check("ten", () =>
 check("plain", async () => equal((await connect({ ssl: false })).connection.stream.encrypted, undefined));
 
 check("tls", async () =>
-  equal((await connect({ ssl: { rejectUnauthorized: false } })).connection.stream.encrypted, true));
+  equal((await connect({ ssl: { rejectUnauthorized: true } })).connection.stream.encrypted, true));
+
+const VERIFYING = ["sslmode=prefer", "sslmode=require", "sslmode=verify-ca", "sslmode=verify-full", "ssl=true"];
+
+function url(host, setting) {
+  const { PGUSER, PGPORT, PGDATABASE } = process.env;
+  return `postgresql://${PGUSER}@${host}:${PGPORT}/${PGDATABASE}?${setting}`;
+}
+
+// The rows of docs/clients.md on this client: settings with which it verifies, with
+// the CA of NODE_EXTRA_CA_CERTS and, in a process of its own, without.
+check("verify", async () => {
+  for (const setting of [...VERIFYING, "sslmode=no-verify"]) {
+    for (const host of ["localhost", "127.0.0.1"]) {
+      const client = await connect({ connectionString: url(host, setting) });
+      const { encrypted, authorized } = client.connection.stream;
+      equal([setting, encrypted, authorized], [setting, true, true]);
+      await client.end();
+    }
+  }
+  const without = `
+    import pg from "pg";
+    for (const connectionString of process.argv.slice(1)) {
+      const client = new pg.Client({ connectionString });
+      client.on("error", () => {});
+      console.log(await client.connect().then(() => "connected", (e) => e.message));
+      await client.end().catch(() => {});
+    }`;
+  const urls = [...VERIFYING, "sslmode=no-verify", "sslmode=disable"].map((setting) => url("localhost", setting));
+  const { NODE_EXTRA_CA_CERTS, ...env } = process.env;
+  const said = execFileSync(process.execPath, ["--input-type=module", "-e", without, ...urls], { env, encoding: "utf8" });
+  equal(said.trim().split("\n"), [...VERIFYING.map(() => "unable to verify the first certificate"), "connected", "connected"]);
+});
 
 check("pool", async () => {
   const pool = new pg.Pool({ max: 1 });

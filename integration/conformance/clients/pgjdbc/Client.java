@@ -38,6 +38,15 @@ final class Client {
                 + env.get("PGDATABASE") + "?user=" + env.get("PGUSER") + "&" + settings);
     }
 
+    /** At localhost, in TLS that is verified. */
+    static void verify(String settings) throws SQLException {
+        var env = System.getenv();
+        try (Connection c = DriverManager.getConnection("jdbc:postgresql://localhost:" + env.get("PGPORT") + "/" + env.get("PGDATABASE")
+                + "?user=" + env.get("PGUSER") + "&" + settings + "&sslrootcert=" + env.get("PGSSLROOTCERT"))) {
+            equal(value(c, "select 1"), 1);
+        }
+    }
+
     static Connection connect() throws SQLException {
         return connect("");
     }
@@ -109,6 +118,10 @@ final class Client {
         check("binary", Client::binary);
         check("ten", Client::ten);
         check("plain", () -> equal(value(connect("sslmode=disable"), "select 1"), 1));
+        check("verify", () -> {
+            verify("sslmode=verify-full");
+            verify("ssl=true");
+        });
         check("tls", () -> {
             equal(value(connect("sslmode=require"), "select 1"), 1);
             equal(value(connect("ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory"), "select 1"), 1);

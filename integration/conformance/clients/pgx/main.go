@@ -36,6 +36,7 @@ func main() {
 		}},
 		{Name: "plain", Run: func() error { return value("sslmode=disable", int32(1), "select 1") }},
 		{Name: "tls", Run: func() error { return value("sslmode=require", int32(1), "select 1") }},
+		{Name: "verify", Run: func() error { return value("host=localhost sslmode=verify-full", int32(1), "select 1") }},
 		{Name: "pool", Run: pool},
 	})
 }

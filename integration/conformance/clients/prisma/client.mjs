@@ -66,7 +66,7 @@ check("ten", () =>
 
 check("plain", async () => equal(await connect({ ssl: false }).$queryRawUnsafe("select 1 as n"), [{ n: 1 }]));
 check("tls", async () =>
-  equal(await connect({ ssl: { rejectUnauthorized: false } }).$queryRawUnsafe("select 1 as n"), [{ n: 1 }])); // fails without TLS
+  equal(await connect({ ssl: { rejectUnauthorized: true } }).$queryRawUnsafe("select 1 as n"), [{ n: 1 }])); // fails without TLS
 
 check("pool", async () => {
   const one = connect({ max: 1 });

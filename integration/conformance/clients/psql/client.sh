@@ -87,6 +87,12 @@ plain() {
 
 tls() { has "$(PGSSLMODE=require psql -Xw -c '\conninfo')" 'SSL connection (protocol: TLSv1.3'; }
 
+# PGSSLROOTCERT is set as `pgkeyless exec` does.
+verify() {
+	local host
+	for host in localhost 127.0.0.1; do has "$(PGHOST=$host PGSSLMODE=verify-full psql -Xw -c '\conninfo')" 'SSL connection (protocol: TLSv1.3'; done
+}
+
 socket() {
 	local path port
 	for path in "$SOCKET_DIRECTORY"/.s.PGSQL.*; do
@@ -106,4 +112,5 @@ check listen listen
 check cancel cancel
 check plain plain
 check tls tls
+check verify verify
 check socket socket

@@ -1,30 +1,34 @@
-package auth
+package refusals
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/dbuser"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
 
 // Refusals explains why a database refuses IAM tokens. Name and Endpoint must be
 // set; what the functions do not tell is left out.
 type Refusals struct {
 	Name     string // the database's, for people
-	Endpoint Endpoint
+	Endpoint auth.Endpoint
 	JumpHost string // empty when there is none
 	// RegionGuessed says that Endpoint's name holds no region, so that it is the
 	// AWS configuration's.
 	RegionGuessed bool
-	// WhoAmI tells whose the tokens are. It may be nil.
-	WhoAmI func(context.Context) (credentials.Caller, error)
+	// WhoAmI tells whose the tokens are, and how the clock that dates them stands to
+	// AWS's. It may be nil.
+	WhoAmI func(context.Context) (credentials.Caller, clock.Reading, error)
 	// Describe tells what RDS knows of the database. It may be nil.
 	Describe func(context.Context) (Described, error)
 }
@@ -46,14 +50,6 @@ type Refused struct {
 	// meant of which there is none by that name; Served lists those there are.
 	Unserved, Served string
 }
-
-// maxSkew is how far AWS lets a signer's clock be off.
-//
-// Source: AWS General Reference, "Elements of an AWS API request signature".
-const maxSkew = 5 * time.Minute
-
-// masterUser is the name that the RDS console proposes for the master user.
-const masterUser = "postgres"
 
 // stateNoDatabase is not about the login, though its words look like it.
 const stateNoDatabase = "3D000"
@@ -88,10 +84,10 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	if !ok {
 		return causes.Cause{}, causes.Told{}, false
 	}
-	caller, described := f.ask(ctx)
+	caller, reading, described, refused := f.ask(ctx)
 	if c == causes.TokenRefused {
 		switch {
-		case caller.Ahead.Abs() > maxSkew:
+		case reading.Wrong():
 			c = causes.ClockWrong
 		case described.TokensOff:
 			c = causes.IAMOff
@@ -99,7 +95,8 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 			c = causes.RegionGuessed
 		}
 	}
-	facts := f.facts(r, caller, described)
+	facts := f.facts(r, caller, reading, described)
+	facts["keys"] = refused
 	told := c.Fill(facts)
 	if r.Unserved != "" && aboutTheUser(c) {
 		message := told.Message
@@ -110,7 +107,7 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 		told = c.Fill(facts)
 		told.Message = message
 	}
-	if r.User == masterUser && (c == causes.UserNotGranted || c == causes.OtherPassword) {
+	if r.User == dbuser.UsualMaster && (c == causes.UserNotGranted || c == causes.OtherPassword) {
 		message := told.Message
 		c = causes.MasterUser
 		told = c.Fill(facts)
@@ -129,13 +126,18 @@ func aboutTheUser(c causes.Cause) bool {
 }
 
 // ask asks who the caller is and what RDS knows, under ctx. What fails stays
-// unknown: the login's own failure is what counts.
-func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, described Described) {
+// unknown: the login's own failure is what counts. refused is what AWS says of the
+// keys when it does not take them either.
+func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, reading clock.Reading, described Described, refused string) {
 	var asking sync.WaitGroup
 	if f.WhoAmI != nil {
 		asking.Go(func() {
-			if c, err := f.WhoAmI(ctx); err == nil {
-				caller = c
+			c, r, err := f.WhoAmI(ctx)
+			if known, ok := credentials.Blamed(err); ok {
+				refused = known.Error()
+			}
+			if err == nil {
+				caller, reading = c, r
 			}
 		})
 	}
@@ -147,24 +149,24 @@ func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, describe
 		})
 	}
 	asking.Wait()
-	return caller, described
+	return caller, reading, described, refused
 }
 
-func (f *Refusals) facts(r Refused, caller credentials.Caller, described Described) causes.Facts {
+func (f *Refusals) facts(r Refused, caller credentials.Caller, reading clock.Reading, described Described) causes.Facts {
 	action, resource := f.permission(r.User, caller, described)
 	return causes.Facts{
 		"database":    f.Name,
 		"user":        r.User,
-		"quoted user": `"` + strings.ReplaceAll(r.User, `"`, `""`) + `"`,
+		"quoted user": dbuser.Quote(r.User),
 		"asked":       r.Asked,
 		"identity":    caller.ARN,
 		"endpoint":    f.Endpoint.Address(),
 		"region":      f.Endpoint.Region,
 		"jump host":   f.JumpHost,
-		"clock":       clock(caller.Ahead),
+		"clock":       clockWords(reading),
 		"missing":     action,
 		"resource":    resource,
-		"statement":   statement(action, resource),
+		"statement":   iampolicy.Line(action, resource),
 		"command":     described.Enable,
 		"word":        r.Unserved,
 		"targets":     r.Served,
@@ -174,41 +176,26 @@ func (f *Refusals) facts(r Refused, caller credentials.Caller, described Describ
 // permission is what the identity needs, with the parts that are not known left
 // open: * for the account, RESOURCE-ID for what only RDS knows.
 func (f *Refusals) permission(user string, caller credentials.Caller, described Described) (action, resource string) {
-	or := func(known, open string) string {
-		if known == "" {
-			return open
-		}
-		return known
+	place := iampolicy.Place{
+		Partition: cmp.Or(f.Endpoint.Partition, partition.Commercial),
+		Region:    f.Endpoint.Region,
+		Account:   cmp.Or(described.Account, caller.Account, "*"),
 	}
-	partition := or(f.Endpoint.Partition, "aws")
-	account := or(or(described.Account, caller.Account), "*")
-	if f.Endpoint.Kind == KindDSQL {
+	if f.Endpoint.Kind == auth.KindDSQL {
 		cluster, _, _ := strings.Cut(f.Endpoint.Host, ".")
-		action = "dsql:DbConnect"
-		if user == dsqlAdmin {
-			action = "dsql:DbConnectAdmin"
-		}
-		return action, fmt.Sprintf("arn:%s:dsql:%s:%s:cluster/%s", partition, f.Endpoint.Region, account, cluster)
+		return iampolicy.DSQLLoginAction(user), place.DSQLCluster(cluster)
 	}
-	return "rds-db:connect", fmt.Sprintf("arn:%s:rds-db:%s:%s:dbuser:%s/%s",
-		partition, f.Endpoint.Region, account, or(described.ResourceID, "RESOURCE-ID"), user)
+	return iampolicy.LoginAction, place.DatabaseUser(cmp.Or(described.ResourceID, "RESOURCE-ID"), user)
 }
 
-func statement(action, resource string) string {
-	text, err := json.Marshal(struct{ Effect, Action, Resource string }{"Allow", action, resource})
-	if err != nil { // strings always encode
-		return strconv.Quote(action + " on " + resource)
-	}
-	return string(text)
-}
+// clockWorth is from when on a wrong clock is worth a word to who is refused.
+const clockWorth = time.Minute
 
-// clock says how far this machine's clock is off; "" within a minute.
-func clock(ahead time.Duration) string {
-	switch {
-	case ahead.Abs() < time.Minute:
+// clockWords says how far this machine's clock is off; "" when that is not worth a
+// word.
+func clockWords(r clock.Reading) string {
+	if r.Ahead.Abs() < clockWorth {
 		return ""
-	case ahead > 0:
-		return fmt.Sprintf("this machine's clock is %v behind AWS's", ahead)
 	}
-	return fmt.Sprintf("this machine's clock is %v ahead of AWS's", -ahead)
+	return "this machine's clock is " + r.Off() + " AWS's"
 }

@@ -1,12 +1,16 @@
-package auth
+package refusals
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
@@ -21,6 +25,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 		name         string
 		refused      Refused
 		caller       credentials.Caller
+		clock        clock.Reading
 		described    Described
 		guessed      bool
 		endpoint     string
@@ -32,10 +37,10 @@ func TestRefusalsAreExplained(t *testing.T) {
 			detail: `as user "ada" with an IAM token of ` + callerARN + `, signed for orders.c1.eu-west-1.rds.amazonaws.com:5432 in eu-west-1, jump host i-1`, hint: statement},
 		{name: "resource id known", refused: pam, described: Described{ResourceID: "db-REAL", Account: "999988887777"}, cause: "token-refused",
 			hint: "arn:aws:rds-db:eu-west-1:999988887777:dbuser:db-REAL/ada"},
-		{name: "clock behind", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: 7 * time.Minute}, cause: "clock-wrong",
+		{name: "clock behind", refused: pam, caller: credentials.Caller{ARN: callerARN}, clock: clock.Reading{Known: true, Ahead: -7 * time.Minute}, cause: "clock-wrong",
 			detail: "; this machine's clock is 7m0s behind AWS's", hint: "set this machine's clock"},
-		{name: "clock ahead", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: -time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
-		{name: "clock a little off", refused: pam, caller: credentials.Caller{ARN: callerARN, Ahead: 2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
+		{name: "clock ahead", refused: pam, caller: credentials.Caller{ARN: callerARN}, clock: clock.Reading{Known: true, Ahead: time.Hour}, cause: "clock-wrong", detail: "1h0m0s ahead of AWS's", hint: "set"},
+		{name: "clock a little off", refused: pam, caller: credentials.Caller{ARN: callerARN}, clock: clock.Reading{Known: true, Ahead: -2 * time.Minute}, cause: "token-refused", detail: "2m0s behind", hint: statement[:20]},
 		{name: "IAM off", refused: pam, described: Described{TokensOff: true, Enable: "aws rds modify-db-instance"}, cause: "iam-authentication-off",
 			detail: "signed for", hint: "`aws rds modify-db-instance` switches it on"},
 		{name: "region guessed", refused: pam, guessed: true, endpoint: "db.example.com", cause: "region-guessed", hint: "the token is for eu-west-1"},
@@ -59,13 +64,13 @@ func TestRefusalsAreExplained(t *testing.T) {
 			if tc.caller == (credentials.Caller{}) {
 				tc.caller = credentials.Caller{ARN: callerARN, Account: "111122223333"}
 			}
-			endpoint, err := ParseEndpoint(tc.endpoint)
+			endpoint, err := auth.ParseEndpoint(tc.endpoint)
 			if err != nil {
 				t.Fatal(err)
 			}
 			f := &Refusals{
 				Name: endpoint.Host, Endpoint: endpoint.InRegion("eu-west-1"), JumpHost: "i-1", RegionGuessed: tc.guessed,
-				WhoAmI:   func(context.Context) (credentials.Caller, error) { return tc.caller, nil },
+				WhoAmI:   func(context.Context) (credentials.Caller, clock.Reading, error) { return tc.caller, tc.clock, nil },
 				Describe: func(context.Context) (Described, error) { return tc.described, nil },
 			}
 			cause, told, ok := f.Explain(t.Context(), tc.refused)
@@ -86,7 +91,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 // it may be a mistyped target, for which nobody should grant anything. What is
 // known of a token stays.
 func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
-	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	endpoint, err := auth.ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +115,8 @@ func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
 		{"a role that exists", Refused{SQLState: "28000", Message: `role "app@ordesr" is not permitted to log in`}, 0, "no-login", "", "ALTER ROLE"},
 		{"no such database", Refused{SQLState: "3D000", Message: `database "app" does not exist`}, 0, "", "", ""},
 	} {
-		f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, error) {
-			return credentials.Caller{ARN: callerARN, Ahead: tc.ahead}, nil
+		f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
+			return credentials.Caller{ARN: callerARN}, clock.Reading{Known: true, Ahead: tc.ahead}, nil
 		}}
 		tc.refused.User, tc.refused.Unserved, tc.refused.Served = user, "ordesr", "orders, billing"
 		cause, told, _ := f.Explain(t.Context(), tc.refused)
@@ -131,7 +136,7 @@ func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
 
 // What cannot be asked is left out, and its failure is nobody's business.
 func TestRefusalsWithoutAnswers(t *testing.T) {
-	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	endpoint, err := auth.ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +145,9 @@ func TestRefusalsWithoutAnswers(t *testing.T) {
 	for name, f := range map[string]*Refusals{
 		"nobody to ask": {Name: "orders", Endpoint: endpoint},
 		"no answer": {Name: "orders", Endpoint: endpoint,
-			WhoAmI:   func(context.Context) (credentials.Caller, error) { return credentials.Caller{ARN: "half"}, no },
+			WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
+				return credentials.Caller{ARN: "half"}, clock.Reading{}, no
+			},
 			Describe: func(context.Context) (Described, error) { return Described{TokensOff: true}, no }},
 	} {
 		_, told, _ := f.Explain(t.Context(), pam)
@@ -168,5 +175,24 @@ func TestOnlyRefusalsThatMayPassAreRepeated(t *testing.T) {
 		if got := tc.refused.Passing(); got != tc.want {
 			t.Errorf("%+v: passing %v, want %v", tc.refused, got, tc.want)
 		}
+	}
+}
+
+// Keys that have ended still sign: AWS's word for them comes first.
+func TestRefusalByKeysThatHaveEnded(t *testing.T) {
+	endpoint, err := auth.ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
+		return credentials.Caller{}, clock.Reading{}, fmt.Errorf("asking AWS: %w", causes.KeysExpired.New(causes.Facts{"from": "from profile \"dev\""}, errors.New("ExpiredToken")))
+	}}
+	cause, told, ok := f.Explain(t.Context(), Refused{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`})
+	if want := `AWS itself says: no usable AWS credentials from profile "dev": they have expired; otherwise check in this order`; !ok || cause.Name != causes.TokenRefused.Name || !strings.Contains(told.Hint, want) {
+		t.Errorf("cause %s, hint %q, want %q", cause.Name, told.Hint, want)
+	}
+	f.WhoAmI = nil
+	if _, told, _ = f.Explain(t.Context(), Refused{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}); !strings.Contains(told.Hint, "keys that have ended") {
+		t.Errorf("hint %q does not mention keys that have ended", told.Hint)
 	}
 }
