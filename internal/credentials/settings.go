@@ -62,6 +62,7 @@ func readSettings(profile, region string) (*settings, error) {
 		AppID:                   cmp.Or(s.env.AppID, shared.AppID),
 		AccountIDEndpointMode:   aws.AccountIDEndpointModePreferred,
 		RestrictFilePermissions: s.env.RestrictFilePermissions,
+		APIOptions:              []func(*middleware.Stack) error{wordUnreached},
 		ConfigSources:           []any{s.env, shared, asked(profile)},
 	}
 	s.aws.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
