@@ -8,6 +8,7 @@ import "encoding/binary"
 // boundary. A login begins it, and the upstream that comes of that keeps it.
 type boundary struct {
 	left int64 // bytes of the present message still to come
+	size int64 // of the present message, once its head is whole
 	head [headLen]byte
 	have int  // bytes of head
 	lost bool // it was no message
@@ -34,7 +35,7 @@ func (b *boundary) follow(p []byte) {
 		b.have = 0
 		length := binary.BigEndian.Uint32(b.head[1:])
 		b.lost = length < 4
-		b.left = int64(length) - 4
+		b.left, b.size = int64(length)-4, int64(length)+1
 	}
 }
 
@@ -59,3 +60,17 @@ func (b *boundary) failed() bool { return b.head[0] == 'E' }
 
 // between says that what came ends with a whole message.
 func (b *boundary) between() bool { return b.left == 0 && b.have == 0 && !b.lost }
+
+// begun is how many bytes have come of a message that is not whole; 0 when it has
+// more than most bytes in all, or when there is none.
+func (b *boundary) begun(most int) int {
+	switch {
+	case b.lost:
+		return 0
+	case b.have > 0:
+		return b.have
+	case b.left > 0 && b.size <= int64(most):
+		return int(b.size - b.left)
+	}
+	return 0
+}

@@ -66,7 +66,10 @@
 // close_notify that PostgreSQL sends whenever it ends a session itself, the client
 // is told so in a FATAL ErrorResponse of the proxy's own, as PostgreSQL would
 // (lastwords.go); but only if what it got so far ends where a message ends
-// (boundary.go), for in the middle of one it would take it for data. A reset is
+// (boundary.go), for in the middle of one it would take it for data. Over a tunnel,
+// which brings messages in pieces and may end at any time, the beginning of one that
+// is not whole is held back, so that nearly every client can be told
+// (holdback.go). A reset is
 // passed on as the end of the stream in any case: on some systems a reset takes
 // back what the client has not read yet.
 //

@@ -43,26 +43,34 @@ func TestLostSessionIsExplained(t *testing.T) {
 	expired := &statedError{"no AWS credentials", "28000", "", "log in"}
 	row := message('D', 1, 2, 3, 4)
 	half := row[:7]
+	large := message('D', make([]byte, maxHeld)...) // too long to be held back
 	tests := []struct {
 		name   string
 		behind []byte // sent along with ReadyForQuery
 		then   []byte
 		why    error
-		says   bool // the client does, before the end
-		code   string
+		says   bool   // the client does, before the end
+		held   int    // bytes at the end that the client does not get
+		code   string // that it is told; "": none
 	}{
-		{"idle", nil, nil, lost, false, "08006"},
-		{"closed in good order", nil, nil, closed, false, "57P01"},
-		{"for a reason of the login's", nil, nil, expired, false, "08006"},
-		{"by a socket that was closed", nil, nil, &causedError{lost, net.ErrClosed}, false, "08006"},
-		{"by a deadline", nil, nil, &causedError{lost, os.ErrDeadlineExceeded}, false, "08006"},
-		{"between rows", nil, join(row, row), lost, false, "08006"},
-		{"in a row", nil, join(row, half), lost, false, ""},
-		{"in a head", nil, join(row, row[:3]), lost, false, ""},
-		{"in what came with the login", half, nil, lost, false, ""},
-		{"at the end of what came with the login", half, row[7:], lost, false, "08006"},
-		{"without words", nil, nil, net.ErrClosed, false, ""},
-		{"after the client's Terminate", nil, nil, lost, true, ""},
+		{"idle", nil, nil, lost, false, 0, "08006"},
+		{"closed in good order", nil, nil, closed, false, 0, "57P01"},
+		{"for a reason of the login's", nil, nil, expired, false, 0, "08006"},
+		{"by a socket that was closed", nil, nil, &causedError{lost, net.ErrClosed}, false, 0, "08006"},
+		{"by a deadline", nil, nil, &causedError{lost, os.ErrDeadlineExceeded}, false, 0, "08006"},
+		{"between rows", nil, join(row, row), lost, false, 0, "08006"},
+		{"in a row", nil, join(row, half), lost, false, 7, "08006"},
+		{"in a head", nil, join(row, row[:3]), lost, false, 3, "08006"},
+		{"in a large row", nil, join(row, large[:len(large)-1]), lost, false, 0, ""},
+		{"behind a large row", nil, join(large, half), lost, false, 7, "08006"},
+		{"in what came with the login", half, nil, lost, false, 7, "08006"},
+		{"in what came with the login, in a head", half[:3], nil, lost, false, 3, "08006"},
+		{"in what came after the login's", half[:3], row[3:6], lost, false, 6, "08006"},
+		{"in a row after the client's Terminate", nil, join(row, half), lost, true, 0, ""},
+		{"in a row, without words", nil, join(row, half), net.ErrClosed, false, 0, ""},
+		{"at the end of what came with the login", half, row[7:], lost, false, 0, "08006"},
+		{"without words", nil, nil, net.ErrClosed, false, 0, ""},
+		{"after the client's Terminate", nil, nil, lost, true, 0, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -83,7 +91,8 @@ func TestLostSessionIsExplained(t *testing.T) {
 				if test.says {
 					c.send(terminate)
 				}
-				c.expect(join(test.behind, test.then))
+				said := join(test.behind, test.then)
+				c.expect(said[:len(said)-test.held])
 				want, _ := errors.AsType[*statedError](test.why)
 				if test.code == "" {
 					c.expectEnd()

@@ -64,6 +64,9 @@ type login struct {
 	last *refusal
 	// boundary is where the bytes end that the client got behind ReadyForQuery.
 	boundary boundary
+	// whole has what is no whole message there held back (holdback.go): begun.
+	whole bool
+	begun []byte
 }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
@@ -237,9 +240,24 @@ func (l *login) forward(out []byte) error {
 		case 'Z': // ReadyForQuery
 			rest := l.in.rest()
 			l.boundary.follow(rest)
+			if l.whole {
+				rest = l.holdBack(rest)
+			}
 			return l.send(append(out, rest...))
 		}
 	}
+}
+
+// holdBack returns what is whole of rest, which came behind ReadyForQuery, and
+// keeps what is not (holdback.go).
+func (l *login) holdBack(rest []byte) (whole []byte) {
+	whole = rest[:len(rest)-l.boundary.begun(maxHeld)]
+	if len(whole) < len(rest) {
+		l.begun = slices.Clone(rest[len(whole):])
+		l.boundary = boundary{}
+		l.boundary.follow(whole)
+	}
+	return whole
 }
 
 func (l *login) send(p []byte) error {

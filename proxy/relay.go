@@ -155,8 +155,11 @@ func (r *relay) clientLeft() {
 // download carries the database's bytes, and its end.
 func (r *relay) download() {
 	var client net.Conn = followed{r.client, &r.server.boundary}
+	whole := &holdback{Conn: client, buffers: r.buffers, come: r.server.boundary}
 	if _, ok := r.server.raw.(retirer); ok {
-		client = &toClient{Conn: client, retire: r.server.retire}
+		client = &toClient{Conn: whole, retire: r.server.retire}
+		whole.keep(r.server.begun)
+		whole.come.follow(r.server.begun)
 	}
 	reading, err := r.copy(client, r.server, nil, &r.down, eventloop.Down)
 	abrupt := false
@@ -173,6 +176,10 @@ func (r *relay) download() {
 	case !ownDoing(err):
 		r.end(reasonDatabaseLost, err)
 	}
+	if !abrupt || r.said.Load() {
+		whole.flush() // what the database has said to the end is the client's
+	}
+	whole.forget()
 	if abrupt {
 		r.tell(err) // the client closes then, which must not count as the end
 	}

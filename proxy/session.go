@@ -227,6 +227,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
 	}
+	_, l.whole = up.raw.(retirer)
 	if err := l.run(ctx, s.wants); err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {
@@ -235,7 +236,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		up.raw.Close()
 		return nil, err
 	}
-	up.boundary = l.boundary
+	up.boundary, up.begun = l.boundary, l.begun
 	s.log.Debug("logged in", "duration", time.Since(s.began))
 	return up, nil
 }

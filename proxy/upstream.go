@@ -37,6 +37,7 @@ type upstream struct {
 	// CancelRequest must go to the one that runs the query.
 	address  string
 	boundary boundary // where the client is in what the database says
+	begun    []byte   // of a message that came behind ReadyForQuery, and is held back
 }
 
 // retire says that the way up came is not to be taken again, where there are

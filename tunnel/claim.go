@@ -10,21 +10,25 @@ import (
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
-// patience is how long a dial goes on waiting for its own session once another
+// patience is how long a dial goes on waiting for a session of its own once another
 // has come up: streams that begin together shall not stay together.
-const patience = time.Second
+const patience = 2 * time.Second
 
 // claim is what one dial waits for, and what has come of it so far.
 type claim struct {
 	d     *Dialer
 	place place
 
-	failed error // of the start that was waited for last
-	haste  bool  // there was hope for a better session than a busy one, and is no more
+	failed error     // of the start that was waited for last
+	haste  bool      // there was hope for a better session than a busy one, and is no more
+	waited bool      // for a start
+	none   bool      // there was no session at all that could serve
+	until  time.Time // it takes what there is then; zero: there has been nothing
 
-	start *start
-	grown <-chan struct{} // closed when a session comes up
-	hope  time.Duration   // how long to wait for a better session; 0: there is none to go on with
+	start   *start
+	counted bool            // among the start's dials
+	grown   <-chan struct{} // closed when a session comes up
+	hope    time.Duration   // how long to wait for a better session; 0: there is none to go on with
 }
 
 // claim waits for a session that can take one more stream, and returns it with
@@ -33,41 +37,73 @@ type claim struct {
 func (d *Dialer) claim(ctx context.Context, p place) (*session, *mux.Stream, error) {
 	const tries = 3 // a session may end between start and OpenStream, but not time and again
 	c := claim{d: d, place: p}
-	for try := 1; ; try++ {
+	for try := 1; ; {
 		s, st, err := c.take(ctx)
 		if s != nil || err != nil {
 			return s, st, err
 		}
-		c.failed = c.wait(ctx)
+		came, err := c.wait(ctx)
+		c.failed = err
 		switch {
-		case c.failed != nil && ctx.Err() != nil:
-			return nil, nil, c.failed
-		case c.failed == nil && try >= tries:
-			c.failed = p.sessionError(errNoSession)
+		case err != nil && ctx.Err() != nil:
+			c.leave()
+			return nil, nil, err
+		case came && c.none:
+			if try++; try > tries {
+				c.failed = p.sessionError(errNoSession)
+			}
 		}
+	}
+}
+
+// leave takes the claim out of those that wait for its start.
+func (c *claim) leave() {
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	c.letGo()
+}
+
+// letGo is leave with Dialer.mu held.
+func (c *claim) letGo() {
+	if c.counted {
+		c.start.dials--
+		c.counted = false
 	}
 }
 
 // take opens a stream on the session that suits best. When all it returns is nil,
 // the claim is to wait. After a failed start it is to wait no more: that error is
-// returned, unless a hampered session may still serve.
+// returned, unless a hampered session may still serve, or a start may whose agent
+// is not known to be silent.
 func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 	d := c.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	c.letGo()
 	if d.closed {
 		return nil, nil, c.place.closedError()
 	}
 	g := d.group(c.place.address)
 	for {
 		now := time.Now()
+		for _, s := range g.sessions {
+			s.weighNew(now, &g.weights)
+		}
 		sessions, views := g.choice(now)
-		use, more := d.policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
-		if use < 0 && c.failed != nil {
+		policy := d.policy
+		policy.together = d.throttle.most()
+		policy.pack, policy.spread = g.weights.allLight(), g.weights.mostlyHeavy()
+		use, more := policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
+		if use < 0 && c.failed != nil && (!isSilent(c.failed) || len(g.starts) == 0) {
 			if use = inReach(views); use < 0 {
 				return nil, nil, g.instead(c.failed)
 			}
 			more = false
+		}
+		c.none = use < 0
+		if use >= 0 && c.waits(now, g, policy, views, use) {
+			more = policy.room(len(views), len(g.starts)) && len(g.starts) < g.dials()+1
+			use = -1
 		}
 		if more {
 			d.begin(context.WithoutCancel(ctx), g, c.place)
@@ -94,12 +130,30 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 	}
 }
 
+// waits says whether the claim leaves the quiet session use to others, and waits for
+// one that is starting, or can be started: those that wait together, or come where
+// streams are heavy, spread over all sessions there may be, in equal parts, while
+// patience lasts. Where they are light they may share one. Dialer.mu is held.
+func (c *claim) waits(now time.Time, g *group, p policy, views []view, use int) bool {
+	if c.until.IsZero() {
+		c.until = now.Add(patience)
+	}
+	together := c.waited || g.dials() > 0
+	if !together && !p.spread || !now.Before(c.until) || views[use].health() != quiet {
+		return false
+	}
+	if len(g.starts) == 0 && !(p.room(len(views), 0) && g.unasked(now)) {
+		return false
+	}
+	return views[use].streams >= p.share(views, g.dials()+1)
+}
+
 // needStart makes the claim one of those that wait for a start, the one with the
 // fewest. Dialer.mu is held.
 func (c *claim) needStart(g *group) {
 	st := slices.MinFunc(g.starts, func(a, b *start) int { return a.dials - b.dials })
 	st.dials++
-	c.start, c.grown, c.hope = st, g.grown, 0
+	c.start, c.counted, c.waited, c.grown, c.hope = st, true, true, g.grown, 0
 }
 
 // hopeForStart makes the claim wait for a start that should end soon, if there is
@@ -115,32 +169,29 @@ func (c *claim) hopeForStart(g *group, now time.Time) bool {
 }
 
 // wait waits for the start to end, and returns its error. It also ends, with nil,
-// some time after another session has come up, and with ctx.
-func (c *claim) wait(ctx context.Context) error {
+// when another session has come up, when patience has ended, and with ctx. came says
+// that there is a session that was not there before.
+func (c *claim) wait(ctx context.Context) (came bool, err error) {
 	if c.hope > 0 {
-		return c.waitInHope(ctx)
+		return false, c.waitInHope(ctx)
 	}
-	defer func() {
-		c.d.mu.Lock()
-		defer c.d.mu.Unlock()
-		c.start.dials--
-	}()
 	var enough <-chan time.Time
-	grown := c.grown
-	for {
-		select {
-		case <-c.start.done:
-			return c.start.err
-		case <-grown:
-			grown = nil
-			timer := time.NewTimer(patience)
-			defer timer.Stop()
+	if !c.until.IsZero() {
+		timer := time.NewTimer(time.Until(c.until))
+		defer timer.Stop()
+		if time.Now().Before(c.until) {
 			enough = timer.C
-		case <-enough:
-			return nil
-		case <-ctx.Done():
-			return c.left(ctx)
 		}
+	}
+	select {
+	case <-c.start.done:
+		return c.start.err == nil, c.start.err
+	case <-c.grown:
+		return true, nil
+	case <-enough:
+		return false, nil
+	case <-ctx.Done():
+		return false, c.left(ctx)
 	}
 }
 

@@ -101,10 +101,11 @@ type Dialer struct {
 	done       chan struct{}  // closed by Close
 	denials    denials
 
-	mu      sync.Mutex
-	closed  bool
-	tending bool
-	groups  map[string]*group // by address
+	mu       sync.Mutex
+	closed   bool
+	tending  bool
+	throttle throttle
+	groups   map[string]*group // by address
 }
 
 // New checks cfg and starts nothing.
@@ -161,6 +162,7 @@ func New(cfg Config) (*Dialer, error) {
 		hosts:      hosts{list: cfg.Targets, only: cfg.Target},
 		websockets: websockets,
 		done:       make(chan struct{}),
+		throttle:   newThrottle(),
 		groups:     make(map[string]*group),
 	}
 	d.log = slog.New(queued{cfg.Log.Handler(), d})
@@ -191,7 +193,16 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	return &stream{Stream: st, place: s.place, session: s, dialer: d}, nil
+	return &stream{Stream: st, place: s.place, session: s, dialer: d, load: d.carryLoad(s)}, nil
+}
+
+// carryLoad has one more stream of s weighed.
+func (d *Dialer) carryLoad(s *session) *load {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := &load{opened: time.Now()}
+	s.loads = append(s.loads, l)
+	return l
 }
 
 // notAnAddress is the caller's mistake: clients do not meet it.

@@ -13,7 +13,11 @@
 // The first dial to an address starts a session: StartSession, then the
 // websocket at exactly the URL that was returned, the open message with the SSM
 // token, and the agent's handshake. When that takes 5 s, a second session is
-// started beside it and the faster one used; after 14 s the start has failed.
+// started beside it and the faster one used. Once the agent has shown itself, after
+// 14 s the start has failed; the process that it starts for each session may take
+// long on a small host, and 50 s are waited for it. No more than 2 sessions start
+// together while none has ever been ready, or while starts take more than 5 s, and
+// the second of them is given up after 14 s (throttle.go).
 //
 // A lost websocket (the service closes each after about an hour) is replaced
 // beneath the running streams: ResumeSession, websocket, resend, for up to 15
@@ -47,15 +51,27 @@
 //	1 s without an answer    is
 //	hampered: its agent      the dial waits for a start: one of its own while there is
 //	silent or out of reach   room, else that for which the fewest dials wait; once another
-//	for 3 s, a stream for    session has come up, for 1 s more at most
+//	for 3 s, a stream for    session has come up, for 2 s more at most
 //	3 s without an answer,
-//	or 256 of them
+//	or 256 of them; or 30
+//	messages it sent are lost
 //	hampered, there is no    the dial takes it: there will be none better
 //	room and no start
 //	hampered, and the start  the dial takes one whose agent answers and only waits for the
 //	has failed               database; without one it fails as the start did
 //
-// After a start that failed none is tried for 1 min that no dial waits for. A dial
+// Dials that have waited together are spread in equal parts over as many sessions as
+// there may be: one that finds its part of a session taken waits for another to come
+// up, for those 2 s at most.
+//
+// What a stream carries in its first second tells what is likely to come next
+// (weight.go). After light ones, new streams share the session that has most of
+// them, until it is busy at 896 KiB within 2 s: together they make fewer messages,
+// each of which costs the jump host CPU. After heavy ones, new streams are spread as
+// those are that wait together. As long as nothing is known, the table holds.
+//
+// A start that fails because its agent is silent fails a dial only when no other is
+// under way. After a start that failed none is tried for 1 min that no dial waits for. A dial
 // gives up when its session has ended three times before it got a stream.
 //
 // Beside used sessions a spare one is kept; a session without streams ends

@@ -22,12 +22,17 @@ func TestTableOfDials(t *testing.T) {
 		fmt.Sprintf("for %s at most, and then takes", seconds(busyPatience)),
 		fmt.Sprintf("//	for %s, a stream for", seconds(silentAfter)),
 		fmt.Sprintf("//	%s without an answer,\n//	or %d of them", seconds(blockedAnswer), maxWaiting),
+		fmt.Sprintf("; or %d\n//	messages it sent are lost", maxMissing),
 		fmt.Sprintf("for %s more at most", seconds(patience)),
 		fmt.Sprintf("none is tried for %.0f min that", unaskedPause.Minutes()),
 		fmt.Sprintf("after %.0f minutes.", idleAfter.Minutes()),
 		fmt.Sprintf("for up to %.0f\n// minutes", resumePatience.Minutes()),
 		fmt.Sprintf("When that takes %s, a second", seconds(doubtAfter)),
-		fmt.Sprintf("after %s the start has failed", seconds(handshakeTimeout)),
+		fmt.Sprintf("after\n// %s the start has failed", seconds(handshakeTimeout)),
+		fmt.Sprintf("and %s are waited for it", seconds(arrivalTimeout)),
+		fmt.Sprintf("busy at %d KiB within", lightBytes>>10),
+		fmt.Sprintf("No more than %d sessions start", firstTogether),
+		fmt.Sprintf("for those %s at most", seconds(patience)),
 		fmt.Sprintf("every %s without", seconds(pingEvery)),
 	} {
 		if !strings.Contains(string(text), want) {

@@ -21,6 +21,7 @@ type group struct {
 	warned   bool          // of a failed start that nobody waited for
 	staled   time.Time     // when all sessions were retired at once
 	calm     time.Duration // from then until that may happen again
+	weights  weights       // of the latest streams
 }
 
 // group returns the group of an address. d.mu is held.

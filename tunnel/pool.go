@@ -7,6 +7,11 @@ const (
 	// queries bring, an eighth of what one session can carry down.
 	busyBytes = 256 << 10
 
+	// lightBytes in the last two seconds make a session busy whose streams are all
+	// light: half of what one session can carry down. Sharing it costs them less than
+	// it saves the agent, for which each message counts.
+	lightBytes = 896 << 10
+
 	// The agent dials for one stream at a time. A stream without answer for so
 	// long makes new ones wait behind it: first a sign, then for certain.
 	slowAnswer    = time.Second
@@ -26,6 +31,10 @@ const (
 	// maxWaiting streams of one session may wait for their first byte: a quarter
 	// of the agent's accept queue, which it must never fill.
 	maxWaiting = 256
+
+	// maxMissing messages are sent again within three seconds; until then nothing
+	// that comes later gets through.
+	maxMissing = 30
 
 	// idleAfter is how long a session stays without streams; the account's idle
 	// timeout is 20 minutes by default.
@@ -54,6 +63,9 @@ type policy struct {
 	most      int           // sessions that take new streams
 	maxAge    time.Duration // after which one takes no more; 0: never
 	keepAlive bool
+	together  int  // starts at once; 0: any number
+	pack      bool // what comes is likely to be light
+	spread    bool // it is likely to be heavy
 }
 
 // view is what one session looks like.
@@ -65,7 +77,9 @@ type view struct {
 	waiting    int           // streams without answer
 	unanswered time.Duration // longest wait of one of them
 	silent     time.Duration // how long the agent owes an answer or is out of reach
+	missing    int64         // messages of the agent that it has to send again, ten a second
 	recent     int64         // bytes in the last two seconds
+	light      bool          // it has streams, and none of them is heavy
 	since      time.Duration // how long it has had streams without a break, or none
 	nudged     time.Duration // since its last NOP
 }
@@ -81,9 +95,9 @@ const (
 
 func (v view) health() health {
 	switch {
-	case v.silent >= silentAfter, v.unanswered >= blockedAnswer, v.waiting >= maxWaiting:
+	case v.silent >= silentAfter, v.unanswered >= blockedAnswer, v.waiting >= maxWaiting, v.missing >= maxMissing:
 		return hampered
-	case v.recent >= busyBytes, v.unanswered >= slowAnswer:
+	case v.recent >= busyBytes && !v.light, v.recent >= lightBytes, v.unanswered >= slowAnswer:
 		return busy
 	default:
 		return quiet
@@ -106,6 +120,18 @@ func better(a, b view) bool {
 	}
 }
 
+// better is as the function of that name, but that light streams come to the session
+// which has most of them: together they make fewer messages.
+func (p policy) better(a, b view) bool {
+	if p.pack && a.health() == quiet && b.health() == quiet && a.light != b.light {
+		return a.light
+	}
+	if p.pack && a.health() == quiet && b.health() == quiet && a.streams != b.streams {
+		return a.streams > b.streams
+	}
+	return better(a, b)
+}
+
 // choose finds the place for a new stream among sessions, of which none is
 // retired: the index of one, or -1 when the stream has to wait for one of the
 // starts under way, and whether to begin another start. waiting is how many
@@ -115,10 +141,10 @@ func better(a, b view) bool {
 // No stream has to wait that a session can serve. Those that have to get a start
 // each, as far as there is room: together they would keep sharing one session.
 func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (use int, start bool) {
-	room := len(sessions)+starting < p.most
+	room := p.room(len(sessions), starting)
 	use = -1
 	for i, v := range sessions {
-		if use < 0 || better(v, sessions[use]) {
+		if use < 0 || p.better(v, sessions[use]) {
 			use = i
 		}
 	}
@@ -128,7 +154,7 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 	switch sessions[use].health() {
 	case quiet:
 		// Two streams at once: the next one shall find a session of its own.
-		return use, p.keepAlive && sessions[use].streams > 0 && room && starting == 0 && unasked
+		return use, p.keepAlive && !p.pack && sessions[use].streams > 0 && room && starting == 0 && unasked
 	case busy:
 		return use, room && starting == 0 && unasked
 	}
@@ -138,12 +164,28 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 	return use, false // there will be none better
 }
 
+// room says whether one more session may be started.
+func (p policy) room(sessions, starting int) bool {
+	return sessions+starting < p.most && (p.together == 0 || starting < p.together)
+}
+
+// share is how many streams a session is to have when those that wait have all got
+// one, and are spread over as many sessions as there may be.
+func (p policy) share(sessions []view, waiting int) int {
+	streams := waiting
+	for _, v := range sessions {
+		streams += v.streams
+	}
+	spread := min(p.most, streams)
+	return (streams + spread - 1) / spread
+}
+
 // inReach finds the best of sessions that are all hampered, when no other can be
 // had: one whose agent answers, and only waits for a dial. -1: there is none.
 func inReach(sessions []view) int {
 	use := -1
 	for i, v := range sessions {
-		if v.silent < silentAfter && v.waiting < maxWaiting && (use < 0 || better(v, sessions[use])) {
+		if v.silent < silentAfter && v.waiting < maxWaiting && v.missing < maxMissing && (use < 0 || better(v, sessions[use])) {
 			use = i
 		}
 	}

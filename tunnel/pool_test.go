@@ -51,6 +51,8 @@ func TestChoosePlaceForAStream(t *testing.T) {
 		{"blocked accept loop", 4, []view{blocked}, 0, 1, false, -1, true},
 		{"blocked beside busy", 4, []view{blocked, busyOne}, 0, 1, false, 1, true},
 		{"out of reach", 4, []view{silent}, 0, 1, false, -1, true},
+		{"in repair", 4, []view{{missing: maxMissing}}, 0, 1, false, -1, true},
+		{"in repair, a start has failed", 4, []view{{missing: maxMissing}, busyOne}, 0, 1, true, 1, false},
 		{"accept queue full", 4, []view{{waiting: maxWaiting}}, 0, 1, false, -1, true},
 		{"out of reach, a start has failed", 4, []view{silent}, 0, 1, true, -1, true},
 		{"out of reach, a start under way", 1, []view{silent}, 1, 1, false, -1, false},

@@ -54,6 +54,9 @@ type session struct {
 	inUse   bool      // it had streams when last looked at,
 	since   time.Time // and has had them, or none, since then
 	nudged  time.Time // its last NOP
+	loads   []*load   // of its streams, and of some that have ended of late
+
+	received int64 // bytes, when they were last weighed
 
 	// To be read after done.
 	cause error // why it ended, as the data channel says
@@ -61,9 +64,9 @@ type session struct {
 	left  error // why the service may think it open
 }
 
-// newSession makes the parts of the session that out speaks of. If that is
-// not possible the session is terminated.
-func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, error) {
+// newSession makes the parts of the session that out speaks of, whose agent may take
+// arrival to show itself. If that is not possible the session is terminated.
+func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput, arrival time.Duration) (*session, error) {
 	now := time.Now()
 	p.session = display.Line(aws.ToString(out.SessionId))
 	s := &session{
@@ -104,6 +107,7 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput) (*session, err
 		ClientVersion:    clientVersion,
 		MaxPayload:       d.cfg.MaxPayload,
 		HandshakeTimeout: handshakeTimeout,
+		ArrivalTimeout:   arrival,
 		OutageTimeout:    resumePatience,
 		Log:              s.log,
 	})
@@ -221,7 +225,9 @@ func (s *session) view(now time.Time) view {
 		waiting:    m.Waiting,
 		unanswered: m.LongestWait,
 		silent:     c.Silent,
+		missing:    c.Missing,
 		recent:     c.Recent,
+		light:      s.light(),
 		since:      now.Sub(s.since),
 		nudged:     now.Sub(s.nudged),
 	}

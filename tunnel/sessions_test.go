@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,84 @@ func TestStreamsThatBeginTogetherAreSpread(t *testing.T) {
 			t.Errorf("streams by session: %v, want 2 on each of 4", streams)
 		}
 		wantCalls(t, f, 4, 0, 0)
+	})
+}
+
+// The first session is up long before the others: who waits does not pile up on it.
+func TestStreamsThatWaitTogetherAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeAWS(t)
+		const alone = 250 * time.Millisecond
+		var starting atomic.Int64
+		f.onStart = func(context.Context, int) error { // slower, the more there are
+			time.Sleep(alone * time.Duration(starting.Add(1)))
+			starting.Add(-1)
+			return nil
+		}
+		d := newTestDialer(t, f, func(c *Config) { c.Sessions = 8 })
+		begin := time.Now()
+		conns := make([]net.Conn, 8)
+		var wg sync.WaitGroup
+		for i := range conns {
+			wg.Go(func() { conns[i] = dial(t, d) })
+		}
+		wg.Wait()
+		if took := time.Since(begin); took > alone+patience {
+			t.Errorf("dialled after %v, want %v after the first session at most", took, patience)
+		}
+		streams := map[int]int{}
+		for _, c := range conns {
+			streams[sessionOf(f, c)]++
+			defer c.Close()
+		}
+		if len(streams) != 8 {
+			t.Errorf("streams by session: %v, want one on each of 8", streams)
+		}
+		wantCalls(t, f, 8, 0, 0)
+	})
+}
+
+// Workers that take longer than a handshake may: all dials are served, and the host
+// has no more than two to start at a time.
+func TestSlowWorkersServeAllDials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 25 * time.Second
+		f := newFakeAWS(t)
+		f.mute = func(int) bool { return true }
+		var over atomic.Bool
+		f.onOpen = func(_ int, a *fakeAgent) bool {
+			time.AfterFunc(slow, func() {
+				if !a.hasEnded() {
+					over.Store(true)
+					a.set((*fakeAgent).request)
+				}
+			})
+			return true
+		}
+		d := newTestDialer(t, f, nil)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				c, err := d.DialContext(ctx, "tcp", dbAddress)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				echo(t, c, 100)
+				time.Sleep(time.Minute)
+				c.Close()
+			})
+		}
+		for !over.Load() {
+			open := f.open()
+			time.Sleep(100 * time.Millisecond)
+			if len(open) > firstTogether {
+				t.Fatalf("%d sessions start at a time, want %d", len(open), firstTogether)
+			}
+		}
+		wg.Wait()
 	})
 }
 
@@ -623,6 +702,6 @@ func TestAllStartsFailAsOne(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		wantCalls(t, f, 4, 0, 0)
+		wantCalls(t, f, firstTogether, 0, 0)
 	})
 }

@@ -23,9 +23,14 @@ const (
 	// they do within 15 s.
 	startCallTimeout = 12 * time.Second
 
-	// handshakeTimeout is how long the agent may take for the handshake. It starts
-	// a process for each session, which takes a second or so.
+	// handshakeTimeout is how long an agent that has shown itself may take for the
+	// handshake.
 	handshakeTimeout = 14 * time.Second
+
+	// arrivalTimeout is how long the agent may take to show itself. It starts a
+	// process for each session, which takes 0.5 to 15 s, and longer on a small host
+	// where several start at once (measured). This is within a login's minute.
+	arrivalTimeout = 50 * time.Second
 
 	// doubtAfter: when a session does not carry streams so long after StartSession,
 	// a second one is started beside it. Sessions started within 2 s of the agent's
@@ -37,6 +42,7 @@ const (
 // start is one attempt to start a session.
 type start struct {
 	began  time.Time
+	beside bool // another session of the address, the first ever, is starting
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when err is set
 	err    error
@@ -50,6 +56,7 @@ func (p place) starting() string { return "starting SSM session on " + p.target 
 func (d *Dialer) begin(ctx context.Context, g *group, p place) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	st := &start{began: time.Now(), cancel: cancel, done: make(chan struct{})}
+	st.beside = !d.throttle.ready && len(g.starts) > 0
 	g.starts = append(g.starts, st)
 	d.running.Go(func() { d.start(ctx, g, st, p) })
 	if !d.tending {
@@ -61,7 +68,7 @@ func (d *Dialer) begin(ctx context.Context, g *group, p place) {
 // start runs one start and hands its result to those that wait for st.
 func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
 	defer st.cancel(nil)
-	s, err := d.startSession(ctx, p)
+	s, err := d.startSession(ctx, p, st.beside)
 	closed := d.note(g, st, p, s, err)
 	st.err = err
 	switch {
@@ -101,13 +108,25 @@ func (d *Dialer) note(g *group, st *start, p place, s *session, err error) (clos
 }
 
 // startSession starts a session that carries streams, on the first jump host that
-// takes one, in no more than startTimeout once there are credentials.
-func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
+// takes one, in no more than startTimeout once there are credentials and it is its
+// turn. One that is beside another is given up sooner.
+func (d *Dialer) startSession(ctx context.Context, p place, beside bool) (*session, error) {
 	if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
 		return nil, d.noSession(p, p.credentialsError(p.starting(), err))
 	}
+	if err := d.awaitTurn(ctx); err != nil {
+		return nil, p.networkError(p.starting(), "jump host "+p.target, "", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	began := time.Now()
+	s, err := d.startOnAny(ctx, p, beside)
+	d.endTurn(began, err)
+	return s, err
+}
+
+// startOnAny starts a session on the first jump host that takes one.
+func (d *Dialer) startOnAny(ctx context.Context, p place, short bool) (*session, error) {
 	hosts, err := d.hosts.choose(ctx)
 	if err != nil {
 		return nil, d.noSession(p, p.noHost(err))
@@ -118,7 +137,7 @@ func (d *Dialer) startSession(ctx context.Context, p place) (*session, error) {
 		if i+1 < len(hosts) {
 			beside.target = hosts[i+1]
 		}
-		s, err := d.startOn(ctx, p, beside)
+		s, err := d.startOn(ctx, p, beside, short)
 		if s != nil && s.place.target != host { // which was there first
 			d.hosts.outcome(host, datachannel.ErrHandshakeTimeout)
 			return s, nil
@@ -148,8 +167,10 @@ type started struct {
 // startOn starts a session on p's jump host. When it takes long to carry streams,
 // another one is started beside it, and that which carries streams first is taken:
 // the first may have vanished, or the jump host be slow, and one cannot be told
-// from the other. Only the first one's failure is a failure.
-func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error) {
+// from the other. The first one's failure is a failure, unless its agent has not
+// come and that of the second still may. short has the first given up as soon as
+// the second is.
+func (d *Dialer) startOn(ctx context.Context, p, beside place, short bool) (*session, error) {
 	interrupted := func(err error) error {
 		if ctx.Err() != nil {
 			return p.networkError(p.starting(), "jump host "+p.target, "", context.Cause(ctx))
@@ -162,26 +183,45 @@ func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error)
 	}
 	race, cancel := context.WithCancelCause(ctx)
 	tries, pending := make(chan started, 2), 1
-	d.running.Go(func() { tries <- d.carry(race, p, out) })
-	doubt := time.NewTimer(doubtAfter)
+	arrival := arrivalTimeout
+	if short {
+		arrival = handshakeTimeout
+	}
+	d.running.Go(func() { tries <- d.carry(race, p, out, arrival) })
+	doubt := time.NewTimer(d.doubt())
 	defer doubt.Stop()
+	var absent error // of the first, while the second is awaited
 	for {
 		select {
 		case <-doubt.C:
+			if !d.takeTurn() { // those that start are too many for the host, or as good as a second one
+				doubt.Reset(time.Second)
+				continue
+			}
 			d.log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
 			pending++
 			d.running.Go(func() { tries <- d.startSecond(race, beside) })
 		case t := <-tries:
 			pending--
-			if t.second && t.err != nil {
+			switch {
+			case t.second && t.err != nil:
 				d.log.Debug("second ssm session not started", "address", p.address, "error", t.err)
+				if absent == nil {
+					continue
+				}
+				t.err = absent
+			case t.err != nil && isAbsent(t.err) && pending > 0:
+				absent = t.err
+				if t.failed != nil {
+					d.trace(*t.failed)
+				}
 				continue
 			}
 			cancel(errOtherWasFirst)
 			if pending > 0 {
 				d.running.Go(func() { discard(<-tries) })
 			}
-			if t.failed != nil {
+			if t.failed != nil && absent == nil {
 				d.trace(*t.failed)
 			}
 			if t.err != nil {
@@ -195,14 +235,28 @@ func (d *Dialer) startOn(ctx context.Context, p, beside place) (*session, error)
 var errOtherWasFirst = errors.New("another session was there first")
 
 // startSecond starts the session that is to be beside a slow one.
-func (d *Dialer) startSecond(ctx context.Context, p place) started {
+func (d *Dialer) startSecond(ctx context.Context, p place) (t started) {
+	began := time.Now()
+	defer func() { d.endTurn(began, t.err) }()
 	out, err := d.callStartSession(ctx, p)
 	if err != nil {
 		return started{err: err, second: true}
 	}
-	t := d.carry(ctx, p, out)
+	t = d.carry(ctx, p, out, handshakeTimeout)
 	t.second = true
 	return t
+}
+
+// isAbsent says that the agent has not come to the session.
+func isAbsent(err error) bool { return errors.Is(err, datachannel.ErrAgentAbsent) }
+
+// isSilent says that it has not done what it should, which another session's may.
+func isSilent(err error) bool { return errors.Is(err, datachannel.ErrHandshakeTimeout) }
+
+func (d *Dialer) doubt() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.throttle.doubt()
 }
 
 // discard ends a session that came too late.
@@ -218,9 +272,9 @@ func discard(t started) {
 // carry connects the session that out speaks of, and waits until it carries
 // streams. On error nothing is left: not here, and as far as can be helped, not
 // at AWS.
-func (d *Dialer) carry(ctx context.Context, p place, out *ssm.StartSessionOutput) started {
+func (d *Dialer) carry(ctx context.Context, p place, out *ssm.StartSessionOutput, arrival time.Duration) started {
 	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Session: aws.ToString(out.SessionId)})
-	s, err := d.newSession(p, out)
+	s, err := d.newSession(p, out, arrival)
 	if err != nil {
 		return started{err: err}
 	}

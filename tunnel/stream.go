@@ -17,6 +17,7 @@ type stream struct {
 	session  *session
 	dialer   *Dialer
 	answered atomic.Bool // by the database
+	load     *load
 }
 
 // Read is mux.Stream's. Beside io.EOF, net.ErrClosed and
@@ -24,6 +25,7 @@ type stream struct {
 // jump host could not connect to the address, or the session has ended.
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
+	s.load.bytes.Add(int64(n))
 	if n > 0 && !s.answered.Load() {
 		s.answered.Store(true)
 		s.session.reached.Store(true)
@@ -38,6 +40,7 @@ func (s *stream) Read(p []byte) (int, error) {
 // mux.ErrPeerClosed its errors are as those of Read.
 func (s *stream) Write(p []byte) (int, error) {
 	n, err := s.Stream.Write(p)
+	s.load.bytes.Add(int64(n))
 	if err != nil {
 		err = s.failed(err)
 	}
@@ -50,6 +53,7 @@ func (s *stream) Close() error {
 	if s.Waiting() >= blockedAnswer && s.session.channel.Stats().Silent < silentAfter {
 		s.dialer.suspect(s.session, "the jump host got no answer from the database")
 	}
+	s.load.closed.Store(true)
 	return s.Stream.Close()
 }
 

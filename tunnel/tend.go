@@ -56,6 +56,7 @@ func (d *Dialer) tendAll(now time.Time) bool {
 func (d *Dialer) tendGroup(now time.Time, address string, g *group) {
 	views := make([]view, len(g.sessions))
 	for i, s := range g.sessions {
+		s.weigh(now, &g.weights)
 		views[i] = s.view(now)
 	}
 	c := d.policy.tend(views, len(g.starts), g.unasked(now))

@@ -77,11 +77,6 @@ func WithPerson(t *testing.T, profile string, flags ...string) (Setup, string) {
 		},
 		Env: func(env []string) []string {
 			env = Without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "HOME")(env)
-			for _, v := range env { // the SDK's own STS and SSO clients do not look at AWS_ENDPOINT_URL
-				if url, ok := strings.CutPrefix(v, "AWS_ENDPOINT_URL="); ok {
-					env = append(env, "AWS_ENDPOINT_URL_STS="+url, "AWS_ENDPOINT_URL_SSO="+url)
-				}
-			}
 			return append(env, "AWS_CONFIG_FILE="+file, "AWS_PROFILE="+profile, "HOME="+home)
 		},
 		Change: func(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }, // no terminal

@@ -99,6 +99,13 @@ var (
 		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
 		Means:   "the HTTP proxy on the way to AWS answers 407",
 	}
+	EndpointSetting = Cause{
+		Name: "endpoint-setting", SQLState: cannotConnect,
+		Message: "there is no AWS endpoint {host}, which {setting} leads to",
+		Detail:  "{setting}, {where}, leads to {host}: {said}",
+		Hint:    "remove {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
+		Means:   "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL…` or the setting of the same meaning in the shared files leads to a host that does not exist",
+	}
 	ProxyRefuses = Cause{
 		Name: "http-proxy-refuses", SQLState: cannotConnect,
 		Message: "HTTP proxy {proxy} does not lead to {host}: {said}",
@@ -126,13 +133,6 @@ var (
 		Detail:  presents,
 		Hint:    "check this machine's clock; otherwise whoever opens TLS on the way to AWS must renew the certificate",
 		Means:   "this machine's clock is wrong, or an inspecting HTTP proxy has an old certificate",
-	}
-	EndpointSetting = Cause{
-		Name: "endpoint-setting", SQLState: cannotConnect,
-		Message: "there is no AWS endpoint {host}, which {setting} leads to",
-		Detail:  "{setting}, {where}, leads to {host}: {said}",
-		Hint:    "unset {setting} ({where}) if the region has no such endpoint, or check this machine's network if it has",
-		Means:   "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL…` or the setting of the same meaning in the shared files leads to a host that does not exist",
 	}
 	ChannelDenied = Cause{
 		Name: "channel-denied", SQLState: cannotConnect,

@@ -114,19 +114,20 @@ aws_secret_access_key = x
 		{"no number", "patient", nil, "max_attempts = many is none of the whole numbers", "max_attempts in [profile patient] of CONFIG, line 57", "correct that setting"},
 		{"no mode", "mode", nil, "retry_mode = never is none of", "retry_mode in [profile mode] of CONFIG, line 59", "correct that setting"},
 		{"half a key", "half", nil, `profile "half" has aws_secret_access_key without aws_access_key_id`, "aws_secret_access_key in [profile half] of CONFIG, line 61", "add aws_access_key_id there"},
-		{"half a key in the credentials file", "half keys", nil, `profile "half keys" has aws_access_key_id without aws_secret_access_key`, "aws_access_key_id in [half keys] of HOME/.aws/credentials, line 2", "add aws_secret_access_key there"},
+		{"half a key in the credentials file", "half keys", nil, `profile "half keys" has aws_access_key_id without aws_secret_access_key`, "aws_access_key_id in [half keys] of KEYS, line 2", "add aws_secret_access_key there"},
 		{"no such AWS_CA_BUNDLE", "", map[string]string{"AWS_CA_BUNDLE": "/nonexistent/ca.pem"}, "the file that AWS_CA_BUNDLE names cannot be read", "AWS_CA_BUNDLE=/nonexistent/ca.pem", "or unset it"},
 		{"an AWS_CA_BUNDLE without certificates", "", map[string]string{"AWS_CA_BUNDLE": "HOME/.aws/config"}, "the file that AWS_CA_BUNDLE names holds no PEM certificate", "AWS_CA_BUNDLE=", "PEM"},
 		{"a web identity without a role", "", map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}, "AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not", "AWS_WEB_IDENTITY_TOKEN_FILE=/token", "set AWS_ROLE_ARN"},
 		{"a variable that cannot be", "", map[string]string{"AWS_MAX_ATTEMPTS": "many"}, "AWS_MAX_ATTEMPTS", "", "that variable"},
 		{"another machine's credentials", "", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://192.0.2.1/keys"}, "AWS_CONTAINER_CREDENTIALS_FULL_URI leads to 192.0.2.1 without TLS", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://192.0.2.1/keys", "unset"},
-		{"no such profile", "nobody", nil, `from profile "nobody": there is no such profile`, "read CONFIG, and HOME/.aws/credentials", "aws configure list-profiles"},
+		{"no such profile", "nobody", nil, `from profile "nobody": there is no such profile`, "read CONFIG, and KEYS", "aws configure list-profiles"},
 		{"a profile in the wrong form", "bare", nil, `from profile "bare": there is no such profile`, "there is [bare] in CONFIG, line 9; in the config file it must be [profile bare]", "aws configure list-profiles"},
-		{"a file that does not exist", "dev", map[string]string{"AWS_CONFIG_FILE": "~/none"}, "there is no such profile", "read HOME/none (AWS_CONFIG_FILE), which does not exist, and HOME/.aws/credentials", "aws configure list-profiles"},
+		{"a file that does not exist", "dev", map[string]string{"AWS_CONFIG_FILE": "~/none"}, "there is no such profile", "read NONE (AWS_CONFIG_FILE), which does not exist, and KEYS", "aws configure list-profiles"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			home := withFiles(t, config, "[half keys]\naws_access_key_id = x\n")
-			paths := strings.NewReplacer("CONFIG,", filepath.Join(home, ".aws", "config")+",", "CONFIG;", filepath.Join(home, ".aws", "config")+";", "of CONFIG", "of "+filepath.Join(home, ".aws", "config"), "HOME", home)
+			paths := strings.NewReplacer("CONFIG,", filepath.Join(home, ".aws", "config")+",", "CONFIG;", filepath.Join(home, ".aws", "config")+";", "of CONFIG", "of "+filepath.Join(home, ".aws", "config"), "HOME", home,
+				"KEYS", filepath.Join(home, ".aws", "credentials"), "NONE", filepath.Join(home, "none"))
 			for name, value := range tc.env {
 				t.Setenv(name, strings.Replace(value, "HOME", home, 1))
 			}

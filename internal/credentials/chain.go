@@ -330,7 +330,7 @@ func (s *settings) lookedAt() string {
 		places = append(places, "the environment (AWS_ACCESS_KEY_ID"+halfInEnvironment()+")")
 	}
 	places = append(places,
-		fmt.Sprintf("profile %q of %s and %s (keys, a role, SSO, a login, a credential_process)", effectiveProfile(s.asked), s.files.Config.State(), s.files.Credentials.State()),
+		fmt.Sprintf("profile %q of %s and %s", effectiveProfile(s.asked), s.files.Config.State(), s.files.Credentials.State()),
 		"a container's role")
 	instance := " and an instance's role (EC2 metadata)"
 	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {

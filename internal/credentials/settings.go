@@ -55,7 +55,6 @@ func readSettings(profile, region string) (*settings, error) {
 	}
 	s.aws = aws.Config{
 		Region:                  cmp.Or(s.env.Region, shared.Region, region),
-		APIOptions:              []func(*middleware.Stack) error{wordUnreached},
 		Logger:                  logging.Nop{}, // its warnings would go to stderr past our log
 		RetryMode:               cmp.Or(s.env.RetryMode, shared.RetryMode),
 		RetryMaxAttempts:        cmp.Or(s.env.RetryMaxAttempts, shared.RetryMaxAttempts),
@@ -220,7 +219,7 @@ func (s *settings) leadingTo(host string) (setting, where string) {
 			return kind.variable + "=" + v, "in the environment"
 		}
 		if where := s.profile.Where(kind.key); where != "" {
-			return kind.key + " = " + s.profile.Get(kind.key), where
+			return kind.key + " = " + s.profile.Get(kind.key), strings.TrimPrefix(where, kind.key+" ")
 		}
 	}
 	return "", ""
@@ -236,12 +235,12 @@ func (s *settings) endpointURL(host string) (setting, where string) {
 		}
 	}
 	if url := s.profile.Get("endpoint_url"); leads(url) {
-		return "endpoint_url = " + url, s.profile.Where("endpoint_url")
+		return "endpoint_url = " + url, strings.TrimPrefix(s.profile.Where("endpoint_url"), "endpoint_url ")
 	}
 	services, _ := s.files.Services(s.profile.Get("services"))
 	for _, service := range services.Keys() {
 		if url := services.Nested(service)["endpoint_url"]; leads(url) {
-			return "endpoint_url = " + url, services.Where(service)
+			return "endpoint_url = " + url, "beneath " + services.Where(service)
 		}
 	}
 	return "", ""

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
@@ -83,14 +84,5 @@ func writeSSOToken(path string, token ssoLoginToken) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "pgkeyless-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return ownfile.Replace(path, text, 0o600)
 }

@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
 	"tunnel/mux":         {},
-	"auth":               {module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/iampolicy", module + "/internal/ownfile", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
+	"auth":               {module + "/internal/causes", module + "/internal/credentials", module + "/internal/database", module + "/internal/iampolicy", module + "/internal/ownfile", module + "/internal/partition", module + "/internal/secret", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// Facts, at the bottom.
 	"internal/agentversion":  {},
@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/partition", "go.yaml.in/yaml/v3"},
 	"internal/servicefile": {module + "/internal/causes", module + "/internal/ownfile"},
 	"internal/sharedfiles": {},
-	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
+	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display", "golang.org/x/term"},
@@ -61,11 +61,12 @@ var arrows = map[string][]string{
 	"internal/doctor":      {},
 
 	// What a run is made of.
-	"internal/running": {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile"},
-	"internal/program": {module + "/internal/prompt"},
-	"internal/targets": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
-	"internal/serving": {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
-	"internal/checkup": {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile"},
+	"internal/program":  {module + "/internal/prompt"},
+	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
+	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/serving":  {module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/loopback", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/targets"},
+	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// The command line, which may use every package beneath it.
 	"internal/cli":       {module + "/proxy", module + "/internal/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},

@@ -6,23 +6,23 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/refusals"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// explainer tells the proxy what auth knows of refused logins.
+// explainer tells the proxy what is known of refused logins.
 type explainer struct {
-	refusals    *auth.Refusals
+	known       *refusals.Refusals
 	credentials aws.CredentialsProvider
 }
 
 // Passing has the next try read the keys anew.
 func (e explainer) Passing(r proxy.Refusal) bool {
-	passing := auth.Refused(r).Passing()
+	passing := refusals.Refused(r).Passing()
 	if passing {
 		credentials.Reread(e.credentials)
 	}
@@ -30,16 +30,16 @@ func (e explainer) Passing(r proxy.Refusal) bool {
 }
 
 func (e explainer) Explain(ctx context.Context, r proxy.Refusal) proxy.Explanation {
-	cause, told, ok := e.refusals.Explain(ctx, auth.Refused(r))
+	cause, told, ok := e.known.Explain(ctx, refusals.Refused(r))
 	if !ok {
 		return proxy.Explanation{}
 	}
 	return proxy.Explanation{Cause: cause.Name, Message: told.Message, Detail: told.Detail, Hint: told.Hint}
 }
 
-// refusals explains refused logins at t's database.
-func (l Login) refusals(t config.Target) *auth.Refusals {
-	r := &auth.Refusals{
+// explain explains refused logins at t's database.
+func (l Login) explain(t config.Target) *refusals.Refusals {
+	r := &refusals.Refusals{
 		Name:          t.Name,
 		Endpoint:      l.Endpoint,
 		RegionGuessed: l.regionGuessed,
@@ -65,29 +65,29 @@ type describer struct {
 	asking  chan struct{} // holds one: who asks owns what follows
 
 	asked time.Time // when that was over; zero before
-	found auth.Described
+	found refusals.Described
 	err   error
 }
 
-// describe is auth.Refusals' Describe. It calls AWS with permissions that a login
+// describe is refusals.Refusals' Describe. It calls AWS with permissions that a login
 // does not need, so that its errors are nobody's business.
-func (d *describer) describe(ctx context.Context) (auth.Described, error) {
+func (d *describer) describe(ctx context.Context) (refusals.Described, error) {
 	select {
 	case d.asking <- struct{}{}:
 		defer func() { <-d.asking }()
 	case <-ctx.Done():
-		return auth.Described{}, context.Cause(ctx)
+		return refusals.Described{}, context.Cause(ctx)
 	}
 	if !d.asked.IsZero() && time.Since(d.asked) < lookupPause {
 		return d.found, d.err
 	}
 	db, err := d.login.describe(ctx, d.profile)
 	if err != nil && ctx.Err() != nil { // a client that left, or waits no longer
-		return auth.Described{}, err
+		return refusals.Described{}, err
 	}
-	d.asked, d.found, d.err = time.Now(), auth.Described{}, err
+	d.asked, d.found, d.err = time.Now(), refusals.Described{}, err
 	if err == nil {
-		d.found = auth.Described{ResourceID: db.ResourceID, Account: db.Account, TokensOff: db.TokensOff(), Enable: db.SwitchOn()}
+		d.found = refusals.Described{ResourceID: db.ResourceID, Account: db.Account, TokensOff: db.TokensOff(), Enable: db.SwitchOn()}
 	}
 	return d.found, d.err
 }

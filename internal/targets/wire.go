@@ -147,7 +147,7 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	r.Dialer, r.Tokens = dialer, l.tokens
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
-	r.Refusals = explainer{l.refusals(t), l.AWS.Credentials}
+	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
 	return r, nil
 }
 

@@ -90,6 +90,41 @@ func TestSecondHandshakeRequestIsTolerated(t *testing.T) {
 	})
 }
 
+// An agent that starts a process first has ArrivalTimeout to show itself, and half
+// of HandshakeTimeout from then on.
+func TestAgentThatComesLate(t *testing.T) {
+	tests := []struct {
+		name   string
+		arrive time.Duration // start_publication; 0: it does not come
+		want   time.Duration
+		err    error
+	}{
+		{"never", 0, 50 * time.Second, ErrAgentAbsent},
+		{"at once, and says nothing", 10 * ms, 14 * time.Second, ErrHandshakeTimeout},
+		{"late, and says nothing", 40 * time.Second, 47*time.Second + 10*ms, ErrHandshakeTimeout},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.agent.silent = true
+				r.run(func(c *Config) { c.HandshakeTimeout, c.ArrivalTimeout = 14*time.Second, 50*time.Second })
+				start := time.Now()
+				if test.arrive > 0 {
+					time.AfterFunc(test.arrive, func() { r.agent.write(wire("start_publication", 0, 3, 0, nil)) })
+				}
+				err := r.ended(time.Minute)
+				if got := time.Since(start); !errors.Is(err, test.err) || !errors.Is(err, ErrHandshakeTimeout) || got != test.want {
+					t.Errorf("Run ended with %v after %v, want %v after %v", err, got, test.err, test.want)
+				}
+				if errors.Is(err, ErrAgentAbsent) != (test.arrive == 0) {
+					t.Errorf("%v: the agent was absent: %v", err, test.arrive == 0)
+				}
+			})
+		})
+	}
+}
+
 func TestHandshakeTimeout(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -36,6 +36,13 @@ type Stream interface {
 	Unanswered() int        // bytes that went out to targets which have said nothing since
 }
 
+// queue is what a Stream may be besides: one that says how many bytes wait for Fill,
+// and whether they are of several that take turns. Then small messages are put
+// together.
+type queue interface {
+	Queued(now time.Time) (bytes int, crowded bool)
+}
+
 // Config is what New needs. Connect and Stream are required; every other zero
 // value stands for its default.
 type Config struct {
@@ -50,12 +57,14 @@ type Config struct {
 	MaxWindow     int    // bytes sent and not acknowledged, at least 32 KiB; default 1 MiB
 	MaxReorder    int    // bytes held behind a gap; default 100 MiB
 
-	HandshakeTimeout time.Duration // first transport to HandshakeComplete; default 30 s
+	HandshakeTimeout time.Duration // first transport to HandshakeComplete, and half of it from the agent's first sign of life; default 30 s
+	ArrivalTimeout   time.Duration // first transport to that sign; default HandshakeTimeout
 	PeerTimeout      time.Duration // oldest message without acknowledge, from an agent that is silent; default 12 s
 	StallTimeout     time.Duration // the same while the silence may have a harmless reason; default 30 s
+	PauseTimeout     time.Duration // the service says that the agent is away, and it does not come back; default 14.5 s
 	OutageTimeout    time.Duration // transports, one after the other, that bring no word of the agent; default 15 min
-	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 15 s
-	GapTimeout       time.Duration // a gap that does not move at all; default 10 s
+	GapPatience      time.Duration // longest repair of a gap worth waiting for; default 60 s
+	GapTimeout       time.Duration // a repair that has stopped; default 10 s
 
 	Log *slog.Logger // default: nothing is logged
 }
@@ -65,6 +74,10 @@ const (
 	minMaxPayload     = 64        // what a Stream can be asked to fill
 	maxMaxPayload     = 16 << 10  // fits the smallest window
 	defaultMaxReorder = 100 << 20 // about the 100,000 messages an agent keeps for resending
+
+	// People hear of a dead agent within 15 s, and this leaves half a second for
+	// what comes after.
+	defaultPauseTimeout = 14500 * time.Millisecond
 )
 
 // withDefaults returns a complete cfg, or what is wrong with it.
@@ -77,10 +90,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.MaxWindow = cmp.Or(cfg.MaxWindow, defaultMaxWindow)
 	cfg.MaxReorder = cmp.Or(cfg.MaxReorder, defaultMaxReorder)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 30*time.Second)
+	cfg.ArrivalTimeout = cmp.Or(cfg.ArrivalTimeout, cfg.HandshakeTimeout)
 	cfg.PeerTimeout = cmp.Or(cfg.PeerTimeout, 12*time.Second)
 	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
+	cfg.PauseTimeout = cmp.Or(cfg.PauseTimeout, defaultPauseTimeout)
 	cfg.OutageTimeout = cmp.Or(cfg.OutageTimeout, 15*time.Minute)
-	cfg.GapPatience = cmp.Or(cfg.GapPatience, 15*time.Second)
+	cfg.GapPatience = cmp.Or(cfg.GapPatience, 60*time.Second)
 	cfg.GapTimeout = cmp.Or(cfg.GapTimeout, 10*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -91,7 +106,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxWindow < minWindow {
 		return cfg, fmt.Errorf("datachannel: MaxWindow %d is below %d", cfg.MaxWindow, minWindow)
 	}
-	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
+	if cfg.MaxReorder < 0 || min(cfg.HandshakeTimeout, cfg.ArrivalTimeout, cfg.PeerTimeout, cfg.StallTimeout, cfg.PauseTimeout, cfg.OutageTimeout, cfg.GapPatience, cfg.GapTimeout) < 0 {
 		return cfg, errors.New("datachannel: Config has a negative bound")
 	}
 	return cfg, nil

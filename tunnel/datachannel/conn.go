@@ -51,9 +51,12 @@ type Conn struct {
 	checked   check
 
 	agentVersion string
-	answered     bool  // the HandshakeRequest
-	refusal      error // ends the session once the answer is written
-	keepAlive    bool  // the agent wants a NOP every keepAliveInterval
+	handshake    time.Time   // when an agent that came at once is to have done it
+	patient      *time.Timer // ends the wait for the agent, then for the handshake
+	arrived      bool        // the agent has shown itself
+	answered     bool        // the HandshakeRequest
+	refusal      error       // ends the session once the answer is written
+	keepAlive    bool        // the agent wants a NOP every keepAliveInterval
 	nextNOP      time.Time
 	outbox       []control // goes before stream bytes, whatever the window says
 	probe        int64     // its number, or -1
@@ -66,10 +69,15 @@ type Conn struct {
 	ackBuf  []byte
 	window  window
 	reorder reorder
+	repair  time.Time // the log has told of one; zero: there is none
 	paused  time.Time // pause_publication came then; zero: not paused
+	lifted  time.Time // a pause ended then
 	unknown map[string]bool
 	stats   Stats // counters only
 	traffic meter
+
+	lastData  time.Time // when stream bytes went out last
+	gathering time.Time // until when the next wait for more
 }
 
 // New checks cfg and starts nothing.
@@ -142,7 +150,7 @@ func (c *Conn) start(cancel func()) error {
 // run goes from transport to transport. What it returns counts only when the
 // Conn has no reason of its own.
 func (c *Conn) run(ctx context.Context) error {
-	var handshake *time.Timer
+	first := true
 	pause := time.Duration(0)
 	for {
 		if err := sleep(ctx, pause); err != nil {
@@ -155,9 +163,10 @@ func (c *Conn) run(ctx context.Context) error {
 			}
 			return err
 		}
-		if handshake == nil {
-			handshake = time.AfterFunc(c.cfg.HandshakeTimeout, c.handshakeExpired)
-			defer handshake.Stop()
+		if first {
+			first = false
+			c.awaitAgent()
+			defer c.patient.Stop()
 		}
 		if resumed := c.attach(time.Now()); resumed {
 			c.log.Debug("data channel has a new transport", "unacknowledged", c.Stats().Unacknowledged)
@@ -266,7 +275,7 @@ func (c *Conn) attach(now time.Time) (resumed bool) {
 		c.away = now
 	}
 	c.attached, c.connected, c.loss = true, now, nil
-	c.paused = time.Time{}
+	c.paused, c.lifted = time.Time{}, time.Time{}
 	c.window.replay()
 	c.reorder.restart(now)
 	c.acks.repeat(0, now.Add(-repeatSince), now)

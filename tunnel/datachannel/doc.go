@@ -17,6 +17,10 @@
 // because the agent may acknowledge and yet discard what reaches it a moment
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
+// Where several streams take turns with little to say, a message that is not full
+// follows another no sooner than 1 ms (gatherFor), and takes what comes meanwhile
+// along. One stream alone waits for nothing.
+//
 // # Silence
 //
 // What happens when the other side says nothing. Where nothing else is said, times
@@ -35,22 +39,24 @@
 //	                          replaced, once for a message
 //	9 s     aliveWithin       a transport without a sign of life for so long may be dead
 //	                          itself: StallTimeout counts
-//	10 s    GapTimeout        messages of the agent came, one before them did not, for so
-//	                          long: ErrGap
+//	10 s    GapTimeout        messages of the agent came, those before them did not, and for
+//	                          so long it has sent none of them again: ErrGap
 //	12 s    PeerTimeout       the agent is gone: ErrPeerSilent; 14 s in a download, with
 //	                          checkAfter
-//	15 s    GapPatience       the repair of what is missing would take longer: ErrGap, at
-//	                          once
+//	14.5 s  PauseTimeout      the service said pause, and nothing has lifted that: ErrPeerSilent
 //	24 s    longestCheck      between two checks while a target owes an answer
 //	30 s    StallTimeout      the agent is gone although its silence may have had a reason:
-//	                          it was just starting, the service said pause, it spoke, a
-//	                          target took nothing, or the transport was not known to work
+//	                          it was just starting, it spoke, a target took nothing, or the
+//	                          transport was not known to work
+//	60 s    GapPatience       sending again what is missing has taken so long, or will, at
+//	                          100 ms a message: ErrGap
 //	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
 //	                          had said a word
 //
 // The beginning has a limit of its own, HandshakeTimeout (30 s), from the first
-// transport to HandshakeComplete; how long Connect takes is its own affair, then
-// and later.
+// transport to HandshakeComplete, and ArrivalTimeout for an agent that has given no
+// sign of life: neither a message nor start_publication. How long Connect takes is
+// its own affair, then and later.
 //
 // # Who owns what
 //

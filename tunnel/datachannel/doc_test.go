@@ -23,11 +23,11 @@ func TestTimelineOfSilence(t *testing.T) {
 	want := map[string]time.Duration{
 		"minRTO": minRTO, "maxRTO": maxRTO, "pauseProbe": pauseProbe, "checkAfter": checkAfter, "speaksWithin": speaksWithin,
 		"answersWithin": answersWithin, "deafAfter": deafAfter, "aliveWithin": aliveWithin, "GapTimeout": cfg.GapTimeout, "PeerTimeout": cfg.PeerTimeout,
-		"GapPatience": cfg.GapPatience, "longestCheck": longestCheck, "StallTimeout": cfg.StallTimeout, "OutageTimeout": cfg.OutageTimeout,
+		"PauseTimeout": cfg.PauseTimeout, "GapPatience": cfg.GapPatience, "longestCheck": longestCheck, "StallTimeout": cfg.StallTimeout, "OutageTimeout": cfg.OutageTimeout,
 	}
 	got := make(map[string]time.Duration)
 	var order []time.Duration
-	for _, row := range regexp.MustCompile(`(?m)^//\t(\d+ \w+) +(\w+) `).FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^//\t([\d.]+ \w+) +(\w+) `).FindAllStringSubmatch(string(text), -1) {
 		got[row[2]] = duration(t, row[1])
 		order = append(order, got[row[2]])
 	}

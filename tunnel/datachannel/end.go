@@ -3,6 +3,7 @@ package datachannel
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Terminate asks the agent to end the session, waits until it acknowledges, the
@@ -37,12 +38,33 @@ func (c *Conn) Terminate(ctx context.Context) error {
 	return nil
 }
 
-// handshakeExpired runs when HandshakeTimeout is over, needed or not.
+// awaitAgent begins the wait for the agent.
+func (c *Conn) awaitAgent() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handshake = time.Now().Add(c.cfg.HandshakeTimeout)
+	c.patient = time.AfterFunc(c.cfg.ArrivalTimeout, c.handshakeExpired)
+}
+
+// arrive notes that the agent is there. One that comes late has half of
+// HandshakeTimeout all the same. c.mu is held.
+func (c *Conn) arrive(now time.Time) {
+	if !c.arrived && c.patient != nil {
+		c.arrived = true
+		c.patient.Reset(max(c.handshake.Sub(now), c.cfg.HandshakeTimeout/2))
+	}
+}
+
+// handshakeExpired runs when the agent has had its time, needed or not.
 func (c *Conn) handshakeExpired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == StateHandshake {
+	switch {
+	case c.phase != StateHandshake:
+	case c.arrived:
 		c.failLocked(ErrHandshakeTimeout)
+	default:
+		c.failLocked(ErrAgentAbsent)
 	}
 }
 

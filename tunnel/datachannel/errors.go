@@ -11,6 +11,11 @@ var (
 	// new StartSession mends it.
 	ErrHandshakeTimeout = errors.New("the SSM agent did not finish the handshake in time")
 
+	// ErrAgentAbsent is an ErrHandshakeTimeout of an agent that has given no sign of
+	// life at all. It may be slow to start the process that every session has, or
+	// the session have vanished.
+	ErrAgentAbsent = fmt.Errorf("%w: it has not come", ErrHandshakeTimeout)
+
 	// ErrPeerSilent: the oldest message stayed without acknowledge, although
 	// sent again and again on a working transport; or transport after transport
 	// broke before the agent had spoken, for Config.OutageTimeout.

@@ -2,6 +2,9 @@ package datachannel
 
 import (
 	"bytes"
+	"errors"
+	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +115,63 @@ func TestOutageIsNotDeafness(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// A repair is waited for as long as it goes on, however long the round trip.
+func TestRepairIsWaitedFor(t *testing.T) {
+	tests := []struct {
+		name    string
+		latency time.Duration
+		lost    int
+		stops   bool // after ten seconds
+		within  time.Duration
+		want    error // nil: all is repaired
+	}{
+		{"300 messages", 10 * ms, 300, false, 40 * time.Second, nil},
+		{"126 on a long way", 80 * ms, 126, false, 40 * time.Second, nil},
+		{"300, and the agent stops", 10 * ms, 300, true, 21 * time.Second, ErrGap},
+		{"more than a minute's", 10 * ms, 620, false, time.Second, ErrGap},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := new(lockLog)
+				r := newRig(t)
+				r.latency = test.latency
+				var l *link
+				r.setup = func(latest *link) { l = latest }
+				r.run(func(cfg *Config) { cfg.Log = slog.New(log) })
+				r.awaitReady()
+				lose := func(frame []byte) fault { return fault{lose: bytes.Contains(frame, []byte("lost"))} }
+				setFaults(l.down, lose)
+				for range test.lost {
+					r.agent.outputStream([]byte("lost"))
+				}
+				setFaults(l.down, nil)
+				r.agent.outputStream([]byte("kept"))
+				if test.stops {
+					time.AfterFunc(10*time.Second, func() { setFaults(l.down, lose) })
+				}
+				if test.want != nil {
+					if err := r.ended(test.within); !errors.Is(err, test.want) {
+						t.Errorf("Run ended with %v, want %v", err, test.want)
+					}
+					return
+				}
+				time.Sleep(test.within)
+				if s := r.conn.Stats(); s.State != StateCarrying || s.Missing != 0 {
+					t.Errorf("stats are %+v, want all repaired", s)
+				}
+				r.agent.outputStream([]byte("after"))
+				time.Sleep(time.Second)
+				for _, line := range []string{"messages of the SSM agent are lost, waiting until it has sent them again", "the SSM agent has sent again what was lost"} {
+					told := slices.DeleteFunc(slices.Clone(log.lines), func(got string) bool { return got != line })
+					if len(told) != 1 {
+						t.Errorf("the log has %q, want %q once", log.lines, line)
+					}
+				}
+				r.stop()
+			})
+		})
+	}
 }

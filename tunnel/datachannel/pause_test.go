@@ -1,7 +1,10 @@
 package datachannel
 
 import (
+	"bytes"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,4 +80,97 @@ func TestWhatEndsAPause(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An agent that ends in a pause is missed, whatever was under way.
+func TestAgentThatIsPausedForGood(t *testing.T) {
+	tests := map[string]func(r *rig){
+		"at rest":       func(r *rig) {},
+		"in a download": func(r *rig) { r.agent.output(1, []byte("rows")) },
+		"in an upload":  func(r *rig) { r.stream.write(make([]byte, 100_000)) },
+	}
+	for name, begin := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				var ended atomic.Bool
+				r.agent.refuse = func(int64, int) bool { return ended.Load() }
+				r.run()
+				r.awaitReady()
+				time.Sleep(time.Minute)
+				begin(r)
+				time.Sleep(5 * ms)
+				ended.Store(true)
+				r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+				start := time.Now()
+				err := r.ended(time.Minute)
+				if !errors.Is(err, ErrPeerSilent) || !strings.Contains(err.Error(), "the service said") {
+					t.Errorf("Run ended with %v", err)
+				}
+				if got := time.Since(start); got < 14*time.Second || got > 15*time.Second {
+					t.Errorf("Run ended after %v, want 15s at most", got)
+				}
+			})
+		})
+	}
+}
+
+// A pause that is lifted in time costs nothing, although what was under way is lost
+// and the agent repairs nothing meanwhile.
+func TestPauseThatIsLifted(t *testing.T) {
+	for _, word := range []string{"start_publication", ""} {
+		t.Run("by "+word, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				var away atomic.Bool
+				r.agent.refuse = func(int64, int) bool { return away.Load() }
+				var l *link
+				r.setup = func(latest *link) { l = latest }
+				r.run()
+				r.awaitReady()
+				time.Sleep(time.Minute)
+				away.Store(true)
+				want := randomBytes(20_000, 1)
+				r.stream.write(want)
+				setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+				r.agent.outputStream([]byte("lost"))
+				setFaults(l.down, nil)
+				r.agent.outputStream([]byte("kept"))
+				setFaults(l.down, func(frame []byte) fault { return fault{lose: !bytes.Contains(frame, []byte("_publication"))} })
+				time.Sleep(50 * ms)
+				r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+				time.Sleep(14 * time.Second)
+				away.Store(false)
+				setFaults(l.down, nil)
+				if word != "" {
+					r.agent.write(wire(word, 0, 3, 0, nil))
+				}
+				time.Sleep(10 * time.Second)
+				if data, _ := r.agent.streamData(); !bytes.Equal(data, want) {
+					t.Errorf("the agent has %d bytes, want %d", len(data), len(want))
+				}
+				if got := len(r.stream.received()); r.conn.Stats().State != StateCarrying || r.conn.Stats().Missing != 0 || got == 0 {
+					t.Errorf("stats are %+v, %d bytes have come; want all repaired", r.conn.Stats(), got)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+// At rest nothing would end a pause whose start was lost.
+func TestPauseAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).run()
+		r.awaitReady()
+		r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+		time.Sleep(time.Hour)
+		if got := r.conn.Stats().State; got != StateCarrying {
+			t.Errorf("state is %v after an hour", got)
+		}
+		if _, nops := r.agent.streamData(); nops != 2 {
+			t.Errorf("%d NOPs, want the first of the session and one in the pause", nops)
+		}
+		r.stop()
+	})
 }

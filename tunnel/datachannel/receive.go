@@ -14,6 +14,9 @@ import (
 // resend time.
 const repeatAfter = time.Second
 
+// longRepair is what the log tells of: shorter ones are like a slow query.
+const longRepair = 2 * time.Second
+
 // maxUnknown bounds what is remembered of messages that we do not know.
 const maxUnknown = 32
 
@@ -34,7 +37,7 @@ func (c *Conn) receive(now time.Time, frame []byte) error {
 	case TypePausePublication:
 		c.pause(now)
 	case TypeStartPublication:
-		c.resume()
+		c.resume(now)
 	case TypeChannelClosed:
 		return c.closed(m)
 	default:
@@ -53,6 +56,7 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 		return nil
 	}
 	what, err := c.sortIn(now, m)
+	c.tellOfRepair(now)
 	if err != nil {
 		return err
 	}
@@ -89,7 +93,7 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear(now)
-	c.paused = time.Time{}
+	c.lift(now)
 	whole := c.reorder.missing() == 0
 	what, err := c.reorder.add(now, m)
 	if err != nil {
@@ -114,9 +118,36 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	return what, c.gap(now)
 }
 
+// tellOfRepair logs that clients will wait for a repair, and that they have.
+func (c *Conn) tellOfRepair(now time.Time) {
+	c.mu.Lock()
+	missing := c.reorder.missing()
+	repair := repairTime(missing, c.window.rto.smoothed)
+	began, told := c.repair, !c.repair.IsZero()
+	switch {
+	case !told && repair >= longRepair:
+		c.repair = now
+	case told && missing == 0:
+		c.repair = time.Time{}
+	default:
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	if told {
+		c.log.Info("the SSM agent has sent again what was lost", "ms", now.Sub(began).Milliseconds())
+		return
+	}
+	c.log.Warn("messages of the SSM agent are lost, waiting until it has sent them again", "missing", missing,
+		"estimate", repair, "at_most", c.cfg.GapPatience)
+}
+
 // gap is ErrGap once waiting for missing messages is in vain. c.mu is held.
 func (c *Conn) gap(now time.Time) error {
-	why := c.reorder.hopeless(now, c.window.rto.smoothed, c.cfg.GapPatience, c.cfg.GapTimeout)
+	if !c.paused.IsZero() { // who is away repairs nothing
+		return nil
+	}
+	why := c.reorder.hopeless(now, c.cfg.GapPatience, c.cfg.GapTimeout)
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrGap, why)
 	}
@@ -219,7 +250,7 @@ func (c *Conn) acknowledged(now time.Time, seq int64) (ready bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear(now)
-	c.paused = time.Time{}
+	c.lift(now)
 	c.kick()
 	if !c.window.acknowledge(now, seq) {
 		return false
@@ -245,6 +276,7 @@ func (c *Conn) pause(now time.Time) {
 	if first {
 		c.paused = now
 		c.window.pace.halve()
+		c.kick() // to look at the clock
 	}
 	c.mu.Unlock()
 	if first {
@@ -252,11 +284,21 @@ func (c *Conn) pause(now time.Time) {
 	}
 }
 
-func (c *Conn) resume() {
+func (c *Conn) resume(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.paused = time.Time{}
+	c.arrive(now) // the service says that the agent is there
+	c.lift(now)
 	c.kick()
+}
+
+// lift ends a pause, if there is one. Who was away has new time to answer, and to
+// repair. c.mu is held.
+func (c *Conn) lift(now time.Time) {
+	if !c.paused.IsZero() {
+		c.paused, c.lifted = time.Time{}, now
+		c.reorder.restart(now)
+	}
 }
 
 // closed is the end that no resume can undo.

@@ -31,6 +31,8 @@ type reorder struct {
 	held     map[int64]Message
 	bytes    int
 	since    time.Time // expected has its value, or the transport is there, whichever came later
+	begun    time.Time // the repair of the present gap, as since
+	goal     int64     // the gap is repaired once this number is
 }
 
 func newReorder(budget int) reorder {
@@ -57,6 +59,7 @@ func (r *reorder) add(now time.Time, m Message) (arrival, error) {
 	}
 	if len(r.held) == 0 {
 		r.since, r.highest = now, m.Seq
+		r.begun, r.goal = now, m.Seq
 	}
 	r.held[m.Seq] = m
 	r.bytes += size
@@ -72,6 +75,9 @@ func (r *reorder) take(now time.Time) (Message, bool) {
 		r.bytes -= len(m.Payload) + heldOverhead
 		r.expected++
 		r.since = now
+		if m.Seq == r.goal { // what is missing now was lost later
+			r.begun, r.goal = now, r.highest
+		}
 	}
 	return m, ok
 }
@@ -85,21 +91,25 @@ func (r *reorder) missing() int64 {
 }
 
 // restart gives the agent, reached by a new transport, new time to repair.
-func (r *reorder) restart(now time.Time) { r.since = now }
+func (r *reorder) restart(now time.Time) { r.since, r.begun = now, now }
 
 // hopeless says why waiting is in vain; "" means it is not. Agents repair one
-// message per tick of 100 ms or per round trip, so what is missing tells how
-// long the repair takes.
+// message per tick of 100 ms at most, so what is missing tells how long the repair
+// takes at least. One that goes on is waited for, but for patience at most, and one
+// that has stopped for timeout.
 //
 // Source: amazon-ssm-agent, agent/session/datachannel/datachannel.go
 // (resending looks at the oldest message only).
-func (r *reorder) hopeless(now time.Time, roundTrip, patience, timeout time.Duration) string {
+func (r *reorder) hopeless(now time.Time, patience, timeout time.Duration) string {
 	missing := r.missing()
 	if missing == 0 {
 		return ""
 	}
-	if repair := repairTime(missing, roundTrip); repair > patience {
+	if repair := repairTime(missing, 0); repair > patience {
 		return fmt.Sprintf("%d messages are missing, their repair would take %v", missing, repair)
+	}
+	if waited := now.Sub(r.begun); waited >= patience {
+		return fmt.Sprintf("%d messages are still missing after %v of repair", missing, waited)
 	}
 	if waited := now.Sub(r.since); waited >= timeout {
 		return fmt.Sprintf("number %d is missing for %v, %d later messages wait", r.expected, waited, len(r.held))
@@ -109,15 +119,20 @@ func (r *reorder) hopeless(now time.Time, roundTrip, patience, timeout time.Dura
 
 // deadline is when hopeless will say so if nothing moves; zero: nothing is
 // missing.
-func (r *reorder) deadline(timeout time.Duration) time.Time {
+func (r *reorder) deadline(patience, timeout time.Duration) time.Time {
 	if r.missing() == 0 {
 		return time.Time{}
 	}
-	return r.since.Add(timeout)
+	at := r.since.Add(timeout)
+	if end := r.begun.Add(patience); end.Before(at) {
+		return end
+	}
+	return at
 }
 
 // repairTime is how long the agent needs to send n messages again, measured on
-// the agent's code: 10 a second, 4.9 at a round trip of 150 ms, 3.3 at 250 ms.
+// the agent's code: 10 a second, 4.9 at a round trip of 150 ms, 3.3 at 250 ms. The
+// round trip of a busy path is no sure sign, so nothing is given up for it.
 func repairTime(n int64, roundTrip time.Duration) time.Duration {
 	perSecond := int64(10)
 	if roundTrip > 100*time.Millisecond {

@@ -14,7 +14,8 @@ const (
 	keepAliveInterval = 10 * time.Second
 
 	// pauseProbe: when paused with nothing under way, one message goes out after
-	// this time all the same, for the word that ends a pause may be lost.
+	// this time all the same, a NOP if there is no other: the word that ends a pause
+	// may be lost, and an acknowledge ends it as well.
 	pauseProbe = time.Second
 )
 
@@ -130,7 +131,13 @@ func (c *Conn) nextData(now time.Time) []byte {
 	if !c.paused.IsZero() && (!c.window.empty() || now.Before(c.paused.Add(pauseProbe))) {
 		return nil
 	}
+	if c.gathering = c.gather(now); !c.gathering.IsZero() {
+		return nil
+	}
 	c.checkUp(now)
+	if !c.paused.IsZero() { // the agent may be back, and the word of that be lost
+		c.cfg.Stream.SendNOP()
+	}
 	s := c.window.fresh(size)
 	s.frame = s.frame[:size]
 	n := c.cfg.Stream.Fill(s.frame[headerSize:])
@@ -141,7 +148,21 @@ func (c *Conn) nextData(now time.Time) []byte {
 	s.frame = s.frame[:headerSize+n]
 	c.stats.BytesOut += int64(n)
 	c.traffic.add(now, n)
+	c.lastData = now
 	return c.send(now, s, PayloadOutput)
+}
+
+// gather is until when what the Stream has to say waits for more; zero: it goes.
+func (c *Conn) gather(now time.Time) time.Time {
+	q, ok := c.cfg.Stream.(queue)
+	if !ok {
+		return time.Time{}
+	}
+	n, crowded := q.Queued(now)
+	if !crowded {
+		return time.Time{}
+	}
+	return gathers(now, c.lastData, n, c.cfg.MaxPayload-minMaxPayload)
 }
 
 // send completes the frame, whose payload stands in its place, and stores it.
@@ -167,10 +188,12 @@ func (c *Conn) alarm(now time.Time) time.Time {
 	for _, at := range [...]time.Time{
 		c.window.nextDue(),
 		c.silentAt(now),
+		c.pauseOver(now),
 		c.deafAt(),
-		c.reorder.deadline(c.cfg.GapTimeout),
+		c.reorder.deadline(c.cfg.GapPatience, c.cfg.GapTimeout),
 		c.pauseEnd(),
 		c.keepAliveAt(),
+		c.gathering,
 		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {

@@ -1,6 +1,9 @@
 package datachannel
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 const (
 	// deafAfter without an acknowledge of the oldest message, while the agent goes
@@ -31,6 +34,12 @@ func (c *Conn) hopeless(now time.Time) error {
 	if err := c.gap(now); err != nil {
 		return err
 	}
+	if at := c.pauseOver(now); !at.IsZero() {
+		if now.Before(at) {
+			return nil
+		}
+		return fmt.Errorf("%w: the service said %v ago that it lost the agent", ErrPeerSilent, now.Sub(c.paused).Round(time.Second))
+	}
 	if at := c.silentAt(now); !at.IsZero() && !now.Before(at) {
 		return ErrPeerSilent
 	}
@@ -40,24 +49,51 @@ func (c *Conn) hopeless(now time.Time) error {
 // silentAt is when the agent counts as gone unless it acknowledges the oldest
 // message; zero: there is no such time. c.mu is held.
 func (c *Conn) silentAt(now time.Time) time.Time {
-	if c.window.deadline(c.connected, 0).IsZero() {
+	since := c.connected
+	if c.lifted.After(since) {
+		since = c.lifted
+	}
+	if c.window.deadline(since, 0).IsZero() {
 		return time.Time{}
 	}
-	return c.window.deadline(c.connected, c.patience(now))
+	return c.window.deadline(since, c.patience(now))
+}
+
+// pauseOver is when the agent counts as gone in a pause that nothing has lifted;
+// zero: there is none. The time counts from the pause, or from when the agent fell
+// silent if that was before: the service may be slow to notice. A target that may
+// have stalled the agent explains that silence, and a pause none. c.mu is held.
+func (c *Conn) pauseOver(now time.Time) time.Time {
+	if c.paused.IsZero() || c.phase != StateCarrying {
+		return time.Time{}
+	}
+	if now.Sub(c.alive) >= aliveWithin || now.Sub(c.revived) < answersWithin { // as in patience
+		return c.paused.Add(c.cfg.StallTimeout)
+	}
+	since := c.paused
+	if !c.window.empty() && c.cfg.Stream.Unanswered() < stallable {
+		silent := c.window.since(c.connected, c.paused)
+		if c.spoke.After(silent) {
+			silent = c.spoke
+		}
+		if silent.Before(since) {
+			since = silent
+		}
+	}
+	return since.Add(c.cfg.PauseTimeout)
 }
 
 // patience is how long the oldest message may stay without acknowledge.
 //
 // It is short only when nothing but the agent's end explains the silence: streams
-// are carried (before, the agent may wait for a resolver), the service does not
-// say that the agent is away, the agent says nothing at all, no target can have
-// stalled it, and the transport is known to work, for a dead one is for its
-// owner to notice and costs no session. A target that may have stalled the agent
-// explains it for so long, however many transports that takes. c.mu is held.
+// are carried (before, the agent may wait for a resolver), the agent says nothing
+// at all, no target can have stalled it, and the transport is known to work, for a
+// dead one is for its owner to notice and costs no session. A target that may have
+// stalled the agent explains it for so long, however many transports that takes.
+// c.mu is held.
 func (c *Conn) patience(now time.Time) time.Duration {
 	switch {
 	case c.phase != StateCarrying,
-		!c.paused.IsZero(),
 		c.speaks(now),
 		now.Sub(c.alive) >= aliveWithin,
 		now.Sub(c.revived) < answersWithin:
@@ -82,6 +118,7 @@ func (c *Conn) hear(now time.Time) {
 		c.spell = now
 	}
 	c.away, c.spoke = time.Time{}, now
+	c.arrive(now)
 }
 
 // speaks: the agent goes on speaking. c.mu is held.

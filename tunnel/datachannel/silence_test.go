@@ -14,7 +14,28 @@ func TestSilentAgentEndsRun(t *testing.T) {
 		want   time.Duration
 	}{
 		{"nothing explains it", nil, 12 * time.Second},
-		{"the agent is said to be away", func(r *rig) { r.agent.write(wire("pause_publication", 0, 3, 0, nil)) }, 30 * time.Second},
+		{"the agent is said to be away", func(r *rig) { r.agent.write(wire("pause_publication", 0, 3, 0, nil)) }, 14500 * ms},
+		{"the agent is said to be away, late", func(r *rig) {
+			time.Sleep(5 * time.Second)
+			r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+		}, 14500 * ms},
+		{"the agent is said to be away, and back", func(r *rig) {
+			r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+			time.Sleep(14 * time.Second)
+			r.agent.write(wire("start_publication", 0, 3, 0, nil))
+		}, 26*time.Second + 10*ms},
+		{"the agent is said to be away, and may be stalled", func(r *rig) {
+			r.stream.mu.Lock()
+			r.stream.owed = stallable
+			r.stream.mu.Unlock()
+			time.Sleep(100 * ms)
+			r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+		}, 14610 * ms},
+		{"the agent is said to be away, on a transport that may be dead", func(r *rig) {
+			r.agent.write(wire("pause_publication", 0, 3, 0, nil))
+			time.Sleep(50 * ms)
+			r.agent.link.died.Store(new(time.Now()))
+		}, 30010 * ms},
 		{"a target may have stalled it", func(r *rig) {
 			r.stream.mu.Lock()
 			r.stream.owed = stallable

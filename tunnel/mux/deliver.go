@@ -92,7 +92,7 @@ func (m *Mux) ended(s *Stream) {
 	}
 	m.answered(s)
 	s.peerFin = true
-	s.out.release() // the agent reads no more
+	s.dropQueued() // the agent reads no more
 	if !s.pending() {
 		m.ready.remove(s)
 	}

@@ -97,11 +97,14 @@ func (s *Stream) fill(room []byte) int {
 		}
 		n += header{command: cmdPSH, length: size, stream: s.id}.put(room[n:])
 		n += s.out.read(room[n : n+size])
+		s.m.queued -= size
 		s.m.sent += int64(size)
 		s.unanswered += size
 		s.m.unanswered += size
+		now := time.Now()
+		s.m.crowd.note(now, s.id)
 		if s.asked.IsZero() {
-			s.asked = time.Now()
+			s.asked = now
 		}
 	}
 	// Waking writers for every frame would cost a switch per KiB.

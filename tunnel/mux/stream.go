@@ -118,6 +118,7 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 		}
 		if k := min(len(p)-n, s.m.cfg.MaxSendBuffer-s.out.len()); k > 0 {
 			s.out.write(p[n : n+k])
+			s.m.queued += k
 			n += k
 			s.m.ready.push(s)
 			s.m.signal()
@@ -183,13 +184,19 @@ func (s *Stream) queueFIN() {
 	}
 }
 
+// dropQueued throws away what waits to be sent. m.mu is held.
+func (s *Stream) dropQueued() {
+	s.m.queued -= s.out.len()
+	s.out.release()
+}
+
 // fail makes err the stream's answer to Read, once it is drained, and to Write.
 // What was queued is not sent. m.mu is held.
 func (s *Stream) fail(err error) {
 	if s.err == nil && !s.peerFin {
 		s.err = err
 	}
-	s.out.release()
+	s.dropQueued()
 	s.readable.Broadcast()
 	s.writable.Broadcast()
 }

@@ -14,16 +14,20 @@ type plan struct {
 	settle   time.Duration // before it is
 	recover  int           // bytes down, with a cut in a quarter; up twice as many
 	patience time.Duration // for the plugin, after a cut
+	known    time.Duration // that one client asks alone before others come
+	cold     int           // bytes that each of eight clients gets who come at once
 }
 
 var (
 	full = plan{
 		rounds: 3, window: 4 * time.Second, stagger: 2500 * time.Millisecond, upload: 64 << 20, asking: 5 * time.Second,
 		connects: 7, idle: []int{1, 200, 1000}, settle: 5 * time.Second, recover: 4 << 20, patience: 20 * time.Second,
+		known: 2 * time.Second, cold: 3 << 20,
 	}
 	brief = plan{
 		rounds: 1, window: 500 * time.Millisecond, stagger: 300 * time.Millisecond, upload: 8 << 20, asking: 500 * time.Millisecond,
 		connects: 2, idle: []int{1, 10, 50}, settle: 200 * time.Millisecond, recover: 1 << 20, patience: 2 * time.Second,
+		known: 1500 * time.Millisecond, cold: 256 << 10,
 	}
 )
 
@@ -47,11 +51,15 @@ func cells() []cell {
 		{name: "download4", sessions: 4, take: download(4, false)},
 		{name: "download8", sessions: 8, take: download(8, false)},
 		{name: "download4_at_once", sessions: 4, take: download(4, true)},
+		{name: "download8_cold", sessions: 8, take: coldDownloads},
 		{name: "select_under_bulk", take: (*bench).selectUnderBulk},
 		{name: "select_before_bulk", take: (*bench).selectBeforeBulk},
 		{name: "recover", trip: cutTrip, take: (*bench).recoverDown},
 		{name: "recover_up", trip: cutTrip, take: (*bench).recoverUp},
 		{name: "idle", once: true, take: (*bench).idle},
+	}
+	for _, clients := range askers {
+		all = append(all, cell{name: selectKey(clients), take: selects(clients)})
 	}
 	for _, trip := range trips {
 		all = append(all, cell{name: connectKey(trip), trip: trip, take: connectTimes(trip)})

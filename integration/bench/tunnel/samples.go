@@ -8,7 +8,7 @@ import (
 )
 
 // transfers are the cells that measure MB/s.
-var transfers = []string{"upload", "download1", "download4", "download8", "download4_at_once"}
+var transfers = []string{"upload", "download1", "download4", "download8", "download4_at_once", "download8_cold_wall"}
 
 // condense makes of the samples flat keys; those of the plugin begin with
 // plugin_. What was not measured has no key.
@@ -25,6 +25,11 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 		for _, what := range []string{"select_alone", "select_under_bulk", "select_before_bulk"} {
 			n.Set(prefix+what+"_ms", kit.Median(s.Of(side, what)))
 			n.Set(prefix+what+"_p99_ms", kit.Percentile(s.Of(side, what), 99))
+		}
+		for _, clients := range askers {
+			for _, key := range []string{selectKey(clients), messagesKey(clients)} {
+				n.Set(prefix+key, kit.Median(s.Of(side, key)))
+			}
 		}
 		for _, trip := range trips {
 			n.Set(prefix+connectKey(trip)+"_ms", kit.Median(s.Of(side, connectKey(trip))))
@@ -51,6 +56,10 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 	}
 	for _, what := range []string{"select_under_bulk", "select_before_bulk"} {
 		n.Set(what+"_ratio", n.Get(what+"_ms")/n.Get("plugin_"+what+"_ms"))
+	}
+	for _, clients := range askers {
+		n.Set(fmt.Sprintf("select_tps_ratio_plugin_%d", clients), n.Get(selectKey(clients))/n.Get("plugin_"+selectKey(clients)))
+		n.Set(fmt.Sprintf("messages_per_query_ratio_plugin_%d", clients), n.Get(messagesKey(clients))/n.Get("plugin_"+messagesKey(clients)))
 	}
 	return n
 }

@@ -21,6 +21,10 @@ func measured() kit.Samples {
 			s.Add(side, what, 1*scale)
 			s.Add(side, what, 3*scale)
 		}
+		for _, clients := range askers {
+			s.Add(side, selectKey(clients), 1000/scale)
+			s.Add(side, messagesKey(clients), 2*scale)
+		}
 		s.Add(side, "connect_0", 5)
 		s.Add(side, "connect_20", 10+20*scale)
 		s.Add(side, "connect_80", 10+80*scale)
@@ -45,30 +49,34 @@ func measured() kit.Samples {
 func TestNumbers(t *testing.T) {
 	n := condense(measured(), plan{idle: []int{1, 11}})
 	for key, want := range map[string]float64{
-		"upload_mb_per_s":                30,
-		"plugin_upload_mb_per_s":         15,
-		"upload_ratio":                   2,
-		"download1_ratio":                2,
-		"download4_ratio":                2,
-		"download8_ratio":                2,
-		"download4_at_once_ratio":        2,
-		"select_under_bulk_ms":           2,
-		"plugin_select_under_bulk_ms":    4,
-		"select_under_bulk_p99_ms":       2.98,
-		"select_under_bulk_ratio":        0.5,
-		"connect_0_ms":                   5,
-		"connect_rtts":                   1,
-		"plugin_connect_rtts":            2,
-		"cpu_up_seconds_per_gb":          3,
-		"plugin_cpu_up_seconds_per_gb":   6,
-		"cpu_down_seconds_per_gb":        3,
-		"rss_mib_11":                     20.5,
-		"idle_kib_per_connection":        51.2,
-		"idle_connections":               11,
-		"recover_seconds":                0.5,
-		"recover_whole":                  0.5,
-		"recover_up_seconds":             0.5,
-		"plugin_idle_kib_per_connection": 51.2,
+		"upload_mb_per_s":                    30,
+		"plugin_upload_mb_per_s":             15,
+		"upload_ratio":                       2,
+		"download1_ratio":                    2,
+		"download4_ratio":                    2,
+		"download8_ratio":                    2,
+		"download4_at_once_ratio":            2,
+		"download8_cold_wall_ratio":          2,
+		"select_tps_32":                      1000,
+		"select_tps_ratio_plugin_8":          2,
+		"messages_per_query_ratio_plugin_32": 0.5,
+		"select_under_bulk_ms":               2,
+		"plugin_select_under_bulk_ms":        4,
+		"select_under_bulk_p99_ms":           2.98,
+		"select_under_bulk_ratio":            0.5,
+		"connect_0_ms":                       5,
+		"connect_rtts":                       1,
+		"plugin_connect_rtts":                2,
+		"cpu_up_seconds_per_gb":              3,
+		"plugin_cpu_up_seconds_per_gb":       6,
+		"cpu_down_seconds_per_gb":            3,
+		"rss_mib_11":                         20.5,
+		"idle_kib_per_connection":            51.2,
+		"idle_connections":                   11,
+		"recover_seconds":                    0.5,
+		"recover_whole":                      0.5,
+		"recover_up_seconds":                 0.5,
+		"plugin_idle_kib_per_connection":     51.2,
 	} {
 		if got := n.Get(key); !(math.Abs(got-want) < 1e-9) {
 			t.Errorf("%s = %v, want %v", key, got, want)

@@ -53,7 +53,10 @@ func start(ctx context.Context, t *testing.T, binary string, caller awsemu.Calle
 		Config: gateway.Config{
 			Hosts:          map[string]string{remote: "127.0.0.1"},
 			OfficialClient: true,
-			Log:            slog.New(slog.NewTextHandler(t.Output(), nil)),
+			// Its jump host is a small one.
+			WorkerStart: func(int) time.Duration { return 500 * time.Millisecond },
+			MessageCost: 100 * time.Microsecond,
+			Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),
 		},
 		Callers: map[string]awsemu.Caller{accessKey: caller},
 	})

@@ -90,6 +90,12 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			setup: rig.Setup{Env: replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+officeProxy(t))},
 			facts: []string{"before it leads to ssm." + lab.Region + ".amazonaws.com:443", "ssm:StartSession, jump host " + lab.Target, "http://USER:PASSWORD@127.0.0.1:"},
 		},
+		causes.EndpointSetting.Name: {
+			setup: rig.Setup{Env: func(env []string) []string {
+				return append(replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+lostProxy(t))(env), "AWS_USE_FIPS_ENDPOINT=true")
+			}},
+			facts: []string{"there is no AWS endpoint ssm-fips." + lab.Region + ".amazonaws.com", "AWS_USE_FIPS_ENDPOINT=true, in the environment", "503 Service Unavailable"},
+		},
 		causes.ProxyRefuses.Name: {
 			setup: inspected("ssm.", rig.Gate{Status: http.StatusForbidden}, true),
 			facts: []string{"does not lead to " + host + ":443: 403 Forbidden", "let " + host + ":443 through"},
@@ -105,12 +111,6 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 		causes.AWSCertificateExpired.Name: {
 			setup: inspected("ssm.", rig.Gate{Cert: rig.ExpiredCert}, true),
 			facts: []string{host + " presents is expired", "clock"},
-		},
-		causes.EndpointSetting.Name: {
-			setup: rig.Setup{Env: func(env []string) []string {
-				return append(replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+lostProxy(t))(env), "AWS_USE_FIPS_ENDPOINT=true")
-			}},
-			facts: []string{"there is no AWS endpoint ssm-fips." + lab.Region + ".amazonaws.com", "AWS_USE_FIPS_ENDPOINT=true, in the environment", "answers 503 Service Unavailable"},
 		},
 		causes.ChannelDenied.Name: {
 			arm: upgrade(http.StatusForbidden),

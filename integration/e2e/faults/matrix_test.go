@@ -41,6 +41,15 @@ func first(f func(w *rig.World)) func(*rig.World, int) {
 	}
 }
 
+// second does f at the download only.
+func second(f func(w *rig.World)) func(*rig.World, int) {
+	return func(w *rig.World, times int) {
+		if times == 1 {
+			f(w)
+		}
+	}
+}
+
 func resumed(w *rig.World) error {
 	for _, s := range w.AWS.Sessions() {
 		if s.Resumes > 0 {
@@ -225,11 +234,18 @@ func agentFaults() []fault {
 	}
 	return []fault{
 		{name: "agent/silent", during: first(func(w *rig.World) { w.AWS.FreezeAgents(true) }), want: lost},
+		{name: "agent/killed", during: first(func(w *rig.World) { w.AWS.KillAgents() }), want: lost},
+		{name: "agent/killed in a download", during: second(func(w *rig.World) { w.AWS.KillAgents() }), want: exactOrLost, size: 1 << 20},
+		{name: "agent/killed, the service says nothing", emulator: func(c *awsemu.Config) { c.NeverPause = true }, during: first(func(w *rig.World) { w.AWS.KillAgents() }), want: lost},
+		{name: "agent/away for 13 s", rest: func(w *rig.World) { w.AWS.CutAgents(13 * time.Second) }, want: exact},
+		{name: "agent/away for 13 s, input dropped", emulator: dropping, rest: func(w *rig.World) { w.AWS.CutAgents(13 * time.Second) }, want: exact},
 		{name: "agent/restarted, counters lost", emulator: func(c *awsemu.Config) { c.HandshakeLimit = 5 * time.Second }, during: first(func(w *rig.World) { w.AWS.RestartAgents() }), want: lost},
 		{name: "agent/away for 50 ms", during: func(w *rig.World, _ int) { w.AWS.CutAgents(50 * time.Millisecond) }, want: exact},
 		{name: "agent/away for 50 ms, input dropped", emulator: dropping, during: func(w *rig.World, _ int) { w.AWS.CutAgents(50 * time.Millisecond) }, want: exact},
 		// What the agent reads meanwhile comes at ten messages a second: too long to wait for.
 		{name: "agent/away for 1 s", during: func(w *rig.World, _ int) { w.AWS.CutAgents(time.Second) }, want: exactOrLost, size: 1 << 20},
+		// The repair takes some 30 s.
+		{name: "agent/away for 350 ms in a download", during: second(func(w *rig.World) { w.AWS.CutAgents(350 * time.Millisecond) }), want: exact, size: 1 << 20},
 		{name: "agent/not ready for 3 s", emulator: func(c *awsemu.Config) { c.PluginDelay = 3 * time.Second }, want: exact},
 		{name: "agent/dials refused", before: func(w *rig.World) { w.AWS.SetDial(gateway.RefuseDials(-1)) }, want: refused, state: "08001"},
 		{name: "agent/first dial refused", before: func(w *rig.World) { w.AWS.SetDial(gateway.RefuseDials(1)) }, want: exact},

@@ -13,6 +13,7 @@ import (
 // genuine agent's.
 type agent struct {
 	s      *session
+	host   *host
 	cfg    *Config
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
@@ -24,6 +25,7 @@ type agent struct {
 	// Faults.
 	frozen  gate // neither reads nor sends
 	offline gate // has no websocket: reads nothing, and what it sends is lost
+	killed  atomic.Bool
 
 	sendMu sync.Mutex // orders sends
 	seq    int64      // next output number
@@ -52,7 +54,7 @@ type portPlugin struct {
 func newAgent(ctx context.Context, s *session) *agent {
 	ctx, cancel := context.WithCancel(ctx)
 	return &agent{
-		s: s, cfg: &s.g.cfg, ctx: ctx, cancel: cancel, done: make(chan struct{}),
+		s: s, host: s.host, cfg: &s.g.cfg, ctx: ctx, cancel: cancel, done: make(chan struct{}),
 		in: &incoming{}, out: newOutgoing(),
 		answered: make(chan struct{}),
 	}
@@ -63,7 +65,7 @@ func (a *agent) run() {
 	defer close(a.done)
 	defer a.wg.Wait()
 	defer a.cancel()
-	if !sleep(a.ctx, a.cfg.StartDelay) {
+	if a.cfg.WorkerStart != nil && !a.host.start(a.ctx, a.cfg.WorkerStart) || !sleep(a.ctx, a.cfg.StartDelay) {
 		return
 	}
 	if why := a.cannotStart(); why != "" {
@@ -98,6 +100,7 @@ func (a *agent) read() {
 		if a.frozen.pass(a.ctx) != nil || a.offline.pass(a.ctx) != nil {
 			return
 		}
+		a.host.spend(a.cfg.MessageCost)
 		m, err := decode(p.frame)
 		if err == nil && a.cfg.CheckDigests && !m.digestHolds() {
 			err = errDigest
@@ -228,6 +231,7 @@ func (a *agent) send(frame []byte) error {
 	if a.offline.isShut() {
 		return a.ctx.Err()
 	}
+	a.host.spend(a.cfg.MessageCost)
 	return a.s.send(a.ctx, frame)
 }
 

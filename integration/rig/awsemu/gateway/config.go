@@ -27,6 +27,17 @@ type Config struct {
 	HandshakeLimit  time.Duration // wait for the HandshakeResponse; default 15 s
 	StartDelay      time.Duration // from the client's open message to the agent's first word; default none
 
+	// WorkerStart is how long the n-th worker of a jump host takes to start, n from 1,
+	// when no other starts beside it: each session has one, a process of its own, and
+	// those that start together share the host's processor. It comes before
+	// StartDelay; default none. Genuine ones take 0.5 to 15 s.
+	WorkerStart func(n int) time.Duration
+
+	// MessageCost is what each message that a worker takes or sends costs of its jump
+	// host's processor, which all workers share; default none. Genuine ones take some
+	// 0.4 ms for a message and as much for its acknowledgement.
+	MessageCost time.Duration
+
 	// LateSwitch makes the agent acknowledge the first data after
 	// HandshakeComplete and throw it away, as the genuine one does when data
 	// comes before its own switch is set.

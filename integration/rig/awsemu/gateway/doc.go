@@ -30,7 +30,8 @@
 //	socket   CutWebsockets, CloseWebsockets, CutMidMessage, BlackHole; SetNetwork (round trip, jitter, rate, outage)
 //	message  SetIntercept with Lose, Duplicate, Reorder, Delay, Corrupt, …, and for the handshake
 //	         NoHandshake, TwoHandshakes, UnknownAction, KMSEncryption, OtherSession, NoProperties
-//	agent    FreezeAgents, FailAgents, CutAgents, RestartAgents, SendPayload; Config.PluginDelay
+//	agent    FreezeAgents, FailAgents, CutAgents, KillAgents, RestartAgents, SendPayload; Config.PluginDelay,
+//	         WorkerStart, MessageCost
 //	target   SetHost, FailLookups; SetDial with RefuseDials, HangDials, Targets
 //	pause    Publish
 //	end      TerminateSession, CloseChannel, ExpireSessions; Config.IdleTimeout and MaxDuration

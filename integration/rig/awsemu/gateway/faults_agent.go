@@ -65,6 +65,26 @@ func (g *Gateway) CutAgents(away time.Duration) int {
 	return len(all)
 }
 
+// KillAgents kills the workers of the present sessions. A dead worker closes its
+// sockets, the targets' too, and never says a word again: it is the service that
+// tells the clients, by pause_publication, that its websocket is gone, but for
+// NeverPause. The sessions live on. It returns how many workers there were, when
+// they are gone.
+func (g *Gateway) KillAgents() int {
+	all := g.agents()
+	for _, a := range all {
+		a.killed.Store(true)
+		a.cancel()
+	}
+	for _, a := range all {
+		<-a.done
+		if !g.cfg.NeverPause {
+			a.s.publish(typePause)
+		}
+	}
+	return len(all)
+}
+
 // RestartAgents replaces the agents of the present sessions by new ones that
 // know nothing of them: they count from 0, and shake hands. It returns how many
 // there are, when the old ones are gone.

@@ -33,13 +33,14 @@ type Gateway struct {
 	ticks    clock
 	watch    *watch // for what belongs to no session
 
-	mu       sync.Mutex
-	closing  bool
-	sessions map[string]*session
-	order    []*session
-	change   chan struct{} // closed at the next change of a session
-	requests map[string]bool
-	broken   []string // the violations
+	mu        sync.Mutex
+	closing   bool
+	sessions  map[string]*session
+	order     []*session
+	change    chan struct{} // closed at the next change of a session
+	requests  map[string]bool
+	jumpHosts map[string]*host // by target
+	broken    []string         // the violations
 
 	dropping atomic.Bool // Config.DropWhileAbsent, as of now
 
@@ -60,7 +61,7 @@ func New(cfg Config, v Verifier) *Gateway {
 	g := &Gateway{
 		cfg: cfg.withDefaults(), verifier: v, net: &network{wires: map[*wire]bool{}},
 		sessions: map[string]*session{}, requests: map[string]bool{}, change: make(chan struct{}),
-		hosts: map[string]string{}, connects: map[ConnectStep]*Countdown{},
+		hosts: map[string]string{}, connects: map[ConnectStep]*Countdown{}, jumpHosts: map[string]*host{},
 	}
 	g.dropping.Store(cfg.DropWhileAbsent)
 	for host, address := range cfg.Hosts {

@@ -16,6 +16,7 @@ import (
 // the client's websocket and the agent.
 type session struct {
 	g          *Gateway
+	host       *host
 	log        *slog.Logger
 	properties Properties
 	watch      *watch
@@ -23,6 +24,7 @@ type session struct {
 	cancel     context.CancelFunc
 
 	bytesIn, bytesOut atomic.Int64
+	taken, given      atomic.Int64 // messages, from the client and to it
 	lastInput         atomic.Int64 // Unix nanoseconds; for the idle timeout
 
 	// The relay: what is under way, and who may add to it.
@@ -47,7 +49,7 @@ type Request struct {
 
 // Open makes a session, which waits for its client, and its first token.
 func (g *Gateway) Open(r Request) (id, token string) {
-	s := &session{g: g, properties: r.Properties, toAgent: newLane(), toClient: newLane()}
+	s := &session{g: g, host: g.host(r.Target), properties: r.Properties, toAgent: newLane(), toClient: newLane()}
 	s.ctx, s.cancel = context.WithCancel(g.ctx)
 	id = sessionID(r.Owner)
 	s.log = g.cfg.Log.With("ssm_session", id)
@@ -163,7 +165,13 @@ func (s *session) attach(f *front) bool {
 		s.g.goRun(s.timers) // not before: a test's limits are short, and its client may be late
 	} else {
 		a.gate.open()
-		s.g.goRun(func() { s.publish(typeStart) }) // f, who is to make room for it, has not begun to write
+		kind := typeStart
+		if a.killed.Load() {
+			kind = typePause
+		}
+		if kind == typeStart || !s.g.cfg.NeverPause {
+			s.g.goRun(func() { s.publish(kind) }) // f, who is to make room for it, has not begun to write
+		}
 	}
 	s.g.changed()
 	return true

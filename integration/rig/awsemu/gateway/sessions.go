@@ -53,6 +53,8 @@ type Session struct {
 	OpenStreams   int    // streams being carried now
 	BytesIn       int64  // payload bytes taken from the client by the agent's port plugin
 	BytesOut      int64  // payload bytes sent to the client, resends not counted
+	MessagesIn    int64  // messages of every kind from the client, acknowledgements and resends included
+	MessagesOut   int64  // messages of every kind given to the client, likewise
 }
 
 // Sessions are all sessions since Start, oldest first.
@@ -63,6 +65,7 @@ func (g *Gateway) Sessions() []Session {
 	for i, s := range g.order {
 		all[i] = s.info
 		all[i].BytesIn, all[i].BytesOut = s.bytesIn.Load(), s.bytesOut.Load()
+		all[i].MessagesIn, all[i].MessagesOut = s.taken.Load(), s.given.Load()
 	}
 	return all
 }

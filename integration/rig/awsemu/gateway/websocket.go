@@ -175,6 +175,7 @@ func (f *front) read() error {
 		if kind != websocket.MessageBinary {
 			f.s.watch.reportf("a text message after the open message")
 		}
+		f.s.taken.Add(1)
 		f.s.watch.fromClient(f.number, frame)
 		// An error means that the connection has ended, which the next Read
 		// tells, or the session, of which the client will hear.
@@ -201,6 +202,7 @@ func (f *front) write() {
 			f.cancel()
 			return
 		}
+		f.s.given.Add(1)
 		f.s.watch.delivered(mark)
 		if p.last {
 			f.close(closeGrace, websocket.StatusNormalClosure, "")

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -78,20 +79,20 @@ func TestSettingsThatLeadNowhere(t *testing.T) {
 		host, setting, where    string
 	}{
 		{"FIPS", "", "AWS_USE_FIPS_ENDPOINT=true", "sts-fips.eu-west-1.amazonaws.com", "AWS_USE_FIPS_ENDPOINT=true", "in the environment"},
-		{"FIPS of a profile", "fips", "", "sts-fips.eu-west-1.amazonaws.com", "use_fips_endpoint = true", "use_fips_endpoint in [profile fips] of CONFIG, line 3"},
+		{"FIPS of a profile", "fips", "", "sts-fips.eu-west-1.amazonaws.com", "use_fips_endpoint = true", "in [profile fips] of CONFIG, line 3"},
 		{"dual-stack", "", "AWS_USE_DUALSTACK_ENDPOINT=true", "sts.eu-west-1.api.aws", "AWS_USE_DUALSTACK_ENDPOINT=true", "in the environment"},
-		{"dual-stack of a profile", "dual", "", "sts.eu-west-1.api.aws", "use_dualstack_endpoint = true", "use_dualstack_endpoint in [profile dual] of CONFIG, line 6"},
+		{"dual-stack of a profile", "dual", "", "sts.eu-west-1.api.aws", "use_dualstack_endpoint = true", "in [profile dual] of CONFIG, line 6"},
 		{"a URL", "", "AWS_ENDPOINT_URL=https://aws.example.invalid", "aws.example.invalid", "AWS_ENDPOINT_URL=https://aws.example.invalid", "in the environment"},
 		{"a service's URL", "", "AWS_ENDPOINT_URL_STS=https://sts.example.invalid", "sts.example.invalid", "AWS_ENDPOINT_URL_STS=https://sts.example.invalid", "in the environment"},
-		{"a URL of a profile", "url", "", "aws.example.invalid", "endpoint_url = https://aws.example.invalid", "endpoint_url in [profile url] of CONFIG, line 9"},
-		{"a service's URL of a profile", "services", "", "sts.example.invalid", "endpoint_url = https://sts.example.invalid", "sts in [services ours] of CONFIG, line 14"},
+		{"a URL of a profile", "url", "", "aws.example.invalid", "endpoint_url = https://aws.example.invalid", "in [profile url] of CONFIG, line 9"},
+		{"a service's URL of a profile", "services", "", "sts.example.invalid", "endpoint_url = https://sts.example.invalid", "beneath sts in [services ours] of CONFIG, line 14"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			home := awsFiles(t, sections, "")
 			if name, value, ok := strings.Cut(tc.variable, "="); ok {
 				t.Setenv(name, value)
 			}
-			where := strings.Replace(tc.where, "CONFIG", home+"/.aws/config", 1)
+			where := strings.Replace(tc.where, "CONFIG", filepath.Join(home, ".aws", "config"), 1)
 			s, err := readSettings(tc.profile, "eu-west-1")
 			if err != nil {
 				t.Fatal(err)
@@ -110,7 +111,7 @@ func TestSettingsThatLeadNowhere(t *testing.T) {
 				if want := tc.setting + ", " + where + ", leads to " + tc.host; !strings.Contains(causes.Detail(said), want) {
 					t.Errorf("detail %q, want %q", causes.Detail(said), want)
 				}
-				if want := "unset " + tc.setting + " (" + where + ")"; !strings.Contains(causes.Hint(said), want) {
+				if want := "remove " + tc.setting + " (" + where + ")"; !strings.Contains(causes.Hint(said), want) {
 					t.Errorf("hint %q, want %q", causes.Hint(said), want)
 				}
 			}

@@ -1,4 +1,4 @@
-package auth
+package refusals
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
@@ -20,7 +21,7 @@ import (
 // set; what the functions do not tell is left out.
 type Refusals struct {
 	Name     string // the database's, for people
-	Endpoint Endpoint
+	Endpoint auth.Endpoint
 	JumpHost string // empty when there is none
 	// RegionGuessed says that Endpoint's name holds no region, so that it is the
 	// AWS configuration's.
@@ -180,7 +181,7 @@ func (f *Refusals) permission(user string, caller credentials.Caller, described 
 		Region:    f.Endpoint.Region,
 		Account:   cmp.Or(described.Account, caller.Account, "*"),
 	}
-	if f.Endpoint.Kind == KindDSQL {
+	if f.Endpoint.Kind == auth.KindDSQL {
 		cluster, _, _ := strings.Cut(f.Endpoint.Host, ".")
 		return iampolicy.DSQLLoginAction(user), place.DSQLCluster(cluster)
 	}

@@ -1,4 +1,4 @@
-package auth
+package refusals
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
@@ -63,7 +64,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 			if tc.caller == (credentials.Caller{}) {
 				tc.caller = credentials.Caller{ARN: callerARN, Account: "111122223333"}
 			}
-			endpoint, err := ParseEndpoint(tc.endpoint)
+			endpoint, err := auth.ParseEndpoint(tc.endpoint)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +91,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 // it may be a mistyped target, for which nobody should grant anything. What is
 // known of a token stays.
 func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
-	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	endpoint, err := auth.ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
 
 // What cannot be asked is left out, and its failure is nobody's business.
 func TestRefusalsWithoutAnswers(t *testing.T) {
-	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	endpoint, err := auth.ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestOnlyRefusalsThatMayPassAreRepeated(t *testing.T) {
 
 // Keys that have ended still sign: AWS's word for them comes first.
 func TestRefusalByKeysThatHaveEnded(t *testing.T) {
-	endpoint, err := ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
+	endpoint, err := auth.ParseEndpoint("orders.c1.eu-west-1.rds.amazonaws.com")
 	if err != nil {
 		t.Fatal(err)
 	}
