@@ -131,14 +131,15 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 }
 
 // waits says whether the claim leaves the quiet session use to others, and waits for
-// one that is starting, or can be started: those that wait together, or come where
-// streams are heavy, spread over all sessions there may be, in equal parts, while
+// one that is starting, or can be started: those that come together, where another
+// waits or a start is under way for one that has just come, or come where streams are
+// heavy, spread over all sessions there may be, in equal parts, while
 // patience lasts. Where they are light they may share one. Dialer.mu is held.
 func (c *claim) waits(now time.Time, g *group, p policy, views []view, use int) bool {
 	if c.until.IsZero() {
 		c.until = now.Add(patience)
 	}
-	together := c.waited || g.dials() > 0
+	together := c.waited || g.dials() > 0 || len(g.starts) > 0 && g.fresh(now)
 	if !together && !p.spread || !now.Before(c.until) || views[use].health() != quiet {
 		return false
 	}

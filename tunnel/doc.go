@@ -60,7 +60,8 @@
 //	hampered, and the start  the dial takes one whose agent answers and only waits for the
 //	has failed               database; without one it fails as the start did
 //
-// Dials that have waited together are spread in equal parts over as many sessions as
+// Dials that come together, to wait or while a session starts for one that has just
+// come, are spread in equal parts over as many sessions as
 // there may be: one that finds its part of a session taken waits for another to come
 // up, for those 2 s at most.
 //

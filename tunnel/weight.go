@@ -17,6 +17,10 @@ const (
 	crampedBytes = 64 << 10
 	fullBytes    = 640 << 10
 
+	// loginBytes are more than a login takes. A stream that has carried less in its
+	// first second says nothing of what comes: it may be at rest, or about to begin.
+	loginBytes = 32 << 10
+
 	// weighAfter is the age at which a stream's weight is known.
 	weighAfter = time.Second
 
@@ -31,18 +35,25 @@ type load struct {
 	opened time.Time
 	looked int64 // bytes when last looked at
 	known  bool  // it has been weighed
+	begun  bool  // its login is over, and not counted
 	heavy  bool
 }
 
 // look weighs the stream by what it has carried since it was last looked at, a
-// second ago; one that has carried nothing yet is not weighed. full says that its
+// second ago; one that has carried nothing but its login is not weighed. full says that its
 // session has no more to give. news says that its weight is known now, or has become
 // heavy.
 func (l *load) look(now time.Time, full bool) (news bool) {
 	bytes := l.bytes.Load()
 	heavy := bytes-l.looked >= heavyBytes || full && bytes-l.looked >= crampedBytes
-	if !l.known && !heavy && (bytes == 0 || now.Sub(l.opened) < weighAfter && !l.closed.Load()) {
-		return false
+	if !l.known && !heavy {
+		switch {
+		case bytes == l.looked, !l.closed.Load() && now.Sub(l.opened) < weighAfter:
+			return false
+		case !l.closed.Load() && !l.begun && bytes < loginBytes:
+			l.looked, l.begun = bytes, true
+			return false
+		}
 	}
 	news = !l.known || heavy && !l.heavy
 	l.looked, l.known, l.heavy = bytes, true, heavy
@@ -74,6 +85,14 @@ func (w *weights) mostlyHeavy() bool {
 		}
 	}
 	return n > 1 && 2*n > len(w.heavy)
+}
+
+// fresh says that nothing is known of the streams of g, and that one has just been
+// opened: more may be coming with it.
+func (g *group) fresh(now time.Time) bool {
+	return len(g.weights.heavy) == 0 && slices.ContainsFunc(g.sessions, func(s *session) bool {
+		return slices.ContainsFunc(s.loads, func(l *load) bool { return now.Sub(l.opened) < weighAfter })
+	})
 }
 
 // weigh looks at each stream of s, and notes what is new of them in w. Dialer.mu is

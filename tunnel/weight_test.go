@@ -24,7 +24,9 @@ func TestStreamsAreWeighed(t *testing.T) {
 		looks []look
 	}{
 		{"idle", false, []look{{s, 0, false, false, false}, {5 * s, 0, false, false, false}}},
-		{"light", false, []look{{s / 2, 5000, false, false, false}, {s, 9000, false, true, false}, {2 * s, 20_000, false, false, false}}},
+		{"light", false, []look{{s / 2, 5000, false, false, false}, {s, 9000, false, false, false}, {2 * s, 20_000, false, true, false}, {3 * s, 30_000, false, false, false}}},
+		{"a login, and rest", false, []look{{s, 9000, false, false, false}, {2 * s, 9000, false, false, false}, {9 * s, 9000, false, false, false}}},
+		{"many small questions", false, []look{{s, loginBytes, false, true, false}}},
 		{"heavy at once", false, []look{{s / 4, heavyBytes, false, true, true}, {s, 8 * heavyBytes, false, false, true}}},
 		{"heavy, then at rest, then heavy", false, []look{{s, heavyBytes, false, true, true}, {2 * s, heavyBytes, false, false, false}, {3 * s, 2 * heavyBytes, false, true, true}}},
 		{"over soon", false, []look{{s / 4, 5000, true, true, false}}},
@@ -90,6 +92,42 @@ func TestPlaceForALightStream(t *testing.T) {
 			t.Errorf("%s: use %d, start %v; want %d, %v", tt.name, use, start, tt.use, tt.start)
 		}
 	}
+}
+
+// Clients of one moment do not all reach a fresh tunnel before its first session is
+// up: those that come just after it do not pile up on it either.
+func TestStreamsThatComeJustAfterTheFirstAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeAWS(t)
+		f.onStart = startsTakeASecond
+		d := newTestDialer(t, f, func(c *Config) { c.Sessions = 8 })
+		conns := make([]net.Conn, 8)
+		var all sync.WaitGroup
+		for i := range conns {
+			if i == 1 {
+				time.Sleep(1010 * time.Millisecond)
+			}
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				begin := time.Now()
+				conns[i] = dial(t, d)
+				if took := time.Since(begin); i > 0 && took > patience {
+					t.Errorf("stream %d after %v, want %v at most", i, took, patience)
+				}
+			})
+		}
+		all.Wait()
+		streams := map[int]int{}
+		for _, c := range conns {
+			streams[sessionOf(f, c)]++
+			defer c.Close()
+		}
+		for _, n := range streams {
+			if n > 2 {
+				t.Errorf("streams by session: %v, want 2 at most", streams)
+			}
+		}
+	})
 }
 
 // Streams that come after light ones share their session; those that come after

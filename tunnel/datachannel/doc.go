@@ -18,7 +18,7 @@
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
 // Where several streams take turns with little to say, a message that is not full
-// follows another no sooner than 1 ms (gatherFor), and takes what comes meanwhile
+// follows another no sooner than 1.1 ms (gatherFor), and takes what comes meanwhile
 // along. One stream alone waits for nothing.
 //
 // # Silence
