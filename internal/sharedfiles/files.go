@@ -1,7 +1,6 @@
 package sharedfiles
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -137,5 +136,5 @@ func Expand(path string) string {
 	if home == "" {
 		return path
 	}
-	return cmp.Or(strings.TrimRight(home, `/`+string(filepath.Separator)), string(filepath.Separator)) + path[end:]
+	return filepath.Clean(home) + path[end:]
 }
