@@ -85,7 +85,9 @@ localhost. Where it takes rights, sudo asks for your password.`,
 }
 
 // caGuide says how to use the CA. What it says of clients is tried by
-// integration/conformance/clients and integration/e2e.
+// integration/conformance/clients and integration/e2e, but for Npgsql.
+//
+// Source: Npgsql's documentation, Security and Encryption.
 var caGuide = template.Must(template.New("").Parse(`{{.Path}}
 
 This is your CA, valid until {{.Until}}. It vouches for pgkeyless on localhost, names
@@ -98,6 +100,7 @@ that they talk to your pgkeyless: sslmode=require, verify-ca and verify-full.
   pgjdbc (DBeaver, DataGrip …)        sslrootcert={{.Path}} in the URL
   asyncpg                             sslrootcert={{.Path}} in the URL
   Npgsql                              Root Certificate={{.Path}}
+  OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={{.Word}} before the command: in place of all other roots
   other programs, browsers            pgkeyless ca install
 
 pgkeyless exec and env set both variables, service-file writes sslrootcert.

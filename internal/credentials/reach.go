@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -88,6 +89,9 @@ func unreached(u *url.URL, err error) error {
 			return causes.ProxyRefuses.New(facts, err)
 		}
 		return err
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "proxyconnect" { // an https:// proxy's own
+		facts["host"], facts["proxy"] = "HTTP proxy "+facts["proxy"], ""
 	}
 	facts["said"] = display.Line(refused.Err.Error())
 	if chain := refused.UnverifiedCertificates; len(chain) > 0 {

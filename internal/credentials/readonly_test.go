@@ -175,8 +175,8 @@ func TestAllowedTokenOfAReadOnlyHome(t *testing.T) {
 
 // A session of `aws login` is kept in the same way.
 func TestLoginSessionOfAReadOnlyHome(t *testing.T) {
-	if os.Geteuid() <= 0 {
-		t.Skip("needs a user of Unix who may not write everywhere: not root")
+	if asOrdinaryUser(t) {
+		return
 	}
 	home := awsFiles(t, rolesConfig, keysFile)
 	var calls atomic.Int64

@@ -55,7 +55,6 @@ func readSettings(profile, region string) (*settings, error) {
 	}
 	s.aws = aws.Config{
 		Region:                  cmp.Or(s.env.Region, shared.Region, region),
-		APIOptions:              []func(*middleware.Stack) error{wordUnreached},
 		Logger:                  logging.Nop{}, // its warnings would go to stderr past our log
 		RetryMode:               cmp.Or(s.env.RetryMode, shared.RetryMode),
 		RetryMaxAttempts:        cmp.Or(s.env.RetryMaxAttempts, shared.RetryMaxAttempts),
@@ -63,6 +62,7 @@ func readSettings(profile, region string) (*settings, error) {
 		AppID:                   cmp.Or(s.env.AppID, shared.AppID),
 		AccountIDEndpointMode:   aws.AccountIDEndpointModePreferred,
 		RestrictFilePermissions: s.env.RestrictFilePermissions,
+		APIOptions:              []func(*middleware.Stack) error{wordUnreached},
 		ConfigSources:           []any{s.env, shared, asked(profile)},
 	}
 	s.aws.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported

@@ -113,7 +113,7 @@ func withoutTunnel(t *testing.T, target string) []way {
 	return []way{
 		{name: "plain", dial: func() (net.Conn, error) { return net.Dial("tcp", address) }},
 		{name: "TLS", dial: func() (net.Conn, error) {
-			// As with sslmode=require, nothing can be verified: the certificate is made in memory.
+			// As with sslmode=require, nothing is verified: the recorder is no client of the CA.
 			return dialTLS("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"postgresql"}})
 		}},
 		{name: "Unix socket", dial: func() (net.Conn, error) { return net.Dial("unix", socket) }},

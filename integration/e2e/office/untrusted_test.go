@@ -4,6 +4,10 @@ package office
 
 import (
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +176,20 @@ func TestProxyThatRefuses(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A proxy that is reached by TLS itself is blamed for its own certificate.
+func TestCertificateOfTheProxy(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewUnstartedServer(http.NotFoundHandler())
+	proxy.Config.ErrorLog = log.New(io.Discard, "", 0)
+	proxy.StartTLS()
+	t.Cleanup(proxy.Close)
+	address := proxy.Listener.Addr().String()
+	w := rig.Start(t, rig.Setup{Env: func(env []string) []string {
+		return append(rig.Without("AWS_ENDPOINT_URL")(env), "HTTPS_PROXY=https://"+address)
+	}})
+	w.MustRefuse("aws-certificate-untrusted", "08001", "the certificate that HTTP proxy "+address+" presents is not trusted", "HTTP proxy "+address+" presents", "AWS_CA_BUNDLE")
 }
 
 // doctor, list and policy name the same cause.
