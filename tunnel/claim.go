@@ -190,7 +190,14 @@ func (c *claim) wait(ctx context.Context) (came bool, err error) {
 	case <-c.grown:
 		return true, nil
 	case <-enough:
-		return false, nil
+		select {
+		case <-c.start.done: // at the same time
+			return c.start.err == nil, c.start.err
+		case <-c.grown:
+			return true, nil
+		default:
+			return false, nil
+		}
 	case <-ctx.Done():
 		return false, c.left(ctx)
 	}
