@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 // outcome is how transfers under a fault have to end.
@@ -49,6 +52,21 @@ type fault struct {
 	rest     func(w *rig.World) // between login and transfer
 	size     int                // when not faultSize
 	after    func(w *rig.World) error
+	keys     bool // in a file, where they may be renewed, and not exported
+}
+
+// keysInFile makes an environment in which a profile has the keys.
+func keysInFile(t *testing.T) func([]string) []string {
+	file := filepath.Join(t.TempDir(), "config")
+	text := fmt.Sprintf("[profile temporary]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\nregion = %s\n",
+		rig.Shared.Keys.AccessKeyID, rig.Shared.Keys.SecretAccessKey, rig.Shared.Keys.SessionToken, lab.Region)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(env []string) []string {
+		env = rig.Without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_PROFILE")(env)
+		return append(env, "AWS_CONFIG_FILE="+file, "AWS_PROFILE=temporary")
+	}
 }
 
 // TestFaultMatrix transfers random data both ways with several clients at once
@@ -58,12 +76,16 @@ func TestFaultMatrix(t *testing.T) {
 }
 
 func (f fault) run(t *testing.T) {
-	w := rig.Start(t, rig.Setup{Emulator: func(c *awsemu.Config) {
+	setup := rig.Setup{Emulator: func(c *awsemu.Config) {
 		c.Pace = 0 // the agent's own
 		if f.emulator != nil {
 			f.emulator(c)
 		}
-	}})
+	}}
+	if f.keys {
+		setup.Env = keysInFile(t)
+	}
+	w := rig.Start(t, setup)
 	if f.before != nil {
 		f.before(w)
 	}
