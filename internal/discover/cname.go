@@ -185,5 +185,5 @@ func Endpoint(ctx context.Context, aliases Aliases, host string, isEndpoint func
 	default:
 		return "", causes.AliasUnanswered.New(causes.Facts{"host": host, "said": display.Line(err.Error())}, err)
 	}
-	return "", because(causes.NotAnAlias, ErrNotFound, causes.Facts{"host": host, "leads": leads}, err)
+	return "", causes.NotAnAlias.New(causes.Facts{"host": host, "leads": leads}, about{ErrNotFound, err})
 }

@@ -142,9 +142,9 @@ func (d Database) command(verb, options string) string {
 func (d Database) unsupported() error {
 	switch {
 	case !d.Postgres():
-		return because(causes.OtherEngine, ErrUnsupported, d.facts(), nil)
+		return causes.OtherEngine.New(d.facts(), about{ErrUnsupported, nil})
 	case d.EngineMode == "serverless":
-		return because(causes.ServerlessOne, ErrUnsupported, d.facts(), nil)
+		return causes.ServerlessOne.New(d.facts(), about{ErrUnsupported, nil})
 	}
 	return nil
 }

@@ -149,12 +149,12 @@ func (f *Finder) endpointsOf(ctx context.Context, proxy string) ([]types.DBProxy
 
 // noEndpoint says that the endpoint does not exist, and which do.
 func (d Database) noEndpoint(endpoint string, names []string) error {
-	return because(causes.NoSuchEndpoint, ErrNotFound, d.facts("endpoint", endpoint, "names", strings.Join(names, ", ")), nil)
+	return causes.NoSuchEndpoint.New(d.facts("endpoint", endpoint, "names", strings.Join(names, ", ")), about{ErrNotFound, nil})
 }
 
 // oneEndpoint says that there is nothing to choose from.
 func (d Database) oneEndpoint(endpoint string) error {
-	return because(causes.OneEndpoint, ErrNotFound, d.facts("endpoint", endpoint), nil)
+	return causes.OneEndpoint.New(d.facts("endpoint", endpoint), about{ErrNotFound, nil})
 }
 
 // ByEndpoint returns the database whose endpoint is host, a name that AWS gave
@@ -216,5 +216,5 @@ func Mark(host string) string {
 }
 
 func (f *Finder) noSuchHost(host string) error {
-	return because(causes.NoSuchHost, ErrNotFound, causes.Facts{"where": f.where(), "endpoint": host}, nil)
+	return causes.NoSuchHost.New(causes.Facts{"where": f.where(), "endpoint": host}, about{ErrNotFound, nil})
 }

@@ -22,13 +22,8 @@ var (
 // ErrDenied says that the credentials may not ask.
 var ErrDenied = errors.New("access denied")
 
-// because is err, which may be nil, in the words of cause. kind is one of the
-// above.
-func because(cause causes.Cause, kind error, facts causes.Facts, err error) *causes.Error {
-	return cause.New(facts, about{kind, err})
-}
-
-// about is err, which may be nil, and says by its kind what it is about.
+// about is err, which may be nil, and says by its kind, one of the above, what it
+// is about.
 type about struct{ kind, err error }
 
 func (a about) Error() string {
@@ -109,5 +104,5 @@ func denied(facts causes.Facts, err error) *causes.Error {
 	if strings.HasPrefix(action, "rds:") {
 		facts["instead"] = "the database by its endpoint, HOST[:PORT]"
 	}
-	return because(causes.LookupDenied, ErrDenied, facts, err)
+	return causes.LookupDenied.New(facts, about{ErrDenied, err})
 }

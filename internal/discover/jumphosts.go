@@ -122,7 +122,7 @@ func (f *Finder) noJumpHost(via string) error {
 		facts["asked"] = "asked ECS for the running tasks"
 		facts["mend"] = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
 	}
-	return because(causes.NoJumpHost, ErrNotFound, facts, nil)
+	return causes.NoJumpHost.New(facts, about{ErrNotFound, nil})
 }
 
 // nodes lists the managed nodes that a filter lets through; an empty key lists

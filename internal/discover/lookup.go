@@ -108,7 +108,7 @@ func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 	}
 	found = slices.DeleteFunc(found, func(e entry) bool { return e.Account != "" && e.Account != a.AccountID })
 	if len(found) == 0 {
-		return nil, because(causes.NotInAccount, ErrNotFound, causes.Facts{"name": a.String(), "where": f.where(), "account": a.AccountID}, nil)
+		return nil, causes.NotInAccount.New(causes.Facts{"name": a.String(), "where": f.where(), "account": a.AccountID}, about{ErrNotFound, nil})
 	}
 	return found, nil
 }
@@ -130,9 +130,9 @@ func choose(ref string, found []entry) (entry, error) {
 		for _, e := range fitting {
 			arns = append(arns, e.ARN)
 		}
-		return entry{}, because(causes.AmbiguousDatabase, ErrAmbiguous, causes.Facts{
+		return entry{}, causes.AmbiguousDatabase.New(causes.Facts{
 			"name": ref, "count": strconv.Itoa(len(arns)), "arns": strings.Join(arns, ", "), "choice": strings.Join(arns, " or "),
-		}, nil)
+		}, about{ErrAmbiguous, nil})
 	}
 	if err := fitting[0].unsupported(); err != nil {
 		return entry{}, err
@@ -159,7 +159,7 @@ func (f *Finder) notFound(ctx context.Context, name string, errs []error) error 
 	}
 	facts["near"] = strings.Join(similar(name, names), " or ")
 	if err == nil && len(names) == 0 {
-		return because(causes.NoDatabaseAtAll, ErrNotFound, facts, nil)
+		return causes.NoDatabaseAtAll.New(facts, about{ErrNotFound, nil})
 	}
-	return because(causes.NoSuchDatabase, ErrNotFound, facts, nil)
+	return causes.NoSuchDatabase.New(facts, about{ErrNotFound, nil})
 }
