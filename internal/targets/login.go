@@ -1,0 +1,110 @@
+package targets
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/tunnel"
+)
+
+// Login is what it takes to log in to a target's database.
+type Login struct {
+	Endpoint      auth.Endpoint
+	regionGuessed bool       // not the endpoint's own, nor the user's word
+	AWS           aws.Config // in the database's region
+	tokens        *auth.Tokens
+	Database      discover.Database // as AWS described it; zero when it was not asked
+}
+
+// NewLogin finds out where t leads, by asking AWS when it must be looked up.
+func NewLogin(ctx context.Context, profiles *credentials.Profiles, t config.Target) (Login, error) {
+	if t.Ref != "" {
+		return ask(ctx, profiles, t)
+	}
+	endpoint, err := auth.ParseEndpoint(t.Endpoint)
+	if err != nil {
+		return Login{}, err
+	}
+	if err := oneRegion(t, endpoint.Region); err != nil {
+		return Login{}, err
+	}
+	endpoint = endpoint.InRegion(t.Region)
+	cfg, err := profiles.Config(ctx, t.Profile, endpoint.Region)
+	if err != nil {
+		return Login{}, err
+	}
+	l, err := loginAt(endpoint.InRegion(cfg.Region), cfg, t) // AWS_REGION or the profile's, where the name has none
+	l.regionGuessed = endpoint.Region == ""
+	return l, err
+}
+
+// oneRegion says when t's name and its option region contradict each other.
+func oneRegion(t config.Target, named string) error {
+	if t.Region == "" || named == "" || t.Region == named {
+		return nil
+	}
+	return causes.Misuse(fmt.Sprintf("target %q is in %s by its name, and in %s by the option region", t.Name, named, t.Region),
+		fmt.Sprintf("leave the region out, the name has it; for another target alone give it there: 'TARGET?region=%s'", t.Region))
+}
+
+// loginAt is a login at endpoint with cfg, both in the database's region.
+func loginAt(endpoint auth.Endpoint, cfg aws.Config, t config.Target) (Login, error) {
+	tokens, err := auth.NewTokens(auth.TokensConfig{Endpoint: endpoint, Credentials: cfg.Credentials, Profile: t.Profile})
+	if err != nil {
+		return Login{}, err
+	}
+	return Login{Endpoint: endpoint, AWS: cfg, tokens: tokens}, nil
+}
+
+// tunnelConfig is for sessions on t's jump host, which is taken to be in the
+// database's region.
+func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
+	client := ssm.NewFromConfig(l.AWS)
+	p := poolOf(t)
+	messages, _ := messagesEndpoint(t)
+	return tunnel.Config{
+		API:         client,
+		Credentials: l.AWS.Credentials,
+		Region:      l.Endpoint.Region,
+		Target:      t.Via,
+		Profile:     t.Profile,
+		Explain: func(err error) error {
+			err = credentials.Explain(t.Profile, err)
+			if _, blamed := credentials.Blamed(err); blamed {
+				credentials.Reread(l.AWS.Credentials)
+			}
+			return err
+		},
+		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
+		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
+		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
+		MessagesEndpoint: messages,
+		HTTPClient:       credentials.HTTPClient(l.AWS),
+		Sessions:         p.sessions,
+		MaxAge:           p.age,
+		NoKeepAlive:      !p.keepAlive,
+		Log:              log,
+	}
+}
+
+// IAMToken makes the password for one login as t.User.
+func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (auth.Token, error) {
+	t, err := behind(ctx, discover.LookupAliases, t)
+	if err != nil {
+		return auth.Token{}, err
+	}
+	l, err := NewLogin(ctx, profiles, t)
+	if err != nil {
+		return auth.Token{}, err
+	}
+	return l.tokens.Token(ctx, t.User)
+}
