@@ -56,6 +56,7 @@ func start(ctx context.Context, t *testing.T, binary string, caller awsemu.Calle
 			// Its jump host is a small one.
 			WorkerStart: func(int) time.Duration { return 500 * time.Millisecond },
 			MessageCost: 100 * time.Microsecond,
+			AckWithin:   15 * time.Second, // a starved machine is not the plugin's fault
 			Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),
 		},
 		Callers: map[string]awsemu.Caller{accessKey: caller},
