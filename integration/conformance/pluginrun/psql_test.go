@@ -28,7 +28,7 @@ func TestGenuinePluginCarriesPsql(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	aws, err := lab.StartAWS(rig.Shared.Keys, rig.Shared.Database.Address(), func(c *awsemu.Config) { c.OfficialClient = true })
+	aws, err := lab.StartAWS(rig.Shared.Keys, rig.Shared.Database.Address(), func(c *awsemu.Config) { c.OfficialClient, c.AckWithin = true, 15*time.Second })
 	if err != nil {
 		t.Fatal(err)
 	}
