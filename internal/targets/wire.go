@@ -144,6 +144,7 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 		r.Address = t.Dial
 	}
 	r.Dialer, r.Tokens = dialer, l.tokens
+	_, r.Tunnel = dialer.(*tunnel.Dialer)
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
