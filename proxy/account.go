@@ -36,6 +36,9 @@ type RouteSnapshot struct {
 
 	LastLogin   LoginRecord   // the zero value before the first one
 	LastFailure FailureRecord // the zero value before the first one
+	// RootExpires is when the root ends that vouched for the database at the last
+	// handshake; of several, the last. Zero before.
+	RootExpires time.Time
 	// FailingSince is when the first login failed after the last one that succeeded,
 	// for a reason that is not its client's own mistake. Zero: none has.
 	FailingSince time.Time

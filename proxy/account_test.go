@@ -81,6 +81,9 @@ func TestAccountOfALogin(t *testing.T) {
 		if got.Active != 1 || got.Starting != 0 || got.Peak != 1 || got.Logins != 1 || got.SessionTimes.Count() != 0 {
 			t.Errorf("logged in: %+v", got)
 		}
+		if in := time.Until(got.RootExpires); in < 999*time.Hour || in > 1001*time.Hour {
+			t.Errorf("the root ends in %v, want 1000 hours", in)
+		}
 		if got.LastLogin.Took != time.Second || got.LastLogin.In[StageTunnel] != time.Second {
 			t.Errorf("last login %+v, want a second, all in the tunnel", got.LastLogin)
 		}

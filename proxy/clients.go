@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"net"
 	"slices"
 	"time"
@@ -69,6 +70,19 @@ func (s *Server) Disconnect(id uint64) bool {
 	}
 	e.end(errDisconnected)
 	return true
+}
+
+// vouched notes what the database's certificate was verified by.
+func (t *tally) vouched(e *entry, state tls.ConnectionState) {
+	var ends time.Time
+	for _, chain := range state.VerifiedChains {
+		if root := chain[len(chain)-1]; root.NotAfter.After(ends) {
+			ends = root.NotAfter
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.account.RootExpires = ends
 }
 
 // allow lets Disconnect end e by end.

@@ -87,6 +87,7 @@ type Server struct {
 	tls      *tls.Config // offered to clients
 	cancels  *cancels
 	lobby    lobby
+	probes   probes
 	tally    tally
 	lull     *lull
 	onLull   func()
@@ -237,7 +238,11 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		switch {
 		case err == nil:
 			wait = minAcceptWait
-			sessions.Go(func() { s.newSession(l.route.Load(), c).run(ctx, starting, sessions) })
+			sessions.Go(func() {
+				if !s.probes.take(c) {
+					s.newSession(l.route.Load(), c).run(ctx, starting, sessions)
+				}
+			})
 		case starting.Err() != nil, l.dropped.Load():
 			return nil
 		case errors.Is(err, net.ErrClosed):

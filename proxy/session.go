@@ -230,6 +230,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		return nil, err
 	}
 	defer interrupt(ctx, up.raw)()
+	s.server.tally.vouched(s.entry, up.ConnectionState())
 	l := &login{
 		client:   s.client,
 		server:   up,

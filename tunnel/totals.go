@@ -60,3 +60,18 @@ func (s *session) lostAway() bool {
 	_, closed := errors.AsType[*datachannel.ChannelClosedError](s.cause)
 	return !closed && s.opened.Load()
 }
+
+// Plus returns the sum of both.
+func (t Totals) Plus(more Totals) Totals {
+	t.Started += more.Started
+	t.FailedStarts += more.FailedStarts
+	t.Resumes += more.Resumes
+	t.FailedResumes += more.FailedResumes
+	t.BytesOut += more.BytesOut
+	t.BytesIn += more.BytesIn
+	t.MessagesOut += more.MessagesOut
+	t.MessagesIn += more.MessagesIn
+	t.Resends += more.Resends
+	t.Resent += more.Resent
+	return t
+}
