@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// errNotServing is a Server that takes no clients, by its own decision.
-var errNotServing = errors.New("the proxy does not accept clients")
+// ErrNotServing is what Alive returns for a Server that takes no clients, by its own decision.
+var ErrNotServing = errors.New("the proxy does not accept clients")
 
 // probes are connections that Alive makes to the Server's own listeners. Nothing
 // counts or logs them.
@@ -107,7 +107,7 @@ func (s *Server) Alive(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	if !serving {
-		return errNotServing
+		return ErrNotServing
 	}
 	s.probes.turn.Lock()
 	defer s.probes.turn.Unlock()

@@ -258,3 +258,36 @@ func isHost(v string) bool {
 }
 
 const hostChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// metricName is what Prometheus allows.
+//
+// Source: Prometheus docs, concepts/data_model.
+var metricName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+func setNamespace(r *Run, v string) error {
+	if !metricName.MatchString(v) {
+		return problem("%q is no prefix of a metric's name", v).hinted("use letters, digits and underscores, and begin with no digit")
+	}
+	r.PrometheusNamespace = v
+	return nil
+}
+
+func setHTTPAddress(r *Run, v string) error {
+	if err := checkAddress(v); err != nil {
+		return err
+	}
+	r.HTTPAddress = v
+	return nil
+}
+
+// setPortOf makes a setter for a port of the process.
+func setPortOf(field func(*Run) *int) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 || n > 65535 {
+			return problem("%q is not a port", v).hinted("write a number from 1 to 65535, or 0 for a free one")
+		}
+		*field(r) = n
+		return nil
+	}
+}

@@ -23,7 +23,7 @@ const maxRecord = 1 << 20
 // record is the content of a file.
 type record struct {
 	PID    int      `json:"pid"`
-	Served []Served `json:"targets"`          // none while it drains
+	Served []Served `json:"targets"`         // none while it drains
 	Admin  *Admin   `json:"admin,omitempty"` // nil where it has none
 }
 
