@@ -120,7 +120,7 @@ file SIGHUP reads it again, and drops no session.`,
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
-	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
+	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(),
 		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
 	refuseUnknownTopics(root)
 	return root
