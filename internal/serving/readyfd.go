@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -51,7 +52,11 @@ func tellReady(f *os.File, front front) error {
 	if f == nil {
 		return nil
 	}
-	err := writeReady(f, front)
+	var lines bytes.Buffer // written at once: a reader may leave after the first
+	err := writeReady(&lines, front)
+	if err == nil {
+		_, err = f.Write(lines.Bytes())
+	}
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
