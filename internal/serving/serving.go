@@ -91,7 +91,7 @@ func Serve(ctx context.Context, c Config) error {
 	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, func() { status.stops(); sup.stopping() }, log)
 }
 
-// withdrawing is a Server that takes itself out of the registry before it refuses
+// withdrawing is a Server that says in the registry that it drains before it refuses
 // clients: connect and exec must not be led to it then.
 type withdrawing struct {
 	*proxy.Server
@@ -99,7 +99,9 @@ type withdrawing struct {
 }
 
 func (w withdrawing) Shutdown(ctx context.Context) error {
-	w.enrolled.Withdraw()
+	if err := w.enrolled.Drain(); err != nil {
+		w.enrolled.Withdraw()
+	}
 	return w.Server.Shutdown(ctx)
 }
 
