@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -87,7 +86,7 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	hangups.reload = r.reload
 	sup.ready()
-	defer sup.keep(answering{func() []net.Listener { return r.served().listeners() }})()
+	defer sup.keep(notStuck{srv})()
 	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, func() { status.stops(); sup.stopping() }, log)
 }
 

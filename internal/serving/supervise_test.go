@@ -2,10 +2,12 @@ package serving
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -13,47 +15,30 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// listenLoopback is a real listener, which the test's end closes.
-func listenLoopback(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
+// aliveFunc is an Alive.
+type aliveFunc func(ctx context.Context) error
 
-// Only a listener that nobody serves is dead: the system takes its clients in, and
-// nothing answers them.
-func TestAliveMeansThatListenersAnswer(t *testing.T) {
-	route := proxy.Route{Name: "orders", Listen: []net.Listener{listenLoopback(t)},
-		Resolve: func(context.Context, bool) (proxy.Route, error) { panic("nobody logs in") }}
-	srv, err := proxy.New(proxy.Config{Routes: []proxy.Route{route}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ctx) }()
-	defer func() { cancel(); <-done }()
+func (f aliveFunc) Alive(ctx context.Context) error { return f(ctx) }
 
-	served, closed, silent := route.Listen[0], listenLoopback(t), listenLoopback(t)
-	closed.Close()
-	alive := func(patience time.Duration, all ...net.Listener) error {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		return answering{func() []net.Listener { return all }}.Alive(ctx)
-	}
-	if err := alive(time.Minute, served, closed); err != nil {
-		t.Errorf("served, and closed: %v", err)
-	}
-	if err := alive(50*time.Millisecond, served, silent); err == nil || !strings.Contains(err.Error(), silent.Addr().String()+" does not answer") {
-		t.Errorf("silent: %v", err)
-	}
-	if n := srv.Snapshot().Logins; n != 0 {
-		t.Errorf("%d logins", n)
-	}
+// Only silence means that a run is stuck.
+func TestOnlySilenceIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			name  string
+			does  aliveFunc
+			stuck bool
+		}{
+			{"works", func(context.Context) error { return nil }, false},
+			{"does not serve", func(context.Context) error { return errors.New("draining") }, false},
+			{"silent", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, true},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := (notStuck{tt.does}).Alive(ctx); (err != nil) != tt.stuck {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			cancel()
+		}
+	})
 }
 
 // words is a Supervisor that notes what it is told.
