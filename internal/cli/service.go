@@ -184,6 +184,9 @@ func (a *app) socketText(target string) (string, error) {
 		return "", err
 	}
 	at := slices.IndexFunc(cfg.Targets, func(t config.Target) bool { return strings.EqualFold(t.Name, target) })
+	if at < 0 && target == serving.SharedPort {
+		at = slices.IndexFunc(cfg.Targets, func(t config.Target) bool { return t.Shared })
+	}
 	if at < 0 {
 		return "", causes.Misuse(fmt.Sprintf("the config file has no target %q", target), "its targets: "+namesOf(cfg.Targets))
 	}

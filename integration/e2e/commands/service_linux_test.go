@@ -173,6 +173,12 @@ func TestUnitsAreValid(t *testing.T) {
 	if want := "ListenStream=127.0.0.1:6000\nListenStream=[::1]:6000\n"; !strings.Contains(socket, want) || !strings.Contains(socket, "\nFileDescriptorName=reports\n") {
 		t.Errorf("the socket unit lacks %s:\n%s", want, socket)
 	}
+	l.write(l.own, "shared-port: true\n"+targets)
+	for _, name := range []string{"orders", "shared-port"} { // which shares it; reports has a port of its own
+		if text, stderr, code := l.run("print", "--socket", name); code != 0 || !strings.Contains(text, "\nFileDescriptorName=shared-port\n") || !strings.Contains(text, "127.0.0.1:5432\n") {
+			t.Errorf("the shared port, by %s: code %d, %s\n%s", name, code, stderr, text)
+		}
+	}
 	if said := verify(t, "--system", filepath.Join(dir, "pgkeyless.service"), filepath.Join(dir, "pgkeyless-reports.socket")); said != "" {
 		t.Errorf("printed: systemd-analyze: %s", said)
 	}

@@ -282,6 +282,25 @@ func TestSocketsOfSystemdAreServedByName(t *testing.T) {
 	}
 }
 
+// TestSharedSocketOfSystemd passes the shared port, and beside it a socket of one of its
+// targets.
+func TestSharedSocketOfSystemd(t *testing.T) {
+	shared, sharedAt := opened(t, "tcp", "127.0.0.1:0")
+	own, ownAt := opened(t, "tcp", "127.0.0.1:0")
+	path := configFile(t, "shared-port: true\ndefaults: {via: "+lab.Target+"}\ntargets:\n"+section("orders")+section("reports", "read-only: true"))
+	w := rig.Start(t, rig.Setup{Args: []string{"--config-file", path}, Change: passed(t, []string{"shared-port", "reports"}, shared, own)})
+	if got := w.Proxy.Addresses(); !slices.Equal(got, []string{sharedAt, ownAt}) {
+		t.Errorf("listening on %q, want %s and %s", got, sharedAt, ownAt)
+	}
+	for _, tt := range [][3]string{{sharedAt, "@orders", "off"}, {sharedAt, "@reports", "on"}, {ownAt, "", "on"}} {
+		host, port, _ := net.SplitHostPort(tt[0])
+		out, errs, err := rig.Psql(t, fmt.Sprintf("host=%s port=%s user=%s%s dbname=%s", host, port, pgserver.AppUser, tt[1], pgserver.Database), "-c", "show default_transaction_read_only")
+		if err != nil || out != tt[2] {
+			t.Errorf("%s%s: read-only is %q, %v, want %s\n%s", tt[0], tt[1], out, err, tt[2], errs)
+		}
+	}
+}
+
 func TestSocketsThatFitNothing(t *testing.T) {
 	listening, _ := opened(t, "tcp", "127.0.0.1:0")
 	unused, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
