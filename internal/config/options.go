@@ -109,6 +109,10 @@ type Run struct {
 	MaxSigtermDelay   time.Duration
 	ExitZeroOnSigterm bool
 
+	// ReadyFD is the open file descriptor that is told where targets are served; 0 is
+	// none.
+	ReadyFD int
+
 	// MaxConnections bounds the clients of all targets together; 0 does not.
 	MaxConnections int
 	// LoginTimeout bounds a client's login, from its connection to the first
@@ -251,6 +255,7 @@ func All() []Option {
 		{Name: "quiet", Usage: "log errors only", run: flagged(func(r *Run) *bool { return &r.Quiet })},
 		{Name: "min-sigterm-delay", Value: "DURATION", Usage: "go on accepting clients for this long after SIGTERM", Default: "0s", run: delay(func(r *Run) *time.Duration { return &r.MinSigtermDelay })},
 		{Name: "max-sigterm-delay", Value: "DURATION", Usage: "let open sessions end for at most this long after the first signal", Default: "30s", run: delay(func(r *Run) *time.Duration { return &r.MaxSigtermDelay })},
+		{Name: "ready-fd", Value: "N", Usage: "file descriptor that gets a line of JSON for each listener once clients are served, and is closed then", run: setReadyFD},
 		{Name: "exit-zero-on-sigterm", Usage: "exit 0 instead of 143 after SIGTERM", run: flagged(func(r *Run) *bool { return &r.ExitZeroOnSigterm })},
 	}
 }

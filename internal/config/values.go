@@ -85,6 +85,15 @@ func setMaxConnections(r *Run, v string) error {
 	return nil
 }
 
+func setReadyFD(r *Run, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n == 2 {
+		return problem("%q is not a file descriptor for ready lines", v).hinted("give 3 or more, or 1 for stdout: pgkeyless … --ready-fd 3 3>ready.json; 2 is the log's")
+	}
+	r.ReadyFD = n
+	return nil
+}
+
 func setSessionAge(o *Options, v string) error {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {
