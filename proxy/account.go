@@ -31,7 +31,7 @@ type RouteSnapshot struct {
 	// ones included.
 	BytesUp, BytesDown int64
 
-	LoginTimes   map[Stage]Histogram // of logins that succeeded
+	LoginTimes   map[Stage]Histogram // of logins that succeeded, for each of Stages
 	SessionTimes Histogram           // of sessions that logged in and have ended
 
 	LastLogin   LoginRecord   // the zero value before the first one
@@ -75,7 +75,11 @@ type account struct {
 }
 
 func newAccount(name string) *account {
-	return &account{RouteSnapshot: RouteSnapshot{Name: name}}
+	a := &account{RouteSnapshot: RouteSnapshot{Name: name, LoginTimes: make(map[Stage]Histogram, len(Stages)), SessionTimes: newHistogram(sessionBounds)}}
+	for _, stage := range Stages {
+		a.LoginTimes[stage] = newHistogram(loginBounds)
+	}
+	return a
 }
 
 // snapshot is a copy that nobody changes.
@@ -100,10 +104,7 @@ func (a *account) loggedIn(w *stopwatch, began, now time.Time) {
 	a.LastLogin = LoginRecord{At: now, Took: now.Sub(began), In: maps.Clone(w.spent)}
 	for stage, d := range w.spent {
 		h := a.LoginTimes[stage]
-		h.observe(loginBounds, d)
-		if a.LoginTimes == nil {
-			a.LoginTimes = make(map[Stage]Histogram, len(Stages))
-		}
+		h.observe(d)
 		a.LoginTimes[stage] = h
 	}
 }

@@ -184,7 +184,7 @@ func (t *tally) closed(e *entry, now time.Time) {
 		t.now.BytesUp, t.now.BytesDown = t.now.BytesUp+up, t.now.BytesDown+down
 		a.BytesUp, a.BytesDown = a.BytesUp+up, a.BytesDown+down
 		a.Active--
-		a.SessionTimes.observe(sessionBounds, now.Sub(e.LoggedIn))
+		a.SessionTimes.observe(now.Sub(e.LoggedIn))
 	}
 	t.settle(a)
 }
