@@ -22,7 +22,7 @@ type RouteSnapshot struct {
 	Logins  int64 // clients that were sent ReadyForQuery
 	Refused int64 // logins that the database refused
 	Failed  int64 // logins that failed for any other reason
-	Left    int64 // clients that closed during login
+	Left    int64 // clients that closed during login, or only asked whether there is a server
 	Retries int64 // logins repeated after a Refusal that may pass
 
 	Failures map[Failure]int64 // what Refused and Failed are made of
@@ -112,7 +112,7 @@ func (a *account) loggedIn(w *stopwatch, began, now time.Time) {
 // refused notes a login that failed.
 func (a *account) refused(failed failure, now time.Time) {
 	why := failed.why
-	if errors.Is(why, errClientGone) {
+	if errors.Is(why, errClientGone) || failed.probe {
 		a.Left++
 		return
 	}
@@ -129,7 +129,7 @@ func (a *account) refused(failed failure, now time.Time) {
 	} else {
 		a.Failed++
 	}
-	if failed.probe || ownMistake(why) {
+	if ownMistake(why) {
 		return
 	}
 	answer := response(why, "")

@@ -39,7 +39,7 @@ var (
 	maxConnections = &family{"max_connections", gauge, nil,
 		"Maximum number of connections at one time (--max-connections); 0 means no limit."}
 	logins = &family{"logins_total", counter, []string{"target", "result"},
-		"Logins by result: ok, refused (by the database), failed (for any other reason) or left (the client closed first)."}
+		"Logins by result: ok, refused (by the database), failed (for any other reason) or left (the client closed first, or was a pg_isready with a user that it made up)."}
 	loginFailures = &family{"login_failures_total", counter, []string{"target", "stage", "cause"},
 		"Logins that were refused or failed, by the stage they had reached and the cause from the table of causes, or other."}
 	loginSeconds = &family{"login_seconds", histogram, []string{"target", "stage"},
