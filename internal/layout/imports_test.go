@@ -100,6 +100,7 @@ var integrationArrows = map[string][]string{
 	"e2e/faults":   {},
 	"e2e/hostile":  {},
 	"e2e/login":    {},
+	"e2e/metrics":  {},
 	"e2e/office":   {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
