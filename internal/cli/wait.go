@@ -41,10 +41,14 @@ func (a *app) wait(ctx context.Context, target string, most time.Duration) error
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	pause := firstLook
+	var why error
 	for {
-		why := a.ready(ctx, target)
-		if why == nil {
+		now := a.ready(ctx, target)
+		if now == nil {
 			return nil
+		}
+		if why == nil || ctx.Err() == nil { // else it only says that time is over
+			why = now
 		}
 		if errors.Is(why, control.ErrNotOffered) {
 			return offered(why, "--health-check")

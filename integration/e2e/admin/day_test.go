@@ -276,7 +276,7 @@ func TestDay(t *testing.T) {
 	w.probe("/readiness", 503, "the proxy is ending")
 	w.probe("/liveness", 200, "ok")
 	w.probe("/startup", 200, "ok")
-	if _, stderr, code := w.pgkeyless("wait", "orders", "--max", "100ms"); code != 1 || !strings.Contains(stderr, "draining") {
+	if _, stderr, code := w.pgkeyless("wait", "orders", "--max", "2s"); code != 1 || !strings.Contains(stderr, "draining") {
 		t.Errorf("wait ends with %d: %s", code, stderr)
 	}
 	if err := conn.QueryRow(t.Context(), "select 1").Scan(&one); err != nil {
