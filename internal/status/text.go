@@ -242,7 +242,7 @@ func (w *writer) tunnels() {
 				trip = Span(s.Trip)
 			}
 			rows = append(rows, []string{
-				cmp.Or(s.ID, "starting"), t.Name, s.JumpHost, s.State, Span(s.Age), fmt.Sprint(s.Streams), fmt.Sprint(s.Resumes), trip, Bytes(s.Now) + "/s",
+				cmp.Or(s.ID, "starting"), t.Name, s.JumpHost, s.State, brief(s.Age), fmt.Sprint(s.Streams), fmt.Sprint(s.Resumes), trip, Bytes(s.Now) + "/s",
 			})
 		}
 	}
@@ -261,7 +261,7 @@ func (w *writer) clients() {
 	for _, c := range all[:min(len(all), maxClients)] {
 		state := c.State
 		if state == "idle" {
-			state += " " + Span(c.Quiet)
+			state += " " + brief(c.Quiet)
 		}
 		rows = append(rows, []string{
 			fmt.Sprint(c.ID), cmp.Or(c.Target, "-"), cmp.Or(c.Peer, c.From), cmp.Or(c.User, "-"), cmp.Or(c.Database, "-"), cmp.Or(c.Application, "-"),
@@ -270,7 +270,7 @@ func (w *writer) clients() {
 	}
 	w.part(table([]column{
 		{title: "ID", right: true}, {title: "TARGET", give: true}, {title: "FROM", give: true}, {title: "USER", give: true}, {title: "DATABASE", give: true},
-		{title: "APPLICATION", give: true}, {title: "STATE", give: true}, {title: "UP", right: true}, {title: "DOWN", right: true},
+		{title: "APP", give: true}, {title: "STATE"}, {title: "UP", right: true}, {title: "DOWN", right: true},
 	}, rows, w.Width))
 	if more := len(all) - maxClients; more > 0 {
 		w.say("and %d more; --json has all", more)

@@ -53,3 +53,17 @@ func two(a int64, unit string, b int64, smaller string) string {
 	}
 	return fmt.Sprintf("%d %s %d %s", a, unit, b, smaller)
 }
+
+// brief writes a length of time in seconds for a table: "12s", "3m", "2h", "5d".
+func brief(seconds float64) string {
+	switch s := int64(max(0, seconds)); {
+	case s < 100:
+		return fmt.Sprintf("%ds", s)
+	case s < 100*60:
+		return fmt.Sprintf("%dm", s/60)
+	case s < 100*3600:
+		return fmt.Sprintf("%dh", s/3600)
+	default:
+		return fmt.Sprintf("%dd", s/86400)
+	}
+}
