@@ -171,10 +171,18 @@ func (a *app) changeStores(ctx context.Context, done string, change func(trustst
 
 // checkUser refuses to do for root what a user wants.
 func checkUser(env []string, euid int) error {
-	if user := environ.LookUp(env, "SUDO_USER"); user != "" && user != "root" && euid == 0 {
+	if user := sudoUser(env, euid); user != "" {
 		return causes.Misuse("under sudo this would be root's CA, not "+user+"'s", "run it without sudo, which is used where it is needed")
 	}
 	return nil
+}
+
+// sudoUser is the user who has called sudo, or "" without sudo.
+func sudoUser(env []string, euid int) string {
+	if user := environ.LookUp(env, "SUDO_USER"); user != "root" && euid == 0 {
+		return user
+	}
+	return ""
 }
 
 // runQuietly runs a program, which may ask the user for a password. What it says

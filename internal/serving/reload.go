@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -27,14 +28,20 @@ type reloading struct {
 	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
 
-	front    front // what is served now
 	enrolled *running.Enrolment
+	status   *status
+	sup      *supervised
+
+	mu    sync.Mutex
+	front front // what is served now
 }
 
 // reload reads the configuration again and serves what it says: new clients get
 // the new settings, sessions go on as they began. With an error all stays as it
 // is, and the log tells why.
 func (r *reloading) reload(ctx context.Context) {
+	r.sup.reloading()
+	defer r.sup.ready()
 	cfg, err := config.Load(r.input)
 	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
 		err = causes.Misuse(fmt.Sprintf("the config file %s is gone", r.run.ConfigFile), "put it back, or start again")
@@ -43,12 +50,13 @@ func (r *reloading) reload(ctx context.Context) {
 	if err == nil {
 		next, err = r.exchange(ctx, cfg)
 	}
+	r.status.reloaded(err != nil)
 	if err != nil {
 		r.log.Error("configuration not reloaded, the old one stays", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
 		return
 	}
-	before := r.front
-	r.front = next
+	before := r.served()
+	r.serves(next)
 	r.enrol()
 	warn(r.log, next)
 	if !before.without6 {
@@ -62,15 +70,30 @@ func (r *reloading) reload(ctx context.Context) {
 		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
 }
 
+// serves notes what is served from now on.
+func (r *reloading) serves(f front) {
+	r.mu.Lock()
+	r.front = f
+	r.mu.Unlock()
+	r.status.serves(f)
+}
+
+// served is what is served now. It may be asked from any goroutine.
+func (r *reloading) served() front {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.front
+}
+
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.front, r.ca, r.input.Environ, r.log)
+	enrol(r.enrolled, r.served(), r.ca, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
 	r.wiring.ForgetRoots() // their files may have changed
-	p := portsOf(r.front)
+	p := portsOf(r.served())
 	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
 	if err != nil {
 		return front{}, err

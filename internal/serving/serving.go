@@ -7,11 +7,13 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
-	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/supervisor"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -24,6 +26,11 @@ type Config struct {
 	Profiles *credentials.Profiles
 	// Signals are those that end the run, and SIGHUP.
 	Signals <-chan os.Signal
+	// Inherited are sockets that the process was started with: one that is named like
+	// a target serves that, SharedPort the port that targets share.
+	Inherited []supervisor.Socket
+	// Supervisor hears how the run goes; nil is nobody.
+	Supervisor Supervisor
 	// Stderr takes the lines for people, Log what happens.
 	Stderr io.Writer
 	Log    *slog.Logger
@@ -34,9 +41,14 @@ type Config struct {
 // client comes, but to look names up, and that only for so long.
 func Serve(ctx context.Context, c Config) error {
 	run, log := c.Config.Run, c.Log
+	ready, err := openReady(run.ReadyFD)
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
 	w := targets.New(log, c.Profiles)
 	defer w.End(ctx)
-	p := new(ports)
+	p := &ports{inherited: c.Inherited}
 	var front front
 	hangups := hangups{reloadable: run.ConfigFile != "", lost: terminalWatch()}
 	stopped, err := unlessStopped(ctx, c.Signals, run, &hangups, func(ctx context.Context) (err error) {
@@ -57,17 +69,28 @@ func Serve(ctx context.Context, c Config) error {
 		p.close()
 		return err
 	}
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, srv: srv, ca: ca, front: front, enrolled: new(running.Enrolment), log: log}
+	status := &status{snapshot: srv.Snapshot}
+	sup := &supervised{supervisor: c.Supervisor, status: func() string { return status.line(time.Now()) }, atMost: run.MaxSigtermDelay}
+	if c.Supervisor == nil {
+		sup.supervisor = alone{}
+	}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, srv: srv, ca: ca, enrolled: new(running.Enrolment), status: status, sup: sup, log: log}
+	r.serves(front)
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, front)
 	tellWithout6(log, front)
 	announce(ctx, c.Stderr, log, run, front)
+	if err := tellReady(ready, front); err != nil {
+		log.Error("the ready lines could not be written", "error", display.Line(err.Error()))
+	}
 	hangups.reload = r.reload
-	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, log)
+	sup.ready()
+	defer sup.keep(notStuck{srv})()
+	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, func() { status.stops(); sup.stopping() }, log)
 }
 
-// withdrawing is a Server that takes itself out of the registry before it refuses
+// withdrawing is a Server that says in the registry that it drains before it refuses
 // clients: connect and exec must not be led to it then.
 type withdrawing struct {
 	*proxy.Server
@@ -75,7 +98,9 @@ type withdrawing struct {
 }
 
 func (w withdrawing) Shutdown(ctx context.Context) error {
-	w.enrolled.Withdraw()
+	if err := w.enrolled.Drain(); err != nil {
+		w.enrolled.Withdraw()
+	}
 	return w.Server.Shutdown(ctx)
 }
 
@@ -94,9 +119,9 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if !loopback.Is(t.Address) {
+		if a := front.beyond(i); a != nil {
 			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
-				"address", front.address(i).String(), "route", t.Name)
+				"address", a.String(), "route", t.Name)
 		}
 	}
 }

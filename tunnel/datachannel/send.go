@@ -65,6 +65,7 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 	c.ackRun = 0
 	if s := c.window.due(now); s != nil {
 		c.stats.Resends++
+		c.stats.Resent += int64(len(s.frame))
 		return s.frame, time.Time{}, nil
 	}
 	if frame := c.nextControl(now); frame != nil {
