@@ -91,33 +91,35 @@ func ask(h http.Handler, method, target string, change func(*http.Request)) (int
 }
 
 func TestProbesThroughALife(t *testing.T) {
-	server := &fakeServer{}
-	a := newAdmin(func(c *Config) { c.Run.HealthCheck = true })
-	want := func(when string, startup, readiness, liveness int) {
-		t.Helper()
-		for path, code := range map[string]int{"/startup": startup, "/readiness": readiness, "/liveness": liveness} {
-			if got, body := ask(a.public(), "GET", path, nil); got != code {
-				t.Errorf("%s: %s is %d (%s), want %d", when, path, got, body, code)
+	synctest.Test(t, func(t *testing.T) {
+		server := &fakeServer{}
+		a := newAdmin(func(c *Config) { c.Run.HealthCheck = true })
+		want := func(when string, startup, readiness, liveness int) {
+			t.Helper()
+			for path, code := range map[string]int{"/startup": startup, "/readiness": readiness, "/liveness": liveness} {
+				if got, body := ask(a.public(), "GET", path, nil); got != code {
+					t.Errorf("%s: %s is %d (%s), want %d", when, path, got, body, code)
+				}
 			}
 		}
-	}
-	want("starting", 503, 503, 200)
-	a.Serving(server, nil, nil)
-	want("serving", 200, 200, 200)
-	a.pulse = newPulse()
-	server.alive = func(context.Context) error { return errors.New("stuck") }
-	want("stuck", 200, 200, 503)
-	a.pulse = newPulse()
-	server.alive = func(context.Context) error { return proxy.ErrNotServing }
-	want("about to drain", 200, 200, 200)
-	a.Draining()
-	want("draining", 200, 503, 200)
-	a.Serving(server, nil, nil) // a reload that was under way
-	want("still draining", 200, 503, 200)
-	_, body := ask(a.public(), "GET", "/readiness?verbose", nil)
-	if !strings.Contains(body, "[+] listeners: ok\n[-] not draining: the proxy is ending") {
-		t.Errorf("verbose says %q", body)
-	}
+		want("starting", 503, 503, 200)
+		a.Serving(server, nil, nil)
+		want("serving", 200, 200, 200)
+		a.pulse = newPulse()
+		server.alive = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		want("stuck", 200, 200, 503)
+		a.pulse = newPulse()
+		server.alive = func(context.Context) error { return proxy.ErrNotServing }
+		want("about to drain", 200, 200, 200)
+		a.Draining()
+		want("draining", 200, 503, 200)
+		a.Serving(server, nil, nil) // a reload that was under way
+		want("still draining", 200, 503, 200)
+		_, body := ask(a.public(), "GET", "/readiness?verbose", nil)
+		if !strings.Contains(body, "[+] listeners: ok\n[-] not draining: the proxy is ending") {
+			t.Errorf("verbose says %q", body)
+		}
+	})
 }
 
 func TestReadinessWhenFull(t *testing.T) {

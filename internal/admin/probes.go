@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/status"
-	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 const (
@@ -98,12 +97,15 @@ func (p *pulse) take(ctx context.Context, server Server) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), alivePatience, fmt.Errorf("no move within %v", alivePatience))
 	defer cancel()
-	err := server.Alive(ctx)
-	if errors.Is(err, proxy.ErrNotServing) { // it has just begun to drain
-		err = nil
+	p.err = server.Alive(ctx)
+	if ctx.Err() == nil {
+		// What says at once what is wrong is not stuck: a Server that has just begun
+		// to drain, say, or a process that can open no more files. Its sessions are
+		// worth keeping.
+		p.err = nil
 	}
-	p.at, p.err = time.Now(), err
-	return err
+	p.at = time.Now()
+	return p.err
 }
 
 // probe answers with 200 when every check is met, else 503. ?verbose lists them.

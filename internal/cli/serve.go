@@ -49,7 +49,7 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	if told == nil {
 		told = supervisor.NewSystemd(log)
 	}
-	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Profiles: a.profiles(cfg.Run), Signals: caught, Inherited: inherited,
+	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Release: a.release(), Profiles: a.profiles(cfg.Run), Signals: caught, Inherited: inherited,
 		Supervisor: told, Stderr: a.stderr, Log: log})
 }
 

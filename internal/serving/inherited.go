@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/supervisor"
 )
 
@@ -35,7 +36,7 @@ func (in inherited) check(targets []config.Target) error {
 			known = append(known, SharedPort)
 		}
 		return causes.Misuse(fmt.Sprintf("systemd passed a socket named %q for %s, and no target has that name", s.Name, s.Listener.Addr()),
-			"set FileDescriptorName= in the socket unit to one of: "+shortList(known))
+			"set FileDescriptorName= in the socket unit to one of: "+display.Few(known, 5))
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.
 
 // stoppedBy is the end of a run by a signal, nil where that counts as success.
 func stoppedBy(s os.Signal, run config.Run) error {
-	if s == syscall.SIGTERM && run.ExitZeroOnSigterm {
+	if s == signals.Quit || s == syscall.SIGTERM && run.ExitZeroOnSigterm {
 		return nil
 	}
 	return &signals.Stopped{Signal: s}

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/admin"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/display"
@@ -16,8 +18,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// reloading is a run whose configuration can be read again. It is for one
-// goroutine at a time.
+// reloading is a run whose configuration can be read again. It is safe for
+// concurrent use.
 type reloading struct {
 	stderr io.Writer
 	input  config.Input
@@ -29,9 +31,10 @@ type reloading struct {
 	log    *slog.Logger
 
 	enrolled *running.Enrolment
-	status   *status
+	admin    *admin.Admin
 	sup      *supervised
 
+	turn  sync.Mutex // one reload at a time
 	mu    sync.Mutex
 	front front // what is served now
 }
@@ -39,7 +42,9 @@ type reloading struct {
 // reload reads the configuration again and serves what it says: new clients get
 // the new settings, sessions go on as they began. With an error all stays as it
 // is, and the log tells why.
-func (r *reloading) reload(ctx context.Context) {
+func (r *reloading) reload(ctx context.Context) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
 	r.sup.reloading()
 	defer r.sup.ready()
 	cfg, err := config.Load(r.input)
@@ -50,10 +55,10 @@ func (r *reloading) reload(ctx context.Context) {
 	if err == nil {
 		next, err = r.exchange(ctx, cfg)
 	}
-	r.status.reloaded(err != nil)
+	r.admin.Reloaded(err, time.Now())
 	if err != nil {
 		r.log.Error("configuration not reloaded, the old one stays", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
-		return
+		return err
 	}
 	before := r.served()
 	r.serves(next)
@@ -68,6 +73,7 @@ func (r *reloading) reload(ctx context.Context) {
 	}
 	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
 		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
+	return nil
 }
 
 // serves notes what is served from now on.
@@ -75,7 +81,7 @@ func (r *reloading) serves(f front) {
 	r.mu.Lock()
 	r.front = f
 	r.mu.Unlock()
-	r.status.serves(f)
+	r.admin.Serving(r.srv, described(f), warnings(f))
 }
 
 // served is what is served now. It may be asked from any goroutine.
@@ -83,6 +89,28 @@ func (r *reloading) served() front {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.front
+}
+
+// begin says what is served at first, and by what.
+func (r *reloading) begin(srv *proxy.Server, ca string, sup *supervised, f front) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.srv, r.ca, r.sup = srv, ca, sup
+	r.serves(f)
+}
+
+// onRequest is reload for who asks for it by name.
+func (r *reloading) onRequest(ctx context.Context) error {
+	if r.run.ConfigFile == "" {
+		return causes.Misuse("this proxy runs without a config file, so there is nothing to reload", "put its targets into a pgkeyless.yaml, and start it again")
+	}
+	r.turn.Lock()
+	started := r.srv != nil
+	r.turn.Unlock()
+	if !started {
+		return causes.Misuse("this proxy is starting", "wait until it is ready: `pgkeyless wait`")
+	}
+	return r.reload(context.WithoutCancel(ctx)) // who asked may leave
 }
 
 // enrol tells others of the user's what is served now.

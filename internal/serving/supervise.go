@@ -70,16 +70,3 @@ func (s *supervised) keep(alive supervisor.Alive) (end func()) {
 	done.Go(func() { s.supervisor.Keep(ctx, s.status, alive) })
 	return func() { cancel(); done.Wait() }
 }
-
-// notStuck is alive unless the Alive beneath it finds no answer in time: one that says
-// at once what is wrong, such as a listener that is closed for a drain, or a process
-// that has no more files to give, is not stuck, and its sessions are worth keeping.
-type notStuck struct{ what supervisor.Alive }
-
-// Alive returns an error only if ctx ends first.
-func (n notStuck) Alive(ctx context.Context) error {
-	if err := n.what.Alive(ctx); ctx.Err() != nil {
-		return err
-	}
-	return nil
-}

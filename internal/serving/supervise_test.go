@@ -1,45 +1,16 @@
 package serving
 
 import (
-	"context"
-	"errors"
 	"net"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/supervisor"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
-
-// aliveFunc is an Alive.
-type aliveFunc func(ctx context.Context) error
-
-func (f aliveFunc) Alive(ctx context.Context) error { return f(ctx) }
-
-// Only silence means that a run is stuck.
-func TestOnlySilenceIsStuck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, tt := range []struct {
-			name  string
-			does  aliveFunc
-			stuck bool
-		}{
-			{"works", func(context.Context) error { return nil }, false},
-			{"does not serve", func(context.Context) error { return errors.New("draining") }, false},
-			{"silent", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, true},
-		} {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			if err := (notStuck{tt.does}).Alive(ctx); (err != nil) != tt.stuck {
-				t.Errorf("%s: %v", tt.name, err)
-			}
-			cancel()
-		}
-	})
-}
 
 // words is a Supervisor that notes what it is told.
 type words struct {
@@ -64,37 +35,6 @@ func TestNothingIsSaidAfterStopping(t *testing.T) {
 	s.reloading()
 	if want := []string{"ready: x", "reloading", "stopping: x"}; !slices.Equal(w.told, want) {
 		t.Errorf("told %q, want %q", w.told, want)
-	}
-}
-
-func TestStatusLine(t *testing.T) {
-	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	var seen proxy.Snapshot
-	s := &status{snapshot: func() proxy.Snapshot { return seen }}
-	s.serves(front{targets: []config.Target{{Name: "orders"}, {Name: "reports"}}})
-	for i, step := range []struct {
-		change func()
-		want   string
-	}{
-		{func() {}, "serving orders, reports: 0 sessions"},
-		{func() { seen = proxy.Snapshot{Open: 3, Starting: 2, Logins: 1} }, "serving orders, reports: 1 session"},
-		{func() { seen.FailedLogins = map[string]int64{"28": 1} }, "serving orders, reports: 1 session; logins fail since 12:02:00"},
-		{func() { seen.FailedLogins["08"] = 2 }, "serving orders, reports: 1 session; logins fail since 12:02:00"},
-		{func() {}, "serving orders, reports: 1 session; logins fail since 12:02:00"},
-		{func() { seen.FailedLogins["08"]++; seen.Logins++ }, "serving orders, reports: 1 session; some logins fail since 12:02:00"},
-		{func() { seen.Logins++ }, "serving orders, reports: 1 session"},
-		{func() { s.reloaded(true) }, "serving orders, reports: 1 session; last reload refused"},
-		{func() { seen.FailedLogins["08"]++ }, "serving orders, reports: 1 session; logins fail since 12:08:00; last reload refused"},
-		{func() { s.reloaded(false); s.stops() }, "stopping, 1 session; logins fail since 12:08:00"},
-	} {
-		step.change()
-		if got := s.line(noon.Add(time.Duration(i) * time.Minute)); got != step.want {
-			t.Errorf("step %d: %q, want %q", i, got, step.want)
-		}
-	}
-	s = &status{snapshot: func() proxy.Snapshot { return proxy.Snapshot{} }, targets: []string{"a", "b", "c", "d", "e", "f", "g"}}
-	if got, want := s.line(noon), "serving a, b, c, d, e and 2 more: 0 sessions"; got != want {
-		t.Errorf("%q, want %q", got, want)
 	}
 }
 
