@@ -93,6 +93,7 @@ var integrationArrows = map[string][]string{
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
 
 	"e2e":          {},
+	"e2e/admin":    {},
 	"e2e/causes":   {},
 	"e2e/commands": {},
 	"e2e/discover": {},
