@@ -61,7 +61,7 @@ func Serve(ctx context.Context, c Config) error {
 	w := targets.New(log, c.Profiles)
 	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
-		Reload: r.onRequest, Quit: quit})
+		Admit: rule.Admit, Reload: r.onRequest, Quit: quit})
 	noSocket, err := r.admin.Listen(ctx)
 	if err != nil {
 		return err
