@@ -68,6 +68,10 @@ type Config struct {
 	// (pid 4711)", say, or "" where that is not known. It is called for each
 	// connection, before the first byte is read; nil knows nobody.
 	Peer func(net.Conn) string
+	// Admit says whether a client may connect at all: its error is what the client gets
+	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
+	// called for each connection as soon as it is accepted. nil admits everybody.
+	Admit func(net.Conn) error
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -92,6 +96,7 @@ type Server struct {
 	lull     *lull
 	onLull   func()
 	peer     func(net.Conn) string
+	admit    func(net.Conn) error
 	loops    eventloop.Group // that relay sockets
 	buffers  sync.Pool       // for relays without one
 	lastID   atomic.Uint64
@@ -134,6 +139,7 @@ func New(cfg Config) (*Server, error) {
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
+		admit:          cfg.Admit,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}
@@ -275,6 +281,11 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		entry:  s.newEntry(id, c, now),
 	}
 	s.tally.accepted(session.entry)
+	if s.admit != nil {
+		if err := s.admit(c); err != nil {
+			session.barred = &barred{err}
+		}
+	}
 	if route != nil {
 		session.take(route)
 	}

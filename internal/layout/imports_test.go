@@ -66,7 +66,8 @@ var arrows = map[string][]string{
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
 	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/status":   {module + "/internal/display"},
-	"internal/access":   {"golang.org/x/sys/unix"},
+	"internal/control":  {module + "/internal/causes", module + "/internal/display", module + "/internal/running", module + "/internal/secret", module + "/internal/status"},
+	"internal/access":   {module + "/internal/causes", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
 	"internal/metrics":  {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/credentials", "github.com/prometheus/client_golang/..."},
 	"internal/admin":    {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/metrics", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws", "github.com/mmcloughlin/professor"},
 	"internal/serving":  {module + "/internal/access", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
@@ -93,6 +94,7 @@ var integrationArrows = map[string][]string{
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
 
 	"e2e":          {},
+	"e2e/admin":    {},
 	"e2e/causes":   {},
 	"e2e/commands": {},
 	"e2e/discover": {},

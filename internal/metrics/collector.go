@@ -15,19 +15,10 @@ import (
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
-const (
-	// otherCause is for failures without a row in the table of causes.
-	otherCause = "other"
-	// startupStage is for logins that ended before the first of proxy.Stages: the
-	// client named no target or no user, or there were too many connections.
-	startupStage = "startup"
-)
+// otherCause is for failures without a row in the table of causes.
+const otherCause = "other"
 
-var (
-	reasons = []string{proxy.UnstartedClosed, proxy.UnstartedCrowded, proxy.UnstartedHTTP, proxy.UnstartedOverdue,
-		proxy.UnstartedProtocol, proxy.UnstartedShutdown, proxy.UnstartedTLS}
-	sessionStates = []tunnel.State{tunnel.StateStarting, tunnel.StateReady, tunnel.StateResuming, tunnel.StateRetired, tunnel.StateEnding}
-)
+var sessionStates = []tunnel.State{tunnel.StateStarting, tunnel.StateReady, tunnel.StateResuming, tunnel.StateRetired, tunnel.StateEnding}
 
 // collector makes metrics of Readings.
 type collector struct {
@@ -72,7 +63,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 
 // server tells of clients.
 func (c *collector) server(s sink, now proxy.Snapshot) {
-	for _, reason := range reasons {
+	for _, reason := range proxy.UnstartedReasons {
 		s.put(unstarted, float64(now.Unstarted[reason]), reason)
 	}
 	for known, n := range map[bool]int64{true: now.CancelsKnown, false: now.CancelsUnknown} {
@@ -116,7 +107,7 @@ func (c *collector) logins(s sink, r proxy.RouteSnapshot) {
 	for result, n := range map[string]int64{"ok": r.Logins, "refused": r.Refused, "failed": r.Failed, "left": r.Left} {
 		s.put(logins, float64(n), r.Name, result)
 	}
-	failed := map[proxy.Failure]int64{{Stage: startupStage, Cause: otherCause}: 0}
+	failed := map[proxy.Failure]int64{{Stage: proxy.StageStartup, Cause: otherCause}: 0}
 	for _, stage := range proxy.Stages {
 		failed[proxy.Failure{Stage: stage, Cause: otherCause}] = 0
 	}
@@ -126,7 +117,7 @@ func (c *collector) logins(s sink, r proxy.RouteSnapshot) {
 			f.Cause = otherCause
 		}
 		if _, ok := known[proxy.Failure{Stage: f.Stage, Cause: otherCause}]; !ok {
-			f.Stage = startupStage
+			f.Stage = proxy.StageStartup
 		}
 		failed[f] += n
 	}
