@@ -8,8 +8,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -63,11 +65,21 @@ func New(cfg Config) *Metrics {
 	return m
 }
 
-// Handler answers scrapes. What cannot be told is logged and left out. Each Handler
-// has a bound of its own on how many are served at once.
+// Gather is that of a prometheus.Gatherer. What cannot be told is logged, and left out
+// of what it returns.
+func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
+	all, err := m.registry.Gather()
+	if err != nil {
+		m.log.Warn("some metrics are missing", "error", display.Line(err.Error()))
+	}
+	return all, err
+}
+
+// Handler answers scrapes, with all that can be told. Each Handler has a bound of its
+// own on how many are served at once.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
+	return promhttp.HandlerFor(m, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelDebug), // of clients that left, mostly
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: scrapesAtOnce,
 		Timeout:             scrapePatience,

@@ -217,6 +217,22 @@ func TestNamesOfAnyBytes(t *testing.T) {
 	}
 }
 
+// Two series that come out as one cost nobody the rest, and are told of.
+func TestOneMistakeLeavesTheRest(t *testing.T) {
+	var log bytes.Buffer
+	got := scrape(t, New(Config{Namespace: "pgkeyless", Log: slog.New(slog.NewTextHandler(&log, nil)), Read: func() Reading {
+		r := busy()
+		r.Credentials = append(r.Credentials, r.Credentials[0])
+		return r
+	}}).Handler())
+	if got[`pgkeyless_cancels_total{known="true"}`] != 3 || got[`pgkeyless_credentials_renewable{profile="dev"}`] != 1 {
+		t.Errorf("got %v", got)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "credentials_renewable") {
+		t.Errorf("logged %q", log.String())
+	}
+}
+
 func TestTooManyScrapesAtOnce(t *testing.T) {
 	inside, done := make(chan struct{}), make(chan struct{})
 	h := newMetrics(func() Reading { inside <- struct{}{}; <-done; return busy() }).Handler()
