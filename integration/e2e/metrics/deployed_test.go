@@ -59,16 +59,23 @@ func (s *scene) checkDeployed() {
 	p.checkRules()
 }
 
-// checkRules wants every rule to have been evaluated without an error, and the one
-// alert that is due.
+// checkRules wants every rule to have been evaluated without an error, to say what to
+// do and to be documented, and the one alert that is due.
 func (p *prometheus) checkRules() {
 	p.t.Helper()
 	var data struct {
 		Groups []struct {
-			Rules []struct{ Name, Health, LastError string }
+			Rules []struct {
+				Name, Health, LastError string
+				Labels, Annotations     map[string]string
+			}
 		}
 	}
 	if err := p.api("rules", nil, &data); err != nil {
+		p.t.Fatal(err)
+	}
+	page, err := os.ReadFile(metricsPage)
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	rules := 0
@@ -77,6 +84,14 @@ func (p *prometheus) checkRules() {
 			rules++
 			if r.Health != "ok" {
 				p.t.Errorf("rule %s is %s: %s", r.Name, r.Health, r.LastError)
+			}
+			if row := "| `" + r.Name + "` | " + r.Labels["severity"] + " |"; !bytes.Contains(page, []byte(row)) {
+				p.t.Errorf("%s has no row %q", metricsPage, row)
+			}
+			for _, part := range []string{"summary", "description", "action"} {
+				if r.Annotations[part] == "" {
+					p.t.Errorf("rule %s has no %s", r.Name, part)
+				}
 			}
 		}
 	}

@@ -18,11 +18,12 @@ import (
 	"time"
 )
 
-// The files that users take from deploy.
+// The files that users take from deploy, and what they read about them.
 const (
 	rulesFile     = "../../../deploy/prometheus/rules.yaml"
 	rulesTests    = "rules_test.yaml" // beside them
 	dashboardFile = "../../../deploy/grafana/pgkeyless.json"
+	metricsPage   = "../../../docs/metrics.md"
 )
 
 // scrapeEvery is short, so that the test is.
