@@ -43,7 +43,7 @@ type Snapshot struct {
 	FailedLogins   map[string]int64 // by class of SQLSTATE, its first two characters
 	ClientsLeft    int64            // closed by the client during login
 	CancelsKnown   int64            // cancel requests with a key that a client had been told
-	CancelsUnknown int64            // others, for which nobody is dialled
+	CancelsUnknown int64            // others
 
 	// BytesUp and BytesDown are what sessions carried to the database and to the
 	// client after ReadyForQuery, running ones included.

@@ -51,7 +51,7 @@ var (
 	sentBytes = &family{"bytes_total", counter, []string{"target", "direction"},
 		"Bytes that sessions carried after the login, running sessions included: up to the database, down to the client."}
 	cancels = &family{"cancels_total", counter, []string{"known"},
-		"Cancel requests: true if their key belongs to a session of this run, false for others, which pgkeyless drops."}
+		"Cancel requests: true if their key belongs to a session of this run, otherwise false."}
 	sessionSeconds = &family{"session_seconds", histogram, []string{"target"},
 		"Length of sessions that logged in and have ended."}
 	ssmSessions = &family{"ssm_sessions", gauge, []string{"target", "host", "state"},
