@@ -68,6 +68,9 @@ type Config struct {
 	// (pid 4711)", say, or "" where that is not known. It is called for each
 	// connection, before the first byte is read; nil knows nobody.
 	Peer func(net.Conn) string
+	// BrowserHint is a line for people who open the port in a browser: where the
+	// status page is, say. Empty says nothing more than what the port speaks.
+	BrowserHint string
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -84,18 +87,19 @@ type Server struct {
 	linger         time.Duration
 	maxConnections int64
 
-	tls      *tls.Config // offered to clients
-	cancels  *cancels
-	lobby    lobby
-	probes   probes
-	tally    tally
-	lull     *lull
-	onLull   func()
-	peer     func(net.Conn) string
-	loops    eventloop.Group // that relay sockets
-	buffers  sync.Pool       // for relays without one
-	lastID   atomic.Uint64
-	sessions atomic.Int64
+	tls         *tls.Config // offered to clients
+	cancels     *cancels
+	lobby       lobby
+	probes      probes
+	tally       tally
+	lull        *lull
+	onLull      func()
+	peer        func(net.Conn) string
+	browserHint string
+	loops       eventloop.Group // that relay sockets
+	buffers     sync.Pool       // for relays without one
+	lastID      atomic.Uint64
+	sessions    atomic.Int64
 
 	done chan struct{} // closed when Serve returns
 
@@ -134,6 +138,7 @@ func New(cfg Config) (*Server, error) {
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
+		browserHint:    cfg.BrowserHint,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}

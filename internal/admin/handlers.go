@@ -27,6 +27,7 @@ func (a *Admin) public() http.Handler {
 	if run.HealthCheck {
 		a.probes(mux)
 	}
+	a.page(mux)
 	return mux
 }
 
@@ -158,21 +159,34 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 // here.
 func ofThisMachine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !fromLoopback(r.RemoteAddr):
-			refuse(w, "this is for clients of this machine")
-		case !loopback.Is(hostOf(r.Host)):
-			refuse(w, "this is for a loopback name such as localhost")
-		case foreign(r):
-			refuse(w, "a page from elsewhere asked for this")
-		default:
-			next.ServeHTTP(w, r)
+		if why := stranger(r); why != welcome {
+			http.Error(w, "refused: "+string(why), http.StatusForbidden)
+			return
 		}
+		next.ServeHTTP(w, r)
 	})
 }
 
-func refuse(w http.ResponseWriter, why string) {
-	http.Error(w, "refused: "+why, http.StatusForbidden)
+// refusal is why a request is not of this machine; welcome is one that is.
+type refusal string
+
+const (
+	welcome   refusal = ""
+	elsewhere refusal = "this is for clients of this machine"
+	otherName refusal = "this is for a loopback name such as localhost"
+	otherPage refusal = "a page from elsewhere asked for this"
+)
+
+func stranger(r *http.Request) refusal {
+	switch {
+	case !fromLoopback(r.RemoteAddr):
+		return elsewhere
+	case !loopback.Is(hostOf(r.Host)):
+		return otherName
+	case foreign(r):
+		return otherPage
+	}
+	return welcome
 }
 
 // foreign reports whether a browser asks on behalf of another origin.

@@ -83,7 +83,7 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	certificate, ca := certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
-		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Lull: debug.FreeOSMemory})
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Lull: debug.FreeOSMemory, BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
 		return err
