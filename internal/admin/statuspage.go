@@ -123,7 +123,9 @@ func pageHeaders(w http.ResponseWriter, nonce string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", page.Policy(nonce))
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not no-referrer, under which browsers send a form's Origin as null. To others
+	// nothing is sent either way.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -165,7 +165,7 @@ func TestPageHeaders(t *testing.T) {
 				t.Errorf("policy %q lacks %q", policy, part)
 			}
 		}
-		for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+		for name, want := range map[string]string{"Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
 			"Content-Type": "text/html; charset=utf-8", "Access-Control-Allow-Origin": ""} {
 			if got := w.Header().Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)

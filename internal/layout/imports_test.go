@@ -105,6 +105,7 @@ var integrationArrows = map[string][]string{
 	"e2e/hostile":  {},
 	"e2e/login":    {},
 	"e2e/office":   {},
+	"e2e/page":     {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/status"
 )
 
 // functions are what page.html calls.
 var functions = template.FuncMap{
-	"bytes": bytesOf, "rate": rate, "span": span, "millis": millis, "exact": exact, "count": count, "plural": plural,
+	"bytes": bytesOf, "rate": rate, "span": span, "exact": exact, "count": count, "plural": plural,
 	"clock": clock, "zone": zone, "iso": iso, "full": full, "ago": ago, "line": text,
 	"moment": momentOf, "copying": copying, "minus": func(n float64) float64 { return -n },
 }
@@ -21,75 +22,17 @@ var functions = template.FuncMap{
 // text makes a string of whatever type fit to be shown.
 func text(s any) string { return display.Line(fmt.Sprint(s)) }
 
-// bytesOf is a number of bytes in decimal units, as networks count: three digits at
-// most, "1.2 MB".
-func bytesOf(n int64) string { return scaled(float64(n), "B") }
+// bytesOf, rate and span write numbers as `pgkeyless status` does.
+func bytesOf(n int64) string { return status.Bytes(float64(max(0, n))) }
 
-// rate is bytes a second, "870 kB/s".
-func rate(n float64) string { return scaled(n, "B/s") }
+func rate(n float64) string { return status.Bytes(finite(n)) + "/s" }
 
-func scaled(n float64, unit string) string {
-	if n < 0 || math.IsNaN(n) || math.IsInf(n, 0) {
-		n = 0
-	}
-	prefixes := []string{"", "k", "M", "G", "T", "P", "E"}
-	i := 0
-	for n >= 999.5 && i < len(prefixes)-1 {
-		n /= 1000
-		i++
-	}
-	switch {
-	case i == 0 || n >= 99.95:
-		return fmt.Sprintf("%.0f %s%s", n, prefixes[i], unit)
-	case n >= 9.995:
-		return trimmed(n, 1) + " " + prefixes[i] + unit
-	default:
-		return trimmed(n, 2) + " " + prefixes[i] + unit
-	}
-}
-
-// trimmed has no zeros at its end.
-func trimmed(n float64, digits int) string {
-	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(n, 'f', digits, 64), "0"), ".")
-}
-
-// span is a number of seconds in its two largest units: "4 s", "3 min 12 s", "2 d 5 h".
 func span(seconds float64) string {
-	sign := ""
-	if seconds < 0 {
-		sign, seconds = "−", -seconds
+	const most = 1e9 // 31 years, within a time.Duration
+	if math.IsNaN(seconds) {
+		return status.Span(0)
 	}
-	s := int64(min(seconds, 1e11) + 0.5)
-	for _, u := range []struct {
-		size, next       int64
-		name, smallerOne string
-	}{{86400, 3600, "d", "h"}, {3600, 60, "h", "min"}, {60, 1, "min", "s"}} {
-		if s < u.size {
-			continue
-		}
-		text := fmt.Sprintf("%s%d %s", sign, s/u.size, u.name)
-		if rest := s % u.size / u.next; rest > 0 {
-			text += fmt.Sprintf(" %d %s", rest, u.smallerOne)
-		}
-		return text
-	}
-	return fmt.Sprintf("%s%d s", sign, s)
-}
-
-// millis is a short time, "0.4 ms", "340 ms", "1.2 s".
-func millis(seconds float64) string {
-	switch ms := seconds * 1000; {
-	case ms <= 0:
-		return "0 ms"
-	case ms < 0.1:
-		return "under 0.1 ms"
-	case ms < 9.95:
-		return trimmed(ms, 1) + " ms"
-	case ms < 999.5:
-		return fmt.Sprintf("%.0f ms", ms)
-	default:
-		return trimmed(seconds, 2) + " s"
-	}
+	return status.Span(max(-most, min(most, seconds)))
 }
 
 // exact is a number as it is, for a title.

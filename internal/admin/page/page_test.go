@@ -1,8 +1,11 @@
 package page
 
 import (
+	"flag"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,6 +43,40 @@ func TestWhatIsWrongComesFirst(t *testing.T) {
 	wants(t, html, "<h1", "1 of 3 targets failing", "Logins to billing fail", "for 4 min", "the SSO session has expired",
 		"Hint", "<code>aws sso login --profile billing</code>", "<pre", "aws sso login --profile billing</code></pre>", "cause <code>sso-expired</code>",
 		"The configuration was not reloaded", "Version", ">billing</h3>", "failing</span>", ">orders</h3>")
+}
+
+// A warning and a failed login of the same cause are one thing to do.
+func TestOneThingToDoIsSaidOnce(t *testing.T) {
+	d := broken()
+	d.Warnings = append(d.Warnings, status.Warning{Text: "the AWS credentials of profile \"billing\" cannot be had", Hint: d.Targets[2].Failure.Hint})
+	if html := draw(t, d, Options{Nonce: "n"}); strings.Contains(html, "cannot be had: ") || strings.Count(html, ">aws sso login --profile billing</code></pre>") != 1 {
+		t.Error("the command is shown more than once")
+	}
+}
+
+var samplesDir = flag.String("html", "", "write the sample pages into this `directory`, for who works on their looks")
+
+func TestIdsAreUnique(t *testing.T) {
+	for name, d := range map[string]status.Document{"idle": idle(), "busy": busy(), "broken": broken()} {
+		html := draw(t, d, Options{Nonce: "n", Token: "TOK"})
+		if *samplesDir != "" {
+			if err := os.WriteFile(filepath.Join(*samplesDir, name+".html"), []byte(html), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen := map[string]bool{}
+		for _, id := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(html, -1) {
+			if seen[id[1]] {
+				t.Errorf("%s: two elements have the id %q", name, id[1])
+			}
+			seen[id[1]] = true
+		}
+		for _, link := range regexp.MustCompile(`(?:href="#|aria-labelledby=")([^"]*)"`).FindAllStringSubmatch(html, -1) {
+			if !seen[link[1]] {
+				t.Errorf("%s: nothing has the id %q, which is named", name, link[1])
+			}
+		}
+	}
 }
 
 func TestIdleIsNormal(t *testing.T) {
@@ -216,19 +253,13 @@ func TestHintsAreSplitAtBackquotes(t *testing.T) {
 }
 
 func TestNumbersForPeople(t *testing.T) {
-	for n, want := range map[int64]string{-4: "0 B", 0: "0 B", 999: "999 B", 1000: "1 kB", 1234: "1.23 kB", 9994: "9.99 kB", 9996: "10 kB", 99_949: "99.9 kB", 999_499: "999 kB", 999_500: "1 MB",
-		1_500_000_000: "1.5 GB", math.MaxInt64: "9.22 EB"} {
-		if got := bytesOf(n); got != want {
-			t.Errorf("%d bytes: %q, want %q", n, got, want)
+	for n, want := range map[float64]string{-4: "0 B/s", math.Inf(1): "0 B/s", math.NaN(): "0 B/s", 868_000: "868 kB/s"} {
+		if got := rate(n); got != want {
+			t.Errorf("%v bytes a second: %q, want %q", n, got, want)
 		}
 	}
-	for s, want := range map[float64]string{0: "0 s", 0.4: "0 s", 59.4: "59 s", 59.6: "1 min", 61: "1 min 1 s", 3600: "1 h", 3661: "1 h 1 min", 86399.7: "1 d", 190_000: "2 d 4 h", -90: "−1 min 30 s", math.Inf(1): "1157407 d 9 h"} {
+	for s, want := range map[float64]string{0: "0 ms", 61: "1 min 1 s", 190_000: "2 d 4 h", -90: "-1 min 30 s", math.Inf(1): "11574 d 1 h", math.NaN(): "0 ms"} {
 		if got := span(s); got != want {
-			t.Errorf("%v s: %q, want %q", s, got, want)
-		}
-	}
-	for s, want := range map[float64]string{0: "0 ms", -1: "0 ms", 0.00001: "under 0.1 ms", 0.0004: "0.4 ms", 0.0123: "12 ms", 0.9996: "1 s", 1.234: "1.23 s"} {
-		if got := millis(s); got != want {
 			t.Errorf("%v s: %q, want %q", s, got, want)
 		}
 	}

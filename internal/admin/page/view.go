@@ -93,6 +93,9 @@ func newView(d status.Document, o Options) *view {
 		}
 	}
 	for i, w := range d.Warnings {
+		if w.Hint != "" && slices.ContainsFunc(d.Failing(), func(t status.Target) bool { return t.Failure != nil && t.Failure.Hint == w.Hint }) {
+			continue // a login has failed for it: one mends both
+		}
 		p := problem{Key: fmt.Sprint("w", i), Title: capital(display.Line(w.Text)), Hint: split(w.Hint)}
 		p.Commands = commands(p.Hint)
 		v.Problems = append(v.Problems, p)
@@ -272,7 +275,7 @@ func (v *view) Listed() int64 { return int64(len(v.Shown)) }
 func (v *view) More() int64   { return int64(v.Unshown) }
 
 // Ceiling is that of SSM sessions.
-func (v *view) Ceiling() string { return trimmed(status.AgentCeiling/1e6, 2) + " MB/s" }
+func (v *view) Ceiling() string { return fmt.Sprintf("%.1f MB/s", status.AgentCeiling/1e6) }
 
 // moment is a time beside the time that the page shows.
 type moment struct{ Now, T time.Time }
