@@ -71,6 +71,10 @@ type Config struct {
 	// BrowserHint is a line for people who open the port in a browser: where the
 	// status page is, say. Empty says nothing more than what the port speaks.
 	BrowserHint string
+	// Admit says whether a client may connect at all: its error is what the client gets
+	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
+	// called for each connection as soon as it is accepted. nil admits everybody.
+	Admit func(net.Conn) error
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -95,6 +99,7 @@ type Server struct {
 	lull        *lull
 	onLull      func()
 	peer        func(net.Conn) string
+	admit       func(net.Conn) error
 	browserHint string
 	loops       eventloop.Group // that relay sockets
 	buffers     sync.Pool       // for relays without one
@@ -138,6 +143,7 @@ func New(cfg Config) (*Server, error) {
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
+		admit:          cfg.Admit,
 		browserHint:    cfg.BrowserHint,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
@@ -280,6 +286,11 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		entry:  s.newEntry(id, c, now),
 	}
 	s.tally.accepted(session.entry)
+	if s.admit != nil {
+		if err := s.admit(c); err != nil {
+			session.barred = &barred{err}
+		}
+	}
 	if route != nil {
 		session.take(route)
 	}

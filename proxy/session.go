@@ -44,6 +44,7 @@ type session struct {
 	client net.Conn // replaced by its TLS
 	began  time.Time
 	entry  *entry // what others see of it
+	barred error  // why this client may not connect; nil: it may
 
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
@@ -108,6 +109,10 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		return nil, nil, err
 	}
 	m, ok := wanted.(startupMessage)
+	if s.barred != nil {
+		s.named = ok
+		return nil, nil, s.barred
+	}
 	if !ok {
 		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
 		return nil, nil, nil

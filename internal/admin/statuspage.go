@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/admin/page"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // pageOff is what somebody reads who looks for a page that is not served.
@@ -35,7 +36,7 @@ func (a *Admin) showPage(w http.ResponseWriter, r *http.Request) {
 	nonce := rand.Text()
 	pageHeaders(w, nonce)
 	if why := stranger(r); why != welcome {
-		a.turnAway(w, why, nonce)
+		a.turnAway(w, r, why, nonce)
 		return
 	}
 	query := r.URL.Query()
@@ -56,7 +57,7 @@ func (a *Admin) showPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // turnAway says how to get to the page.
-func (a *Admin) turnAway(w http.ResponseWriter, why refusal, nonce string) {
+func (a *Admin) turnAway(w http.ResponseWriter, r *http.Request, why refusal, nonce string) {
 	port := a.doors.http.Port()
 	here := fmt.Sprintf("http://localhost:%d/", port)
 	said := page.Refusal{Title: "Not from here", Text: []string{"The status page is for the machine that pgkeyless runs on: it names clients, and can disconnect them."}}
@@ -67,8 +68,10 @@ func (a *Admin) turnAway(w http.ResponseWriter, why refusal, nonce string) {
 			fmt.Sprintf("On another machine, run `ssh -L %d:localhost:%d HOST` and open the same address.", port, port))
 	case otherName:
 		said.Text = append(said.Text, "Open it by its own name: "+here)
-	default:
+	case otherPage:
 		said.Text = append(said.Text, "Another web page led here. Type the address, or paste it: "+here)
+	default: // another user
+		said.Text = []string{string(why), causes.Hint(barred(r))}
 	}
 	w.WriteHeader(http.StatusForbidden)
 	_ = page.WriteRefusal(w, said, nonce)

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -43,6 +45,9 @@ func TestPageIsForThisMachineAlone(t *testing.T) {
 		"a sandboxed frame":      {func(r *http.Request) { r.Header.Set("Origin", "null") }, "Another web page"},
 		"a page of another port": {func(r *http.Request) { r.Header.Set("Origin", "http://localhost:3000") }, "Another web page"},
 		"a cross-site link":      {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, "Another web page"},
+		"another user": {func(r *http.Request) {
+			*r = *r.WithContext(context.WithValue(r.Context(), verdict{}, errors.New("this proxy is for bob alone")))
+		}, "for bob alone"},
 	} {
 		if code, body := ask(h, "GET", "/", stranger.change); code != 403 || !strings.Contains(body, stranger.says) || strings.Contains(body, "ada") {
 			t.Errorf("%s: page is %d, %s; want 403 and %q", name, code, body, stranger.says)

@@ -83,6 +83,12 @@ var (
 		Hint:    "start it again, then reconnect",
 		Means:   "pgkeyless was ended while this login was under way",
 	}
+	OtherUser = Cause{
+		Name: "other-user", SQLState: invalidLogin,
+		Message: "this proxy is for {owner} alone, and its client belongs to {user}",
+		Hint:    "connect as {owner}; or let {owner} start pgkeyless with `--allow-users {user}`",
+		Means:   "another user of this machine has connected over TCP on loopback",
+	}
 	Disconnected = Cause{
 		Name: "disconnected", SQLState: shuttingDown,
 		Message: "the proxy ended this session on request",
@@ -98,6 +104,6 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, ShuttingDown, Disconnected,
 	}
 }

@@ -115,6 +115,9 @@ type Run struct {
 
 	// MaxConnections bounds the clients of all targets together; 0 does not.
 	MaxConnections int
+	// AllowUsers are users of this machine who may connect over TCP on loopback, beside
+	// the one who runs pgkeyless: names or numbers, or "any". Commas separate them.
+	AllowUsers string
 	// LoginTimeout bounds a client's login, from its connection to the first
 	// ReadyForQuery; 0 is the proxy's own bound.
 	LoginTimeout time.Duration
@@ -236,6 +239,7 @@ func All() []Option {
 		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
+		{Name: "allow-users", Value: "NAMES", Usage: "users of this machine who may connect over TCP on localhost, separated by commas; or any", Default: "you and root", run: setAllowUsers},
 		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
 		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
 		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of the names of metrics", Default: defaultNamespace, run: setNamespace},

@@ -300,3 +300,13 @@ func setPortOf(field func(*Run) *int) func(*Run, string) error {
 		return nil
 	}
 }
+
+func setAllowUsers(r *Run, v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		if strings.TrimSpace(name) != name || name == "" {
+			return problem("%q is no list of users", v).hinted("write names of users of this machine with commas between them, or any")
+		}
+	}
+	r.AllowUsers = v
+	return nil
+}

@@ -52,12 +52,16 @@ func Serve(ctx context.Context, c Config) error {
 		return err
 	}
 	defer ready.Close()
+	rule, err := whoMayConnect(run, log)
+	if err != nil {
+		return err
+	}
 	wanted, quit := withRequests(c.Signals)
 	defer wanted.stop()
 	w := targets.New(log, c.Profiles)
 	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
-		Reload: r.onRequest, Quit: quit})
+		Admit: rule.Admit, Reload: r.onRequest, Quit: quit})
 	noSocket, err := r.admin.Listen(ctx)
 	if err != nil {
 		return err
@@ -83,7 +87,7 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	certificate, ca := certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
-		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Lull: debug.FreeOSMemory, BrowserHint: browserHint(r.admin)})
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Admit: rule.Admit, Lull: debug.FreeOSMemory, BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
 		return err
@@ -107,6 +111,25 @@ func Serve(ctx context.Context, c Config) error {
 	sup.ready()
 	defer sup.keep(r.admin)()
 	return live(ctx, withdrawing{srv, r.enrolled}, wanted.signals, run, hangups, func() { r.admin.Draining(); sup.stopping() }, log)
+}
+
+// whoMayConnect is the rule for clients on loopback. Where the system cannot tell whose
+// they are, the log says so, and everybody is let in.
+func whoMayConnect(run config.Run, log *slog.Logger) (*access.Rule, error) {
+	var names []string
+	if run.AllowUsers != "" {
+		names = strings.Split(run.AllowUsers, ",")
+	}
+	rule, err := access.NewRule(names)
+	if err != nil {
+		return nil, err
+	}
+	if err := rule.Check(); err != nil {
+		log.Warn("every user of this machine can connect over TCP", "reason", display.Line(err.Error()),
+			"hint", "use the Unix socket; on a machine that you share, block the TCP port at the firewall")
+		return access.NewRule([]string{access.Anyone})
+	}
+	return rule, nil
 }
 
 // inBackground runs work until the function is called that it returns, which waits.

@@ -102,6 +102,12 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 				return <-told
 			},
 		},
+		causes.OtherUser.Name: {
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				return asOtherUser(t, w.Proxy.Addresses()[0])
+			},
+			facts: []string{"for root alone", "belongs to nobody", "--allow-users nobody"},
+		},
 		causes.Disconnected.Name: {
 			setup: answering(func(c io.ReadWriter) {
 				started <- struct{}{}
