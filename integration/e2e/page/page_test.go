@@ -228,12 +228,11 @@ func accessible(t *testing.T, w *world, b *browser) {
 	pictures := cmp.Or(*keep, t.TempDir())
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int{360, 1600} {
-			b.open(w.link, args{"width": width, "theme": theme})
+			b.open(w.link, args{"width": width, "theme": theme, "forAxe": true})
 			b.wait(row("nightly_export"))
 			for _, found := range list(b.do("axe", nil)) {
 				t.Errorf("%s, %d pixels: %s", theme, width, found)
 			}
-			b.wait(row("nightly_export"))
 			if over := b.eval("document.documentElement.scrollWidth - innerWidth"); over != 0.0 {
 				t.Errorf("%s, %d pixels: the page is %v pixels wider", theme, width, over)
 			}

@@ -16,20 +16,16 @@ const requested = new Set();
 let page;
 
 const verbs = {
-  // open shows url in a window of its own, with a theme and a width, with or without JavaScript.
-  async open({ url, width = 1600, height = 1000, theme = "light", script = true }) {
+  // open shows url in a window of its own, with a theme and a width, with or without
+  // JavaScript; forAxe lets in a script that the page's policy does not.
+  async open({ url, width = 1600, height = 1000, theme = "light", script = true, forAxe = false }) {
     await page?.context().close();
-    // axe is a script of ours, which the page's policy does not let in.
-    const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, javaScriptEnabled: script });
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, javaScriptEnabled: script, bypassCSP: forAxe });
     context.on("request", (request) => requested.add(request.url()));
     page = await context.newPage();
     page.setDefaultTimeout(patience);
     const answer = await page.goto(url);
     return answer.status();
-  },
-  async shape({ width, height = 1000, theme }) {
-    await page.setViewportSize({ width, height });
-    await page.emulateMedia({ colorScheme: theme });
   },
   // wait waits until the first element of a selector is seen, and returns its text.
   async wait({ selector }) {
@@ -57,15 +53,11 @@ const verbs = {
     }
     throw new Error(`Tab does not reach ${selector}`);
   },
-  // axe returns what axe-core finds that is serious or critical.
+  // axe returns what axe-core finds that is serious or critical, in a window that was
+  // opened for axe.
   async axe() {
-    const client = await page.context().newCDPSession(page);
-    await client.send("Page.setBypassCSP", { enabled: true });
-    await page.reload();
     await page.addScriptTag({ path: axe });
     const { violations, passes } = await page.evaluate("axe.run(document)");
-    await client.send("Page.setBypassCSP", { enabled: false });
-    await page.reload();
     if (passes.length < 10) throw new Error(`axe looked at ${passes.length} rules only`);
     return violations.filter((v) => v.impact === "serious" || v.impact === "critical")
       .map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 5).join(", ")}`);
