@@ -51,7 +51,7 @@ func start(t *testing.T) *world {
 	write(t, profiles, fmt.Sprintf("[profile work]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n"+
 		"[profile billing]\nsso_session = corp\nsso_account_id = %s\nsso_role_name = developer\n"+
 		"[sso-session corp]\nsso_start_url = %s\nsso_region = %s\nsso_registration_scopes = sso:account:access\n",
-		rig.Shared.Keys.AccessKeyID, rig.Shared.Keys.SecretAccessKey, rig.Shared.Keys.SessionToken, lab.Account, rig.SSOStart, lab.Region))
+		rig.Shared.Keys.AccessKeyID, rig.Shared.Keys.SecretAccessKey, rig.Shared.Keys.SessionToken, lab.Account, "https://corp.awsapps.com/start", lab.Region))
 	targets := filepath.Join(dir, "pgkeyless.yaml")
 	write(t, targets, fmt.Sprintf(`targets:
   orders:
@@ -104,11 +104,10 @@ func (w *world) address(target int) string { return w.Proxy.Addresses()[target] 
 
 // client is a running psql.
 type client struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	errs   bytes.Buffer
-	output bytes.Buffer
+	t    *testing.T
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	errs bytes.Buffer
 }
 
 // psql starts one that runs sql, and then waits for more.
@@ -130,12 +129,6 @@ func (w *world) psql(name, sql string) *client {
 		w.t.Fatal(err)
 	}
 	return c
-}
-
-// leave ends psql.
-func (c *client) leave() {
-	c.in.Close()
-	_ = c.cmd.Wait() // what it says is of no interest
 }
 
 // mustBeEnded wants psql to have been told that it was disconnected.
