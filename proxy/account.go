@@ -150,6 +150,6 @@ var ownMistakes = []string{stateProtocolViolation, stateUnsupported, "3D", "22",
 // of the proxy.
 func ownMistake(why error) bool {
 	code := state(why)
-	return errors.Is(why, causes.NoUser) || errors.As(why, new(*barred)) || errors.Is(why, causes.ShuttingDown) || errors.Is(why, causes.Disconnected) ||
+	return errors.Is(why, causes.NoUser) || errors.As(why, new(*barred)) || errors.As(why, new(*unproven)) || errors.Is(why, causes.NeedsTLS) || errors.Is(why, causes.ShuttingDown) || errors.Is(why, causes.Disconnected) ||
 		slices.ContainsFunc(ownMistakes, func(prefix string) bool { return strings.HasPrefix(code, prefix) })
 }

@@ -194,7 +194,7 @@ func severity(err error) slog.Level {
 		return slog.LevelInfo
 	case errors.As(err, &said) && said.cause == "" && !strings.HasPrefix(code, "28"):
 		return slog.LevelInfo
-	case code == stateTooManyConnections, errors.As(err, new(*barred)):
+	case code == stateTooManyConnections, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
 		return slog.LevelWarn
 	}
 	return slog.LevelError

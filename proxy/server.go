@@ -75,6 +75,11 @@ type Config struct {
 	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
 	// called for each connection as soon as it is accepted. nil admits everybody.
 	Admit func(net.Conn) error
+	// Proof has clients of TCP listeners prove who they are, once they have sent their
+	// StartupMessage. nil asks for nothing.
+	Proof Proof
+	// RequireTLS refuses clients of TCP listeners that use no TLS.
+	RequireTLS bool
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -90,21 +95,23 @@ type Server struct {
 	firstByte      time.Duration
 	linger         time.Duration
 	maxConnections int64
+	browserHint    string
 
-	tls         *tls.Config // offered to clients
-	cancels     *cancels
-	lobby       lobby
-	probes      probes
-	tally       tally
-	lull        *lull
-	onLull      func()
-	peer        func(net.Conn) string
-	admit       func(net.Conn) error
-	browserHint string
-	loops       eventloop.Group // that relay sockets
-	buffers     sync.Pool       // for relays without one
-	lastID      atomic.Uint64
-	sessions    atomic.Int64
+	tls        *tls.Config // offered to clients
+	cancels    *cancels
+	lobby      lobby
+	probes     probes
+	tally      tally
+	lull       *lull
+	onLull     func()
+	peer       func(net.Conn) string
+	admit      func(net.Conn) error
+	proof      Proof
+	requireTLS bool
+	loops      eventloop.Group // that relay sockets
+	buffers    sync.Pool       // for relays without one
+	lastID     atomic.Uint64
+	sessions   atomic.Int64
 
 	done chan struct{} // closed when Serve returns
 
@@ -138,13 +145,15 @@ func New(cfg Config) (*Server, error) {
 		firstByte:      cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout),
 		linger:         cfg.Linger,
 		maxConnections: int64(cfg.MaxConnections),
+		browserHint:    cfg.BrowserHint,
 		tls:            offered,
 		cancels:        newCancels(),
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
 		admit:          cfg.Admit,
-		browserHint:    cfg.BrowserHint,
+		proof:          cfg.Proof,
+		requireTLS:     cfg.RequireTLS,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}
@@ -271,6 +280,14 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 			wait = min(2*wait, maxAcceptWait)
 		}
 	}
+}
+
+// certificate is the one to show to a client.
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.tls.GetCertificate != nil {
+		return s.tls.GetCertificate(hello)
+	}
+	return &s.tls.Certificates[0], nil
 }
 
 func (s *Server) newSession(route *served, c net.Conn) *session {

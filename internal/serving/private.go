@@ -31,7 +31,7 @@ func Private(ctx context.Context, route proxy.Route, overTCP bool, run config.Ru
 	cfg := proxy.Config{Routes: []proxy.Route{route}, LoginTimeout: run.LoginTimeout, Log: log}
 	if l.Addr().Network() != "unix" {
 		cfg.Certificate, at.CA = certificates(log)
-		rule, err := whoMayConnect(run, log)
+		rule, err := localRule(run, log)
 		if err != nil {
 			l.Close()
 			return err

@@ -52,7 +52,7 @@ func Serve(ctx context.Context, c Config) error {
 		return err
 	}
 	defer ready.Close()
-	rule, err := whoMayConnect(run, log)
+	clients, err := newClients(run, log)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func Serve(ctx context.Context, c Config) error {
 	w := targets.New(log, c.Profiles)
 	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
-		Admit: rule.Admit, Reload: r.onRequest, Quit: quit})
+		Admit: clients.local.Admit, Reload: r.onRequest, Quit: quit})
 	noSocket, err := r.admin.Listen(ctx)
 	if err != nil {
 		return err
@@ -85,9 +85,10 @@ func Serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	certificate, ca := certificates(log)
+	certificate, ca := clients.certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
-		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Admit: rule.Admit, Lull: debug.FreeOSMemory, BrowserHint: browserHint(r.admin)})
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
+		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Lull: debug.FreeOSMemory, BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
 		return err
@@ -100,7 +101,7 @@ func Serve(ctx context.Context, c Config) error {
 	r.enrolled.Administer(r.admin.Private())
 	r.enrol()
 	defer r.enrolled.Withdraw()
-	warn(log, front)
+	warn(log, run, front)
 	tellWithout6(log, front)
 	announce(ctx, c.Stderr, log, run, front)
 	tellHTTP(ctx, c.Stderr, log, run, r.admin)
@@ -111,25 +112,6 @@ func Serve(ctx context.Context, c Config) error {
 	sup.ready()
 	defer sup.keep(r.admin)()
 	return live(ctx, withdrawing{srv, r.enrolled}, wanted.signals, run, hangups, func() { r.admin.Draining(); sup.stopping() }, log)
-}
-
-// whoMayConnect is the rule for clients on loopback. Where the system cannot tell whose
-// they are, the log says so, and everybody is let in.
-func whoMayConnect(run config.Run, log *slog.Logger) (*access.Rule, error) {
-	var names []string
-	if run.AllowUsers != "" {
-		names = strings.Split(run.AllowUsers, ",")
-	}
-	rule, err := access.NewRule(names)
-	if err != nil {
-		return nil, err
-	}
-	if err := rule.Check(); err != nil {
-		log.Warn("every user of this machine can connect over TCP", "reason", display.Line(err.Error()),
-			"hint", "use the Unix socket; on a machine that you share, block the TCP port at the firewall")
-		return access.NewRule([]string{access.Anyone})
-	}
-	return rule, nil
 }
 
 // inBackground runs work until the function is called that it returns, which waits.
@@ -155,7 +137,7 @@ func (w withdrawing) Shutdown(ctx context.Context) error {
 }
 
 // warn tells what works and may surprise.
-func warn(log *slog.Logger, front front) {
+func warn(log *slog.Logger, run config.Run, front front) {
 	for _, w := range targets.StaleEnvironment(front.targets) {
 		log.Warn(w)
 	}
@@ -169,7 +151,7 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if a := front.beyond(i); a != nil {
+		if a := front.beyond(i); a != nil && run.Auth == config.AuthNone {
 			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
 				"address", a.String(), "route", t.Name)
 		}
