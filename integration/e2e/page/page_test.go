@@ -190,6 +190,11 @@ func TestPage(t *testing.T) {
 	if got := b.wait(".problem.bad pre"); got != "aws sso login --profile billing" {
 		t.Errorf("to copy: %q", got)
 	}
+	b.click(".problem.bad .copier")
+	b.wait(`.problem.bad .copier:has-text("Copied")`)
+	if got := b.eval("navigator.clipboard.readText()"); got != "aws sso login --profile billing" {
+		t.Errorf("copied: %q", got)
+	}
 	first := b.eval(`document.querySelector("#live > section").className`)
 	if first != "problems" || b.eval("document.title") != "1 of 2 targets failing · pgkeyless" {
 		t.Errorf("first comes %q, under the title %q", first, b.eval("document.title"))
@@ -203,6 +208,12 @@ func TestPage(t *testing.T) {
 	if !regexp.MustCompile(`at most 0\.9 MB/s`).MatchString(b.wait("#tunnels + * caption")) {
 		t.Error("the agent's ceiling is not said")
 	}
+
+	// Who reads can make it stand still.
+	b.click("#pause")
+	b.wait(`#pulse:has-text("Paused")`)
+	b.click("#pause")
+	b.wait(`#pulse:has-text("Live")`)
 
 	t.Run("Accessible", func(t *testing.T) { accessible(t, w, b.of(t)) })
 	t.Run("Secrets", func(t *testing.T) { secrets(t, w, b.of(t)) })

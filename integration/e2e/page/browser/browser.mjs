@@ -21,6 +21,7 @@ const verbs = {
   async open({ url, width = 1600, height = 1000, theme = "light", script = true, forAxe = false }) {
     await page?.context().close();
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, javaScriptEnabled: script, bypassCSP: forAxe });
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     context.on("request", (request) => requested.add(request.url()));
     page = await context.newPage();
     page.setDefaultTimeout(patience);
