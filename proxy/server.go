@@ -80,6 +80,9 @@ type Config struct {
 	Proof Proof
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
+	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
+	// An error at a login refuses it. nil tells nobody.
+	Audit func(AuditEvent) error
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -108,6 +111,7 @@ type Server struct {
 	admit      func(net.Conn) error
 	proof      Proof
 	requireTLS bool
+	audit      func(AuditEvent) error
 	loops      eventloop.Group // that relay sockets
 	buffers    sync.Pool       // for relays without one
 	lastID     atomic.Uint64
@@ -154,6 +158,7 @@ func New(cfg Config) (*Server, error) {
 		admit:          cfg.Admit,
 		proof:          cfg.Proof,
 		requireTLS:     cfg.RequireTLS,
+		audit:          cfg.Audit,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/slow"
 )
 
@@ -47,6 +48,8 @@ type session struct {
 	entry  *entry // what others see of it
 	barred error  // why this client may not connect; nil: it may
 	shown  *x509.Certificate
+	// ssmSession is the id of what carries its stream; "" without a tunnel.
+	ssmSession string
 
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
@@ -260,6 +263,9 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	}
 	defer interrupt(ctx, up.raw)()
 	s.server.tally.vouched(s.entry, up.ConnectionState())
+	if over, ok := up.raw.(interface{ SSMSession() string }); ok {
+		s.ssmSession = over.SSMSession()
+	}
 	l := &login{
 		client:   s.client,
 		server:   up,
@@ -270,6 +276,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		guesses:  &s.served.guesses,
 		early:    early,
 		watch:    &s.watch,
+		admitted: s.auditLogin,
 		key: func(pid uint32, secret []byte) {
 			s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
@@ -296,6 +303,7 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r.run(ctx, early)
 	s.server.lull.moved()
 	up.Close()
+	s.auditLater(AuditEvent{Kind: AuditEnd, Took: time.Since(s.began), Reason: r.reason, Cause: causes.Name(r.err)})
 	level, attrs := slog.LevelInfo, s.summary(r.reason, s.entry.traffic.up.Load(), s.entry.traffic.down.Load())
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
@@ -315,11 +323,18 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
 	s.server.tally.cancel(key != nil)
 	if key == nil {
+		s.auditLater(AuditEvent{Kind: AuditCancel, Reason: "unknown key"})
 		s.log.Debug("cancel request with an unknown key")
 		return
 	}
 	s.leaveLobby()
-	if err := s.server.cancels.forward(ctx, key, request); err != nil {
+	err := s.server.cancels.forward(ctx, key, request)
+	reason := "delivered"
+	if err != nil {
+		reason = "not delivered"
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
+	if err != nil {
 		s.log.Warn("cancel request not delivered", "error", ended(ctx, err))
 		return
 	}
@@ -331,6 +346,9 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 func (s *session) refuse(err, why error) {
 	guess := s.ping && guessed(why)
 	s.server.tally.refused(s.entry, failure{named: s.named, err: err, why: why, probe: guess, stage: s.watch.stage}, time.Now())
+	if s.named {
+		s.auditLater(AuditEvent{Kind: AuditRefusal, Took: time.Since(s.began), SQLState: state(why), Cause: causes.Name(why), Reason: display.Line(why.Error())})
+	}
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
 	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {

@@ -164,6 +164,18 @@ func (a *Admin) sample(now time.Time) {
 	a.history.add(now, counted, sessions)
 }
 
+// Identity is whose the AWS credentials of a target are, "" while that is not known.
+func (a *Admin) Identity(target string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.targets {
+		if t.Name == target {
+			return a.callers[t.Profile].ARN
+		}
+	}
+	return ""
+}
+
 // regionOf is a region in which profile is used, or "".
 func (a *Admin) regionOf(profile string) string {
 	places := a.cfg.Wiring.Places()
