@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -83,6 +84,14 @@ type Config struct {
 	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
 	// An error at a login refuses it. nil tells nobody.
 	Audit func(AuditEvent) error
+	// Peers returns the addresses of other replicas, this one perhaps among them; port 0
+	// is the one that the client has come to. A
+	// CancelRequest with a key that no client here was told goes to each; one that a peer
+	// has sent does not. nil knows no peers.
+	Peers func(context.Context) ([]netip.AddrPort, error)
+	// ForwardCancels sends such requests to the database of the Route instead, which
+	// checks the key. Both are bounded for each source, and in number.
+	ForwardCancels bool
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -104,6 +113,7 @@ type Server struct {
 	cancels    *cancels
 	lobby      lobby
 	probes     probes
+	strangers  strangers
 	tally      tally
 	lull       *lull
 	onLull     func()
@@ -159,6 +169,7 @@ func New(cfg Config) (*Server, error) {
 		proof:          cfg.Proof,
 		requireTLS:     cfg.RequireTLS,
 		audit:          cfg.Audit,
+		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext},
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}

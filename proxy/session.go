@@ -176,17 +176,21 @@ func (s *session) whenSlow() (stop func()) {
 // choose takes the Route that m, or the client's TLS, names, and returns m
 // without that name.
 func (s *session) choose(m startupMessage) (startupMessage, error) {
-	sni := ""
-	if secure, ok := s.client.(*tls.Conn); ok {
-		sni = secure.ConnectionState().ServerName
-	}
-	c, err := s.server.directory().choose(sni, m)
+	c, err := s.server.directory().choose(s.serverName(), m)
 	if err != nil {
 		return m, err
 	}
 	s.take(c.route)
 	s.unserved = c.unserved
 	return c.wants, nil
+}
+
+// serverName is that of the client's TLS, or "".
+func (s *session) serverName() string {
+	if secure, ok := s.client.(*tls.Conn); ok {
+		return secure.ConnectionState().ServerName
+	}
+	return ""
 }
 
 // take settles where the client is led.
@@ -323,8 +327,7 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
 	s.server.tally.cancel(key != nil)
 	if key == nil {
-		s.auditLater(AuditEvent{Kind: AuditCancel, Reason: "unknown key"})
-		s.log.Debug("cancel request with an unknown key")
+		s.stranger(ctx, request)
 		return
 	}
 	s.leaveLobby()
@@ -339,6 +342,35 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 		return
 	}
 	s.log.Debug("cancel request delivered", "duration", time.Since(s.began))
+}
+
+// stranger is a cancel request whose key nobody here was told. Another replica may have
+// told it.
+func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
+	reason := "unknown key"
+	if s.server.strangers.wanted() {
+		reason = "forwarded"
+		s.leaveLobby()
+		if err := s.server.strangers.forward(ctx, s.server.cancels, s.meant(), s.client, request); err != nil {
+			reason = "not forwarded"
+			s.log.Info("cancel request with an unknown key not forwarded", "error", ended(ctx, err))
+		}
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
+	s.log.Debug("cancel request with an unknown key", "outcome", reason)
+}
+
+// meant is where a client without StartupMessage is led: by its listener, or by the
+// name in its TLS; nil where neither says so.
+func (s *session) meant() *served {
+	if s.served != nil {
+		return s.served
+	}
+	c, err := s.server.directory().choose(s.serverName(), startupMessage{})
+	if err != nil {
+		return nil
+	}
+	return c.route
 }
 
 // refuse tells the client, and the log, why there is no login. err is what went
