@@ -28,6 +28,9 @@ func (a *Admin) public() http.Handler {
 	if run.HealthCheck {
 		a.probes(mux)
 	}
+	if run.Prometheus {
+		mux.Handle("GET /metrics", a.metrics.Handler())
+	}
 	a.page(mux)
 	return mux
 }
@@ -61,6 +64,7 @@ func (a *Admin) owners(key secret.Text) http.Handler {
 	mux := http.NewServeMux()
 	a.probes(mux)
 	a.actions(mux)
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	mux.HandleFunc("GET /status.json", func(w http.ResponseWriter, r *http.Request) {
 		page := a.doors.page()
 		if page != "" {
