@@ -16,11 +16,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
-// When a warning is due: in time for a person to do something.
-const (
-	keysEndSoon = 15 * time.Minute
-	rootEndSoon = 90 * 24 * time.Hour
-)
+// rootEndSoon is when a warning is due: in time for a person to do something.
+const rootEndSoon = 90 * 24 * time.Hour
 
 // view is everything that a Document is made from, at one moment.
 type view struct {
@@ -186,9 +183,6 @@ func (v view) credential(k credentials.View) (status.Credential, *status.Warning
 	var warning *status.Warning
 	if !k.Expires.IsZero() {
 		c.Expires, c.ExpiresIn = utc(k.Expires), k.Expires.Sub(v.now).Seconds()
-		if left := k.Expires.Sub(v.now); left < keysEndSoon && !k.Renewable {
-			warning = &status.Warning{Text: fmt.Sprintf("%s end in %v, and pgkeyless cannot renew them", name, left.Round(time.Minute))}
-		}
 	}
 	if k.Failed != nil {
 		c.Error, c.Hint = display.Line(k.Failed.Error()), display.Line(causes.Hint(k.Failed))

@@ -23,8 +23,7 @@ type identities struct {
 	profiles Profiles
 	regions  func(profile string) string // one in which a profile is used
 
-	asked map[string]time.Time          // when the question was last put
-	known map[string]credentials.Caller // guarded by Admin.mu
+	asked map[string]time.Time // when the question was last put
 }
 
 // Profiles are the AWS credentials of the run. *credentials.Profiles are.
