@@ -154,7 +154,8 @@ func (v view) client(s proxy.SessionSnapshot) status.Client {
 	if !known {
 		a.moved = s.Began
 	}
-	if a.up != s.BytesUp || a.down != s.BytesDown {
+	moves := a.up != s.BytesUp || a.down != s.BytesDown
+	if moves {
 		a.moved = v.now
 	}
 	c.UpNow, c.DownNow = a.upNow, a.downNow
@@ -162,7 +163,8 @@ func (v view) client(s proxy.SessionSnapshot) status.Client {
 	if !s.LoggedIn.IsZero() {
 		c.LoggedIn = utc(s.LoggedIn)
 		c.State = "idle"
-		if s.Asked {
+		// What goes on since the last two samples is no answer's end: a download, say.
+		if s.Asked || moves && a.upNow+a.downNow > 0 {
 			c.State = "active"
 		}
 	}
