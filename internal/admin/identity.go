@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
@@ -56,6 +58,9 @@ func (i *identities) ask(ctx context.Context, profile string, now time.Time) cre
 	cfg, err := i.profiles.Config(ctx, profile, i.regions(profile))
 	if err != nil {
 		return credentials.Caller{}
+	}
+	if kept, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // one question needs no connection afterwards
+		cfg.HTTPClient = kept.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 	}
 	caller, _, err := credentials.WhoAmI(ctx, cfg)
 	if err != nil {
