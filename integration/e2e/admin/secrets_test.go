@@ -17,7 +17,7 @@ import (
 // parameter other than user, database and application_name.
 func TestNothingSecretCanBeRead(t *testing.T) {
 	port := freePort(t)
-	w := start(t, rig.Setup{Flags: []string{"--prometheus", "--debug", "--quitquitquit", "--admin-port", port}})
+	w := start(t, rig.Setup{Flags: []string{"--debug", "--quitquitquit", "--admin-port", port}})
 	conn := w.Connect("application_name=visible options='-c statement_timeout=54321ms'")
 	if _, err := conn.Exec(t.Context(), "select '"+rig.SQLMarker+"'"); err != nil {
 		t.Fatal(err)
