@@ -88,6 +88,11 @@ func (c *cancels) forward(ctx context.Context, key *cancelKey, request *pgproto3
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	return c.deliver(ctx, key, request)
+}
+
+// deliver is forward without waiting for its turn.
+func (c *cancels) deliver(ctx context.Context, key *cancelKey, request *pgproto3.CancelRequest) error {
 	up, err := key.route.open(ctx, key.address, c.firstByte, nil)
 	if err != nil {
 		return err

@@ -169,7 +169,7 @@ func New(cfg Config) (*Server, error) {
 		proof:          cfg.Proof,
 		requireTLS:     cfg.RequireTLS,
 		audit:          cfg.Audit,
-		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext},
+		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, slots: make(chan struct{}, maxStrangers)},
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}

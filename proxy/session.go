@@ -114,8 +114,11 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		return nil, nil, err
 	}
 	m, ok := wanted.(startupMessage)
+	s.introduce(m)
 	if s.barred != nil {
-		s.named = ok
+		if s.named = ok; !ok {
+			s.auditLater(AuditEvent{Kind: AuditCancel, Reason: "refused"})
+		}
 		return nil, nil, s.barred
 	}
 	if _, secure := client.(*tls.Conn); ok && s.server.requireTLS && !secure && client.LocalAddr().Network() != "unix" {
@@ -138,10 +141,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		return nil, nil, err
 	}
 	s.wants, s.asked = s.route.rewrite(m), time.Now()
-	s.server.tally.edit(s.entry, func(e *SessionSnapshot) {
-		e.User, e.Database, e.ApplicationName = s.wants.value("user"), s.wants.value("database"), s.wants.value("application_name")
-		_, e.TLS = s.client.(*tls.Conn)
-	})
+	s.introduce(s.wants)
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
 	if s.wants.value("user") == "" {
@@ -163,6 +163,14 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.record(slog.LevelDebug, "logged in", append([]slog.Attr{slog.Duration("duration", now.Sub(s.asked))}, s.watch.attrs()...))
 	}
 	return up, watch.stop(), err
+}
+
+// introduce notes what the client says of itself, as far as others may know it.
+func (s *session) introduce(m startupMessage) {
+	s.server.tally.edit(s.entry, func(e *SessionSnapshot) {
+		e.User, e.Database, e.ApplicationName = m.value("user"), m.value("database"), m.value("application_name")
+		_, e.TLS = s.client.(*tls.Conn)
+	})
 }
 
 // whenSlow logs that the client still waits, should patience pass before stop is
@@ -348,6 +356,9 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 // told it.
 func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
 	reason := "unknown key"
+	if !s.server.strangers.sources.allow(hostAddr(s.client.RemoteAddr()), time.Now()) {
+		return // of a flood not each is carried on, nor written down
+	}
 	if s.server.strangers.wanted() {
 		reason = "forwarded"
 		s.leaveLobby()

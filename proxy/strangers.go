@@ -18,6 +18,7 @@ const (
 	strangersBurst = 20              // of one source at once
 	strangersEvery = time.Second / 5 // and then one in so long
 	maxSources     = 4096            // remembered; beyond that nobody's is forwarded for a while
+	maxStrangers   = 8               // at one time, so that they take no room from requests with known keys
 	peerTimeout    = 5 * time.Second // to hand a request to one peer
 )
 
@@ -34,6 +35,7 @@ type strangers struct {
 	peers      func(context.Context) ([]netip.AddrPort, error)
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	sources    sources
+	slots      chan struct{} // one for each that is being forwarded
 }
 
 // wanted reports whether anything is to be done with them.
@@ -43,6 +45,12 @@ func (s *strangers) wanted() bool { return s.toDatabase || s.peers != nil }
 // of route, which may be nil where nobody knows which is meant.
 func (s *strangers) forward(ctx context.Context, c *cancels, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
 	source := hostAddr(client.RemoteAddr())
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		return errTooManyStrangers
+	}
 	var peers []netip.AddrPort
 	if s.peers != nil {
 		var err error
@@ -53,11 +61,8 @@ func (s *strangers) forward(ctx context.Context, c *cancels, route *served, clie
 			return errFromPeer
 		}
 	}
-	if !s.sources.allow(source, time.Now()) {
-		return errTooManyStrangers
-	}
 	if s.peers != nil {
-		return s.toPeers(ctx, c, peers, portOf(client.LocalAddr()), request)
+		return s.toPeers(ctx, peers, portOf(client.LocalAddr()), request)
 	}
 	if route == nil {
 		return errors.New("the client does not say which target it means")
@@ -66,17 +71,11 @@ func (s *strangers) forward(ctx context.Context, c *cancels, route *served, clie
 	if err != nil {
 		return err
 	}
-	return c.forward(ctx, &cancelKey{route: found, address: found.Address}, request)
+	return c.deliver(ctx, &cancelKey{route: found, address: found.Address}, request)
 }
 
 // toPeers hands a request to each peer. One that knows the key forwards it.
-func (s *strangers) toPeers(ctx context.Context, c *cancels, peers []netip.AddrPort, port uint16, request *pgproto3.CancelRequest) error {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+func (s *strangers) toPeers(ctx context.Context, peers []netip.AddrPort, port uint16, request *pgproto3.CancelRequest) error {
 	packet, err := request.Encode(nil)
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func TestStrangersReachEachPeer(t *testing.T) {
 // What a peer has forwarded goes no further, or it would go round for ever.
 func TestPeersDoNotForwardToEachOther(t *testing.T) {
 	peer := netip.MustParseAddrPort("192.0.2.1:5432")
-	s := strangers{peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil },
+	s := strangers{slots: make(chan struct{}, 1), peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil },
 		dial: func(context.Context, string, string) (net.Conn, error) { t.Error("dialled"); return nil, net.ErrClosed }}
 	near, far := net.Pipe()
 	defer near.Close()

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -25,14 +26,14 @@ type Certificates struct {
 
 // NewCertificates reads the file of CAs that vouch for clients, and of CRLs, which may
 // be "". Both are read again when they change. What is wrong is a causes.Misuse.
-func NewCertificates(caFile, crlFile string) (*Certificates, error) {
+func NewCertificates(caFile, crlFile string, log *slog.Logger) (*Certificates, error) {
 	c := new(Certificates)
 	var err error
-	if c.cas, err = newWatchedFile(caFile, maxPEM, func(text []byte) (*x509.CertPool, error) { return parsePool(text, caFile) }); err != nil {
+	if c.cas, err = newWatchedFile(caFile, maxPEM, log, func(text []byte) (*x509.CertPool, error) { return parsePool(text, caFile) }); err != nil {
 		return nil, err
 	}
 	if crlFile != "" {
-		if c.crls, err = newWatchedFile(crlFile, maxPEM, func(text []byte) ([]*x509.RevocationList, error) { return parseCRLs(text, crlFile) }); err != nil {
+		if c.crls, err = newWatchedFile(crlFile, maxPEM, log, func(text []byte) ([]*x509.RevocationList, error) { return parseCRLs(text, crlFile) }); err != nil {
 			return nil, err
 		}
 	}
@@ -64,27 +65,19 @@ func (p *Certificates) Prove(_ context.Context, c *proxy.Claim) (identity string
 
 // verify returns a chain from what a client has shown to a CA, none of it revoked.
 func (p *Certificates) verify(shown []*x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
-	roots, err := p.cas.now()
-	if err != nil {
-		return nil, err
-	}
 	between := x509.NewCertPool()
 	for _, c := range shown[1:] {
 		between.AddCert(c)
 	}
-	chains, err := shown[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	chains, err := shown[0].Verify(x509.VerifyOptions{Roots: p.cas.now(), Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	if err != nil {
 		return nil, err
 	}
 	if p.crls == nil {
 		return chains[0], nil
 	}
-	crls, err := p.crls.now()
-	if err != nil {
-		return nil, err
-	}
 	for _, chain := range chains {
-		if err = revoked(chain, crls); err == nil {
+		if err = revoked(chain, p.crls.now(), now); err == nil {
 			return chain, nil
 		}
 	}
@@ -92,13 +85,17 @@ func (p *Certificates) verify(shown []*x509.Certificate, now time.Time) ([]*x509
 }
 
 // revoked says which certificate of a chain a CRL lists. Only a CRL that the issuer in
-// the chain has signed counts.
-func revoked(chain []*x509.Certificate, crls []*x509.RevocationList) error {
+// the chain has signed counts. One that has ended says nothing any more, so that its CA
+// vouches for nobody.
+func revoked(chain []*x509.Certificate, crls []*x509.RevocationList, now time.Time) error {
 	for i, cert := range chain[:len(chain)-1] {
 		issuer := chain[i+1]
 		for _, crl := range crls {
 			if string(crl.RawIssuer) != string(issuer.RawSubject) || crl.CheckSignatureFrom(issuer) != nil {
 				continue
+			}
+			if !crl.NextUpdate.IsZero() && now.After(crl.NextUpdate) {
+				return fmt.Errorf("the CRL of its CA ended on %s", crl.NextUpdate.UTC().Format(time.DateOnly))
 			}
 			for _, entry := range crl.RevokedCertificateEntries {
 				if entry.SerialNumber.Cmp(cert.SerialNumber) == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // ListenerCertificate is the certificate that clients are shown, from two files that
@@ -25,6 +26,17 @@ type ListenerCertificate struct {
 // one of its key. What is wrong is a causes.Misuse.
 func NewListenerCertificate(certFile, keyFile string) (*ListenerCertificate, error) {
 	l := &ListenerCertificate{certFile: certFile, keyFile: keyFile}
+	for _, path := range []string{certFile, keyFile} {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return nil, causes.MisuseOf(fmt.Errorf("tls-cert and tls-key: %w", err), "name files that pgkeyless can read")
+		case !info.Mode().IsRegular():
+			return nil, causes.Misuse(path+" is no regular file", "name a PEM file")
+		case !ownfile.IsOwnOrRoots(info, 0o022):
+			return nil, causes.Misuse("other users can write to "+path, "let it belong to you or root, and take the right to write from others: chmod go-w")
+		}
+	}
 	l.changed = l.times()
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
@@ -49,7 +61,7 @@ func (l *ListenerCertificate) Certificate(*tls.ClientHelloInfo) (*tls.Certificat
 // times are when the files were changed; zero for one that is not there.
 func (l *ListenerCertificate) times() (changed [2]time.Time) {
 	for i, path := range []string{l.certFile, l.keyFile} {
-		if info, err := os.Stat(path); err == nil {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			changed[i] = info.ModTime()
 		}
 	}

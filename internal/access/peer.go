@@ -22,8 +22,9 @@ type Peers struct{ names userNames }
 // socket, "ada" for TCP on loopback, or "" where the system does not tell. It asks the
 // system for a user's name once.
 func (p *Peers) Of(c net.Conn) string {
-	if client := addrPort(c.RemoteAddr()); client.IsValid() && client.Addr().IsLoopback() {
-		uid, err := ownerOf(client, addrPort(c.LocalAddr()))
+	client, server := addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
+	if client.IsValid() && (client.Addr().IsLoopback() || server.Addr().IsLoopback()) {
+		uid, err := ownerOf(client, server)
 		if err != nil {
 			return ""
 		}

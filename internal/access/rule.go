@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -95,18 +96,40 @@ func (r *Rule) Check() error {
 	return err
 }
 
-// Admit is nil for a client that may connect: over a Unix socket, whose mode has let it
-// in; from another machine, which is not this Rule's concern; on loopback, if it is
-// one of the allowed users'. Otherwise it is the error for the client.
+// Admit is nil for a client that may connect: on loopback and over a Unix socket, if it
+// is one of the allowed users'; from another machine, which is not this Rule's concern.
+// Otherwise it is the error for the client.
+//
+// A connection to a loopback address is a local one, whatever address the client has
+// bound its end to.
 func (r *Rule) Admit(c net.Conn) error {
 	client, server := addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
-	if r.anyone || !client.IsValid() || !client.Addr().IsLoopback() {
+	switch {
+	case r.anyone:
+		return nil
+	case !client.IsValid():
+		return r.AdmitUnix(c)
+	case !client.Addr().IsLoopback() && !server.Addr().IsLoopback():
 		return nil
 	}
 	uid, err := r.owner(client, server)
 	if err != nil {
 		return ownerUnknown.New(causes.Facts{"owner": r.me.Username}, err)
 	}
+	return r.judge(uid)
+}
+
+// AdmitUnix is Admit for Unix sockets alone. Their mode keeps others out where pgkeyless
+// has made them; one that it was started with may have another.
+func (r *Rule) AdmitUnix(c net.Conn) error {
+	p, known := peerOf(c)
+	if r.anyone || !known {
+		return nil
+	}
+	return r.judge(strconv.Itoa(p.uid))
+}
+
+func (r *Rule) judge(uid string) error {
 	if slices.Contains(r.allowed, uid) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -82,6 +83,65 @@ func TestOwnClientOverMappedIPv6(t *testing.T) {
 	}
 }
 
+// A client may bind its end to another address of this machine: it is a local one all
+// the same.
+func TestOtherSourceAddressIsNoWayAround(t *testing.T) {
+	r := rule(t)
+	r.owner = func(netip.AddrPort, netip.AddrPort) (string, error) { return "54321", nil }
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	for _, at := range [][2]string{{"192.0.2.2", "127.0.0.1"}, {"2001:db8::2", "::1"}, {"127.0.0.1", "192.0.2.2"}} {
+		c := fakeConn{near, &net.TCPAddr{IP: net.ParseIP(at[0]), Port: 5}, &net.TCPAddr{IP: net.ParseIP(at[1]), Port: 5432}}
+		if err := r.Admit(c); !errors.Is(err, causes.OtherUser) {
+			t.Errorf("from %s to %s: %v", at[0], at[1], err)
+		}
+	}
+}
+
+// The owner of a Unix socket's client counts, whatever the socket's mode.
+func TestOtherUserOverAUnixSocket(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Getuid() != 0 {
+		t.Skip("running a program as another user takes root")
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		os.Chmod(d, 0o755)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("perl", "-MIO::Socket::UNIX", "-e", `$s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die; read $s, $_, 1`, path)
+	cmd.SysProcAttr = as(t, nobody)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	served, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, admit := range map[string]func(net.Conn) error{"Admit": rule(t).Admit, "AdmitUnix": rule(t).AdmitUnix} {
+		if err := admit(served); !errors.Is(err, causes.OtherUser) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := rule(t, "nobody").Admit(served); err != nil {
+		t.Errorf("when it is allowed: %v", err)
+	}
+	served.Close()
+	cmd.Wait()
+}
+
 // A client that has left has no owner: root, the kernel would say.
 func TestClientThatLeftIsNobody(t *testing.T) {
 	client, served := pair(t, "tcp", "127.0.0.1:0")
@@ -100,21 +160,24 @@ func TestConnectionsThatAreNoConcern(t *testing.T) {
 	if err := r.Admit(near); err != nil {
 		t.Errorf("no TCP: %v", err)
 	}
-	if err := r.Admit(fakeConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}}); err != nil {
+	if err := r.Admit(fakeConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 5432}}); err != nil {
 		t.Errorf("another machine: %v", err)
 	}
-	if err := r.Admit(fakeConn{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5}}); err == nil {
+	if err := r.Admit(fakeConn{near, loopbackAddr, loopbackAddr}); err == nil {
 		t.Error("loopback: not asked")
 	}
 }
 
-// fakeConn has another remote address.
+// fakeConn has other addresses.
 type fakeConn struct {
 	net.Conn
-	from net.Addr
+	from, to net.Addr
 }
 
 func (f fakeConn) RemoteAddr() net.Addr { return f.from }
+func (f fakeConn) LocalAddr() net.Addr  { return f.to }
+
+var loopbackAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5}
 
 func TestRuleNamesUsers(t *testing.T) {
 	r := rule(t, "12345", "root")
@@ -123,7 +186,7 @@ func TestRuleNamesUsers(t *testing.T) {
 		near, far := net.Pipe()
 		defer near.Close()
 		defer far.Close()
-		return r.Admit(fakeConn{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5}})
+		return r.Admit(fakeConn{near, loopbackAddr, loopbackAddr})
 	}
 	for uid, want := range map[string]bool{"12345": true, "0": true, r.me.Uid: true, "54321": false, "": false} {
 		if err := ask(uid); (err == nil) != want {

@@ -3,11 +3,11 @@ package access
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"strconv"
 
 	"github.com/xdg-go/scram"
@@ -27,31 +27,25 @@ const (
 // verifiers of a file. It is safe for concurrent use.
 type Passwords struct {
 	file *watchedFile[userlist]
-	mock []byte // makes the salts of users that do not exist
 }
 
 // NewPasswords reads an auth-file, which is read again when it changes. What is wrong
 // with it is a causes.Misuse.
-func NewPasswords(path string) (*Passwords, error) {
-	f, err := newWatchedFile(path, maxUserlist, func(text []byte) (userlist, error) { return parseUserlist(string(text), path) })
+func NewPasswords(path string, log *slog.Logger) (*Passwords, error) {
+	f, err := newWatchedFile(path, maxUserlist, log, func(text []byte) (userlist, error) { return parseUserlist(string(text), path) })
 	if err != nil {
 		return nil, err
 	}
-	mock := make([]byte, sha256.Size)
-	rand.Read(mock)
-	return &Passwords{file: f, mock: mock}, nil
+	return &Passwords{file: f}, nil
 }
 
 // Prove implements proxy.Proof. A user that does not exist goes through the same
 // exchange, and fails at its end as a wrong password does.
 func (p *Passwords) Prove(_ context.Context, c *proxy.Claim) (identity string, err error) {
-	list, err := p.file.now()
-	if err != nil {
-		return "", err
-	}
-	known, exists := list[c.User]
+	list := p.file.now()
+	known, exists := list.users[c.User]
 	if !exists {
-		known = p.mocked(c.User)
+		known = list.mocked(c.User)
 	}
 	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return known, nil })
 	if err != nil {
@@ -105,16 +99,16 @@ func (p *Passwords) wrong(user string, err error) error {
 	return causes.PasswordWrong.New(causes.Facts{"quoted user": strconv.Quote(user), "auth": "scram", "file": p.file.path}, nil)
 }
 
-// mocked are credentials of a user that does not exist: the same for each attempt, and
-// nobody's.
-func (p *Passwords) mocked(user string) scram.StoredCredentials {
+// mocked are credentials of a user that does not exist: the same for each attempt, at
+// each replica that has the same file, and nobody's.
+func (l userlist) mocked(user string) scram.StoredCredentials {
 	derive := func(what string) []byte {
-		h := hmac.New(sha256.New, p.mock)
+		h := hmac.New(sha256.New, l.mock)
 		h.Write([]byte(what + "\x00" + user))
 		return h.Sum(nil)
 	}
 	return scram.StoredCredentials{
-		KeyFactors: scram.KeyFactors{Salt: string(derive("salt")[:16]), Iters: verifierIterations},
+		KeyFactors: scram.KeyFactors{Salt: string(derive("salt")[:16]), Iters: l.iterations},
 		StoredKey:  derive("stored"),
 		ServerKey:  derive("server"),
 	}

@@ -1,8 +1,11 @@
 package access
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +22,28 @@ const (
 )
 
 // userlist is what an auth-file says: verifiers by the name of a user.
-type userlist map[string]scram.StoredCredentials
+type userlist struct {
+	users map[string]scram.StoredCredentials
+	// mock makes credentials for users that do not exist, with as many iterations as most
+	// of those that do have. It is made of the verifiers, and as secret.
+	mock       []byte
+	iterations int
+}
+
+// newUserlist settles what users that do not exist get.
+func newUserlist(users map[string]scram.StoredCredentials) userlist {
+	l := userlist{users: users, iterations: verifierIterations}
+	h, counts := sha256.New(), map[int]int{}
+	for _, name := range slices.Sorted(maps.Keys(users)) {
+		known := users[name]
+		fmt.Fprintf(h, "%q %x %x\n", name, known.StoredKey, known.ServerKey)
+		if counts[known.Iters]++; counts[known.Iters] > counts[l.iterations] {
+			l.iterations = known.Iters
+		}
+	}
+	l.mock = h.Sum(nil)
+	return l
+}
 
 // parseUserlist reads PgBouncer's userlist.txt: a name and a secret to a line, each in
 // double quotes, of which one inside is doubled. Only SCRAM verifiers serve as
@@ -27,7 +51,7 @@ type userlist map[string]scram.StoredCredentials
 //
 // Source: PgBouncer docs, config.html, section "Authentication file format".
 func parseUserlist(text, path string) (userlist, error) {
-	list := userlist{}
+	list, none := map[string]scram.StoredCredentials{}, userlist{}
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -39,18 +63,18 @@ func parseUserlist(text, path string) (userlist, error) {
 		name, rest, ok := quoted(line)
 		secret, after, ok2 := quoted(strings.TrimSpace(rest))
 		if !ok || !ok2 || strings.TrimSpace(after) != "" || name == "" {
-			return nil, causes.Misuse(at+": not a user in quotes and a verifier in quotes", `write "NAME" "SCRAM-SHA-256$…"; `+makeVerifier("NAME"))
+			return none, causes.Misuse(at+": not a user in quotes and a verifier in quotes", `write "NAME" "SCRAM-SHA-256$…"; `+makeVerifier("NAME"))
 		}
 		if _, twice := list[name]; twice {
-			return nil, causes.Misuse(fmt.Sprintf("%s: user %q is there twice", at, name), "leave out one of them")
+			return none, causes.Misuse(fmt.Sprintf("%s: user %q is there twice", at, name), "leave out one of them")
 		}
 		verifier, err := parseVerifier(secret)
 		if err != nil {
-			return nil, causes.MisuseOf(fmt.Errorf("%s: user %q: %w", at, name, err), makeVerifier(name))
+			return none, causes.MisuseOf(fmt.Errorf("%s: user %q: %w", at, name, err), makeVerifier(name))
 		}
 		list[name] = verifier
 	}
-	return list, nil
+	return newUserlist(list), nil
 }
 
 func makeVerifier(name string) string {

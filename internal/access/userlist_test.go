@@ -53,7 +53,7 @@ func TestVerifierServesItsPassword(t *testing.T) {
 	if err != nil || !login(t, known, "pencil") || login(t, known, "pen") {
 		t.Errorf("a verifier of PostgreSQL's: %v", err)
 	}
-	mock := (&Passwords{mock: []byte("x")}).mocked("nobody")
+	mock := newUserlist(nil).mocked("nobody")
 	if login(t, mock, "") || login(t, mock, "x") {
 		t.Error("a user that does not exist logs in")
 	}
@@ -61,7 +61,7 @@ func TestVerifierServesItsPassword(t *testing.T) {
 
 func TestUserlist(t *testing.T) {
 	list, err := parseUserlist("; a comment\n\n\"ada\" \""+recorded+"\"\n\"o\"\"brien\"\t\""+recorded+"\"\r\n", "f")
-	if err != nil || len(list) != 2 || list["o\"brien"].Iters != 4096 {
+	if err != nil || len(list.users) != 2 || list.users["o\"brien"].Iters != 4096 {
 		t.Errorf("got %+v, %v", list, err)
 	}
 	for name, text := range map[string]string{
@@ -92,8 +92,8 @@ func FuzzUserlist(f *testing.F) {
 	f.Add("\"a\"\"\" \"\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := parseUserlist(text, "f")
-		if err == nil && len(list) > strings.Count(text, "\n")+1 {
-			t.Errorf("%d users in %q", len(list), text)
+		if err == nil && len(list.users) > strings.Count(text, "\n")+1 {
+			t.Errorf("%d users in %q", len(list.users), text)
 		}
 	})
 }

@@ -3,32 +3,47 @@ package access
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // watchedFile is what a file says, which is read again when it changes. One that has
-// become unreadable, or wrong, leaves what it said before: it may be half written. It is
-// safe for concurrent use.
+// become unreadable, or wrong, leaves what it said before, since it may be half written;
+// the log says so. It is safe for concurrent use.
 type watchedFile[T any] struct {
 	path  string
 	most  int64
 	parse func([]byte) (T, error)
+	log   *slog.Logger
 
-	mu      sync.Mutex
-	value   T
+	mu    sync.Mutex
+	value T
+	seen  fileState // when it was last read, with or without success
+}
+
+// fileState changes with a file. The zero value is one that is not there.
+type fileState struct {
 	changed time.Time
 	size    int64
 }
 
+func stateOf(info os.FileInfo) fileState { return fileState{info.ModTime(), info.Size()} }
+
 // newWatchedFile reads a file of at most most bytes. What is wrong is a causes.Misuse.
-func newWatchedFile[T any](path string, most int64, parse func([]byte) (T, error)) (*watchedFile[T], error) {
-	f := &watchedFile[T]{path: path, most: most, parse: parse}
-	value, err := f.read()
+func newWatchedFile[T any](path string, most int64, log *slog.Logger, parse func([]byte) (T, error)) (*watchedFile[T], error) {
+	f := &watchedFile[T]{path: path, most: most, parse: parse, log: log}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, causes.MisuseOf(err, "name a file that pgkeyless can read")
+	}
+	f.seen = stateOf(info)
+	value, err := f.read(info)
 	if err != nil {
 		return nil, err
 	}
@@ -37,30 +52,33 @@ func newWatchedFile[T any](path string, most int64, parse func([]byte) (T, error
 }
 
 // now is what the file says.
-func (f *watchedFile[T]) now() (T, error) {
+func (f *watchedFile[T]) now() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var state fileState
 	info, err := os.Stat(f.path)
-	if err != nil || info.ModTime().Equal(f.changed) && info.Size() == f.size {
-		return f.value, nil
+	if err == nil {
+		state = stateOf(info)
 	}
-	if value, err := f.read(); err == nil {
-		f.value = value
+	if state == f.seen {
+		return f.value
 	}
-	return f.value, nil
+	f.seen = state
+	var value T
+	if err == nil {
+		value, err = f.read(info)
+	}
+	if err != nil {
+		f.log.Error("a file that has changed cannot be used, what it said before still counts", "path", f.path, "error", display.Line(err.Error()), "hint", causes.Hint(err))
+		return f.value
+	}
+	f.value = value
+	return value
 }
 
-// read reads the file, which nobody else may be able to write to.
-func (f *watchedFile[T]) read() (value T, err error) {
-	file, err := os.Open(f.path)
-	if err != nil {
-		return value, causes.MisuseOf(err, "name a file that pgkeyless can read")
-	}
-	defer file.Close()
-	info, err := file.Stat()
+// read reads the file that info is of, which nobody else may be able to write to.
+func (f *watchedFile[T]) read(info os.FileInfo) (value T, err error) {
 	switch {
-	case err != nil:
-		return value, err
 	case !info.Mode().IsRegular():
 		return value, causes.Misuse(f.path+" is no regular file", "name a file")
 	case info.Size() > f.most:
@@ -68,12 +86,14 @@ func (f *watchedFile[T]) read() (value T, err error) {
 	case !ownfile.IsOwnOrRoots(info, 0o022):
 		return value, causes.Misuse("other users can write to "+f.path, "let it belong to you or root, and take the right to write from others: chmod go-w")
 	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return value, causes.MisuseOf(err, "name a file that pgkeyless can read")
+	}
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, f.most))
 	if err != nil {
 		return value, err
 	}
-	if value, err = f.parse(text); err == nil {
-		f.changed, f.size = info.ModTime(), info.Size()
-	}
-	return value, err
+	return f.parse(text)
 }

@@ -339,6 +339,28 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 	}
 }
 
+// Nor do those that begin requests and do not end them.
+func TestBusyConnectionsKeepNobodyOut(t *testing.T) {
+	address := started(t, newAdmin(func(c *Config) {
+		c.Run.HealthCheck, c.Run.HTTPAddress = true, "127.0.0.1"
+	}))
+	for range 2 * maxConns {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res, err := http.Get("http://" + address + "/liveness")
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("a probe beside them: %v, %+v", err, res)
+	}
+	res.Body.Close()
+}
+
 func TestBadRequestsAreBounded(t *testing.T) {
 	address := started(t, newAdmin(func(c *Config) {
 		c.Run.HealthCheck, c.Run.HTTPAddress = true, "127.0.0.1"

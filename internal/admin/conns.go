@@ -8,12 +8,12 @@ import (
 )
 
 // conns bounds how many connections one HTTP server holds. Beyond maxConns the one
-// goes that has waited for a request longest, so that whoever opens many keeps
-// nobody else out. It is safe for concurrent use; the zero value is ready.
+// goes that has waited for a request longest, or else been at one longest, so that
+// whoever opens many keeps nobody else out. It is safe for concurrent use; the zero value is ready.
 type conns struct {
 	mu   sync.Mutex
 	idle map[net.Conn]time.Time // since when
-	busy map[net.Conn]bool
+	busy map[net.Conn]time.Time
 }
 
 // changed is an http.Server's ConnState.
@@ -21,7 +21,7 @@ func (c *conns) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.idle == nil {
-		c.idle, c.busy = map[net.Conn]time.Time{}, map[net.Conn]bool{}
+		c.idle, c.busy = map[net.Conn]time.Time{}, map[net.Conn]time.Time{}
 	}
 	delete(c.idle, conn)
 	delete(c.busy, conn)
@@ -29,21 +29,27 @@ func (c *conns) changed(conn net.Conn, state http.ConnState) {
 	case http.StateNew, http.StateIdle:
 		c.idle[conn] = time.Now()
 	case http.StateActive:
-		c.busy[conn] = true
+		c.busy[conn] = time.Now()
 	}
 	if state == http.StateNew && len(c.idle)+len(c.busy) > maxConns {
 		c.drop(conn)
 	}
 }
 
-// drop closes the connection that has been idle longest, or else newcomer.
+// drop closes the connection that has been idle longest, but for newcomer; where there
+// is none, the one that has been busy longest.
 func (c *conns) drop(newcomer net.Conn) {
-	oldest := newcomer
-	for conn, since := range c.idle {
-		if since.Before(c.idle[oldest]) {
-			oldest = conn
+	for _, from := range []map[net.Conn]time.Time{c.idle, c.busy} {
+		var oldest net.Conn
+		for conn, since := range from {
+			if conn != newcomer && (oldest == nil || since.Before(from[oldest])) {
+				oldest = conn
+			}
+		}
+		if oldest != nil {
+			delete(from, oldest)
+			oldest.Close()
+			return
 		}
 	}
-	delete(c.idle, oldest)
-	oldest.Close()
 }

@@ -52,8 +52,8 @@ type door struct {
 
 // page is the URL of the status page, or "".
 func (d *doors) page() string {
-	if !d.pageOn {
-		return ""
+	if at := d.http.Addr().Unmap(); !d.pageOn || !at.IsLoopback() && !at.IsUnspecified() {
+		return "" // nobody of this machine could come by loopback
 	}
 	return "http://" + net.JoinHostPort("localhost", strconv.Itoa(int(d.http.Port()))) + "/"
 }

@@ -1,12 +1,13 @@
 package audit
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -17,19 +18,38 @@ import (
 // Stdout as a path means the standard output.
 const Stdout = "-"
 
-// Log is an audit log. It is safe for concurrent use.
+// How long a record may wait: for its turn and to be written, and at the end.
+const (
+	patience = 5 * time.Second
+	farewell = time.Second
+)
+
+// errStuck is a log that takes no records, such as a pipe that nobody reads.
+var errStuck = fmt.Errorf("it has taken no record for %v", patience)
+
+// Log is an audit log. Its methods are safe for concurrent use. One goroutine writes, so
+// that a file that does not take records holds nobody up for longer than patience.
 type Log struct {
-	path string
-	// Proof says how a client has proved who it is; AWS, whose the credentials are for a
-	// target, "" while that is not known.
+	path  string
 	proof func(proxy.SessionSnapshot) string
 	aws   func(target string) string
 
-	mu  sync.Mutex
-	out io.WriteCloser
+	wanted chan job
+	ended  chan struct{} // closed when the goroutine has ended
+	end    context.CancelFunc
+
+	out  io.WriteCloser // of the goroutine
+	torn bool           // the last record was not written whole
 }
 
-// Config is what Open needs.
+// job is something for the goroutine to do. The answer is never waited for by it.
+type job struct {
+	do   func() error
+	done chan error
+}
+
+// Config is what Open needs. Proof says how a client has proved who it is; AWS, whose
+// the credentials are for a target, "" while that is not known.
 type Config struct {
 	Path  string // of a file, or Stdout
 	Proof func(proxy.SessionSnapshot) string
@@ -39,20 +59,30 @@ type Config struct {
 // Open opens the log for appending; a new file has mode 0600. An error is a
 // causes.Misuse.
 func Open(c Config) (*Log, error) {
-	l := &Log{path: c.Path, proof: c.Proof, aws: c.AWS}
-	if c.Path == Stdout {
-		l.out = stdout{os.Stdout}
-		return l, nil
+	var out io.WriteCloser = stdout{os.Stdout}
+	if c.Path != Stdout {
+		f, err := open(c.Path)
+		if err != nil {
+			return nil, causes.MisuseOf(fmt.Errorf("audit-log: %w", err), "name a file that pgkeyless can write to, or - for stdout")
+		}
+		out = f
 	}
-	f, err := open(c.Path)
-	if err != nil {
-		return nil, causes.MisuseOf(fmt.Errorf("audit-log: %w", err), "name a file that pgkeyless can write to, or - for stdout")
-	}
-	l.out = f
-	return l, nil
+	return start(c, out), nil
 }
 
+// start makes a Log that writes to out, and its goroutine.
+func start(c Config, out io.WriteCloser) *Log {
+	ctx, end := context.WithCancel(context.Background())
+	l := &Log{path: c.Path, proof: c.Proof, aws: c.AWS, wanted: make(chan job), ended: make(chan struct{}), end: end, out: out}
+	go l.run(ctx)
+	return l
+}
+
+// open opens a file, which must be no pipe: opening one may wait for ever.
 func open(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDir) != 0 {
+		return nil, fmt.Errorf("%s is no file", path)
+	}
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 }
 
@@ -61,28 +91,67 @@ type stdout struct{ io.Writer }
 
 func (stdout) Close() error { return nil }
 
+// run does one job after another until ctx ends, and closes the file.
+func (l *Log) run(ctx context.Context) {
+	defer close(l.ended)
+	for {
+		select {
+		case j := <-l.wanted:
+			j.done <- j.do()
+		case <-ctx.Done():
+			l.out.Close()
+			return
+		}
+	}
+}
+
+// ask has the goroutine do something, and waits for it for patience at most.
+func (l *Log) ask(do func() error) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	j := job{do, make(chan error, 1)}
+	select {
+	case l.wanted <- j:
+	case <-l.ended:
+		return os.ErrClosed
+	case <-late.C:
+		return errStuck
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-late.C:
+		return errStuck
+	}
+}
+
 // Reopen goes on with the file that now has the name, after another program has moved
 // the one before away. Without one, the log goes on where it was.
 func (l *Log) Reopen() error {
 	if l.path == Stdout {
 		return nil
 	}
-	f, err := open(l.path)
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := l.out
-	l.out = f
-	return before.Close()
+	return l.ask(func() error {
+		f, err := open(l.path)
+		if err != nil {
+			return err
+		}
+		before := l.out
+		l.out, l.torn = f, false
+		return before.Close()
+	})
 }
 
-// Close closes the file. Records that come later are errors.
+// Close ends the log, and waits for a record that is being written, but not for long.
+// Records that come later are errors.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.Close()
+	l.end()
+	select {
+	case <-l.ended:
+		return nil
+	case <-time.After(farewell):
+		return errStuck
+	}
 }
 
 // line is one record. Its order is that of the members in a line.
@@ -122,9 +191,19 @@ func (l *Log) Write(e proxy.AuditEvent) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err = l.out.Write(append(text, '\n'))
+	text = append(text, '\n')
+	return l.ask(func() error { return l.append(text) })
+}
+
+// append writes a line. After one that was cut off it begins another.
+func (l *Log) append(text []byte) error {
+	if l.torn {
+		text = append([]byte{'\n'}, text...)
+	}
+	n, err := l.out.Write(text)
+	if err == nil || n > 0 {
+		l.torn = err != nil
+	}
 	return err
 }
 

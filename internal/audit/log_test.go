@@ -3,10 +3,13 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -89,5 +92,70 @@ func TestClosedLogIsAnError(t *testing.T) {
 	l.Close()
 	if err := l.Write(event("x")); err == nil {
 		t.Error("a record went nowhere without an error")
+	}
+}
+
+// stuckFile takes nothing until it is let go.
+type stuckFile struct{ released chan struct{} }
+
+func (f stuckFile) Write(p []byte) (int, error) { <-f.released; return len(p), nil }
+func (f stuckFile) Close() error                { return nil }
+
+// A pipe that nobody reads holds up a login for so long, and the end of the run.
+func TestStuckLogHoldsNobodyUpForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := stuckFile{make(chan struct{})}
+		l := start(Config{Proof: func(proxy.SessionSnapshot) string { return "" }, AWS: func(string) string { return "" }}, f)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if err := l.Write(event("x")); !errors.Is(err, errStuck) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took != patience {
+			t.Errorf("held up for %v, want %v", took, patience)
+		}
+		if err := l.Close(); !errors.Is(err, errStuck) {
+			t.Errorf("Close: %v", err)
+		}
+		close(f.released)
+		synctest.Wait()
+	})
+}
+
+// tornFile takes half of the first record.
+type tornFile struct {
+	bytes.Buffer
+	full bool
+}
+
+func (f *tornFile) Write(p []byte) (int, error) {
+	if f.full {
+		n, _ := f.Buffer.Write(p[:len(p)/2])
+		return n, errors.New("no space left")
+	}
+	return f.Buffer.Write(p)
+}
+func (f *tornFile) Close() error { return nil }
+
+func TestRecordAfterATornOneIsWhole(t *testing.T) {
+	f := &tornFile{full: true}
+	l := start(Config{Proof: func(proxy.SessionSnapshot) string { return "" }, AWS: func(string) string { return "" }}, f)
+	if err := l.Write(event("lost")); err == nil {
+		t.Error("half a record is no error")
+	}
+	f.full = false
+	if err := l.Write(event("kept")); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	lines := strings.Split(strings.TrimSpace(f.String()), "\n")
+	var r struct{ User string }
+	if len(lines) != 2 || json.Unmarshal([]byte(lines[1]), &r) != nil || r.User != "kept" {
+		t.Errorf("log %q", lines)
 	}
 }

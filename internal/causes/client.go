@@ -117,7 +117,7 @@ var (
 	IdentityDiffers = Cause{
 		Name: "identity-differs", SQLState: invalidLogin,
 		Message: "{identity} may not connect as user {quoted user}",
-		Hint:    "connect as {quoted identity}; or have the one who runs the proxy map the identity to this user under `users`",
+		Hint:    "connect as {quoted identity}, or with a certificate that names {quoted user}",
 		Means:   "a certificate that names somebody else than the StartupMessage does",
 	}
 	AuditFailed = Cause{

@@ -69,7 +69,7 @@ func (a *app) ready(ctx context.Context, target string) error {
 		return err
 	}
 	for _, r := range all {
-		if err = r.Started(ctx); err == nil && target != "" {
+		if err = r.Ready(ctx); err == nil && target != "" {
 			err = servesNow(ctx, r, target)
 		}
 		if err == nil {

@@ -92,9 +92,9 @@ func (r *Remote) Status(ctx context.Context) (status.Document, error) {
 	return d, nil
 }
 
-// Started is nil once it serves.
-func (r *Remote) Started(ctx context.Context) error {
-	_, err := r.ask(ctx, http.MethodGet, "/startup", patience)
+// Ready is nil while it takes clients.
+func (r *Remote) Ready(ctx context.Context) error {
+	_, err := r.ask(ctx, http.MethodGet, "/readiness", patience)
 	return err
 }
 

@@ -72,7 +72,7 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	err = At(port).Started(t.Context())
+	err = At(port).Ready(t.Context())
 	if err == nil || errors.Is(err, ErrNotOffered) || !strings.Contains(err.Error(), fmt.Sprintf("pgkeyless at localhost:%d does not answer", port)) {
 		t.Errorf("got %v", err)
 	}
@@ -99,7 +99,7 @@ func TestAllAreReachedByTheRegistry(t *testing.T) {
 	for want, do := range map[string]func(context.Context) error{
 		"POST /shutdown Bearer s3cret":        all[0].Shutdown,
 		"POST /reload Bearer s3cret":          all[0].Reload,
-		"GET /startup Bearer s3cret":          all[0].Started,
+		"GET /readiness Bearer s3cret":        all[0].Ready,
 		"POST /disconnect?id=5 Bearer s3cret": func(ctx context.Context) error { return all[0].Disconnect(ctx, 5) },
 	} {
 		if err := do(t.Context()); err != nil || asked != want {

@@ -31,7 +31,7 @@ func openAudit(run config.Run, who *admin.Admin) (auditing, error) {
 // proofOf says what has proved, or would have, who a client is.
 func proofOf(run config.Run, s proxy.SessionSnapshot) string {
 	switch {
-	case strings.HasPrefix(s.Client, "/"):
+	case strings.HasPrefix(s.Client, "/"), strings.HasPrefix(s.Client, "@"):
 		return "unix-socket"
 	case run.Auth != config.AuthNone:
 		return run.Auth

@@ -15,7 +15,7 @@ import (
 // clients is who may connect, and what proves it.
 type clients struct {
 	local *access.Rule                // for users of this machine
-	admit func(net.Conn) error        // that rule; nil where clients prove who they are
+	admit func(net.Conn) error        // that rule, as far as clients prove nothing
 	proof proxy.Proof                 // nil: they prove nothing
 	shown *access.ListenerCertificate // nil: one of the user's own CA
 }
@@ -26,11 +26,13 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 	}
 	switch run.Auth {
 	case config.AuthSCRAM:
-		c.proof, err = access.NewPasswords(run.AuthFile)
+		c.proof, err = access.NewPasswords(run.AuthFile, log)
 	case config.AuthCert:
-		c.proof, err = access.NewCertificates(run.ClientCAFile, run.ClientCRLFile)
-	default:
-		c.admit = c.local.Admit
+		c.proof, err = access.NewCertificates(run.ClientCAFile, run.ClientCRLFile, log)
+	}
+	c.admit = c.local.Admit
+	if c.proof != nil { // which is for TCP
+		c.admit = c.local.AdmitUnix
 	}
 	if err == nil && run.TLSCert != "" {
 		c.shown, err = access.NewListenerCertificate(run.TLSCert, run.TLSKey)

@@ -105,7 +105,7 @@ func drain(serving context.Context, cut func(), srv server, first os.Signal, sig
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() {
-		if first == syscall.SIGTERM {
+		if orderly(first) {
 			wait(ctx, run.MinSigtermDelay)
 		}
 		drained <- srv.Shutdown(ctx)
@@ -129,6 +129,10 @@ func drain(serving context.Context, cut func(), srv server, first os.Signal, sig
 		}
 	}
 }
+
+// orderly is a wish to end by whoever runs the service: clients may still come for a
+// while, until a balancer knows.
+func orderly(s os.Signal) bool { return s == syscall.SIGTERM || s == signals.Quit }
 
 // wait returns after d or when ctx ends.
 func wait(ctx context.Context, d time.Duration) {

@@ -14,6 +14,8 @@ import (
 const (
 	// peersFor is how long an answer of DNS about the peers counts: replicas come and go.
 	peersFor = 5 * time.Second
+	// noPeersFor is how long a failure does.
+	noPeersFor = time.Second
 	// maxPeers bounds how many are asked.
 	maxPeers = 64
 )
@@ -24,9 +26,10 @@ type peers struct {
 	port   uint16 // 0: the one that the client came to
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-	mu    sync.Mutex
-	known []netip.AddrPort
-	until time.Time
+	mu     sync.Mutex
+	known  []netip.AddrPort
+	failed error
+	until  time.Time
 }
 
 // peersOf is for proxy.Config.Peers; nil where there are none.
@@ -47,16 +50,17 @@ func (p *peers) find(ctx context.Context) ([]netip.AddrPort, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Now().Before(p.until) {
-		return p.known, nil
+		return p.known, p.failed
 	}
 	found, err := p.lookup(ctx, "ip", p.host)
 	if err != nil {
+		p.known, p.failed, p.until = nil, err, time.Now().Add(noPeersFor)
 		return nil, err
 	}
 	var known []netip.AddrPort
 	for _, a := range found[:min(len(found), maxPeers)] {
 		known = append(known, netip.AddrPortFrom(a.Unmap(), p.port))
 	}
-	p.known, p.until = known, time.Now().Add(peersFor)
+	p.known, p.failed, p.until = known, nil, time.Now().Add(peersFor)
 	return known, nil
 }

@@ -49,6 +49,9 @@ func (r *reloading) reload(ctx context.Context) error {
 	r.sup.reloading()
 	defer r.sup.ready()
 	r.audit.reopen(r.log)
+	if r.run.ConfigFile == "" { // only the audit log wanted it
+		return nil
+	}
 	cfg, err := config.Load(r.input)
 	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
 		err = causes.Misuse(fmt.Sprintf("the config file %s is gone", r.run.ConfigFile), "put it back, or start again")
@@ -103,7 +106,7 @@ func (r *reloading) begin(srv *proxy.Server, ca string, sup *supervised, f front
 
 // onRequest is reload for who asks for it by name.
 func (r *reloading) onRequest(ctx context.Context) error {
-	if r.run.ConfigFile == "" {
+	if r.run.ConfigFile == "" && r.run.AuditLog == "" {
 		return causes.Misuse("this proxy runs without a config file, so there is nothing to reload", "put its targets into a pgkeyless.yaml, and start it again")
 	}
 	r.turn.Lock()

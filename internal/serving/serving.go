@@ -77,7 +77,7 @@ func Serve(ctx context.Context, c Config) error {
 	defer w.End(ctx)
 	p := &ports{inherited: c.Inherited}
 	var front front
-	hangups := hangups{reloadable: run.ConfigFile != "", lost: terminalWatch()}
+	hangups := hangups{reloadable: run.ConfigFile != "" || run.AuditLog != "", lost: terminalWatch()}
 	stopped, err := unlessStopped(ctx, wanted.signals, run, &hangups, func(ctx context.Context) (err error) {
 		front, err = openFront(ctx, w, c.Config, p, log)
 		return err
