@@ -64,7 +64,7 @@ func (s Served) Place(t config.Target, overTCP bool) Place {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}
 	if s.Socket != "" && !overTCP {
-		p.Host = filepath.Dir(s.Socket)
+		p.Host, p.AnyPeer = filepath.Dir(s.Socket), s.Inherited
 		p.Port, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(s.Socket), ".s.PGSQL."))
 	} else if s.Shared {
 		p = OnShared(s.Name, p)

@@ -35,7 +35,7 @@ func servedBy(front front, i int, ca string, environ []string) running.Served {
 			continue
 		}
 		if dir, _ := socketPlace(l.Addr().String()); dir != "" { // an inherited one may have any name
-			s.Socket = l.Addr().String()
+			s.Socket, s.Inherited = l.Addr().String(), front.inherited.has(l)
 		}
 	}
 	return s
