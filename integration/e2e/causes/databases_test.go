@@ -36,7 +36,10 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 		return rig.Setup{Args: []string{lab.Host + "?dial=" + address + caFile + more}}
 	}
 	one := rig.Setup{Options: []string{"sessions=1"}}
+	inspectedCA := rig.StartFakeDatabase(t, lab.Host, nil)
 	otherName, otherKind, otherCA := rig.StartFakeDatabase(t, invoices, nil), rig.StartFakeDatabase(t, rdsProxy, nil), rig.StartFakeDatabase(t, lab.Host, nil)
+	office := rig.OpenOffice(t)
+	office.Answer("truststore", rig.Gate{For: "truststore.pki.rds.amazonaws.com"})
 	showCauses(t, causes.Databases(), map[string]way{
 		causes.DatabaseRefuses.Name: {
 			arm:   func(t *testing.T, w *rig.World) { w.AWS.SetHost(lab.Endpoint, rig.ClosedPort) },
@@ -100,6 +103,13 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			meet:  withoutToken(otherCA),
 			state: "08001",
 			facts: []string{"certificate of " + lab.Host + " is not trusted", lab.Region, "truststore.pki.rds.amazonaws.com"},
+		},
+		causes.RootsInspected.Name: {
+			setup: office.Enter(rig.Setup{Args: []string{lab.Host + "?dial=" + inspectedCA.Address()}}, true), // which trusts the office for all else
+			meet:  withoutToken(inspectedCA),
+			state: "08001",
+			facts: []string{"certificate of " + lab.Host + " is not trusted", lab.Region, "the network inspects TLS",
+				"download https://truststore.pki.rds.amazonaws.com/" + lab.Region + "/" + lab.Region + "-bundle.pem"},
 		},
 		causes.CertificateExpired.Name: {
 			setup: dialling(expiredDatabase(t), ""),
