@@ -28,6 +28,8 @@ const (
 const (
 	minAcceptWait = 5 * time.Millisecond
 	maxAcceptWait = time.Second
+	// roomWait is for somebody in the lobby to close, who was told to.
+	roomWait = time.Millisecond
 )
 
 // Config is what a Server is made from. Routes is required.
@@ -87,6 +89,7 @@ type Server struct {
 	tls      *tls.Config // offered to clients
 	cancels  *cancels
 	lobby    lobby
+	sparing  sparing
 	probes   probes
 	tally    tally
 	lull     *lull
@@ -131,6 +134,7 @@ func New(cfg Config) (*Server, error) {
 		maxConnections: int64(cfg.MaxConnections),
 		tls:            offered,
 		cancels:        newCancels(),
+		lobby:          lobby{room: roomFor(openFiles())},
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
@@ -181,6 +185,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	accepting.Wait()
 	sessions.Wait()
+	s.sparing.end()
 	s.loops.Close()
 	if err := context.Cause(ctx); !errors.Is(err, errShuttingDown) {
 		return err
@@ -248,18 +253,34 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
-			log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
-			if errors.Is(err, syscall.EMFILE) {
-				log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
+			noFiles := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+			roomMade := noFiles && s.lobby.makeRoom()
+			if roomMade {
+				wait = roomWait
 			}
-			log.Warn("accepting a client")
+			s.notAccepted(l, err, noFiles, roomMade, wait)
 			select {
 			case <-time.After(wait):
 			case <-starting.Done():
 			}
-			wait = min(2*wait, maxAcceptWait)
+			wait = min(max(2*wait, minAcceptWait), maxAcceptWait)
 		}
 	}
+}
+
+// notAccepted logs err of accepting. Silent clients may use up the open files again
+// and again: those that made room are counted elsewhere.
+func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wait time.Duration) {
+	log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
+	if noFiles {
+		log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
+	}
+	if roomMade && !s.sparing.allows("open files", 1, func(more int64) {
+		s.log.Warn("open files ran out while clients were accepted", "times", more+1, "in", sparingFor)
+	}) {
+		return
+	}
+	log.Warn("accepting a client")
 }
 
 func (s *Server) newSession(route *served, c net.Conn) *session {
