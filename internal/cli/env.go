@@ -50,7 +50,7 @@ else the one on which it will be served with the same options, and warn of that.
 				a.warnUnserved(t)
 				p.CA = ownCA()
 			}
-			return printEnvironment(a.stdout, write, a.environ, p)
+			return printEnvironment(a.screen(), write, a.environ, p)
 		},
 	}
 	a.addFlags(cmd, forListening)

@@ -137,7 +137,7 @@ the first client comes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := a.serviceText(cmd.Context(), system, socket)
 			if err == nil {
-				_, err = fmt.Fprint(a.stdout, text)
+				_, err = fmt.Fprint(a.screen(), text)
 			}
 			return err
 		},
