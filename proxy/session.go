@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -119,6 +120,7 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 			return nil, nil, err
 		}
 	}
+	sent := m.size()
 	s.wants, s.named, s.asked = s.route.rewrite(m), true, time.Now()
 	s.server.tally.edit(s.entry, func(e *SessionSnapshot) {
 		e.User, e.Database, e.ApplicationName = s.wants.value("user"), s.wants.value("database"), s.wants.value("application_name")
@@ -128,6 +130,9 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		"application_name", s.wants.value("application_name"))
 	if s.wants.value("user") == "" {
 		return nil, nil, causes.NoUser.New(nil, nil)
+	}
+	if size := s.wants.size(); size > maxStartup {
+		return nil, nil, causes.StartupTooLong.New(causes.Facts{"length": strconv.Itoa(size), "limit": strconv.Itoa(maxStartup), "sent": strconv.Itoa(sent)}, nil)
 	}
 	if err := s.server.enter(); err != nil {
 		return nil, nil, err
