@@ -198,6 +198,9 @@ func (a *app) socketText(target string) (string, error) {
 	if t.Shared {
 		s.Target = serving.SharedPort
 	}
+	if t.NoTCP {
+		return "", causes.Misuse(fmt.Sprintf("target %q has no port", t.Name), "give it one in the config file, or let the service open its Unix socket itself")
+	}
 	for _, host := range t.Addresses() {
 		s.Addresses = append(s.Addresses, net.JoinHostPort(host, strconv.Itoa(t.Port)))
 	}

@@ -26,7 +26,7 @@ const maxSocketPath = 103
 // that is answered never.
 func listenUnix(dir string, port int) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return nil, causes.Misuse("Unix sockets are not supported on Windows", "leave --unix-socket out")
+		return nil, causes.Misuse("Unix sockets are not supported on Windows", "leave --unix-socket and --port none out")
 	}
 	path := running.SocketPath(dir, port)
 	if len(path) > maxSocketPath {
