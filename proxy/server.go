@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -70,6 +71,26 @@ type Config struct {
 	// (pid 4711)", say, or "" where that is not known. It is called for each
 	// connection, before the first byte is read; nil knows nobody.
 	Peer func(net.Conn) string
+	// Admit says whether a client may connect at all: its error is what the client gets
+	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
+	// called for each connection as soon as it is accepted. nil admits everybody.
+	Admit func(net.Conn) error
+	// Proof has clients of TCP listeners prove who they are, once they have sent their
+	// StartupMessage. nil asks for nothing.
+	Proof Proof
+	// RequireTLS refuses clients of TCP listeners that use no TLS.
+	RequireTLS bool
+	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
+	// An error at a login refuses it. nil tells nobody.
+	Audit func(AuditEvent) error
+	// Peers returns the addresses of other replicas, this one perhaps among them; port 0
+	// is the one that the client has come to. A
+	// CancelRequest with a key that no client here was told goes to each; one that a peer
+	// has sent does not. nil knows no peers.
+	Peers func(context.Context) ([]netip.AddrPort, error)
+	// ForwardCancels sends such requests to the database of the Route instead, which
+	// checks the key. Both are bounded for each source, and in number.
+	ForwardCancels bool
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -86,19 +107,24 @@ type Server struct {
 	linger         time.Duration
 	maxConnections int64
 
-	tls      *tls.Config // offered to clients
-	cancels  *cancels
-	lobby    lobby
-	sparing  sparing
-	probes   probes
-	tally    tally
-	lull     *lull
-	onLull   func()
-	peer     func(net.Conn) string
-	loops    eventloop.Group // that relay sockets
-	buffers  sync.Pool       // for relays without one
-	lastID   atomic.Uint64
-	sessions atomic.Int64
+	tls        *tls.Config // offered to clients
+	cancels    *cancels
+	lobby      lobby
+	sparing    sparing
+	probes     probes
+	strangers  strangers
+	tally      tally
+	lull       *lull
+	onLull     func()
+	peer       func(net.Conn) string
+	admit      func(net.Conn) error
+	proof      Proof
+	requireTLS bool
+	audit      func(AuditEvent) error
+	loops      eventloop.Group // that relay sockets
+	buffers    sync.Pool       // for relays without one
+	lastID     atomic.Uint64
+	sessions   atomic.Int64
 
 	done chan struct{} // closed when Serve returns
 
@@ -138,6 +164,11 @@ func New(cfg Config) (*Server, error) {
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
+		admit:          cfg.Admit,
+		proof:          cfg.Proof,
+		requireTLS:     cfg.RequireTLS,
+		audit:          cfg.Audit,
+		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext},
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}
@@ -283,6 +314,14 @@ func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wa
 	log.Warn("accepting a client")
 }
 
+// certificate is the one to show to a client.
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.tls.GetCertificate != nil {
+		return s.tls.GetCertificate(hello)
+	}
+	return &s.tls.Certificates[0], nil
+}
+
 func (s *Server) newSession(route *served, c net.Conn) *session {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(keepAlive)
@@ -296,6 +335,11 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		entry:  s.newEntry(id, c, now),
 	}
 	s.tally.accepted(session.entry)
+	if s.admit != nil {
+		if err := s.admit(c); err != nil {
+			session.barred = &barred{err}
+		}
+	}
 	if route != nil {
 		session.take(route)
 	}

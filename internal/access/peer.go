@@ -18,14 +18,22 @@ type process struct {
 // the zero value is ready.
 type Peers struct{ names userNames }
 
-// Of says whose process is at the other end, for people: "ada (pid 4711)", or "" where
-// the system does not tell, as for TCP. It asks the system for a user's name once.
+// Of says whose process is at the other end, for people: "ada (pid 4711)" for a Unix
+// socket, "ada" for TCP on loopback, or "" where the system does not tell. It asks the
+// system for a user's name once.
 func (p *Peers) Of(c net.Conn) string {
+	if client := addrPort(c.RemoteAddr()); client.IsValid() && client.Addr().IsLoopback() {
+		uid, err := ownerOf(client, addrPort(c.LocalAddr()))
+		if err != nil {
+			return ""
+		}
+		return p.names.of(uid)
+	}
 	found, ok := peerOf(c)
 	if !ok {
 		return ""
 	}
-	name := p.names.of(found.uid)
+	name := p.names.of(strconv.Itoa(found.uid))
 	if found.pid == 0 {
 		return name
 	}
@@ -48,26 +56,26 @@ func peerOf(c net.Conn) (p process, ok bool) {
 	return p, ok
 }
 
-// userNames are users by number, as the system has them. There are as many as the
-// machine has users.
+// userNames are users by id, as the system has them. There are as many as the machine
+// has users.
 type userNames struct {
 	mu    sync.Mutex
-	known map[int]string
+	known map[string]string
 }
 
-func (u *userNames) of(uid int) string {
+func (u *userNames) of(id string) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if name, ok := u.known[uid]; ok {
+	if name, ok := u.known[id]; ok {
 		return name
 	}
-	name := strconv.Itoa(uid)
-	if found, err := user.LookupId(name); err == nil {
+	name := id
+	if found, err := user.LookupId(id); err == nil {
 		name = found.Username
 	}
 	if u.known == nil {
-		u.known = map[int]string{}
+		u.known = map[string]string{}
 	}
-	u.known[uid] = name
+	u.known[id] = name
 	return name
 }

@@ -139,7 +139,7 @@ func isOwn(path string, f *os.File) bool {
 		if info.Mode().Type() == fs.ModeSymlink {
 			rights = 0 // which a link does not have
 		}
-		if !ownfile.IsOrRoots(info, rights) {
+		if !ownfile.IsOwnOrRoots(info, rights) {
 			return false
 		}
 	}

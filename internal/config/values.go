@@ -38,7 +38,10 @@ func text(check func(string) error, field func(*Options) *string) func(*Options,
 
 func flagged[T any](field func(*T) *bool) func(*T, string) error {
 	return func(t *T, v string) error {
-		b, err := strconv.ParseBool(v)
+		b, err := strconv.ParseBool(map[string]string{"on": "true", "off": "false"}[v])
+		if err != nil {
+			b, err = strconv.ParseBool(v)
+		}
 		if err != nil {
 			return problem("%q is neither true nor false", v).hinted("write true or false, or 1 or 0")
 		}
@@ -306,6 +309,50 @@ func setPortOf(field func(*Run) *int) func(*Run, string) error {
 			return problem("%q is not a port", v).hinted("write a number from 1 to 65535, or 0 for a free one")
 		}
 		*field(r) = n
+		return nil
+	}
+}
+
+func setAllowUsers(r *Run, v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		if strings.TrimSpace(name) != name || name == "" {
+			return problem("%q is no list of users", v).hinted("write names of users of this machine with commas between them, or any")
+		}
+	}
+	r.AllowUsers = v
+	return nil
+}
+
+func setAuth(r *Run, v string) error {
+	if err := oneOf(AuthNone, AuthSCRAM, AuthCert)(v); err != nil {
+		return err
+	}
+	r.Auth = v
+	return nil
+}
+
+func setPeers(r *Run, v string) error {
+	host := v
+	if name, port, err := net.SplitHostPort(v); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return problem("%q has no port from 1 to 65535", v).hinted("write NAME or NAME:PORT")
+		}
+		host = name
+	}
+	if !isHost(host) {
+		return problem("%q is no DNS name", v).hinted("write NAME or NAME:PORT, as of a headless Service")
+	}
+	r.Peers = v
+	return nil
+}
+
+// fileOf makes a setter for the name of a file.
+func fileOf(field func(*Run) *string) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		if v == "" || strings.ContainsAny(v, "\x00\r\n") {
+			return problem("%q is no name of a file", v).hinted("name a file")
+		}
+		*field(r) = v
 		return nil
 	}
 }

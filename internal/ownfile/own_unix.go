@@ -43,8 +43,9 @@ func Is(info fs.FileInfo, rights fs.FileMode) bool {
 	return mine(info) && info.Mode().Perm()&rights == 0
 }
 
-// IsOrRoots is Is, for files that the system's administrator may have put there, too.
-func IsOrRoots(info fs.FileInfo, rights fs.FileMode) bool {
+// IsOwnOrRoots is Is, for what root may have put there too, such as the secrets of a
+// container.
+func IsOwnOrRoots(info fs.FileInfo, rights fs.FileMode) bool {
 	return (mine(info) || owner(info) == 0) && info.Mode().Perm()&rights == 0
 }
 

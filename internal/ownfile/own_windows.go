@@ -28,8 +28,8 @@ func Lock(path string) (unlock func(), err error) {
 // Is trusts the access rights of the user's own directories.
 func Is(fs.FileInfo, fs.FileMode) bool { return true }
 
-// IsOrRoots trusts them too.
-func IsOrRoots(fs.FileInfo, fs.FileMode) bool { return true }
+// IsOwnOrRoots is Is.
+func IsOwnOrRoots(fs.FileInfo, fs.FileMode) bool { return true }
 
 func mine(fs.FileInfo) bool     { return true }
 func rootsOwn(fs.FileInfo) bool { return true }
