@@ -147,7 +147,7 @@ func TestLinesAreSparedAndCounted(t *testing.T) {
 			t.Error("the next minute does not begin anew")
 		}
 		s.end()
-		if !slices.Equal(sums, []int64{2, 1}) || !line("a", 1) || !line("a", 1) {
+		if !slices.Equal(sums, []int64{2, 1}) || !line("a", 1) || !line("a", 0) {
 			t.Errorf("after the end: summed up as %v", sums)
 		}
 	})
