@@ -71,6 +71,9 @@ type Config struct {
 	// (pid 4711)", say, or "" where that is not known. It is called for each
 	// connection, before the first byte is read; nil knows nobody.
 	Peer func(net.Conn) string
+	// BrowserHint is a line for people who open the port in a browser: where the
+	// status page is, say. Empty says nothing more than what the port speaks.
+	BrowserHint string
 	// Admit says whether a client may connect at all: its error is what the client gets
 	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
 	// called for each connection as soon as it is accepted. nil admits everybody.
@@ -106,6 +109,7 @@ type Server struct {
 	firstByte      time.Duration
 	linger         time.Duration
 	maxConnections int64
+	browserHint    string
 
 	tls        *tls.Config // offered to clients
 	cancels    *cancels
@@ -158,6 +162,7 @@ func New(cfg Config) (*Server, error) {
 		firstByte:      cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout),
 		linger:         cfg.Linger,
 		maxConnections: int64(cfg.MaxConnections),
+		browserHint:    cfg.BrowserHint,
 		tls:            offered,
 		cancels:        newCancels(),
 		lobby:          lobby{room: roomFor(openFiles())},

@@ -450,7 +450,7 @@ func (s *session) say(why error) {
 	case errors.As(why, &said):
 		packet = said.packet()
 	case errors.Is(why, errHTTP):
-		packet = httpAnswer
+		packet = httpAnswer(s.server.browserHint)
 	default:
 		fallback := ""
 		if s.named && s.served != nil {

@@ -93,7 +93,8 @@ func Serve(ctx context.Context, c Config) error {
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
 		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
 		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Audit: r.audit.write,
-		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lull: debug.FreeOSMemory})
+		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lull: debug.FreeOSMemory,
+		BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
 		return err
