@@ -289,7 +289,7 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
-			noFiles := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+			noFiles := outOfFiles(err)
 			roomMade := noFiles && s.lobby.makeRoom()
 			if roomMade {
 				wait = roomWait
@@ -341,7 +341,7 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 	}
 	s.tally.accepted(session.entry)
 	if s.admit != nil {
-		if err := s.admit(c); err != nil {
+		if err := s.whetherAdmitted(c); err != nil {
 			session.barred = &barred{err}
 		}
 	}
@@ -349,6 +349,23 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		session.take(route)
 	}
 	return session
+}
+
+// whetherAdmitted asks Config.Admit, which may need a file to find out who that is:
+// should there be none, silent clients make room as they do for accepting.
+func (s *Server) whetherAdmitted(c net.Conn) error {
+	for {
+		err := s.admit(c)
+		if !outOfFiles(err) || !s.lobby.makeRoom() {
+			return err
+		}
+		time.Sleep(roomWait)
+	}
+}
+
+// outOfFiles says that this process, or the system, can have no more files open.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // enter counts a session in, or says that there are too many. Cancel requests

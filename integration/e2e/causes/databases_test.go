@@ -61,7 +61,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			facts: []string{"cannot connect to " + rig.ClosedPort, "connection refused"},
 		},
 		causes.OutOfFiles.Name: {
-			setup: outOfFiles(dialling(mute, "")),
+			setup: anybody(outOfFiles(dialling(mute, ""))), // finding out whose they are takes files, too
 			meet:  whenFilesHaveRunOut,
 			facts: []string{"cannot connect to " + mute, "too many open files"},
 		},
@@ -275,6 +275,12 @@ func outOfFiles(s rig.Setup) rig.Setup {
 		cmd.Args = append([]string{"sh", "-c", limited, cmd.Path}, cmd.Args[1:]...)
 		cmd.Path = "/bin/sh"
 	}
+	return s
+}
+
+// anybody is s in which nobody asks whose a client is.
+func anybody(s rig.Setup) rig.Setup {
+	s.Flags = append(s.Flags, "--allow-users", "any")
 	return s
 }
 
