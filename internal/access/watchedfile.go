@@ -52,17 +52,12 @@ func (f *watchedFile[T]) now() (T, error) {
 
 // read reads the file, which nobody else may be able to write to.
 func (f *watchedFile[T]) read() (value T, err error) {
-	file, err := os.Open(f.path)
+	file, info, err := ownfile.OpenRegular(f.path) // a FIFO would hold up logins
 	if err != nil {
 		return value, causes.MisuseOf(err, "name a file that pgkeyless can read")
 	}
 	defer file.Close()
-	info, err := file.Stat()
 	switch {
-	case err != nil:
-		return value, err
-	case !info.Mode().IsRegular():
-		return value, causes.Misuse(f.path+" is no regular file", "name a file")
 	case info.Size() > f.most:
 		return value, causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", f.path, f.most), "it is probably not the file that you mean")
 	case !ownfile.IsOwnOrRoots(info, 0o022):
