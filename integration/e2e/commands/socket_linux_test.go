@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,10 +19,12 @@ import (
 // With --port none nobody can reach a target but by its socket, which all commands
 // find.
 func TestPortNoneServesTheSocketAlone(t *testing.T) {
-	w := rig.Start(t, rig.Setup{Args: []string{app()}, Port: "none"})
+	w := rig.Start(t, rig.Setup{Args: []string{app()}, Port: "none", Flags: []string{"--health-check", "--http-port", "0"}})
 	if open := w.Proxy.Addresses(); len(open) != 0 {
 		t.Errorf("listening on %q, want the socket alone", open)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
+	defer cancel()
 	socket := filepath.Dir(w.Proxy.Sockets()[0])
 	out, errs, err := rig.Psql(t, "host="+socket+" port=5432 user="+pgserver.AppUser+" dbname="+pgserver.Database, "-c", rig.WhoAmI)
 	if err != nil || out != rig.ItsMe {
@@ -36,6 +39,19 @@ func TestPortNoneServesTheSocketAlone(t *testing.T) {
 		if want := socket + " 5432\n" + rig.ItsMe + "\n"; code != 0 || stdout != want {
 			t.Errorf("%s: code %d, %q, stderr %q; want %q", args[0], code, stdout, stderr, want)
 		}
+	}
+	if _, stderr, code := rig.Run(t, env, "wait"); code != 0 {
+		t.Errorf("wait: code %d, %s", code, stderr)
+	}
+	line, err := w.Proxy.AwaitLine(ctx, "Probes: ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, probe, _ := strings.Cut(line, "Probes: ")
+	if answer, err := http.Get(probe); err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("%s: %+v, %v", probe, answer, err)
+	} else {
+		answer.Body.Close()
 	}
 	if stdout, stderr, code := rig.Run(t, env, "status"); code != 0 || !strings.Contains(stdout, "orders") {
 		t.Errorf("status: code %d, %q, %s", code, stdout, stderr)
