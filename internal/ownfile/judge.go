@@ -85,6 +85,14 @@ func checkDir(dir string, rights fs.FileMode) error {
 	if err != nil {
 		return err
 	}
+	return cmp.Or(checkAlone(dir, rights), way(filepath.Dir(dir), maxLinks))
+}
+
+// CheckDirAlone is CheckDir without the way to dir, for one that somebody chose a place
+// for.
+func CheckDirAlone(dir string) error { return checkAlone(dir, 0o022) }
+
+func checkAlone(dir string, rights fs.FileMode) error {
 	info, err := os.Lstat(dir)
 	switch {
 	case err != nil:
@@ -94,7 +102,7 @@ func checkDir(dir string, rights fs.FileMode) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	return cmp.Or(check(dir, info, rights), way(filepath.Dir(dir), maxLinks))
+	return check(dir, info, rights)
 }
 
 // check refuses what is not this user's, or grants others any of rights.
@@ -120,10 +128,12 @@ const maxLinks = 40
 
 // way refuses a path, absolute and clean, on which another user than root can put
 // something else in place of a directory or link. A group may: it is one of colleagues,
-// or of this user alone.
+// or of this user alone. So may whoever shares a volume that root has mounted with such
+// rights: Kubernetes gives all of them to an emptyDir.
 func way(path string, links int) error {
 	at := filepath.VolumeName(path) + string(filepath.Separator)
 	rest := strings.Split(strings.TrimPrefix(path, at), string(filepath.Separator))
+	var above fs.FileInfo
 	for i, name := range append([]string{""}, rest...) {
 		at = filepath.Join(at, name)
 		info, err := os.Lstat(at)
@@ -136,9 +146,11 @@ func way(path string, links int) error {
 		if info.Mode().Type() == fs.ModeSymlink {
 			return behind(at, rest[i:], links)
 		}
-		if modeFor(info)&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		volume := above != nil && rootsOwn(info) && device(info) != device(above)
+		if modeFor(info)&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && !volume {
 			return fmt.Errorf("%s, on the way to it, is for everybody to write to", at)
 		}
+		above = info
 	}
 	return nil
 }

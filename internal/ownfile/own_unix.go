@@ -71,5 +71,14 @@ func owner(info fs.FileInfo) int {
 	return int(stat.Uid)
 }
 
+// device is the number of the file system on which a file is.
+func device(info fs.FileInfo) uint64 {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return uint64(stat.Dev)
+}
+
 // modeFor has the rights of a file for its user, group and others.
 func modeFor(info fs.FileInfo) fs.FileMode { return info.Mode().Perm() }

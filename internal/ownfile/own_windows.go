@@ -33,6 +33,7 @@ func IsOwnOrRoots(fs.FileInfo, fs.FileMode) bool { return true }
 
 func mine(fs.FileInfo) bool     { return true }
 func rootsOwn(fs.FileInfo) bool { return true }
+func device(fs.FileInfo) uint64 { return 0 }
 
 // modeFor has no rights: those that Go makes up for Windows say nothing.
 func modeFor(fs.FileInfo) fs.FileMode { return 0 }

@@ -42,7 +42,7 @@ func listenOwnSocket(t config.Target, port int, p *ports) (l net.Listener, noSoc
 		err = makeSocketDir(dir)
 	}
 	if err == nil { // the directory around it may be for everybody, as /tmp is
-		err = ownfile.CheckDir(dir)
+		err = ownfile.CheckDirAlone(dir)
 	}
 	if err != nil {
 		return nil, err
