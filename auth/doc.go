@@ -21,11 +21,14 @@
 //
 // # Whom a kind of endpoint trusts
 //
-//	instance, cluster, shard group, global   RDS roots, ca-file, the region's fetched bundle
+//	instance, cluster, shard group           the region's RDS roots, embedded and fetched, ca-file
+//	global                                   all embedded RDS roots, ca-file
 //	RDS Proxy, DSQL, Redshift                Amazon Trust roots, ca-file
-//	any other name                           RDS roots, Amazon Trust roots, ca-file
+//	any other name                           RDS roots (of its region, where known), Amazon Trust roots, ca-file
 //
-// System roots are never used for a database. A public certificate for an RDS
+// A region's bundle is fetched over a chain to an Amazon Trust root and from nobody
+// else; of what is in it, self-signed roots named as RDS names those of that region
+// count, for 30 days. System roots are never used for a database. A public certificate for an RDS
 // name is therefore refused, whoever issued it. Aurora Serverless v1, which
 // shares its names with other clusters but not their roots, has no IAM login
 // and is not supported. The roots live in two files rather than one with

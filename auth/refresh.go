@@ -12,10 +12,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
@@ -28,9 +29,14 @@ const (
 	maxBundle      = 1 << 20          // bytes; the global bundle has 165 kB, a region's has 5
 )
 
+// bundleLife is how long a fetched bundle is trusted, in memory and in the cache: AWS
+// announces changes of its roots many months ahead.
+const bundleLife = 30 * 24 * time.Hour
+
 // bundle is what is known of a region's own roots.
 type bundle struct {
 	certs    []*x509.Certificate // fetched in this process or read from the cache
+	until    time.Time           // when certs are no longer trusted
 	nextTry  time.Time           // no fetch before
 	failed   error               // the last fetch, when it failed
 	fetching chan struct{}       // closed when the fetch under way ends; nil when none is
@@ -39,9 +45,10 @@ type bundle struct {
 // Refresh is asked after a handshake with e failed with cause. When an unknown
 // authority is to blame and e's kind trusts the RDS roots, it fetches the bundle
 // of e's region from AWS's trust store, and trusts its roots for that region
-// from then on. nil says that the chain that was refused would now be accepted,
-// so that dialling again makes sense; causes.RootsUnreachable that the bundle could not be
-// had; any other error that there is none that could help.
+// for 30 days. nil says that the chain that was refused would now be accepted, so that
+// dialling again makes sense; causes.RootsUnreachable that the bundle could not be had;
+// causes.RootsInspected that somebody else than AWS answered for the trust store; any
+// other error that there is none that could help.
 //
 // At most one request per region is under way; other callers wait for it, until
 // ctx ends. A failed request is not repeated for a minute.
@@ -83,7 +90,7 @@ func (r *Roots) Refresh(ctx context.Context, e Endpoint, cause error) error {
 		r.mu.Lock()
 		switch {
 		case err == nil:
-			b.certs, b.nextTry, b.failed = certs, time.Now().Add(fetchAgain), nil
+			b.certs, b.until, b.nextTry, b.failed = certs, time.Now().Add(bundleLife), time.Now().Add(fetchAgain), nil
 			clear(r.pools)
 		case ctx.Err() == nil: // a caller that left says nothing of the trust store
 			b.nextTry = time.Now().Add(fetchAfterFail)
@@ -108,8 +115,12 @@ var errNoRefresh = errors.New("no further roots to trust")
 // notRefreshed says that a region's roots were not to be had.
 func notRefreshed(region string, err error) error {
 	host := trustStore(region)
+	why := causes.RootsUnreachable
+	if len(refusedChain(err)) > 0 {
+		why = causes.RootsInspected
+	}
 	err = fmt.Errorf("fetching the roots of %s from %s: %w", region, host, err)
-	return causes.RootsUnreachable.New(causes.Facts{"region": region, "host": host}, err)
+	return why.New(causes.Facts{"region": region, "host": host, "url": bundleURL(region)}, err)
 }
 
 // refusedChain returns the certificates of a handshake that failed for want of
@@ -159,16 +170,52 @@ func trustStore(region string) string {
 	return ""
 }
 
+// bundleURL is where a region's bundle is published.
+func bundleURL(region string) string {
+	return fmt.Sprintf("https://%s/%s/%[2]s-bundle.pem", trustStore(region), region)
+}
+
+// pinned is client for the trust store, which must prove itself by one of roots alone:
+// whoever can answer for it adds a root of their own to those that databases are
+// verified by. It connects as client does, through the same proxy. A Transport of a
+// type that is not known here checks servers as it likes.
+func pinned(client *http.Client, roots *x509.CertPool) *http.Client {
+	c := *client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	var plain *http.Transport
+	switch t := c.Transport.(type) {
+	case credentials.Transport:
+		plain = t.Transport
+	case *http.Transport:
+		plain = t
+	case nil:
+		plain, _ = http.DefaultTransport.(*http.Transport)
+	}
+	if plain == nil {
+		return &c
+	}
+	plain = plain.Clone()
+	if plain.TLSClientConfig == nil {
+		plain.TLSClientConfig = new(tls.Config)
+	}
+	plain.TLSClientConfig.RootCAs = roots
+	plain.TLSClientConfig.InsecureSkipVerify = false
+	plain.DialTLSContext = nil
+	plain.DisableKeepAlives = true // one request in an hour at most
+	c.Transport = plain
+	return &c
+}
+
 // fetch returns the roots in a region's published bundle.
 func (r *Roots) fetch(ctx context.Context, region string) ([]*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	url := fmt.Sprintf("https://%s/%s/%[2]s-bundle.pem", trustStore(region), region)
+	url := bundleURL(region)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := r.http.Do(request)
+	response, err := pinned(r.http, poolOf(r.amazon)).Do(request)
 	if err != nil {
 		return nil, err
 	}
@@ -183,20 +230,24 @@ func (r *Roots) fetch(ctx context.Context, region string) ([]*x509.Certificate, 
 	if len(text) > maxBundle {
 		return nil, fmt.Errorf("GET %s: more than %d bytes", url, maxBundle)
 	}
-	certs, err := parseBundle(text)
+	certs, err := parseBundle(text, region)
 	if err != nil {
 		return nil, fmt.Errorf("GET %s: %w", url, err)
 	}
 	return certs, nil
 }
 
-func parseBundle(text []byte) ([]*x509.Certificate, error) {
+// parseBundle returns the roots of RDS in region that are in a bundle.
+func parseBundle(text []byte, region string) ([]*x509.Certificate, error) {
 	certs, err := parseCertificates(text)
 	if err != nil {
 		return nil, err
 	}
-	if certs = onlyRoots(certs, time.Now()); len(certs) == 0 {
-		return nil, errors.New("no valid root certificates in it")
+	certs = slices.DeleteFunc(onlyRoots(certs, time.Now()), func(c *x509.Certificate) bool {
+		return regionOf(c) != region || !slices.Equal(c.Subject.Organization, []string{rdsOwner})
+	})
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("no valid root certificates of RDS in %s in it", region)
 	}
 	return certs, nil
 }
@@ -221,11 +272,16 @@ func (r *Roots) bundleLocked(region string) *bundle {
 	if r.cacheDir == "" {
 		return b
 	}
-	certs, err := readCached(r.cachePath(region))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	certs, until, err := readCached(r.cachePath(region), region)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
 		r.log.Warn("cached RDS roots ignored", "region", region, "error", err)
+	case time.Now().After(until):
+		r.log.Info("cached RDS roots are too old, and not trusted", "region", region, "since", until)
+	default:
+		b.certs, b.until = certs, until
 	}
-	b.certs = certs
 	return b
 }
 
@@ -233,30 +289,26 @@ func (r *Roots) cachePath(region string) string {
 	return filepath.Join(r.cacheDir, region+"-bundle.pem")
 }
 
-// readCached reads a cached bundle. One that others could have written is not
-// trusted (Windows keeps that in ACLs, which the user's profile inherits).
-func readCached(path string) ([]*x509.Certificate, error) {
-	f, err := os.Open(path)
+// readCached reads a cached bundle, and until when it is trusted. One that others could
+// have written, or put there, is an error.
+func readCached(path, region string) (certs []*x509.Certificate, until time.Time, err error) {
+	f, err := ownfile.Open(path, 0o022)
 	if err != nil {
-		return nil, err
+		return nil, until, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("%s can be written by others", path)
+		return nil, until, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxBundle))
 	if err != nil {
-		return nil, err
+		return nil, until, err
 	}
-	certs, err := parseBundle(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if certs, err = parseBundle(text, region); err != nil {
+		return nil, until, fmt.Errorf("%s: %w", path, err)
 	}
-	return certs, nil
+	return certs, info.ModTime().Add(bundleLife), nil
 }
 
 // store caches a fetched bundle, whole or not at all.
@@ -271,6 +323,9 @@ func (r *Roots) store(region string, certs []*x509.Certificate) {
 
 func (r *Roots) writeCache(region string, certs []*x509.Certificate) error {
 	if err := os.MkdirAll(r.cacheDir, 0o700); err != nil {
+		return err
+	}
+	if err := ownfile.CheckDir(r.cacheDir); err != nil {
 		return err
 	}
 	var text bytes.Buffer

@@ -24,10 +24,19 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
 const newRegionHost = "o.c1.mx-central-1.rds.amazonaws.com"
+
+// regionRoot is an authority that is named as RDS names its own.
+func regionRoot(t *testing.T, region string) testenv.Authority {
+	t.Helper()
+	template := testenv.CATemplate("Amazon RDS " + region + " Root CA RSA2048 G1")
+	template.Subject.Organization = []string{rdsOwner}
+	return testenv.Sign(t, template, nil, nil)
+}
 
 // refused is the error that crypto/tls gives for a certificate of an authority
 // nobody knows, made without a handshake to serve inside bubbles.
@@ -47,11 +56,13 @@ func refused(t *testing.T, ca testenv.Authority, host string) error {
 }
 
 func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
-	web, region := testenv.NewCA(t, "web"), testenv.NewCA(t, "region")
+	web, region := testenv.NewCA(t, "web"), regionRoot(t, "mx-central-1")
 	sub := region.Intermediate(t, "sub")
-	old := testenv.CATemplate("old")
+	old := testenv.CATemplate("Amazon RDS mx-central-1 Root CA RSA4096 G1")
+	old.Subject.Organization = []string{rdsOwner}
 	old.NotAfter = time.Now().Add(-time.Hour)
-	bundle := testenv.PEM(t, sub.Cert, testenv.Sign(t, old, nil, nil).Cert, region.Cert)
+	foreign, neighbour := testenv.NewCA(t, "Amazon RDS mx-central-1 Root CA RSA2048 G1"), regionRoot(t, "us-east-1")
+	bundle := testenv.PEM(t, sub.Cert, testenv.Sign(t, old, nil, nil).Cert, foreign.Cert, neighbour.Cert, testenv.NewCA(t, "any").Cert, region.Cert)
 
 	var paths []string
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,10 +72,7 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 	server.TLS = testenv.ServerConfig(web.Leaf(t, "truststore.pki.rds.amazonaws.com"))
 	server.StartTLS()
 	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(web.Cert)
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 		},
@@ -73,7 +81,7 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 
 	dir := filepath.Join(t.TempDir(), "deep", "cache")
 	cfg := RootsConfig{HTTP: &http.Client{Transport: transport}, CacheDir: dir}
-	roots := trusting(t, cfg, nil, nil)
+	roots := trusting(t, cfg, nil, []testenv.Authority{web})
 	database := testenv.ServerConfig(sub.Leaf(t, newRegionHost, sub))
 	e := endpoint(t, newRegionHost)
 	cause := handshake(t, roots.TLSConfig(e), database)
@@ -87,8 +95,8 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 		t.Errorf("requests %v, want %v", paths, want)
 	}
 
-	if ending := roots.Expiring(testenv.CertsUntil, time.Hour); len(ending) != 1 || !ending[0].Equal(region.Cert) {
-		t.Errorf("%d roots end with the region's, want it alone", len(ending))
+	if ending := roots.Expiring(testenv.CertsUntil, time.Hour); len(ending) != 2 || !slices.ContainsFunc(ending, region.Cert.Equal) {
+		t.Errorf("%d roots end with the region's, want it and that of the trust store", len(ending))
 	}
 
 	// The region's roots vouch for that region only, and for RDS kinds only.
@@ -120,22 +128,105 @@ func TestNewRegionsRootsAreFetchedAndKept(t *testing.T) {
 	}
 }
 
+// An authority that the machine trusts, as that of a network that inspects TLS, may
+// not add to the roots of RDS.
 func TestTrustStoreMustProveItself(t *testing.T) {
-	region := testenv.NewCA(t, "region")
+	region, inspector, amazon := regionRoot(t, "mx-central-1"), testenv.NewCA(t, "inspector"), testenv.NewCA(t, "amazon")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, testenv.PEM(t, region.Cert))
 	}))
-	server.TLS = testenv.ServerConfig(testenv.NewCA(t, "impostor").Leaf(t, "truststore.pki.rds.amazonaws.com"))
+	server.TLS = testenv.ServerConfig(inspector.Leaf(t, "truststore.pki.rds.amazonaws.com"))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	trusted := x509.NewCertPool()
+	trusted.AddCert(inspector.Cert)
+	plain := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 	}}
-	defer transport.CloseIdleConnections()
-	roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: transport}}, nil, nil)
-	if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost)) == nil {
-		t.Error("roots from a server that the system's roots do not vouch for")
+	defer plain.CloseIdleConnections()
+	for _, transport := range []http.RoundTripper{plain, credentials.Transport{Transport: plain}} {
+		dir := t.TempDir()
+		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: transport}, CacheDir: dir}, nil, []testenv.Authority{amazon})
+		err := roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, region, newRegionHost))
+		if !errors.Is(err, causes.RootsInspected) || !strings.Contains(causes.Hint(err), "ca-file") ||
+			!strings.Contains(causes.Hint(err), "https://truststore.pki.rds.amazonaws.com/mx-central-1/mx-central-1-bundle.pem") {
+			t.Errorf("%T: %v (hint %q); want roots of Amazon's own server alone", transport, err, causes.Hint(err))
+		}
+		if kept, err := os.ReadDir(dir); err != nil || len(kept) > 0 {
+			t.Errorf("%T: kept %v, %v", transport, kept, err)
+		}
+	}
+}
+
+// A root of one region is none for a database in another, though both are embedded.
+func TestEndpointTrustsTheRootsOfItsRegion(t *testing.T) {
+	here, there := regionRoot(t, "eu-central-1"), regionRoot(t, "us-east-1")
+	preview := testenv.CATemplate("Amazon RDS Preview us-east-1 Root CA ECC384 G1")
+	early := testenv.Sign(t, preview, nil, nil)
+	roots := trusting(t, RootsConfig{}, []testenv.Authority{here, there, early}, nil)
+	for _, tc := range []struct {
+		host, region string
+		ca           testenv.Authority
+		trust        bool
+	}{
+		{"o.c1.eu-central-1.rds.amazonaws.com", "", here, true},
+		{"o.c1.eu-central-1.rds.amazonaws.com", "", there, false},
+		{"o.c1.us-east-1.rds.amazonaws.com", "", there, true},
+		{"o.c1.us-east-1.rds-preview.amazonaws.com", "", early, true},
+		{"o.c1.eu-central-1.rds.amazonaws.com", "", early, false},
+		{"o.global-c1.global.rds.amazonaws.com", "", there, true}, // its name holds no region
+		{"db.example.com", "eu-central-1", here, true},
+		{"db.example.com", "eu-central-1", there, false},
+		{"db.example.com", "", there, true},
+	} {
+		e := endpoint(t, tc.host)
+		if tc.region != "" {
+			e = e.InRegion(tc.region)
+		}
+		err := handshake(t, roots.TLSConfig(e), testenv.ServerConfig(tc.ca.Leaf(t, tc.host)))
+		if (err == nil) != tc.trust {
+			t.Errorf("%s (%s) with a certificate of %s: %v; want trust %t", tc.host, tc.region, tc.ca.Cert.Subject.CommonName, err, tc.trust)
+		}
+	}
+}
+
+// What was fetched is asked for again after a while, by a process that lives so long
+// and by one that finds it in the cache.
+func TestFetchedRootsExpire(t *testing.T) {
+	region := regionRoot(t, "mx-central-1")
+	e, cause := endpoint(t, newRegionHost), refused(t, region, newRegionHost)
+	chain := refusedChain(cause)
+	dir := t.TempDir()
+	fetches := 0
+	cfg := RootsConfig{CacheDir: dir, HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
+		fetches++
+		return respond(200, testenv.PEM(t, region.Cert)), nil
+	})}}
+	synctest.Test(t, func(t *testing.T) {
+		living := trusting(t, RootsConfig{HTTP: cfg.HTTP}, nil, nil)
+		if err := living.Refresh(t.Context(), e, cause); err != nil || !verifies(chain, living.pool(e)) {
+			t.Fatalf("not refreshed: %v", err)
+		}
+		time.Sleep(bundleLife + time.Second)
+		if verifies(chain, living.pool(e)) {
+			t.Error("a process trusts what it fetched for more than 30 days")
+		}
+		if err := living.Refresh(t.Context(), e, cause); err != nil || fetches != 2 {
+			t.Errorf("refreshed with %v after %d fetches, want 2", err, fetches)
+		}
+	})
+	if err := trusting(t, cfg, nil, nil).Refresh(t.Context(), e, cause); err != nil {
+		t.Fatal(err)
+	}
+	for age, trust := range map[time.Duration]bool{bundleLife - time.Hour: true, bundleLife + time.Hour: false} {
+		then := time.Now().Add(-age)
+		if err := os.Chtimes(filepath.Join(dir, "mx-central-1-bundle.pem"), then, then); err != nil {
+			t.Fatal(err)
+		}
+		if got := verifies(chain, trusting(t, RootsConfig{CacheDir: dir}, nil, nil).pool(e)); got != trust {
+			t.Errorf("a cache of %v: trusted %v, want %v", age, got, trust)
+		}
 	}
 }
 
@@ -149,7 +240,6 @@ func respond(status int, body string) *http.Response {
 }
 
 func TestTrustStoreOfEachPartition(t *testing.T) {
-	region := testenv.NewCA(t, "region")
 	for _, tc := range []struct{ host, url string }{
 		{"o.cluster-c1.il-central-1.rds.amazonaws.com", "https://truststore.pki.rds.amazonaws.com/il-central-1/il-central-1-bundle.pem"},
 		{"o.c1.us-gov-east-1.rds.amazonaws.com", "https://truststore.pki.us-gov-west-1.rds.amazonaws.com/us-gov-east-1/us-gov-east-1-bundle.pem"},
@@ -157,6 +247,7 @@ func TestTrustStoreOfEachPartition(t *testing.T) {
 		{"o.c1.rds.cn-northwest-1.amazonaws.com.cn", "https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/cn-northwest-1/cn-northwest-1-bundle.pem"},
 	} {
 		var got string
+		region := regionRoot(t, endpoint(t, tc.host).Region)
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
 			got = r.URL.String()
 			return respond(200, testenv.PEM(t, region.Cert)), nil
@@ -168,7 +259,7 @@ func TestTrustStoreOfEachPartition(t *testing.T) {
 }
 
 func TestNothingIsFetchedWithoutNeed(t *testing.T) {
-	region := testenv.NewCA(t, "region")
+	region := regionRoot(t, "mx-central-1")
 	unknown := refused(t, region, newRegionHost)
 	e := endpoint(t, newRegionHost)
 	odd := e
@@ -203,7 +294,7 @@ func TestNothingIsFetchedWithoutNeed(t *testing.T) {
 }
 
 func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
-	region, stranger := testenv.NewCA(t, "region"), testenv.NewCA(t, "stranger")
+	region, stranger := regionRoot(t, "mx-central-1"), regionRoot(t, "mx-central-1")
 	big := testenv.PEM(t, region.Cert) + strings.Repeat("#", maxBundle)
 	lone := testenv.Sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: newRegionHost}, DNSNames: []string{newRegionHost}}, nil, nil)
 	redirect := respond(302, "")
@@ -260,7 +351,7 @@ func TestFailedFetchIsRepeatedAfterAMinute(t *testing.T) {
 
 func TestManyRefusedLoginsFetchOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		region := testenv.NewCA(t, "region")
+		region := regionRoot(t, "mx-central-1")
 		var requests atomic.Int64
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
 			requests.Add(1)
@@ -287,7 +378,7 @@ func TestManyRefusedLoginsFetchOnce(t *testing.T) {
 
 func TestClientThatLeavesDoesNotSpoilTheFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		region := testenv.NewCA(t, "region")
+		region := regionRoot(t, "mx-central-1")
 		var requests atomic.Int64
 		roots := trusting(t, RootsConfig{HTTP: &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
 			requests.Add(1)
@@ -338,7 +429,7 @@ func TestFetchEnds(t *testing.T) {
 			return nil, r.Context().Err()
 		})}}, nil, nil)
 		began := time.Now()
-		if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, testenv.NewCA(t, "region"), newRegionHost)) == nil {
+		if roots.Refresh(t.Context(), endpoint(t, newRegionHost), refused(t, regionRoot(t, "mx-central-1"), newRegionHost)) == nil {
 			t.Error("refreshed")
 		}
 		if took := time.Since(began); took != fetchTimeout {
@@ -348,32 +439,48 @@ func TestFetchEnds(t *testing.T) {
 }
 
 func TestBadCacheIsIgnored(t *testing.T) {
-	region := testenv.NewCA(t, "region")
+	region := regionRoot(t, "mx-central-1")
+	good := testenv.PEM(t, region.Cert)
 	e := endpoint(t, newRegionHost)
+	mode := func(mode os.FileMode) func(string) error {
+		return func(path string) error { return os.Chmod(path, mode) }
+	}
 	for _, tc := range []struct {
 		name, text string
-		mode       os.FileMode
+		change     func(path string) error
 		trust      bool
+		unix, root bool // where it can be tried
+		stays      bool // nothing is written either
 	}{
-		{"good", testenv.PEM(t, region.Cert), 0o600, true},
-		{"readable by others", testenv.PEM(t, region.Cert), 0o644, true},
-		{"writable by others", testenv.PEM(t, region.Cert), 0o666, false},
-		{"garbage", "\x00\x01", 0o600, false},
-		{"empty", "", 0o600, false},
-		{"cut", testenv.PEM(t, region.Cert)[:200], 0o600, false},
+		{name: "good", text: good, trust: true},
+		{name: "readable by others", text: good, change: mode(0o644), trust: true},
+		{name: "writable by others", text: good, change: mode(0o666), unix: true},
+		{name: "another user's", text: good, change: func(path string) error { return os.Chown(path, 65534, 65534) }, root: true},
+		{name: "another user's directory", text: good, change: func(path string) error { return os.Chown(filepath.Dir(path), 65534, 65534) }, root: true, stays: true},
+		{name: "a directory for everybody", text: good, change: func(path string) error { return os.Chmod(filepath.Dir(path), 0o777) }, unix: true, stays: true},
+		{name: "a link", text: good, change: func(path string) error {
+			return errors.Join(os.Rename(path, path+"2"), os.Symlink(path+"2", path))
+		}, unix: true},
+		{name: "garbage", text: "\x00\x01"},
+		{name: "empty"},
+		{name: "cut", text: good[:200]},
+		{name: "of another region", text: testenv.PEM(t, regionRoot(t, "us-east-1").Cert)},
+		{name: "of no region", text: testenv.PEM(t, testenv.NewCA(t, "any").Cert)},
 	} {
-		if tc.mode == 0o666 && runtime.GOOS == "windows" {
-			t.Logf("%s: not tried, Windows has no such modes", tc.name)
+		if tc.unix && runtime.GOOS == "windows" || tc.root && os.Geteuid() != 0 {
+			t.Logf("%s: not tried, this system or user cannot", tc.name)
 			continue
 		}
-		dir := t.TempDir()
+		dir := filepath.Join(t.TempDir(), "cache")
 		path := filepath.Join(dir, "mx-central-1-bundle.pem")
 		testenv.Write(t, path, tc.text)
-		if err := os.Chmod(path, tc.mode); err != nil {
-			t.Fatal(err)
+		if tc.change != nil {
+			if err := tc.change(path); err != nil {
+				t.Fatal(err)
+			}
 		}
 		roots := trusting(t, RootsConfig{CacheDir: dir, HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
-			return respond(200, testenv.PEM(t, region.Cert)), nil
+			return respond(200, good), nil
 		})}}, nil, nil)
 		server := testenv.ServerConfig(region.Leaf(t, newRegionHost))
 		cause := handshake(t, roots.TLSConfig(e), server)
@@ -386,14 +493,14 @@ func TestBadCacheIsIgnored(t *testing.T) {
 		if roots.Refresh(t.Context(), e, cause) != nil {
 			t.Errorf("%s: not fetched again", tc.name)
 		}
-		if text, err := os.ReadFile(path); err != nil || string(text) != testenv.PEM(t, region.Cert) {
-			t.Errorf("%s: the cache was not mended: %v", tc.name, err)
+		if text, err := os.ReadFile(path); err != nil || !tc.stays && string(text) != good {
+			t.Errorf("%s: the cache was not fixed: %v", tc.name, err)
 		}
 	}
 }
 
 func TestUnwritableCacheDoesNotHarm(t *testing.T) {
-	region := testenv.NewCA(t, "region")
+	region := regionRoot(t, "mx-central-1")
 	notADir := filepath.Join(t.TempDir(), "file")
 	testenv.Write(t, notADir, "")
 	roots := trusting(t, RootsConfig{CacheDir: notADir, HTTP: &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ var (
 // trusts nothing else and fetches nothing.
 type RootsConfig struct {
 	CAFiles  []string     // PEM files, trusted for endpoints of every kind
-	HTTP     *http.Client // fetches bundles for Refresh, checking AWS by the system's roots; nil: Refresh is off
+	HTTP     *http.Client // fetches bundles for Refresh, checking AWS by the Amazon Trust roots; nil: Refresh is off
 	CacheDir string       // keeps fetched bundles over restarts; empty: not kept. See DefaultCacheDir
 	Log      *slog.Logger // nil: no log
 }
@@ -52,7 +53,23 @@ type Roots struct {
 
 type poolKey struct {
 	rds, amazon bool
-	region      string // whose fetched bundle is in the pool
+	region      string // whose RDS roots are in the pool; "" for all
+	fetched     bool   // so is what was fetched for it
+}
+
+// rdsOwner is the organisation of all roots of RDS.
+const rdsOwner = "Amazon Web Services, Inc."
+
+// rdsRoot is the name of a root of RDS, which has signed the certificates of one region.
+var rdsRoot = regexp.MustCompile(`^Amazon RDS (?:Preview )?([a-z0-9-]+) Root CA [A-Z]+[0-9]+ G[0-9]+$`)
+
+// regionOf is the region that a root is for, "" where its name is not that of a root
+// of RDS.
+func regionOf(root *x509.Certificate) string {
+	if m := rdsRoot.FindStringSubmatch(root.Subject.CommonName); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // NewRoots parses the embedded roots and reads the CA files. A file that cannot
@@ -60,17 +77,13 @@ type poolKey struct {
 func NewRoots(cfg RootsConfig) (*Roots, error) {
 	r := &Roots{
 		log:      cfg.Log,
+		http:     cfg.HTTP,
 		cacheDir: cfg.CacheDir,
 		regional: make(map[string]*bundle),
 		pools:    make(map[poolKey]*x509.CertPool),
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.HTTP != nil {
-		client := *cfg.HTTP
-		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		r.http = &client
 	}
 	var err error
 	if r.rds, err = parseCertificates(rdsPEM); err != nil {
@@ -117,27 +130,42 @@ func (r *Roots) pool(e Endpoint) *x509.CertPool {
 
 func (r *Roots) poolLocked(e Endpoint) *x509.CertPool {
 	key := poolKey{rds: e.Kind.usesRDSRoots() || e.Kind == KindOther, amazon: !e.Kind.usesRDSRoots()}
-	if fetchable(e) {
-		key.region = e.Region
+	if key.rds {
+		key.region, key.fetched = e.Region, fetchable(e)
+	}
+	if key.fetched {
+		if b := r.bundleLocked(e.Region); len(b.certs) > 0 && time.Now().After(b.until) {
+			b.certs = nil
+			clear(r.pools)
+		}
 	}
 	if p, ok := r.pools[key]; ok {
 		return p
 	}
 	certs := slices.Clone(r.extra)
 	if key.rds {
-		certs = append(certs, r.rds...)
+		for _, cert := range r.rds {
+			if of := regionOf(cert); key.region == "" || of == "" || of == key.region {
+				certs = append(certs, cert)
+			}
+		}
 	}
 	if key.amazon {
 		certs = append(certs, r.amazon...)
 	}
-	if key.region != "" {
+	if key.fetched {
 		certs = append(certs, r.bundleLocked(key.region).certs...)
 	}
+	p := poolOf(certs)
+	r.pools[key] = p
+	return p
+}
+
+func poolOf(certs []*x509.Certificate) *x509.CertPool {
 	p := x509.NewCertPool()
 	for _, cert := range certs {
 		p.AddCert(cert)
 	}
-	r.pools[key] = p
 	return p
 }
 

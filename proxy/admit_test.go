@@ -2,12 +2,44 @@ package proxy
 
 import (
 	"net"
+	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
+
+// Finding out whose a client is takes a file for a moment. Silent clients that hold
+// them all do not make a stranger of an honest one.
+func TestAdmittingMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unknown := causes.OtherUser.New(nil, os.NewSyscallError("socket", syscall.EMFILE))
+		var server *Server
+		scarce := false
+		r := newRig(t, func(c *databaseConn) { c.logIn(); c.untilTerminate() }, func(cfg *Config) {
+			cfg.Admit = func(net.Conn) error {
+				if scarce && server.Snapshot().Open > 3 { // itself among them
+					return unknown
+				}
+				return nil
+			}
+		})
+		server = r.server
+		for range 5 {
+			r.dial()
+		}
+		synctest.Wait()
+		scarce = true
+		r.established().Close()
+		synctest.Wait()
+		if got := r.server.Snapshot().Unstarted[UnstartedCrowded]; got != 3 {
+			t.Errorf("%d silent clients made room, want 3", got)
+		}
+		r.stop()
+	})
+}
 
 // A client that is not let in learns it, inside TLS too, and never reaches the
 // database; its CancelRequest comes to nothing.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -46,7 +45,7 @@ var errShuttingDown error = causes.ShuttingDown.New(nil, nil)
 var (
 	crowdedOut = causes.Cause{
 		SQLState: stateTooManyConnections,
-		Message:  fmt.Sprintf("closed to make room: %d other connections had not sent a StartupMessage either", maxLobby),
+		Message:  "closed to make room: too many connections had not sent a StartupMessage",
 		Hint:     "find out what opens connections without using them",
 	}
 	noHandshake = causes.Cause{

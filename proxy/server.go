@@ -29,6 +29,8 @@ const (
 const (
 	minAcceptWait = 5 * time.Millisecond
 	maxAcceptWait = time.Second
+	// roomWait is for somebody in the lobby to close, who was told to.
+	roomWait = time.Millisecond
 )
 
 // Config is what a Server is made from. Routes is required.
@@ -112,6 +114,7 @@ type Server struct {
 	tls        *tls.Config // offered to clients
 	cancels    *cancels
 	lobby      lobby
+	sparing    sparing
 	probes     probes
 	strangers  strangers
 	tally      tally
@@ -162,6 +165,7 @@ func New(cfg Config) (*Server, error) {
 		browserHint:    cfg.BrowserHint,
 		tls:            offered,
 		cancels:        newCancels(),
+		lobby:          lobby{room: roomFor(openFiles())},
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
@@ -217,6 +221,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	accepting.Wait()
 	sessions.Wait()
+	s.sparing.end()
 	s.loops.Close()
 	if err := context.Cause(ctx); !errors.Is(err, errShuttingDown) {
 		return err
@@ -284,18 +289,34 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
-			log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
-			if errors.Is(err, syscall.EMFILE) {
-				log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
+			noFiles := outOfFiles(err)
+			roomMade := noFiles && s.lobby.makeRoom()
+			if roomMade {
+				wait = roomWait
 			}
-			log.Warn("accepting a client")
+			s.notAccepted(l, err, noFiles, roomMade, wait)
 			select {
 			case <-time.After(wait):
 			case <-starting.Done():
 			}
-			wait = min(2*wait, maxAcceptWait)
+			wait = min(max(2*wait, minAcceptWait), maxAcceptWait)
 		}
 	}
+}
+
+// notAccepted logs err of accepting. Silent clients may use up the open files again
+// and again: those that made room are counted elsewhere.
+func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wait time.Duration) {
+	log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
+	if noFiles {
+		log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
+	}
+	if roomMade && !s.sparing.allows("open files", 1, func(more int64) {
+		s.log.Warn("open files ran out while clients were accepted", "times", more+1, "in", sparingFor)
+	}) {
+		return
+	}
+	log.Warn("accepting a client")
 }
 
 // certificate is the one to show to a client.
@@ -320,7 +341,7 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 	}
 	s.tally.accepted(session.entry)
 	if s.admit != nil {
-		if err := s.admit(c); err != nil {
+		if err := s.whetherAdmitted(c); err != nil {
 			session.barred = &barred{err}
 		}
 	}
@@ -328,6 +349,23 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		session.take(route)
 	}
 	return session
+}
+
+// whetherAdmitted asks Config.Admit, which may need a file to find out who that is:
+// should there be none, silent clients make room as they do for accepting.
+func (s *Server) whetherAdmitted(c net.Conn) error {
+	for {
+		err := s.admit(c)
+		if !outOfFiles(err) || !s.lobby.makeRoom() {
+			return err
+		}
+		time.Sleep(roomWait)
+	}
+}
+
+// outOfFiles says that this process, or the system, can have no more files open.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // enter counts a session in, or says that there are too many. Cancel requests

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -140,12 +141,16 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	if err := s.prove(ctx, m); err != nil {
 		return nil, nil, err
 	}
+	sent := m.size()
 	s.wants, s.asked = s.route.rewrite(m), time.Now()
 	s.introduce(s.wants)
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
 	if s.wants.value("user") == "" {
 		return nil, nil, causes.NoUser.New(nil, nil)
+	}
+	if size := s.wants.size(); size > maxStartup {
+		return nil, nil, causes.StartupTooLong.New(causes.Facts{"length": strconv.Itoa(size), "limit": strconv.Itoa(maxStartup), "sent": strconv.Itoa(sent)}, nil)
 	}
 	if err := s.server.enter(); err != nil {
 		return nil, nil, err
@@ -406,16 +411,35 @@ func (s *session) refuse(err, why error) {
 		told = append(told, words(why)...)
 	}
 	switch {
-	case !s.named && !refused && errors.Is(err, errClientGone): // a health check or a port scanner
-		s.record(slog.LevelDebug, "client did not start a session", told)
 	case !s.named:
-		s.record(slog.LevelInfo, "client did not start a session", told)
+		s.unstarted(unstarted(err, why), refused, told)
 	case guess:
 		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
 	case left:
 		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonClientLeft, 0, 0), told...))
 	default:
 		s.record(severity(why), "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
+	}
+}
+
+// unstarted logs a connection that ended for that reason before a session began: those
+// that broke off, as a health check or port scanner does, for debugging; silent ones
+// once a minute; others, whose lines may help to find out what is wrong, ten times.
+func (s *session) unstarted(reason string, refusedCertificate bool, told []slog.Attr) {
+	level, most := slog.LevelInfo, 10
+	switch reason {
+	case UnstartedClosed:
+		if !refusedCertificate {
+			level = slog.LevelDebug
+		}
+	case UnstartedCrowded, UnstartedOverdue:
+		most = 1
+	}
+	log := s.server.log
+	if level < slog.LevelInfo || s.server.sparing.allows(reason, most, func(more int64) {
+		log.Info("more clients did not start a session", "reason", reason, "clients", more, "in", sparingFor)
+	}) {
+		s.record(level, "client did not start a session", told)
 	}
 }
 

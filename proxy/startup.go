@@ -70,6 +70,15 @@ func (m startupMessage) encode() []byte {
 	return b
 }
 
+// size is the length of the packet's body, in bytes: what maxStartup bounds.
+func (m startupMessage) size() int {
+	n := 4 + 1
+	for _, p := range m.params {
+		n += len(p.name) + len(p.value) + 2
+	}
+	return n
+}
+
 // greet answers a client until it has said what it wants: a startupMessage or a
 // *pgproto3.CancelRequest. It returns the conn to go on with, which is another
 // one when the client asked for TLS.

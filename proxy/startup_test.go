@@ -568,3 +568,39 @@ func TestConfiguredCertificateIsShown(t *testing.T) {
 		r.stop()
 	})
 }
+
+// The database would say that the length is invalid, and close: that looks like a
+// fault that may pass. Nobody is dialled for it.
+func TestStartupMessageThatGrowsTooLongIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		spare int // bytes up to the limit
+		ok    bool
+	}{{len("statement_timeout\x0090000\x00"), true}, {len("statement_timeout\x0090000\x00") - 1, false}, {0, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *databaseConn) {
+				c.logIn()
+				c.untilTerminate()
+			}, func(cfg *Config) { cfg.Routes[0].Settings = []Setting{{"statement_timeout", "90000"}} })
+			m := startupMessage{version: 3 << 16, params: []param{{"user", "app"}, {"application_name", ""}}}
+			m.params[1].value = strings.Repeat("x", maxStartup-m.size()-tt.spare)
+			if got := len(m.encode()) - 4; got != m.size() || got != maxStartup-tt.spare {
+				t.Fatalf("the packet has %d bytes, size says %d", got, m.size())
+			}
+			c := r.dial()
+			c.send(m.encode())
+			message, err := pgproto3.NewFrontend(c.Conn, c.Conn).Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, refused := message.(*pgproto3.ErrorResponse)
+			if refused == tt.ok || refused && (said.Code != stateProtocolViolation || !strings.Contains(said.Message, "10000 at most") || said.Hint == "") {
+				t.Errorf("%d bytes to spare: %+v", tt.spare, message)
+			}
+			c.Close()
+			r.stop()
+			if dialled := len(r.db.addresses) > 0; dialled != tt.ok {
+				t.Errorf("%d bytes to spare: dialled %v", tt.spare, dialled)
+			}
+		})
+	}
+}

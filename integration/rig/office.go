@@ -198,7 +198,7 @@ func (o *Office) serve(c net.Conn) {
 	case gate.Status != 0:
 		refuse(c, gate.Status)
 		return
-	case !awsHost.MatchString(host) || aws == nil: // the proxy finds no address for it
+	case gate == Gate{} && !awsHost.MatchString(host) || aws == nil: // the proxy finds no address for it
 		refuse(c, http.StatusServiceUnavailable)
 		return
 	}

@@ -43,7 +43,7 @@ func newWatchedFile[T any](path string, most int64, log *slog.Logger, parse func
 		return nil, causes.MisuseOf(err, "name a file that pgkeyless can read")
 	}
 	f.seen = stateOf(info)
-	value, err := f.read(info)
+	value, err := f.read()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (f *watchedFile[T]) now() T {
 	f.seen = state
 	var value T
 	if err == nil {
-		value, err = f.read(info)
+		value, err = f.read()
 	}
 	if err != nil {
 		f.log.Error("a file that has changed cannot be used, what it said before still counts", "path", f.path, "error", display.Line(err.Error()), "hint", causes.Hint(err))
@@ -76,21 +76,19 @@ func (f *watchedFile[T]) now() T {
 	return value
 }
 
-// read reads the file that info is of, which nobody else may be able to write to.
-func (f *watchedFile[T]) read(info os.FileInfo) (value T, err error) {
+// read reads the file, which nobody else may be able to write to.
+func (f *watchedFile[T]) read() (value T, err error) {
+	file, info, err := ownfile.OpenRegular(f.path) // a FIFO would hold up logins
+	if err != nil {
+		return value, causes.MisuseOf(err, "name a file that pgkeyless can read")
+	}
+	defer file.Close()
 	switch {
-	case !info.Mode().IsRegular():
-		return value, causes.Misuse(f.path+" is no regular file", "name a file")
 	case info.Size() > f.most:
 		return value, causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", f.path, f.most), "it is probably not the file that you mean")
 	case !ownfile.IsOwnOrRoots(info, 0o022):
 		return value, causes.Misuse("other users can write to "+f.path, "let it belong to you or root, and take the right to write from others: chmod go-w")
 	}
-	file, err := os.Open(f.path)
-	if err != nil {
-		return value, causes.MisuseOf(err, "name a file that pgkeyless can read")
-	}
-	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, f.most))
 	if err != nil {
 		return value, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
@@ -199,12 +200,8 @@ func listenPrivately(overTCP bool) (net.Listener, *running.Admin, error) {
 		return nil, nil, err
 	}
 	os.Remove(path) // of a dead process with our number
-	l, err := net.Listen("unix", path)
+	l, err := ownfile.Listen(path)
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return nil, nil, err
 	}
 	return l, &running.Admin{Network: "unix", Address: path}, nil

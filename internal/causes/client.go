@@ -39,6 +39,13 @@ var (
 		Hint:    "this port speaks the PostgreSQL protocol, version 3",
 		Means:   "something else than a PostgreSQL client, or start-up parameters of more than 10,000 bytes",
 	}
+	StartupTooLong = Cause{
+		Name: "startup-too-long", SQLState: protocolViolation,
+		Message: "the StartupMessage has {length} bytes, with what pgkeyless puts into it, and the database takes {limit} at most",
+		Detail:  "of them {sent} are the client's own",
+		Hint:    "set fewer or shorter start-up parameters in the client, as options (PGOPTIONS) and application_name",
+		Means:   "user, database and guards of the target make a very long StartupMessage longer than PostgreSQL takes",
+	}
 	StartupGarbled = Cause{
 		Name: "startup-garbled", SQLState: protocolViolation,
 		Message: "{said}",
@@ -140,7 +147,7 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 // Clients are the rows of this file.
 func Clients() []Cause {
 	return []Cause{
-		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupGarbled, OldProtocol,
+		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
 		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

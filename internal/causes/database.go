@@ -96,6 +96,12 @@ var (
 		Hint:   "let pgkeyless reach {host} (it asks again after a minute), or give the CA certificates of {region} with ca-file",
 		Means:  "as before, where the region's roots may be newer than this pgkeyless; message and SQLSTATE are those of `certificate-untrusted`",
 	}
+	RootsInspected = Cause{
+		Name:   "roots-inspected",
+		Detail: "no root that pgkeyless has vouches for it, and what answered for {host}, which publishes the roots of {region}, showed a certificate of no Amazon authority: the network inspects TLS",
+		Hint:   "download {url} where nobody inspects TLS, and name the file with ca-file",
+		Means:  "as before, on a network that inspects TLS: roots for databases are taken from nobody but AWS",
+	}
 	CertificateExpired = Cause{
 		Name: "certificate-expired", SQLState: cannotConnect,
 		Message: "certificate of {database} is expired or not valid yet: {said}",
@@ -130,7 +136,7 @@ const certificate = "the certificate must be valid for {server name} and come fr
 func Databases() []Cause {
 	return []Cause{
 		DatabaseRefuses, TooManyWaiting, StreamOverflow, DirectUnreachable, OutOfFiles, OwnTunnelDown, DatabaseUnreachable,
-		TLSRefused, TLSErrored, NotPostgreSQL, CertificateName, CertificateUntrusted, RootsUnreachable,
+		TLSRefused, TLSErrored, NotPostgreSQL, CertificateName, CertificateUntrusted, RootsUnreachable, RootsInspected,
 		CertificateExpired, DirectTLSUnsupported, TLSEnded, TLSFailed,
 	}
 }

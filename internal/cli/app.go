@@ -15,6 +15,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/prompt"
 	"github.com/pgkeyless/pgkeyless/internal/serving"
 	"github.com/pgkeyless/pgkeyless/internal/signals"
@@ -176,7 +177,9 @@ func (a *app) input(args []string) config.Input {
 	return config.Input{Targets: args, Flags: a.flags, Environ: a.environ, Places: a.places}
 }
 
-// lockedWriter lets log lines and ready lines of several goroutines stay whole.
+// lockedWriter lets log lines and ready lines of several goroutines stay whole, and
+// nothing in them reach a terminal that it would obey: names of files and databases,
+// and what programs and servers say.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -185,5 +188,14 @@ type lockedWriter struct {
 func (l *lockedWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return display.Escaping(l.w).Write(p)
+}
+
+// screen is stdout, for text with names in it that a terminal must not obey. A program
+// that reads it gets them as they are.
+func (a *app) screen() io.Writer {
+	if prompt.IsTerminal(a.stdout) {
+		return display.Escaping(a.stdout)
+	}
+	return a.stdout
 }

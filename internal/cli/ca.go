@@ -45,7 +45,7 @@ pgkeyless shows to clients on this machine, and can sign none for other hosts.
 			if err != nil {
 				return err
 			}
-			return caGuide.Execute(a.stdout, struct{ Path, Word, Until string }{ca.File, shell.Word(ca.File), ca.Certificate.NotAfter.Format(time.DateOnly)})
+			return caGuide.Execute(a.screen(), struct{ Path, Word, Until string }{ca.File, shell.Word(ca.File), ca.Certificate.NotAfter.Format(time.DateOnly)})
 		},
 	}
 	cmd.AddCommand(
@@ -56,7 +56,7 @@ pgkeyless shows to clients on this machine, and can sign none for other hosts.
 			RunE: func(*cobra.Command, []string) error {
 				ca, err := openCA()
 				if err == nil {
-					_, err = fmt.Fprintln(a.stdout, ca.File)
+					_, err = fmt.Fprintln(a.screen(), ca.File)
 				}
 				return err
 			},

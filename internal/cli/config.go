@@ -40,7 +40,7 @@ func (a *app) configPathCommand() *cobra.Command {
 			if err != nil || run.ConfigFile == "" {
 				return err
 			}
-			_, err = fmt.Fprintln(a.stdout, run.ConfigFile)
+			_, err = fmt.Fprintln(a.screen(), run.ConfigFile)
 			return err
 		},
 	}
@@ -65,9 +65,9 @@ nobody set show their default in parentheses.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(a.stdout, cfg)
+				return printJSON(a.screen(), cfg)
 			}
-			return printTable(a.stdout, cfg)
+			return printTable(a.screen(), cfg)
 		},
 	}
 	a.addFlags(cmd, func(config.Option) bool { return true })

@@ -50,7 +50,7 @@ else the one on which it will be served with the same options, and warn of that.
 				a.warnUnserved(t)
 				p.CA = ownCA()
 			}
-			return printEnvironment(a.stdout, write, a.environ, p)
+			return printEnvironment(a.screen(), write, a.environ, p)
 		},
 	}
 	a.addFlags(cmd, forListening)
@@ -67,7 +67,7 @@ func forListening(o config.Option) bool {
 // now.
 func (a *app) warnUnserved(t config.Target) {
 	yet := ""
-	if s, ok := running.ServedAt(t.Addresses()[0], t.Port); ok {
+	if s, ok := running.ServedAt(t.Addresses()[0], t.Port); ok && !t.NoTCP {
 		yet = fmt.Sprintf("; %s is %q now", s.Address, s.Name)
 	}
 	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)

@@ -125,11 +125,11 @@ func (a *app) list(ctx context.Context, profiles *credentials.Profiles, profile 
 		return err
 	}
 	if asJSON {
-		out := json.NewEncoder(a.stdout)
+		out := json.NewEncoder(a.screen())
 		out.SetIndent("", "  ")
 		err = out.Encode(found)
 	} else {
-		err = found.write(a.stdout)
+		err = found.write(a.screen())
 	}
 	if err != nil {
 		return err

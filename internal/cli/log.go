@@ -24,7 +24,7 @@ func newLog(w io.Writer, run config.Run) *slog.Logger {
 		level = slog.LevelError
 	}
 	if run.StructuredLogs {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutEmpty(rename(map[string]string{
+		return slog.New(slog.NewJSONHandler(display.Escaping(w), &slog.HandlerOptions{Level: level, ReplaceAttr: withoutEmpty(rename(map[string]string{
 			slog.LevelKey: "severity", slog.MessageKey: "message", slog.TimeKey: "timestamp",
 		}))}))
 	}
@@ -64,7 +64,7 @@ type lineOutput struct {
 }
 
 func newLineHandler(w io.Writer, level slog.Level) *lineHandler {
-	out := &lineOutput{w: w}
+	out := &lineOutput{w: display.Escaping(w)}
 	return &lineHandler{out: out, attrs: slog.NewTextHandler(&out.line, &slog.HandlerOptions{
 		Level:       level,
 		ReplaceAttr: withoutEmpty(rename(map[string]string{slog.LevelKey: "", slog.MessageKey: "", slog.TimeKey: ""})),

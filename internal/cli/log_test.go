@@ -56,6 +56,28 @@ func TestStructuredLogFields(t *testing.T) {
 	}
 }
 
+// A client may name itself so that a terminal clears its screen, or so that a line
+// reads backwards.
+func TestLogsHoldNothingThatATerminalObeys(t *testing.T) {
+	const odd = "\x1b[2J \u009b2J \u202edrowssap\u2066"
+	for _, run := range []config.Run{{}, {StructuredLogs: true}} {
+		var out bytes.Buffer
+		log := newLog(&out, run).With("application_name", odd)
+		log.Warn("client "+odd, "error", errors.New(odd), "group", struct{ Name string }{odd})
+		if strings.ContainsAny(out.String(), "\x1b\u009b\u202e\u2066") {
+			t.Errorf("structured %v: %q", run.StructuredLogs, out.String())
+		}
+		if run.StructuredLogs && decode(t, out.String())["application_name"] != odd {
+			t.Errorf("who reads the JSON gets %q, want the name as it was", decode(t, out.String())["application_name"])
+		}
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&lockedWriter{w: &out}, "served by %s\n", odd)
+	if strings.ContainsAny(out.String(), "\x1b\u009b\u202e\u2066") {
+		t.Errorf("on stderr: %q", out.String())
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	for _, tt := range []struct {
 		run  config.Run

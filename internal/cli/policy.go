@@ -88,7 +88,7 @@ func (a *app) policy(ctx context.Context, args []string, format string, check bo
 
 // printPolicy prints what is needed on stdout, and what is not known on stderr.
 func (a *app) printPolicy(f policy.Facts, format string) error {
-	if _, err := io.WriteString(a.stdout, policyFormats[format](f)); err != nil {
+	if _, err := io.WriteString(a.screen(), policyFormats[format](f)); err != nil {
 		return err
 	}
 	gaps := f.Unknown()
@@ -105,7 +105,7 @@ func (a *app) printPolicy(f policy.Facts, format string) error {
 func (a *app) printParts(parts []checkup.Part) error {
 	code := 0
 	for _, p := range parts {
-		if _, err := io.WriteString(a.stdout, p.String()); err != nil {
+		if _, err := io.WriteString(a.screen(), p.String()); err != nil {
 			return err
 		}
 		switch {

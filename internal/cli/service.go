@@ -137,7 +137,7 @@ the first client comes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := a.serviceText(cmd.Context(), system, socket)
 			if err == nil {
-				_, err = fmt.Fprint(a.stdout, text)
+				_, err = fmt.Fprint(a.screen(), text)
 			}
 			return err
 		},
@@ -197,6 +197,9 @@ func (a *app) socketText(target string) (string, error) {
 	s := service.Socket{Target: t.Name}
 	if t.Shared {
 		s.Target = serving.SharedPort
+	}
+	if t.NoTCP {
+		return "", causes.Misuse(fmt.Sprintf("target %q has no port", t.Name), "give it one in the config file, or let the service open its Unix socket itself")
 	}
 	for _, host := range t.Addresses() {
 		s.Addresses = append(s.Addresses, net.JoinHostPort(host, strconv.Itoa(t.Port)))

@@ -45,7 +45,7 @@ the same options.`,
 			if toStdout {
 				text, err := servicefile.Merge(nil, sections)
 				if err == nil {
-					_, err = a.stdout.Write(text)
+					_, err = a.screen().Write(text)
 				}
 				return err
 			}

@@ -268,14 +268,14 @@ func (r *Run) checkAuth() error {
 func assignPorts(targets []Target) error {
 	named := map[int]bool{}
 	for _, t := range targets {
-		if t.portGiven || t.Shared {
+		if t.ownNumber() || t.Shared {
 			named[t.Port] = true
 		}
 	}
 	used := 0 // the last port counted
 	for i := range targets {
 		t := &targets[i]
-		if t.portGiven || t.Shared || t.Port == 0 {
+		if t.ownNumber() || t.Shared || t.Port == 0 {
 			continue
 		}
 		next := max(t.Port, used+1) // t.Port is the base, the same for all
@@ -288,6 +288,9 @@ func assignPorts(targets []Target) error {
 		t.Port, used = next, next
 	}
 	for i := range targets {
+		if err := targets[i].checkListener(); err != nil {
+			return err
+		}
 		for j := range i {
 			if err := collide(targets[j], targets[i]); err != nil {
 				return err
@@ -301,7 +304,7 @@ func collide(a, b Target) error {
 	switch {
 	case a.Port != b.Port || a.Port == 0 || a.Shared && b.Shared:
 		return nil
-	case overlap(a.Options, b.Options):
+	case !a.NoTCP && !b.NoTCP && overlap(a.Options, b.Options):
 		return problem("targets %q and %q both want port %d", a.Name, b.Name, b.Port).hinted(
 			"set another port in the query string of one of them: '%s?port=%d&…'", b.Arg(), b.Port%65535+1)
 	case a.UnixSocket == b.UnixSocket && a.UnixSocket != SocketNone:

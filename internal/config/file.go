@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // FileNone, in place of a config file's name, says that none is wanted.
@@ -81,15 +83,21 @@ func readFile(name string, places Places) (*file, error) {
 			return &file{}, err
 		}
 	}
-	text, err := readBounded(path, found)
+	text, err := readBounded(path, name != "", found)
 	if err != nil {
 		return nil, err
 	}
 	return parseFile(path, found, text)
 }
 
-func readBounded(path string, found bool) ([]byte, error) {
-	f, err := os.Open(path)
+// readBounded reads a config file. Only one that somebody has named may be something
+// else than a file, as the output of another program; found is one of the project.
+func readBounded(path string, named, found bool) ([]byte, error) {
+	open := openFile
+	if named {
+		open = os.Open
+	}
+	f, err := open(path)
 	if err != nil {
 		e := problem("config file %s: %v", path, cause(err)).hinted("check the path and its permissions")
 		if errors.Is(err, fs.ErrNotExist) {
@@ -98,12 +106,9 @@ func readBounded(path string, found bool) ([]byte, error) {
 		return nil, e
 	}
 	defer f.Close()
-	if found {
-		info, err := f.Stat()
-		if err != nil || !ownFile(info) {
-			return nil, problem("config file %s belongs to another user, or others may write it", path).hinted(
-				"if you trust it, name it with --config-file %s; --config-file %s reads none", path, FileNone)
-		}
+	if found && !isOwn(path, f) {
+		return nil, problem("config file %s belongs to another user, or others may write it", path).hinted(
+			"if you trust it, name it with --config-file %s; --config-file %s reads none", path, FileNone)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
@@ -113,6 +118,32 @@ func readBounded(path string, found bool) ([]byte, error) {
 		return nil, problem("config file %s is longer than %d KiB", path, maxFile>>10).hinted("is it the right file? Divide it otherwise")
 	}
 	return text, nil
+}
+
+// openFile opens a file that may be a trap, as a FIFO that nobody writes to is.
+func openFile(path string) (*os.File, error) {
+	f, _, err := ownfile.OpenRegular(path)
+	return f, err
+}
+
+// isOwn reports whether only this user and root can have written f, and put it, or the
+// link that leads to it, at path, as far as owners and modes tell; a group may be one of
+// colleagues.
+func isOwn(path string, f *os.File) bool {
+	for _, look := range []func() (fs.FileInfo, error){f.Stat, func() (fs.FileInfo, error) { return os.Lstat(path) }} {
+		info, err := look()
+		if err != nil {
+			return false
+		}
+		rights := fs.FileMode(0o002)
+		if info.Mode().Type() == fs.ModeSymlink {
+			rights = 0 // which a link does not have
+		}
+		if !ownfile.IsOwnOrRoots(info, rights) {
+			return false
+		}
+	}
+	return true
 }
 
 // cause drops the path, which is told already.

@@ -112,7 +112,7 @@ func TestNamedConfigFile(t *testing.T) {
 // Who may write where others work could otherwise choose their databases.
 func TestFilesOfOthersAreNotReadUnnamed(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no owner and mode to go by on Windows: see ownFile")
+		t.Skip("no owner and mode to go by on Windows: see isOwn")
 	}
 	dir := t.TempDir()
 	path := writeFile(t, dir, "pgkeyless.yaml", "quiet: true\n")

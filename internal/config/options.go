@@ -20,8 +20,11 @@ type Options struct {
 	Database string
 	// Address is the host name or IP address to listen on, or Localhost.
 	Address string
-	// Port is the TCP port to listen on; 0 leaves the choice to the system.
+	// Port is the TCP port to listen on; 0 leaves the choice to the system. It is in
+	// the name of the Unix socket, too.
 	Port int
+	// NoTCP says that there is the Unix socket alone.
+	NoTCP bool
 	// UnixSocket is the directory for the Unix socket. Empty means the per-user
 	// runtime directory, SocketNone no socket at all.
 	UnixSocket string
@@ -244,7 +247,7 @@ func All() []Option {
 		{Name: "user", Value: "NAME", Usage: "database user, in place of the one the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
 		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
-		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one", Default: "5432", target: setPort},
+		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one, none serves the Unix socket alone", Default: "5432", target: setPort},
 		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", path: true, target: setSocket},
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
 		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile of the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},

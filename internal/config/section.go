@@ -83,7 +83,7 @@ func (p *parser) clashes() {
 			p.errs = append(p.errs, err)
 			continue
 		}
-		if !t.portGiven {
+		if !t.ownNumber() {
 			continue
 		}
 		for _, other := range targets {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -72,5 +73,59 @@ func TestDefaultTargetIsToldWhereItStands(t *testing.T) {
 		if !errors.As(err, &e) || e.Error() != tt.want || !strings.Contains(e.Hint(), tt.hint) {
 			t.Errorf("%s: %v (%s), want %s (%s)", tt.name, err, e.Hint(), tt.want, tt.hint)
 		}
+	}
+}
+
+// Without a port there is the number in a socket's name, which is counted as ports are.
+func TestPortNone(t *testing.T) {
+	for _, tt := range []struct {
+		targets, flags string
+		want           string // NUMBER, with "-" in front where there is no port and "s" behind where it is shared
+	}{
+		{"orders", "port=none", "-5432"},
+		{"orders", "port=off", "-5432"},
+		{"orders billing", "port=none", "-5432 -5433"},
+		{"orders?port=none billing", "", "-5432 5433"},
+		{"orders billing?port=none stock?port=5433", "", "5432 -5434 5433"},
+		{"orders?port=6000 billing", "port=none", "6000 -5432"},
+		{"orders?port=none", "port=0", "-5432"},
+		{"orders?port=none", "port=6000", "-6000"},
+		{"orders billing", "port=none shared-port=true", "-5432s -5432s"},
+		{"orders billing?port=none", "shared-port=true", "5432s -5433"},
+	} {
+		flags := map[string]string{"via": "none"}
+		for _, f := range strings.Fields(tt.flags) {
+			name, v, _ := strings.Cut(f, "=")
+			flags[name] = v
+		}
+		cfg, err := Load(Input{Targets: strings.Fields(tt.targets), Flags: flags})
+		if err != nil {
+			t.Errorf("%s with %s: %v", tt.targets, tt.flags, err)
+			continue
+		}
+		var got []string
+		for _, target := range cfg.Targets {
+			word := strconv.Itoa(target.Port)
+			if target.NoTCP {
+				word = "-" + word
+			}
+			if target.Shared {
+				word += "s"
+			}
+			got = append(got, word)
+			for _, set := range target.Settings() {
+				if set.Name == "port" && (set.Value == PortNone) != target.NoTCP {
+					t.Errorf("%s with %s: shown as port %s", tt.targets, tt.flags, set.Value)
+				}
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s with %s: %v, want %s", tt.targets, tt.flags, got, tt.want)
+		}
+	}
+	_, err := Load(Input{Targets: []string{"orders"}, Flags: map[string]string{"via": "none", "port": "none", "unix-socket": "none"}})
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(e.Error(), "neither a port nor a Unix socket") || e.Hint() == "" {
+		t.Errorf("nowhere to listen: %v", err)
 	}
 }

@@ -32,6 +32,18 @@ type Target struct {
 	portGiven bool  // for this target alone
 }
 
+// ownNumber says that the target names the number itself that is its port, and in the
+// name of its socket.
+func (t Target) ownNumber() bool { return t.portGiven && !t.NoTCP }
+
+// checkListener is an error when the target is to be served nowhere.
+func (t Target) checkListener() error {
+	if t.NoTCP && t.UnixSocket == SocketNone {
+		return problem("target %q: neither a port nor a Unix socket to listen on", t.Name).hinted("leave out one of port none and unix-socket none")
+	}
+	return nil
+}
+
 // Arg is what names the target on a command line.
 func (t Target) Arg() string {
 	if t.named {
@@ -68,6 +80,8 @@ func (t Target) Settings() []Setting {
 	list := t.settings.settings(Option.PerTarget)
 	for i := range list {
 		switch {
+		case list[i].Name == "port" && t.NoTCP:
+			list[i].Value = PortNone
 		case list[i].Name == "port": // counted up, perhaps
 			list[i].Value = strconv.Itoa(t.Port)
 		case list[i].Name == "dial" && t.Dial == "", list[i].Name == "via" && t.Via == "":

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"math"
 	"net"
 	"net/netip"
@@ -148,16 +149,24 @@ func checkClusterEndpoint(v string) error {
 	return problem("%q names no endpoint of a cluster", v).hinted("write writer, reader, or the identifier of an instance or custom endpoint of the cluster")
 }
 
+// PortNone, as a port, is none: the Unix socket is served alone.
+const PortNone = "none"
+
 func setPort(o *Options, v string) error {
+	if v == PortNone || v == "off" {
+		o.NoTCP = true
+		o.Port = cmp.Or(o.Port, defaults().Port) // in the socket's name
+		return nil
+	}
 	n, err := strconv.ParseUint(v, 10, 16)
 	if err != nil {
-		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, or 0 for any free port")
+		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, 0 for any free port, or none for the Unix socket alone")
 		if strings.HasPrefix(v, "tcp://") {
 			e = e.hinted("Kubernetes sets this variable for a service of that name; turn enableServiceLinks off or set it yourself")
 		}
 		return e
 	}
-	o.Port = int(n)
+	o.Port, o.NoTCP = int(n), false
 	return nil
 }
 

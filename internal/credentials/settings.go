@@ -72,6 +72,9 @@ func readSettings(profile, region string) (*settings, error) {
 			s.aws.BaseEndpoint = aws.String(url)
 		}
 	}
+	if err := s.encrypted(); err != nil {
+		return s, err
+	}
 	roots, err := s.roots()
 	if err != nil {
 		return s, err

@@ -72,7 +72,7 @@ func Open(dir string, now time.Time) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := private(dir); err != nil {
+	if err := ownfile.CheckDir(dir); err != nil {
 		return nil, err
 	}
 	unlock, err := ownfile.Lock(filepath.Join(dir, ".ca.lock"))
@@ -108,18 +108,11 @@ func create(dir string, now time.Time) (*Authority, error) {
 // load reads the CA in dir.
 func load(dir string, now time.Time) (*Authority, error) {
 	path := filepath.Join(dir, keyFile)
-	f, err := os.Open(path)
+	f, err := ownfile.Open(path, 0o077)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(private(dir), secret(path, info)); err != nil {
-		return nil, err
-	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return nil, err
@@ -179,24 +172,4 @@ func whose() string {
 		name += "@" + host
 	}
 	return name
-}
-
-// private refuses a directory in which others can have put something.
-func private(dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if !ownfile.Is(info, 0o022) {
-		return fmt.Errorf("%s is not this user's alone to write to (mode %v)", dir, info.Mode().Perm())
-	}
-	return nil
-}
-
-// secret refuses a file that others can have read.
-func secret(path string, info fs.FileInfo) error {
-	if !ownfile.Is(info, 0o077) {
-		return fmt.Errorf("%s is not this user's alone to read (mode %v); remove it, and a new one is made", path, info.Mode().Perm())
-	}
-	return nil
 }

@@ -152,8 +152,8 @@ func TestFilesOfOthersAreRefused(t *testing.T) {
 		mode       os.FileMode
 		want       string
 	}{
-		{"a key that others read", keyFile, 0o640, "not this user's alone to read"},
-		{"a directory that others write to", ".", 0o770, "not this user's alone to write to"},
+		{"a key that others read", keyFile, 0o640, "is open to other users"},
+		{"a directory that others write to", ".", 0o770, "is open to other users"},
 	} {
 		dir := filepath.Join(t.TempDir(), "pgkeyless")
 		open(t, dir, now)
@@ -163,6 +163,15 @@ func TestFilesOfOthersAreRefused(t *testing.T) {
 		if _, err := Open(dir, now); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
+	}
+	dir := filepath.Join(t.TempDir(), "pgkeyless")
+	open(t, dir, now)
+	key := filepath.Join(dir, keyFile)
+	if err := errors.Join(os.Rename(key, key+"2"), os.Symlink(key+"2", key)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, now); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
+		t.Errorf("a link for the key: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")

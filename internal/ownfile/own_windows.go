@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// Opening a file waits for nobody here, and a link takes rights to make.
+const noFollow, noWait = 0, 0
+
 // Lock waits until no other process has path locked, and keeps it so until unlock.
 // It makes the file, which holds nothing else.
 func Lock(path string) (unlock func(), err error) {
@@ -27,3 +30,10 @@ func Is(fs.FileInfo, fs.FileMode) bool { return true }
 
 // IsOwnOrRoots is Is.
 func IsOwnOrRoots(fs.FileInfo, fs.FileMode) bool { return true }
+
+func mine(fs.FileInfo) bool     { return true }
+func rootsOwn(fs.FileInfo) bool { return true }
+func device(fs.FileInfo) uint64 { return 0 }
+
+// modeFor has no rights: those that Go makes up for Windows say nothing.
+func modeFor(fs.FileInfo) fs.FileMode { return 0 }

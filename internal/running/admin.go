@@ -30,10 +30,13 @@ func Proxies() []Proxy {
 	}
 	var all []Proxy
 	for _, rec := range (registry{dir}).records() {
-		all = append(all, Proxy(rec))
+		all = append(all, Proxy{rec.PID, rec.Served, rec.Admin})
 	}
 	return all
 }
+
+// adminSocket begins the names of the processes' private sockets.
+const adminSocket = "admin-"
 
 // AdminSocket is the path for the Unix socket of this process, in the private
 // directory. The error says why there can be none.
@@ -42,5 +45,5 @@ func AdminSocket() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, fmt.Sprintf("admin-%d.sock", os.Getpid())), nil
+	return filepath.Join(dir, fmt.Sprintf("%s%d.sock", adminSocket, os.Getpid())), nil
 }

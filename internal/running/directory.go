@@ -8,13 +8,15 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
 // SocketHint is what to do where a Unix socket cannot be.
 const SocketHint = "choose another directory with --unix-socket, or none"
 
 // defaultSocketDir is the directory for sockets that nobody chose: private to
-// this user, and made if need be. In a container without HOME there is none.
+// this user, and made if need be. One that is there already is never changed, and an
+// error where it is not private. In a container without HOME there is none.
 func defaultSocketDir() (string, error) {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	if !filepath.IsAbs(base) {
@@ -24,11 +26,7 @@ func defaultSocketDir() (string, error) {
 		}
 	}
 	dir := filepath.Join(base, "pgkeyless")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	// It may be older and open to others.
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := ownfile.PrivateDir(dir); err != nil {
 		return "", err
 	}
 	return dir, nil

@@ -1,8 +1,10 @@
 package running
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
@@ -11,9 +13,6 @@ import (
 func TestDefaultSocketDirIsMadePrivate(t *testing.T) {
 	testenv.NeedsSockets(t)
 	runtimeDir := testenv.Isolate(t)
-	if err := os.Mkdir(filepath.Join(runtimeDir, "pgkeyless"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	dir, err := defaultSocketDir()
 	if err != nil || dir != filepath.Join(runtimeDir, "pgkeyless") {
 		t.Fatalf("got %s, %v; want it in XDG_RUNTIME_DIR", dir, err)
@@ -29,5 +28,40 @@ func TestDefaultSocketDirIsMadePrivate(t *testing.T) {
 	}
 	if dir, err := defaultSocketDir(); err != nil || dir != filepath.Join(cache, "pgkeyless") {
 		t.Errorf("got %s, %v; want it in %s", dir, err, cache)
+	}
+}
+
+// Another user who can write to the directory, or owns it, may put a socket of theirs
+// in place of the proxy's. A link may lead to any directory of the user's.
+func TestDirectoryOfOthersIsRefusedAndLeftAlone(t *testing.T) {
+	testenv.NeedsSockets(t)
+	for name, make := range map[string]func(dir string) error{
+		"is open to other users": func(dir string) error { return os.Mkdir(dir, 0o755) },
+		"is a symbolic link": func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"-else", 0o755), os.Symlink(dir+"-else", dir))
+		},
+		"belongs to another user": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 65534, 65534))
+		},
+	} {
+		if name == "belongs to another user" && os.Geteuid() != 0 {
+			t.Log("not tried: only root can give a directory to another user")
+			continue
+		}
+		dir := filepath.Join(testenv.Isolate(t), "pgkeyless")
+		if err := make(dir); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := defaultSocketDir(); err == nil || !strings.Contains(err.Error(), dir+" "+name) {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+		after, err := os.Stat(dir)
+		if err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s: mode %v became %v, %v", name, before.Mode(), after.Mode(), err)
+		}
 	}
 }

@@ -1,6 +1,11 @@
 package running
 
-import "github.com/pgkeyless/pgkeyless/internal/environ"
+import (
+	"os/user"
+	"path/filepath"
+
+	"github.com/pgkeyless/pgkeyless/internal/environ"
+)
 
 // LibpqVariables are what would lead a libpq client elsewhere, or make it ask of
 // pgkeyless what the database has been asked already: the certificate's name, a
@@ -16,11 +21,17 @@ var LibpqVariables = []string{
 	"PGGSSENCMODE", "PGGSSLIB", "PGGSSDELEGATION", "PGKRBSRVNAME",
 }
 
-// ChildEnvironment is env for a program that connects to p.
+// ChildEnvironment is env for a program that connects to p. On a socket, libpq checks
+// before it sends a byte that the process at the other end is this user's.
 func ChildEnvironment(env []string, p Place) []string {
 	kept := environ.Without(env, LibpqVariables)
 	for _, v := range p.Variables(env) {
 		kept = append(kept, v.Name+"="+v.Value) // the last one of a name counts
+	}
+	if filepath.IsAbs(p.Host) && !p.AnyPeer {
+		if me, err := user.Current(); err == nil && me.Username != "" { // a container may have no name for its user
+			kept = append(kept, "PGREQUIREPEER="+me.Username)
+		}
 	}
 	return kept
 }

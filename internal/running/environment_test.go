@@ -3,12 +3,14 @@ package running
 import (
 	"encoding/pem"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/environ"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
 func TestChildIsLedToThePlaceAlone(t *testing.T) {
@@ -31,6 +33,29 @@ func TestChildIsLedToThePlaceAlone(t *testing.T) {
 			if name, value, _ := strings.Cut(entry, "="); slices.Contains(environ, entry) && slices.Contains(LibpqVariables, name) || value == "" {
 				t.Errorf("%+v: %s is still there", tt.place, entry)
 			}
+		}
+	}
+}
+
+// Whoever has put another socket in place of the proxy's must not get to see SQL. On a
+// port, and where systemd's root has opened the socket, there is nothing to compare.
+func TestChildAsksWhoseTheSocketIs(t *testing.T) {
+	testenv.NeedsSockets(t)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		place Place
+		want  bool
+	}{
+		{Place{Host: "/run/user/1000/pgkeyless", Port: 5432}, true},
+		{Place{Host: "/run/pgkeyless", Port: 5432, AnyPeer: true}, false},
+		{Place{Host: "127.0.0.1", Port: 5432}, false},
+	} {
+		got := ChildEnvironment([]string{"PGREQUIREPEER=postgres"}, tt.place)
+		if slices.Contains(got, "PGREQUIREPEER="+me.Username) != tt.want || slices.Contains(got, "PGREQUIREPEER=postgres") {
+			t.Errorf("%+v: %q; want the user's name: %v", tt.place, got, tt.want)
 		}
 	}
 }

@@ -17,6 +17,9 @@ type Place struct {
 	// CA is the file with the certificate by which clients can verify the listener;
 	// empty where there is none.
 	CA string
+	// AnyPeer says that a socket may have been opened by another user, as systemd's
+	// by root, and passed on to a process of this one.
+	AnyPeer bool
 	// User and Database are empty where they are the client's own choice.
 	User, Database string
 }

@@ -16,12 +16,12 @@ func PlaceOf(t config.Target, overTCP bool) (p Place, served bool, err error) {
 	if err := CheckWay(t); err != nil {
 		return Place{}, false, err
 	}
-	if t.Port == 0 {
+	if t.Port == 0 && !t.NoTCP {
 		return Place{}, false, causes.Misuse(fmt.Sprintf("the port of %q is chosen when it is served, and no pgkeyless of yours serves it", t.Name),
 			"start it first, or give it a port of its own")
 	}
 	p = Place{Host: t.Addresses()[0], Port: t.Port, User: t.User, Database: t.Database}
-	bySocket := !overTCP && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
+	bySocket := (!overTCP || t.NoTCP) && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
 	switch {
 	case bySocket && t.Shared:
 		p.Host, err = OwnSocketDir(t)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
@@ -25,6 +26,9 @@ type record struct {
 	PID    int      `json:"pid"`
 	Served []Served `json:"targets"`         // none while it drains
 	Admin  *Admin   `json:"admin,omitempty"` // nil where it has none
+	// Created tells PID from a later process with the same number, where a lock does
+	// not: see living.
+	Created int64 `json:"created,omitempty"`
 }
 
 // announcement is a file in the registry.
@@ -42,7 +46,7 @@ func (r registry) announce(before *announcement, targets []Served, admin *Admin)
 	a := &announcement{path: filepath.Join(r.dir, fmt.Sprintf("proxy-%d.json", os.Getpid())), file: f}
 	err = lock(f)
 	if err == nil {
-		err = json.NewEncoder(f).Encode(record{os.Getpid(), targets, admin})
+		err = json.NewEncoder(f).Encode(record{os.Getpid(), targets, admin, created(os.Getpid())})
 	}
 	if err == nil {
 		err = r.publish(a)
@@ -108,11 +112,12 @@ func (r registry) read(path string) (record, error) {
 			return record{}, err
 		}
 		rec, err := readRecord(f)
-		dead := err == nil && !living(f, rec.PID)
+		dead := err == nil && !living(f, rec)
 		if dead {
 			var removed bool
 			removed, err = r.removeIfStill(path, f)
 			if err == nil && removed {
+				r.removeSocket(rec.Admin)
 				err = errors.New("its process has ended")
 			}
 		}
@@ -120,6 +125,13 @@ func (r registry) read(path string) (record, error) {
 		if !dead || err != nil {
 			return rec, err
 		}
+	}
+}
+
+// removeSocket removes the private socket of a process that has ended.
+func (r registry) removeSocket(of *Admin) {
+	if of != nil && of.Network == "unix" && filepath.Dir(of.Address) == filepath.Clean(r.dir) && strings.HasPrefix(filepath.Base(of.Address), adminSocket) {
+		os.Remove(of.Address)
 	}
 }
 

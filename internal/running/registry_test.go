@@ -1,6 +1,7 @@
 package running
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +78,32 @@ func TestDeadProxyIsForgotten(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("its file is still there (%v)", err)
+	}
+}
+
+// What a killed proxy leaves in the private directory goes when its record does.
+func TestSocketOfADeadProxyIsRemoved(t *testing.T) {
+	r := registry{t.TempDir()}
+	elsewhere := t.TempDir()
+	for path, kept := range map[string]bool{
+		filepath.Join(r.dir, "admin-1.sock"): false, filepath.Join(r.dir, ".s.PGSQL.5432"): true, filepath.Join(elsewhere, "admin-1.sock"): true,
+	} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		content, err := json.Marshal(record{PID: dead(t), Admin: &Admin{Network: "unix", Address: path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(r.dir, "proxy-1.json"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all := r.records(); len(all) > 0 {
+			t.Fatalf("found %+v", all)
+		}
+		if _, err := os.Stat(path); (err == nil) != kept {
+			t.Errorf("%s: %v, want it kept: %v", path, err, kept)
+		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package running
 
-import "os"
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
 
 // lock does nothing: an open file is not locked by its process's life here.
 func lock(*os.File) error { return nil }
@@ -20,12 +24,30 @@ func publish(a *announcement) error {
 	return os.WriteFile(a.path, content, 0o600)
 }
 
-// living reports whether there is a process with that number.
-func living(_ *os.File, pid int) bool {
-	p, err := os.FindProcess(pid)
+// living reports whether there is the process that wrote rec: one with its number that
+// was created at the same time. Windows gives numbers to others soon.
+func living(_ *os.File, rec record) bool {
+	at := created(rec.PID)
+	return at != 0 && at == rec.Created
+}
+
+// created is when the process with that number was, in nanoseconds since 1970, and 0
+// where there is none any more, or none that this user may ask.
+//
+// Source: Windows API, GetProcessTimes. A process that has ended is there until nobody
+// has it open any more; its handle is signalled.
+func created(pid int) int64 {
+	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION|windows.SYNCHRONIZE, false, uint32(pid))
 	if err != nil {
-		return false
+		return 0
 	}
-	p.Release()
-	return true
+	defer windows.CloseHandle(process)
+	if state, err := windows.WaitForSingleObject(process, 0); err != nil || state != uint32(windows.WAIT_TIMEOUT) {
+		return 0
+	}
+	var at, exit, kernel, user windows.Filetime
+	if windows.GetProcessTimes(process, &at, &exit, &kernel, &user) != nil {
+		return 0
+	}
+	return at.Nanoseconds()
 }

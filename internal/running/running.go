@@ -51,7 +51,7 @@ func CheckWay(t config.Target) error {
 	}
 	if s, ok := choose(served(), t); ok {
 		return causes.Misuse(err.Error(), fmt.Sprintf("a running pgkeyless serves %q on %s with other options: %s; give the same ones here, or connect there",
-			s.Name, s.Address, strings.Join(s.differences(t), ", ")))
+			s.Name, cmp.Or(s.Address, s.Socket), strings.Join(s.differences(t), ", ")))
 	}
 	return err
 }
@@ -63,8 +63,8 @@ func (s Served) Place(t config.Target, overTCP bool) Place {
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}
-	if s.Socket != "" && !overTCP {
-		p.Host = filepath.Dir(s.Socket)
+	if s.Socket != "" && (!overTCP || s.Address == "") {
+		p.Host, p.AnyPeer = filepath.Dir(s.Socket), s.Inherited
 		p.Port, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(s.Socket), ".s.PGSQL."))
 	} else if s.Shared {
 		p = OnShared(s.Name, p)

@@ -18,11 +18,13 @@ type Served struct {
 	Address string            `json:"address"` // "host:port"
 	// Addresses are all of them, Address the first.
 	Addresses []string `json:"addresses,omitempty"`
-	CA        string   `json:"ca,omitempty"`       // the file to verify its certificate by
-	Shared    bool     `json:"shared,omitempty"`   // other targets are behind the address, too
-	Socket    string   `json:"socket,omitempty"`   // path
-	User      string   `json:"user,omitempty"`     // that replaces the clients'
-	Database  string   `json:"database,omitempty"` // for clients that name none
+	CA        string   `json:"ca,omitempty"`     // the file to verify its certificate by
+	Shared    bool     `json:"shared,omitempty"` // other targets are behind the address, too
+	Socket    string   `json:"socket,omitempty"` // path
+	// Inherited says that another process opened Socket, perhaps another user's.
+	Inherited bool   `json:"inherited,omitempty"`
+	User      string `json:"user,omitempty"`     // that replaces the clients'
+	Database  string `json:"database,omitempty"` // for clients that name none
 }
 
 // Describe is what others may know of t, but for where it listens. env is that

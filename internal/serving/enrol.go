@@ -29,14 +29,12 @@ func servedBy(front front, i int, ca string, environ []string) running.Served {
 	s := running.Describe(t, environ)
 	s.CA = ca
 	s.Addresses = front.addresses(i)
-	s.Address = s.Addresses[0]
+	if len(s.Addresses) > 0 {
+		s.Address = s.Addresses[0]
+	}
+	s.Socket = front.socket(i)
 	for _, l := range front.routes[i].Listen {
-		if l.Addr().Network() != "unix" {
-			continue
-		}
-		if dir, _ := socketPlace(l.Addr().String()); dir != "" { // an inherited one may have any name
-			s.Socket = l.Addr().String()
-		}
+		s.Inherited = s.Inherited || l.Addr().String() == s.Socket && front.inherited.has(l)
 	}
 	return s
 }

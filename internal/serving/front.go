@@ -53,7 +53,7 @@ func openFront(ctx context.Context, w *targets.Wiring, cfg config.Config, p *por
 			r.Listen = append(tcp, unix...)
 			if len(unix) == 0 {
 				var l net.Listener
-				if l, noSocket = listenOwnSocket(t, tcpAddress(f.shared).Port, p); l != nil {
+				if l, noSocket = listenOwnSocket(t, socketNumber(f.shared, t), p); l != nil {
 					r.Listen = append(r.Listen, l)
 				}
 			}
@@ -91,14 +91,14 @@ func (f front) listeners() []net.Listener {
 	return all
 }
 
-// address is where TCP clients of target i connect.
+// address is where TCP clients of target i connect; nil where they cannot.
 func (f front) address(i int) *net.TCPAddr {
 	return tcpAddress(f.tcpListeners(i))
 }
 
 // addresses are all those of target i, as "host:port".
 func (f front) addresses(i int) []string {
-	var all []string
+	all := []string{}
 	for _, l := range f.tcpListeners(i) {
 		if l.Addr().Network() == "tcp" {
 			all = append(all, l.Addr().String())
@@ -126,7 +126,23 @@ func (f front) beyond(i int) *net.TCPAddr {
 	return nil
 }
 
-// tcpAddress is the first TCP listener's. There is always one.
+// socket is the path of target i's own Unix socket that libpq finds; "" where it has
+// none.
+func (f front) socket(i int) string { return socketAmong(f.routes[i].Listen) }
+
+// socketAmong is the path of the first Unix socket among listeners that libpq finds.
+func socketAmong(listeners []net.Listener) string {
+	for _, l := range listeners {
+		if l.Addr().Network() == "unix" {
+			if dir, _ := socketPlace(l.Addr().String()); dir != "" { // an inherited one may have any name
+				return l.Addr().String()
+			}
+		}
+	}
+	return ""
+}
+
+// tcpAddress is the first TCP listener's, nil where there is none.
 func tcpAddress(listeners []net.Listener) *net.TCPAddr {
 	for _, l := range listeners {
 		if a, ok := l.Addr().(*net.TCPAddr); ok {

@@ -29,14 +29,17 @@ func listen(ctx context.Context, t config.Target, name string, p *ports) (listen
 	if len(sockets) > 0 {
 		return append(listeners, sockets...), nil, nil
 	}
-	given := t.UnixSocket != ""
+	given := t.UnixSocket != "" || len(listeners) == 0 // which leaves it alone
 	if t.UnixSocket == config.SocketNone || !given && runtime.GOOS == "windows" {
 		return listeners, nil, nil
 	}
 	dir, err := running.SocketDir(t)
+	if err != nil && causes.Hint(err) == "" {
+		err = causes.Misuse(fmt.Sprintf("directory for the Unix socket: %v", err), running.SocketHint)
+	}
 	var unix net.Listener
 	if err == nil {
-		unix, err = p.unix(dir, tcpAddress(listeners).Port)
+		unix, err = p.unix(dir, socketNumber(listeners, t))
 	}
 	switch {
 	case err == nil:
@@ -45,6 +48,15 @@ func listen(ctx context.Context, t config.Target, name string, p *ports) (listen
 		return nil, nil, err
 	}
 	return listeners, err, nil
+}
+
+// socketNumber is the number in the name of the Unix socket beside listeners: their
+// port or, where there are none, what t has in its place.
+func socketNumber(listeners []net.Listener, t config.Target) int {
+	if a := tcpAddress(listeners); a != nil {
+		return a.Port
+	}
+	return t.Port
 }
 
 // Windows has its own numbers for these, which the names in syscall do not

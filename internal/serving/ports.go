@@ -66,8 +66,12 @@ func chooser(t config.Target) string {
 // and taken on the other: rarely even once.
 const maxChoices = 20
 
-// tcp is a listener for each of t's addresses, all with t's port.
+// tcp is a listener for each of t's addresses, all with t's port; none where t wants
+// none.
 func (p *ports) tcp(ctx context.Context, t config.Target) ([]net.Listener, error) {
+	if t.NoTCP {
+		return nil, nil
+	}
 	port := t.Port
 	if port == 0 {
 		port = p.chosen[chooser(t)] // or still 0

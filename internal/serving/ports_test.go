@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
 // fakeNet is a machine's addresses: who listens where, in memory.
@@ -143,5 +144,32 @@ func TestMissingIPv6IsOneLine(t *testing.T) {
 	}
 	if noSuchAddress(errors.New("else")) || !noSuchAddress(wsaNotAvailable) || !noSuchAddress(wsaNoFamily) {
 		t.Error("noSuchAddress does not know Windows' numbers")
+	}
+}
+
+// Another user of this machine may have taken the address of localhost that clients
+// try first. Sockets as they are show what the system says then.
+func TestLocalhostHeldByAnotherIsRefused(t *testing.T) {
+	for _, theirs := range []string{"[::1]:0", "[::]:0", "127.0.0.1:0", "0.0.0.0:0"} {
+		network := "tcp6"
+		if !strings.HasPrefix(theirs, "[") {
+			network = "tcp4"
+		}
+		l, err := net.Listen(network, theirs)
+		if err != nil {
+			t.Logf("%s: not tried: %v", theirs, err) // a machine without IPv6
+			continue
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		p := new(ports)
+		got, err := p.tcp(t.Context(), config.Target{Endpoint: testenv.Orders, Name: "orders", Options: config.Options{Address: config.Localhost, Port: port}})
+		if err == nil || !strings.Contains(err.Error(), "is already in use") {
+			t.Errorf("%s: %d listeners, %v; want a refusal", theirs, len(got), err)
+		}
+		if len(p.fresh) > 0 {
+			t.Errorf("%s: %d listeners are left open", theirs, len(p.fresh))
+		}
+		p.close()
+		l.Close()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -60,7 +61,8 @@ func privateListener(ctx context.Context, overTCP bool) (l net.Listener, host st
 		return l, loopback, func() {}, err
 	}
 	const hint = "set TMPDIR to another directory, short and for you to write to"
-	dir, err := os.MkdirTemp("", "pgkeyless-") // for this user alone
+	removeLeftBehind(os.TempDir(), time.Now())
+	dir, err := os.MkdirTemp("", privatePrefix) // for this user alone
 	if err != nil {
 		return nil, "", nil, causes.Misuse(fmt.Sprintf("directory for the Unix socket: %v", err), hint)
 	}

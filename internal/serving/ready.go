@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -36,7 +37,9 @@ func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run
 		}
 		say("  " + p.psql)
 		say("  " + p.url)
-		say("  " + p.jdbc)
+		if p.jdbc != "" {
+			say("  " + p.jdbc)
+		}
 	}
 }
 
@@ -90,14 +93,23 @@ const (
 // is: PostgreSQL takes the user's name.
 func (f front) shown(i int) running.Place {
 	r, a := f.routes[i], f.address(i)
-	p := running.Place{Host: running.Reachable(a.AddrPort().Addr()), Port: a.Port, User: r.User, Database: r.Database}
+	p := running.Place{User: r.User, Database: r.Database}
+	onShared := f.targets[i].Shared
+	if a != nil {
+		p.Host, p.Port = running.Reachable(a.AddrPort().Addr()), a.Port
+	} else if own := f.socket(i); own != "" {
+		p.Host, p.Port = socketPlace(own)
+		onShared = false
+	} else {
+		p.Host, p.Port = socketPlace(socketAmong(f.shared))
+	}
 	if p.User == "" {
 		p.User = someUser
 		if p.Database == "" {
 			p.Database = someDatabase
 		}
 	}
-	if f.targets[i].Shared {
+	if onShared {
 		p = running.OnShared(f.targets[i].Name, p)
 	}
 	return p
@@ -107,9 +119,12 @@ func (f front) shown(i int) running.Place {
 func pasteFor(p running.Place) paste {
 	host, port, user, database := p.Host, p.Port, p.User, p.Database
 	hostPort := net.JoinHostPort(host, strconv.Itoa(port))
-	psql := fmt.Sprintf("psql -h %s -p %d -U %s", host, port, shell.Word(user))
+	psql := fmt.Sprintf("psql -h %s -p %d -U %s", shell.Word(host), port, shell.Word(user))
 	if database != "" {
 		psql += " " + shell.Word(database)
+	}
+	if filepath.IsAbs(host) { // the JDBC driver knows no Unix sockets
+		return paste{psql, p.URL(nil), ""}
 	}
 	// The JDBC driver reads a plus sign as a space in the path too.
 	jdbc := "jdbc:postgresql://" + hostPort + "/" + url.QueryEscape(database) + "?user=" + url.QueryEscape(user)

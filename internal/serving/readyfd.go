@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 )
 
@@ -64,7 +65,7 @@ func tellReady(f *os.File, front front) error {
 }
 
 func writeReady(w io.Writer, front front) error {
-	lines := json.NewEncoder(w)
+	lines := json.NewEncoder(display.Escaping(w))
 	lines.SetEscapeHTML(false)
 	for i := range front.targets {
 		if front.targets[i].Shared {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -37,6 +38,12 @@ func listenOwnSocket(t config.Target, port int, p *ports) (l net.Listener, noSoc
 		return nil, nil
 	}
 	dir, err := running.OwnSocketDir(t)
+	if err == nil {
+		err = makeSocketDir(dir)
+	}
+	if err == nil { // the directory around it may be for everybody, as /tmp is
+		err = ownfile.CheckDirAlone(dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 )
 
@@ -25,7 +26,7 @@ const maxSocketPath = 103
 // that is answered never.
 func listenUnix(dir string, port int) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return nil, causes.Misuse("Unix sockets are not supported on Windows", "leave --unix-socket out")
+		return nil, causes.Misuse("Unix sockets are not supported on Windows", "leave --unix-socket and --port none out")
 	}
 	path := running.SocketPath(dir, port)
 	if len(path) > maxSocketPath {
@@ -37,13 +38,9 @@ func listenUnix(dir string, port int) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
+	l, err := ownfile.Listen(path)
 	if err != nil {
 		return nil, causes.Misuse(fmt.Sprintf("Unix socket %s: %v", path, cause(err)), running.SocketHint)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, causes.Misuse(fmt.Sprintf("Unix socket: %v", err), running.SocketHint)
 	}
 	return l, nil
 }

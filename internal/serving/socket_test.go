@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -142,5 +143,25 @@ func TestOnlyAChosenSocketIsRequired(t *testing.T) {
 	target.UnixSocket = file
 	if _, _, err = listen(t.Context(), target, "", p); err == nil || !strings.Contains(fmt.Sprint(err), "directory for the Unix socket") {
 		t.Errorf("a file for a directory: %v", err)
+	}
+}
+
+// In a directory for everybody, another user may have made a target's own one first.
+func TestTargetsDirectoryOfAnotherUserIsRefused(t *testing.T) {
+	testenv.NeedsSockets(t)
+	if os.Geteuid() != 0 {
+		t.Log("not tried: only root can give a directory to another user")
+		return
+	}
+	dir := testenv.Isolate(t)
+	target := config.Target{Endpoint: testenv.Orders, Name: "orders", Shared: true, Options: config.Options{UnixSocket: dir}}
+	own := filepath.Join(dir, "orders")
+	if err := errors.Join(os.Mkdir(own, 0o700), os.Chown(own, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	p := new(ports)
+	defer p.close()
+	if l, err := listenOwnSocket(target, 5432, p); l != nil || err == nil || !strings.Contains(err.Error(), "belongs to another user") {
+		t.Errorf("%v, %v; want no socket there", l, err)
 	}
 }

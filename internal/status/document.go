@@ -113,7 +113,7 @@ type Target struct {
 	Shared bool     `json:"shared,omitempty"` // others listen there too
 	Psql   string   `json:"psql"`             // lines to paste
 	URL    string   `json:"url"`
-	JDBC   string   `json:"jdbc"`
+	JDBC   string   `json:"jdbc"`             // "" for a Unix socket alone
 	Guards []string `json:"guards,omitempty"` // settings that every login begins with
 
 	State        TargetState `json:"state"`

@@ -213,7 +213,9 @@ func (w *writer) one(t Target) {
 	}
 	w.say("connect   %s", t.Psql)
 	w.say("          %s", t.URL)
-	w.say("          %s", t.JDBC)
+	if t.JDBC != "" { // which knows no Unix sockets
+		w.say("          %s", t.JDBC)
+	}
 	if t.Last != nil {
 		var parts []string
 		for _, s := range t.Last.Stages {

@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -62,6 +63,16 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			facts: []string{lab.Host, `'Z'`},
 		},
 		causes.BadStartup.Name: {meet: sayFirst([]byte{0, 0, 0, 7, 0, 3, 0})},
+		causes.StartupTooLong.Name: {
+			setup: rig.Setup{Options: []string{"statement-timeout=90s"}},
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				// The packet that PostgreSQL just takes, less the target's guard.
+				body := append([]byte{0, 3, 0, 0}, "user\x00app_user\x00application_name\x00"...)
+				body = append(body, bytes.Repeat([]byte{'x'}, 10000-len(body)-2)...)
+				return sayFirst(append([]byte{0, 0, 0x27, 0x14}, append(body, 0, 0)...))(t, w)
+			},
+			facts: []string{"takes 10000 at most", "of them 10000 are the client's own"},
+		},
 		causes.StartupGarbled.Name: {
 			meet:  sayFirst([]byte{0, 0, 0, 9, 4, 210, 22, 47, 0}), // an SSLRequest with one byte too many
 			facts: []string{"SSLRequest"},

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +35,11 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 		return rig.Setup{Args: []string{lab.Host + "?dial=" + address + caFile + more}}
 	}
 	one := rig.Setup{Options: []string{"sessions=1"}}
+	inspectedCA := rig.StartFakeDatabase(t, lab.Host, nil)
 	otherName, otherKind, otherCA := rig.StartFakeDatabase(t, invoices, nil), rig.StartFakeDatabase(t, rdsProxy, nil), rig.StartFakeDatabase(t, lab.Host, nil)
+	mute := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	office := rig.OpenOffice(t)
+	office.Answer("truststore", rig.Gate{For: "truststore.pki.rds.amazonaws.com"})
 	showCauses(t, causes.Databases(), map[string]way{
 		causes.DatabaseRefuses.Name: {
 			arm:   func(t *testing.T, w *rig.World) { w.AWS.SetHost(lab.Endpoint, rig.ClosedPort) },
@@ -58,9 +61,9 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			facts: []string{"cannot connect to " + rig.ClosedPort, "connection refused"},
 		},
 		causes.OutOfFiles.Name: {
-			setup: outOfFiles(dialling(rig.ClosedPort, "")),
+			setup: anybody(outOfFiles(dialling(mute, ""))), // finding out whose they are takes files, too
 			meet:  whenFilesHaveRunOut,
-			facts: []string{"cannot connect to " + rig.ClosedPort, "too many open files"},
+			facts: []string{"cannot connect to " + mute, "too many open files"},
 		},
 		causes.OwnTunnelDown.Name: {
 			setup: dialling(rig.ClosedPort, ""),
@@ -100,6 +103,13 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			meet:  withoutToken(otherCA),
 			state: "08001",
 			facts: []string{"certificate of " + lab.Host + " is not trusted", lab.Region, "truststore.pki.rds.amazonaws.com"},
+		},
+		causes.RootsInspected.Name: {
+			setup: office.Enter(rig.Setup{Args: []string{lab.Host + "?dial=" + inspectedCA.Address()}}, true), // which trusts the office for all else
+			meet:  withoutToken(inspectedCA),
+			state: "08001",
+			facts: []string{"certificate of " + lab.Host + " is not trusted", lab.Region, "the network inspects TLS",
+				"download https://truststore.pki.rds.amazonaws.com/" + lab.Region + "/" + lab.Region + "-bundle.pem"},
 		},
 		causes.CertificateExpired.Name: {
 			setup: dialling(expiredDatabase(t), ""),
@@ -268,32 +278,41 @@ func outOfFiles(s rig.Setup) rig.Setup {
 	return s
 }
 
-// whenFilesHaveRunOut is the first of so many clients that pgkeyless cannot even
-// accept the last.
+// anybody is s in which nobody asks whose a client is.
+func anybody(s rig.Setup) rig.Setup {
+	s.Flags = append(s.Flags, "--allow-users", "any")
+	return s
+}
+
+// whenFilesHaveRunOut is the first who is told so, of more clients than pgkeyless has
+// files for, all of which wait for their login.
 func whenFilesHaveRunOut(t *testing.T, w *rig.World) *pgconn.PgError {
 	t.Helper()
-	var clients []net.Conn
+	told := make(chan *pgconn.PgError, fewFiles)
 	for range fewFiles {
 		c, err := net.Dial("tcp", w.Proxy.Addresses()[0])
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		clients = append(clients, c)
+		speaker := pgproto3.NewFrontend(c, c)
+		speaker.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": pgserver.AppUser}})
+		if err := speaker.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { // ends when c is closed
+			if message, err := speaker.Receive(); err == nil {
+				if said, ok := message.(*pgproto3.ErrorResponse); ok {
+					told <- pgconn.ErrorResponseToPgError(said)
+				}
+			}
+		}()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
-	defer cancel()
-	line, err := w.Proxy.AwaitLine(ctx, "accepting a client")
-	if err != nil {
-		t.Fatal(err)
+	select {
+	case said := <-told:
+		return said
+	case <-time.After(rig.ErrorLimit):
+		t.Fatalf("nobody was told anything\n%s", w.Proxy.Output())
+		return nil
 	}
-	if !strings.Contains(line, "too many open files") {
-		t.Fatalf("the log says %s", line)
-	}
-	speaker := pgproto3.NewFrontend(clients[0], clients[0])
-	speaker.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": pgserver.AppUser}})
-	if err := speaker.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return firstError(t, clients[0])
 }
