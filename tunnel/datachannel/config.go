@@ -36,11 +36,11 @@ type Stream interface {
 	Unanswered() int        // bytes that went out to targets which have said nothing since
 }
 
-// queue is what a Stream may be besides: one that says how many bytes wait for Fill,
-// and whether they are of several that take turns. Then small messages are put
-// together.
-type queue interface {
-	Queued(now time.Time) (bytes int, crowded bool)
+// gatherer is what a Stream may be besides: one that says when Fill is best called
+// for a message with room for so many bytes, where another went out at last. The zero
+// time, or one that has passed, means now.
+type gatherer interface {
+	FillAt(now, last time.Time, room int) time.Time
 }
 
 // Config is what New needs. Connect and Stream are required; every other zero

@@ -17,9 +17,8 @@
 // because the agent may acknowledge and yet discard what reaches it a moment
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
-// Where several streams take turns with little to say, a message that is not full
-// follows another no sooner than 1.1 ms (gatherFor), and takes what comes meanwhile
-// along. One stream alone waits for nothing.
+// Where several streams have little to say, a message that is not full may wait up to
+// 2 ms for more of them (mux, crowd.go). One stream alone waits for nothing.
 //
 // # Silence
 //

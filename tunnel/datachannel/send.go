@@ -154,15 +154,14 @@ func (c *Conn) nextData(now time.Time) []byte {
 
 // gather is until when what the Stream has to say waits for more; zero: it goes.
 func (c *Conn) gather(now time.Time) time.Time {
-	q, ok := c.cfg.Stream.(queue)
+	g, ok := c.cfg.Stream.(gatherer)
 	if !ok {
 		return time.Time{}
 	}
-	n, crowded := q.Queued(now)
-	if !crowded {
-		return time.Time{}
+	if at := g.FillAt(now, c.lastData, c.cfg.MaxPayload-minMaxPayload); at.After(now) {
+		return at
 	}
-	return gathers(now, c.lastData, n, c.cfg.MaxPayload-minMaxPayload)
+	return time.Time{}
 }
 
 // send completes the frame, whose payload stands in its place, and stores it.
