@@ -17,13 +17,17 @@ type Transport interface {
 	// does not time out reads) or Close.
 	ReadMessage() ([]byte, error)
 	// WriteMessage sends one message and keeps nothing of it. It may wait until
-	// Close.
+	// Close. A Transport that has a method Flush() error may put the message off
+	// until that is called, by the same goroutine.
 	WriteMessage([]byte) error
 	// Heard is when it last showed a sign of life: a message or a pong.
 	Heard() time.Time
 	// Close ends the transport hard, with no parting words, and wakes both.
 	Close() error
 }
+
+// flusher is a Transport that sends several messages in one write.
+type flusher interface{ Flush() error }
 
 // Stream is what the data channel carries; *mux.Mux is one. Every method returns
 // at once, is safe for concurrent use, and calls nothing of the Conn.

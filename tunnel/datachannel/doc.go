@@ -18,7 +18,9 @@
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
 // Where several streams have little to say, a message that is not full may wait up to
-// 2 ms for more of them (mux, crowd.go). One stream alone waits for nothing.
+// 2 ms for more of them (mux, crowd.go). One stream alone waits for nothing. What is
+// to be written at one time goes out in one write, acknowledges with data: each is a
+// message of its own, and may wait 4 ms for company (ackDelay).
 //
 // # Silence
 //

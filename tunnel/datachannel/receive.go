@@ -61,16 +61,16 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 		return err
 	}
 	if what != inOrder {
-		c.acknowledge(m)
+		c.acknowledge(now, m, true)
 		return nil
 	}
 	if m.PayloadType == PayloadOutput {
 		if err := c.handle(m); err != nil {
 			return err
 		}
-		c.acknowledge(m)
+		c.acknowledge(now, m, false)
 	} else {
-		c.acknowledge(m)
+		c.acknowledge(now, m, true)
 		if err := c.handle(m); err != nil {
 			return err
 		}
@@ -154,12 +154,23 @@ func (c *Conn) gap(now time.Time) error {
 	return nil
 }
 
-// acknowledge queues the acknowledge of m.
-func (c *Conn) acknowledge(m Message) {
+// acknowledge queues the acknowledge of m, which may wait for others unless it is
+// urgent.
+func (c *Conn) acknowledge(now time.Time, m Message, urgent bool) {
 	c.mu.Lock()
+	first := c.acks.len() == 0
 	c.acks.push(owed{m.ID, m.Seq})
+	urgent = urgent || c.phase != StateCarrying || c.acks.len() >= ackBatch
+	switch {
+	case urgent:
+		c.acksAt = now
+	case first:
+		c.acksAt = now.Add(ackDelay)
+	}
 	c.mu.Unlock()
-	c.kick()
+	if first || urgent {
+		c.kick()
+	}
 }
 
 // handle acts on a message whose turn it is. A payload type that we do not know
@@ -249,10 +260,14 @@ func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
 func (c *Conn) acknowledged(now time.Time, seq int64) (ready bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	waiting := !c.paused.IsZero() || !c.window.hasRoom(headerSize+c.cfg.MaxPayload)
 	c.hear(now)
 	c.lift(now)
-	c.kick()
-	if !c.window.acknowledge(now, seq) {
+	known := c.window.acknowledge(now, seq)
+	if waiting || seq == c.probe || !c.window.empty() { // else there is nothing new for the writer
+		c.kick()
+	}
+	if !known {
 		return false
 	}
 	switch seq {

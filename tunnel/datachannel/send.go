@@ -39,8 +39,8 @@ func terminateFlag() control {
 	return control{payloadType: PayloadFlag, payload: binary.BigEndian.AppendUint32(nil, flagTerminateSession), flag: true}
 }
 
-// next returns the frame to write now: acknowledges first, then what is due
-// again, then new messages. With none it says until when the writer may sleep;
+// next returns the frame to write now: acknowledges that are due first, then what is
+// due again, then new messages, and with them the other acknowledges. With none it says until when the writer may sleep;
 // zero means until it is woken. An error ends the session. alive is the
 // transport's last sign of life.
 //
@@ -63,14 +63,8 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 		}
 	}
 	c.ackRun = 0
-	if s := c.window.due(now); s != nil {
-		c.stats.Resends++
-		return s.frame, time.Time{}, nil
-	}
-	if frame := c.nextControl(now); frame != nil {
-		return frame, time.Time{}, nil
-	}
-	if frame := c.nextData(now); frame != nil {
+	if frame := c.nextMessage(now); frame != nil {
+		c.acksAt = now // they go along
 		return frame, time.Time{}, nil
 	}
 	if frame := c.nextAck(now); frame != nil {
@@ -79,7 +73,22 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 	return nil, c.alarm(now), c.refusal
 }
 
+// nextMessage is the message to send now, again or for the first time, or nil.
+func (c *Conn) nextMessage(now time.Time) []byte {
+	if s := c.window.due(now); s != nil {
+		c.stats.Resends++
+		return s.frame
+	}
+	if frame := c.nextControl(now); frame != nil {
+		return frame
+	}
+	return c.nextData(now)
+}
+
 func (c *Conn) nextAck(now time.Time) []byte {
+	if now.Before(c.acksAt) {
+		return nil
+	}
 	full := c.acks.full()
 	o, ok := c.acks.pop(now)
 	if !ok {
@@ -193,6 +202,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.pauseEnd(),
 		c.keepAliveAt(),
 		c.gathering,
+		c.acksEnd(),
 		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {
@@ -200,6 +210,13 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		}
 	}
 	return first
+}
+
+func (c *Conn) acksEnd() time.Time {
+	if c.acks.len() == 0 {
+		return time.Time{}
+	}
+	return c.acksAt
 }
 
 func (c *Conn) pauseEnd() time.Time {
