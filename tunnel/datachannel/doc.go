@@ -41,7 +41,8 @@
 //	9 s     aliveWithin       a transport without a sign of life for so long may be dead
 //	                          itself: StallTimeout counts
 //	10 s    GapTimeout        messages of the agent came, those before them did not, and for
-//	                          so long it has sent none of them again: ErrGap
+//	                          so long it has sent none of them again, on a transport that
+//	                          works: ErrGap
 //	12 s    PeerTimeout       the agent is gone: ErrPeerSilent; 14 s in a download, with
 //	                          checkAfter
 //	14.5 s  PauseTimeout      the service said pause, and nothing has lifted that: ErrPeerSilent

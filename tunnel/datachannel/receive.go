@@ -147,11 +147,30 @@ func (c *Conn) gap(now time.Time) error {
 	if !c.paused.IsZero() { // who is away repairs nothing
 		return nil
 	}
-	why := c.reorder.hopeless(now, c.cfg.GapPatience, c.cfg.GapTimeout)
+	why := c.reorder.hopeless(now, c.cfg.GapPatience, c.gapTimeout(now))
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrGap, why)
 	}
 	return nil
+}
+
+// gapTimeout is how long a repair may stand still: GapTimeout, unless the transport
+// may be dead, for its owner then has another that brings the repair. c.mu is held.
+func (c *Conn) gapTimeout(now time.Time) time.Duration {
+	if c.doubtful(now) {
+		return max(c.cfg.GapTimeout, c.cfg.GapPatience)
+	}
+	return c.cfg.GapTimeout
+}
+
+// gapAt is when to look whether a gap is hopeless, every second at least: a sign of
+// life of the transport wakes nobody. Zero: there is none. c.mu is held.
+func (c *Conn) gapAt(now time.Time) time.Time {
+	at := c.reorder.deadline(c.cfg.GapPatience, c.gapTimeout(now))
+	if soon := now.Add(time.Second); soon.Before(at) {
+		return soon
+	}
+	return at
 }
 
 // acknowledge queues the acknowledge of m, which may wait for others unless it is

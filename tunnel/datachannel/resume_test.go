@@ -159,6 +159,37 @@ func TestGapClockStartsAgainWithATransport(t *testing.T) {
 	})
 }
 
+// A fresh transport that is dead brings no repair; the next one does.
+func TestGapOutlivesADeadTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var l *link
+		r.setup = func(latest *link) { l = latest }
+		r.run()
+		r.awaitReady()
+		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+		r.agent.outputStream([]byte("lost"))
+		setFaults(l.down, nil)
+		r.agent.outputStream([]byte("kept"))
+		time.Sleep(20 * ms)
+		r.setup = func(latest *link) {
+			latest.died.Store(new(time.Now()))
+			lose := func([]byte) fault { return fault{lose: true} }
+			setFaults(latest.up, lose)
+			setFaults(latest.down, lose)
+		}
+		r.cut()
+		time.Sleep(14 * time.Second) // until its owner has noticed
+		r.setup = nil
+		r.cut()
+		time.Sleep(10 * time.Second)
+		if s := r.conn.Stats(); s.State != StateCarrying || s.Missing != 0 || s.Resumes != 2 {
+			t.Errorf("stats are %+v, want all repaired by the second transport", s)
+		}
+		r.stop()
+	})
+}
+
 // Transports that open and break at once must neither be tried in a hot loop nor
 // for ever, but for as long as an outage is promised to be outlived.
 func TestFruitlessTransports(t *testing.T) {

@@ -198,7 +198,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.silentAt(now),
 		c.pauseOver(now),
 		c.deafAt(),
-		c.reorder.deadline(c.cfg.GapPatience, c.cfg.GapTimeout),
+		c.gapAt(now),
 		c.pauseEnd(),
 		c.keepAliveAt(),
 		c.gathering,

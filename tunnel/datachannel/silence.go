@@ -67,7 +67,7 @@ func (c *Conn) pauseOver(now time.Time) time.Time {
 	if c.paused.IsZero() || c.phase != StateCarrying {
 		return time.Time{}
 	}
-	if now.Sub(c.alive) >= aliveWithin || now.Sub(c.revived) < answersWithin { // as in patience
+	if c.doubtful(now) {
 		return c.paused.Add(c.cfg.StallTimeout)
 	}
 	since := c.paused
@@ -95,13 +95,18 @@ func (c *Conn) patience(now time.Time) time.Duration {
 	switch {
 	case c.phase != StateCarrying,
 		c.speaks(now),
-		now.Sub(c.alive) >= aliveWithin,
-		now.Sub(c.revived) < answersWithin:
+		c.doubtful(now):
 		return c.cfg.StallTimeout
 	case c.cfg.Stream.Unanswered() >= stallable:
 		return max(c.cfg.StallTimeout-c.window.waited(c.connected), c.cfg.PeerTimeout)
 	}
 	return c.cfg.PeerTimeout
+}
+
+// doubtful: the transport may be dead, or has only just shown that it is not. c.mu is
+// held.
+func (c *Conn) doubtful(now time.Time) bool {
+	return now.Sub(c.alive) >= aliveWithin || now.Sub(c.revived) < answersWithin
 }
 
 // noteAlive notes a sign of life of the transport. c.mu is held.
