@@ -15,7 +15,9 @@
 // token, and the agent's handshake. When that takes 5 s, a second session is
 // started beside it and the faster one used. Once the agent has shown itself, after
 // 14 s the start has failed; the process that it starts for each session may take
-// long on a small host, and 50 s are waited for it. No more than 2 sessions start
+// long on a small host, and 50 s are waited for it. When it has not come in that
+// time, later dials wait for 14 s only, until a session is ready; starts go on for as
+// long as before. No more than 2 sessions start
 // together while none has ever been ready, or while starts take more than 5 s, and
 // the second of them is given up after 14 s (throttle.go).
 //
