@@ -271,7 +271,7 @@ func TestFloodIsBounded(t *testing.T) {
 		r.conn.mu.Lock()
 		waiting := r.conn.acks.len()
 		r.conn.mu.Unlock()
-		if got := len(r.stream.received()); waiting > maxOwed || got > maxOwed+1 || got < maxOwed {
+		if got := len(r.stream.received()); waiting > maxOwed || got > maxOwed+2 || got < maxOwed { // one is the beat, one in the reader's hands
 			t.Errorf("%d acknowledges wait after %d messages, want at most %d", waiting, got, maxOwed)
 		}
 		r.stream.write([]byte("my turn"))

@@ -70,7 +70,8 @@ type Conn struct {
 
 	acks    acks
 	acksAt  time.Time // when those that wait are to go out
-	ackRun  int       // acknowledges written since something else was tried
+	beat    beat
+	ackRun  int // acknowledges written since something else was tried
 	ackBuf  []byte
 	window  window
 	reorder reorder
@@ -304,6 +305,10 @@ func (c *Conn) attach(now time.Time) (resumed bool) {
 	c.reorder.restart(now)
 	c.acks.repeat(0, now.Add(-repeatSince), now)
 	c.acksAt = now
+	c.beat.heard = false
+	if stalled, _ := c.stalled(); !stalled { // what the agent sent meanwhile may be lost
+		c.releaseBeat(now)
+	}
 	if c.phase == StateCarrying && c.window.empty() {
 		c.cfg.Stream.SendNOP()
 	}

@@ -28,6 +28,7 @@
 // count from when the oldest message without acknowledge was first sent on the
 // present transport.
 //
+//	4 ms    ackDelay          an acknowledge has waited for company in vain
 //	200 ms  minRTO            the message goes out again, then with growing pauses
 //	1 s     pauseProbe        the service said pause: one message goes out all the same
 //	2 s     maxRTO            the longest of those pauses
@@ -37,7 +38,8 @@
 //	6 s     answersWithin     a transport that had seemed dead works again, and since less
 //	                          than this: StallTimeout counts still
 //	8 s     deafAfter         the agent speaks and acknowledges nothing: the transport is
-//	                          replaced, once for a message
+//	                          replaced, once for a message; after StallTimeout where a
+//	                          target has stalled the agent
 //	9 s     aliveWithin       a transport without a sign of life for so long may be dead
 //	                          itself: StallTimeout counts
 //	10 s    GapTimeout        messages of the agent came, those before them did not, and for
@@ -53,7 +55,8 @@
 //	60 s    GapPatience       sending again what is missing has taken so long, or will, at
 //	                          100 ms a message: ErrGap
 //	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
-//	                          had said a word
+//	                          had said a word; or a target has taken nothing for so long,
+//	                          while the agent showed that it lives (beat.go)
 //
 // The beginning has a limit of its own, HandshakeTimeout (30 s), from the first
 // transport to HandshakeComplete, and ArrivalTimeout for an agent that has given no

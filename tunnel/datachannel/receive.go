@@ -57,7 +57,7 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 	}
 	what, err := c.sortIn(now, m)
 	c.tellOfRepair(now)
-	if err != nil {
+	if err != nil || what == repeated {
 		return err
 	}
 	if what != inOrder {
@@ -98,6 +98,10 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	what, err := c.reorder.add(now, m)
 	if err != nil {
 		return what, fmt.Errorf("%w: %w", ErrGap, err)
+	}
+	if what == duplicate && c.beat.kept() && m.Seq == c.beat.seq {
+		c.beat.heard = true
+		return repeated, nil
 	}
 	if what == duplicate {
 		c.stats.Duplicates++
@@ -177,9 +181,15 @@ func (c *Conn) gapAt(now time.Time) time.Time {
 // urgent.
 func (c *Conn) acknowledge(now time.Time, m Message, urgent bool) {
 	c.mu.Lock()
-	first := c.acks.len() == 0
-	c.acks.push(owed{m.ID, m.Seq})
-	urgent = urgent || c.phase != StateCarrying || c.acks.len() >= ackBatch
+	first := c.acks.len() == 0 && (!c.beat.waits || c.beat.kept())
+	urgent = urgent || c.phase != StateCarrying || c.terminating
+	if urgent {
+		c.releaseBeat(now)
+		c.acks.push(owed{m.ID, m.Seq})
+	} else {
+		c.keepBeat(owed{m.ID, m.Seq})
+		urgent = c.acks.len() >= ackBatch
+	}
 	switch {
 	case urgent:
 		c.acksAt = now

@@ -19,6 +19,7 @@ const (
 	inOrder   arrival = iota // the one expected: handle it, then what take has
 	early                    // now held; its turn comes
 	duplicate                // handled or held already; acknowledge it again
+	repeated                 // the beat
 )
 
 // reorder puts the agent's messages in order. It holds early ones, up to a

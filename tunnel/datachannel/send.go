@@ -63,8 +63,15 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 		}
 	}
 	c.ackRun = 0
+	if end := c.beatEnd(); !end.IsZero() && !now.Before(end) {
+		c.releaseBeat(now)
+	}
 	if frame := c.nextMessage(now); frame != nil {
-		c.acksAt = now // they go along
+		if len(frame) < headerSize+c.cfg.MaxPayload-minMaxPayload {
+			c.acksAt = now // they go along
+		} else {
+			c.beat.full++
+		}
 		return frame, time.Time{}, nil
 	}
 	if frame := c.nextAck(now); frame != nil {
@@ -88,6 +95,9 @@ func (c *Conn) nextMessage(now time.Time) []byte {
 func (c *Conn) nextAck(now time.Time) []byte {
 	if now.Before(c.acksAt) {
 		return nil
+	}
+	if c.acks.len() == 0 && c.beat.waits && !c.beat.kept() {
+		c.releaseBeat(now)
 	}
 	full := c.acks.full()
 	o, ok := c.acks.pop(now)
@@ -213,8 +223,8 @@ func (c *Conn) alarm(now time.Time) time.Time {
 }
 
 func (c *Conn) acksEnd() time.Time {
-	if c.acks.len() == 0 {
-		return time.Time{}
+	if c.acks.len() == 0 && (!c.beat.waits || c.beat.kept()) {
+		return c.beatEnd()
 	}
 	return c.acksAt
 }

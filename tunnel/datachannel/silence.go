@@ -53,6 +53,9 @@ func (c *Conn) silentAt(now time.Time) time.Time {
 	if c.lifted.After(since) {
 		since = c.lifted
 	}
+	if _, proven := c.stalled(); proven && c.spoke.After(since) {
+		since = c.spoke
+	}
 	if c.window.deadline(since, 0).IsZero() {
 		return time.Time{}
 	}
@@ -89,15 +92,19 @@ func (c *Conn) pauseOver(now time.Time) time.Time {
 // are carried (before, the agent may wait for a resolver), the agent says nothing
 // at all, no target can have stalled it, and the transport is known to work, for a
 // dead one is for its owner to notice and costs no session. A target that may have
-// stalled the agent explains it for so long, however many transports that takes.
-// c.mu is held.
+// stalled the agent explains it for so long, however many transports that takes; but
+// where the agent has shown its life in the upload (see beat), that or its end is all
+// that counts. c.mu is held.
 func (c *Conn) patience(now time.Time) time.Duration {
+	stalled, proven := c.stalled()
 	switch {
-	case c.phase != StateCarrying,
-		c.speaks(now),
-		c.doubtful(now):
+	case c.phase != StateCarrying, c.doubtful(now):
 		return c.cfg.StallTimeout
-	case c.cfg.Stream.Unanswered() >= stallable:
+	case c.speaks(now) && proven:
+		return max(c.cfg.OutageTimeout, c.cfg.StallTimeout)
+	case c.speaks(now):
+		return c.cfg.StallTimeout
+	case stalled && !proven:
 		return max(c.cfg.StallTimeout-c.window.waited(c.connected), c.cfg.PeerTimeout)
 	}
 	return c.cfg.PeerTimeout
@@ -143,5 +150,9 @@ func (c *Conn) deafAt() time.Time {
 	if c.phase != StateCarrying || c.window.empty() || c.window.slots[0].seq == c.replaced {
 		return time.Time{}
 	}
-	return c.window.since(c.connected, time.Time{}).Add(deafAfter)
+	after := deafAfter
+	if _, proven := c.stalled(); proven { // which explains it as well
+		after = c.cfg.StallTimeout
+	}
+	return c.window.since(c.connected, time.Time{}).Add(after)
 }

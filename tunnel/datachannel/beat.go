@@ -1,0 +1,64 @@
+package datachannel
+
+import "time"
+
+const (
+	// beatFrom full messages within ackDelay are the beginning of an upload.
+	beatFrom = 16
+
+	// beatQuiet is how long after its last message an upload rests. An acknowledge
+	// that is kept back keeps the agent from sending anything else again.
+	beatQuiet = 200 * time.Millisecond
+)
+
+// beat is the newest message of the agent, whose acknowledge is kept back while we
+// upload in reply to it. While a target takes nothing, an agent acknowledges nothing
+// for any stream, and one that is gone does as much. But the first goes on sending
+// its oldest message without acknowledge again, ten times a second. The zero value
+// means that there is none.
+//
+// Source: amazon-ssm-agent, agent/session/datachannel/datachannel.go
+// (resending has a goroutine of its own).
+type beat struct {
+	owed
+	waits bool // for its acknowledge
+	full  int  // full messages that have gone out since
+	heard bool // the agent has sent it again
+}
+
+// kept: the acknowledge does not go out with the others.
+func (b *beat) kept() bool { return b.waits && b.full >= beatFrom }
+
+// keepBeat makes o the newest message, and owes the acknowledge of the one before.
+// c.mu is held.
+func (c *Conn) keepBeat(o owed) {
+	if c.beat.waits {
+		c.acks.push(c.beat.owed)
+	}
+	c.beat = beat{owed: o, waits: true}
+}
+
+// releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.
+func (c *Conn) releaseBeat(now time.Time) {
+	if c.beat.waits {
+		c.acks.push(c.beat.owed)
+		c.acksAt = now
+	}
+	c.beat = beat{}
+}
+
+// beatEnd is when an upload rests and the acknowledge is due; zero: not before
+// something happens. c.mu is held.
+func (c *Conn) beatEnd() time.Time {
+	if !c.beat.kept() || !c.window.empty() {
+		return time.Time{}
+	}
+	return c.lastData.Add(beatQuiet)
+}
+
+// stalled: so much is unanswered that a target may have stalled the agent. proven: and
+// the agent, if it lives, shows so all the while. c.mu is held.
+func (c *Conn) stalled() (stalled, proven bool) {
+	stalled = c.cfg.Stream.Unanswered() >= stallable
+	return stalled, stalled && c.beat.kept() && c.beat.heard
+}
