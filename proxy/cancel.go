@@ -88,7 +88,7 @@ func (c *cancels) forward(ctx context.Context, key *cancelKey, request *pgproto3
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	up, err := key.route.open(ctx, key.address, c.firstByte)
+	up, err := key.route.open(ctx, key.address, c.firstByte, nil)
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func ended(ctx context.Context, err error) error {
 	switch {
 	case cause == nil, errors.As(err, &said):
 		return err
-	case errors.Is(cause, errClientGone), errors.Is(cause, errCrowded):
+	case errors.Is(cause, errClientGone), errors.Is(cause, errCrowded), errors.Is(cause, errDisconnected):
 		return cause
 	case errors.As(cause, &late):
 		if known(err) {

@@ -54,6 +54,9 @@ var errNoGoodbye = errors.New("cut off, as in a crash")
 func (r *relay) explained(err error) (why error, abrupt bool) {
 	switch {
 	case r.shut.Load() && !r.server.boundary.failed():
+		if r.asked.Load() {
+			return errDisconnected, true
+		}
 		return errShuttingDown, true
 	case ownDoing(err):
 		return err, false

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -56,8 +57,9 @@ type login struct {
 	route    *Route
 	guesses  *guesses // may be nil
 	early    bool     // send the token unasked
-	asked    bool     // the database has asked for a clear-text password
-	unsent   error    // why the last packet could not be written
+	watch    *stopwatch
+	asked    bool  // the database has asked for a clear-text password
+	unsent   error // why the last packet could not be written
 	// key is told the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
@@ -79,6 +81,7 @@ type login struct {
 // has not been asked for it gets nothing, and what goes wrong is a wrongGuess
 // unless the guess cannot be to blame.
 func (l *login) run(ctx context.Context, m startupMessage) error {
+	l.watch.enter(StageAuth, time.Now())
 	packet := m.encode()
 	if l.early {
 		password, err := l.password(ctx)
@@ -192,10 +195,12 @@ func (l *login) answer(ctx context.Context, held []byte) error {
 
 // password makes the PasswordMessage with a fresh token.
 func (l *login) password(ctx context.Context) ([]byte, error) {
+	l.watch.enter(StageCredentials, time.Now())
 	token, err := l.route.Tokens.Token(ctx, l.user)
 	if err != nil {
 		return nil, noToken.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
 	}
+	l.watch.enter(StageAuth, time.Now())
 	words := token.Reveal()
 	if words == "" || strings.IndexByte(words, 0) >= 0 {
 		return nil, errors.New("the login token is empty or malformed")

@@ -71,7 +71,7 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 }
 
 func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*ProbeConn, error) {
-	up, err := r.open(ctx, r.Address, 0)
+	up, err := r.open(ctx, r.Address, 0, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ const (
 	reasonDatabaseClosed = "database closed"
 	reasonDatabaseLost   = "database connection lost"
 	reasonShutdown       = "proxy shut down"
+	reasonDisconnected   = "disconnected on request"
 )
 
 // relay carries bytes between a client and its database.
@@ -41,16 +42,17 @@ type relay struct {
 	loops   *eventloop.Group
 	buffers *sync.Pool // of *[bufferSize]byte
 	name    string     // of the database, for people
+	traffic *traffic
 
-	up, down int64            // bytes delivered, for reading after run
-	looped   eventloop.Result // how the loop ended, if there was one
-	ending   atomic.Bool
-	shut     atomic.Bool // the proxy ends the session
-	said     atomic.Bool // the client has sent Terminate
-	once     sync.Once
-	reason   string // of the way that ended first
-	err      error  // its error; nil at a clean end
-	refused  error  // why the database has taken no more, for reading after run
+	looped  eventloop.Result // how the loop ended, if there was one
+	ending  atomic.Bool
+	shut    atomic.Bool // the proxy ends the session
+	asked   atomic.Bool // Disconnect did
+	said    atomic.Bool // the client has sent Terminate
+	once    sync.Once
+	reason  string // of the way that ended first
+	err     error  // its error; nil at a clean end
+	refused error  // why the database has taken no more, for reading after run
 }
 
 // terminateMessage is what clients end a session with.
@@ -61,6 +63,17 @@ var terminateMessage = []byte{'X', 0, 0, 0, 4}
 // write. Data may end like that too, but then more comes.
 func (r *relay) notice(p []byte) {
 	r.said.Store(bytes.HasSuffix(p, terminateMessage))
+}
+
+// sent and received take note of what a loop carries.
+func (r *relay) sent(p []byte) {
+	r.notice(p)
+	r.traffic.sent(len(p))
+}
+
+func (r *relay) received(p []byte) {
+	r.server.boundary.follow(p)
+	r.traffic.received(len(p))
 }
 
 // toServer notices what is written, and looks after the client meanwhile.
@@ -88,15 +101,19 @@ func (w toServer) Write(p []byte) (int, error) {
 // When one way ends, the other goes on for as long as it moves: linger without
 // a byte ends it. A database that closes gets its last words to the client.
 func (r *relay) run(ctx context.Context, early []byte) {
-	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.notice, r.server.boundary.follow); ok {
+	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.sent, r.received); ok {
 		r.looped, early = looped, nil
-		r.up, r.down = looped.Up, looped.Down
 	}
 	closed, downloaded := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
+		reason := reasonShutdown
+		if errors.Is(context.Cause(ctx), errDisconnected) {
+			reason = reasonDisconnected
+			r.asked.Store(true)
+		}
 		r.shut.Store(true)
-		r.end(reasonShutdown, nil)
+		r.end(reason, nil)
 		cut(r.server.raw)
 		select {
 		case <-downloaded:
@@ -131,7 +148,7 @@ func (r *relay) end(reason string, err error) {
 func (r *relay) upload(early []byte) {
 	socket := beneath(r.client)
 	stall := &stallWatch{ask: func() presence { return presenceOf(socket) }, left: r.clientLeft}
-	reading, err := r.copy(toServer{r.server, r.notice, stall}, r.client, early, &r.up, eventloop.Up)
+	reading, err := r.copy(toServer{r.server, r.notice, stall}, r.client, early, r.traffic.sent, eventloop.Up)
 	switch {
 	case !reading: // what the database has said before tells more
 		r.refused = err
@@ -161,7 +178,7 @@ func (r *relay) download() {
 		whole.keep(r.server.begun)
 		whole.come.follow(r.server.begun)
 	}
-	reading, err := r.copy(client, r.server, nil, &r.down, eventloop.Down)
+	reading, err := r.copy(client, r.server, nil, r.traffic.received, eventloop.Down)
 	abrupt := false
 	if reading {
 		err, abrupt = r.explained(err)
@@ -197,7 +214,7 @@ func (r *relay) hurry(a, b net.Conn) {
 
 // copy writes to dst what src sends, after first, until either fails; io.EOF is
 // a clean end. reading says which one it was. It goes on where a loop stopped.
-func (r *relay) copy(dst, src net.Conn, first []byte, count *int64, way eventloop.Way) (reading bool, err error) {
+func (r *relay) copy(dst, src net.Conn, first []byte, count func(int), way eventloop.Way) (reading bool, err error) {
 	if r.looped.Ended == way && !r.looped.Reading {
 		return false, r.looped.Err
 	}
@@ -213,7 +230,7 @@ func (r *relay) copy(dst, src net.Conn, first []byte, count *int64, way eventloo
 	for p := first; ; {
 		if len(p) > 0 {
 			n, err := dst.Write(p)
-			*count += int64(n)
+			count(n)
 			if err != nil {
 				return false, err
 			}

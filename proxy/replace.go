@@ -95,6 +95,7 @@ func (s *Server) Replace(routes []Route, shared []net.Listener, byDefault string
 		}
 	}
 	s.routing = next
+	s.tally.serve(next.routes)
 	return nil
 }
 

@@ -61,7 +61,10 @@ type Route struct {
 	// Address ("host:port") is what Dialer is asked for.
 	Address string
 	Dialer  Dialer
-	Tokens  TokenSource
+	// Tunnel says that Dialer goes through a tunnel, so that its time counts as
+	// StageTunnel.
+	Tunnel bool
+	Tokens TokenSource
 	// TLS makes the client configuration for one handshake. It must verify the
 	// certificate for the database's own name, which must be set as ServerName.
 	TLS func() *tls.Config

@@ -64,6 +64,10 @@ type Config struct {
 	// MaxConnections bounds logged-in sessions and logins at one time; one more
 	// is refused with SQLSTATE 53300. Zero means no bound.
 	MaxConnections int
+	// Peer says whose process a client's connection comes from, for people: "ada
+	// (pid 4711)", say, or "" where that is not known. It is called for each
+	// connection, before the first byte is read; nil knows nobody.
+	Peer func(net.Conn) string
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -83,9 +87,11 @@ type Server struct {
 	tls      *tls.Config // offered to clients
 	cancels  *cancels
 	lobby    lobby
+	probes   probes
 	tally    tally
 	lull     *lull
 	onLull   func()
+	peer     func(net.Conn) string
 	loops    eventloop.Group // that relay sockets
 	buffers  sync.Pool       // for relays without one
 	lastID   atomic.Uint64
@@ -127,6 +133,7 @@ func New(cfg Config) (*Server, error) {
 		cancels:        newCancels(),
 		lull:           newLull(),
 		onLull:         cfg.Lull,
+		peer:           cfg.Peer,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}
@@ -141,6 +148,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.overdue = newOverdue(s.loginTimeout, "")
 	s.cancels.firstByte = s.firstByte
+	s.tally.serve(routes.routes)
 	return s, nil
 }
 
@@ -230,7 +238,11 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		switch {
 		case err == nil:
 			wait = minAcceptWait
-			sessions.Go(func() { s.newSession(l.route.Load(), c).run(ctx, starting, sessions) })
+			sessions.Go(func() {
+				if !s.probes.take(c) {
+					s.newSession(l.route.Load(), c).run(ctx, starting, sessions)
+				}
+			})
 		case starting.Err() != nil, l.dropped.Load():
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -254,13 +266,15 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(keepAlive)
 	}
-	s.tally.accepted()
+	id, now := s.lastID.Add(1), time.Now()
 	session := &session{
 		server: s,
-		log:    s.log.With("session", s.lastID.Add(1)),
+		log:    s.log.With("session", id),
 		client: eventloop.Wrap(c),
-		began:  time.Now(),
+		began:  now,
+		entry:  s.newEntry(id, c, now),
 	}
+	s.tally.accepted(session.entry)
 	if route != nil {
 		session.take(route)
 	}

@@ -43,6 +43,7 @@ type session struct {
 	log    *slog.Logger
 	client net.Conn // replaced by its TLS
 	began  time.Time
+	entry  *entry // what others see of it
 
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
@@ -52,7 +53,8 @@ type session struct {
 	forget   []func()       // takes out the cancel keys that were noted
 
 	leaveLobby func()
-	loggedIn   bool
+	asked      time.Time // when the StartupMessage had come
+	watch      stopwatch // of the login since then
 }
 
 // run serves the client until it is done with, in part by a goroutine of all's.
@@ -61,10 +63,10 @@ type session struct {
 // The relay may rest for hours. It gets a goroutine, with a small stack: that of
 // the login has grown, by TLS, and goes.
 func (s *session) run(ctx, starting context.Context, all *sync.WaitGroup) {
-	ctx, cut := context.WithCancel(ctx)
+	ctx, cut := context.WithCancelCause(ctx)
 	up, early := s.begin(starting, cut)
 	rest := func() {
-		defer cut()
+		defer cut(nil)
 		defer s.close(ctx)
 		if up != nil {
 			s.relay(ctx, up, early)
@@ -80,10 +82,12 @@ func (s *session) run(ctx, starting context.Context, all *sync.WaitGroup) {
 // begin goes through everything before the relay, under the login deadline, and
 // refuses who cannot be logged in. cut ends the session. A nil upstream has
 // nothing to relay.
-func (s *session) begin(starting context.Context, cut func()) (*upstream, []byte) {
+func (s *session) begin(starting context.Context, cut context.CancelCauseFunc) (*upstream, []byte) {
 	login, gone := context.WithCancelCause(starting)
 	defer gone(nil)
-	s.leaveLobby = s.server.lobby.enter(func() { gone(errCrowded); cut() })
+	end := func(why error) { gone(why); cut(why) }
+	s.leaveLobby = s.server.lobby.enter(func() { end(errCrowded) })
+	s.server.tally.allow(s.entry, end)
 	login, stop := context.WithTimeoutCause(login, s.server.loginTimeout, s.server.overdue)
 	defer stop()
 	release := interrupt(login, s.client)
@@ -115,7 +119,11 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 			return nil, nil, err
 		}
 	}
-	s.wants, s.named = s.route.rewrite(m), true
+	s.wants, s.named, s.asked = s.route.rewrite(m), true, time.Now()
+	s.server.tally.edit(s.entry, func(e *SessionSnapshot) {
+		e.User, e.Database, e.ApplicationName = s.wants.value("user"), s.wants.value("database"), s.wants.value("application_name")
+		_, e.TLS = s.client.(*tls.Conn)
+	})
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
 	if s.wants.value("user") == "" {
@@ -130,6 +138,12 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	watch, told := watchClient(s.client, gone), s.whenSlow()
 	up, err = s.logIn(ctx)
 	told()
+	now := time.Now()
+	s.watch.stop(now)
+	if err == nil {
+		s.server.tally.loggedIn(s.entry, &s.watch, s.asked, now)
+		s.record(slog.LevelDebug, "logged in", append([]slog.Attr{slog.Duration("duration", now.Sub(s.asked))}, s.watch.attrs()...))
+	}
 	return up, watch.stop(), err
 }
 
@@ -160,6 +174,7 @@ func (s *session) choose(m startupMessage) (startupMessage, error) {
 // take settles where the client is led.
 func (s *session) take(to *served) {
 	s.served, s.route, s.log = to, &to.Route, s.log.With("route", to.Name)
+	s.server.tally.led(s.entry, to.Name)
 }
 
 // offered is the TLS that clients are offered. On a Unix socket it is nil: like
@@ -174,6 +189,7 @@ func (s *session) offered() *tls.Config {
 // logIn finds the database, connects to it and goes on until ReadyForQuery has
 // been sent.
 func (s *session) logIn(ctx context.Context) (*upstream, error) {
+	s.watch.enter(StageLookup, time.Now())
 	found, err := s.served.resolved(ctx)
 	if err != nil {
 		return nil, err
@@ -199,7 +215,7 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 		return up, err // whose words nobody reads
 	}
 	if s.route.passing(err) && pauseBeforeRetry(ctx) {
-		s.server.tally.retried()
+		s.server.tally.retried(s.entry)
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
 		up, err = s.attempt(ctx, false)
 	}
@@ -209,11 +225,12 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 // attempt is one login on a connection of its own. A key that the client is
 // told is noted before the client can use it.
 func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
-	up, err := s.route.open(ctx, s.route.Address, s.server.firstByte)
+	up, err := s.route.open(ctx, s.route.Address, s.server.firstByte, &s.watch)
 	if err != nil {
 		return nil, err
 	}
 	defer interrupt(ctx, up.raw)()
+	s.server.tally.vouched(s.entry, up.ConnectionState())
 	l := &login{
 		client:   s.client,
 		server:   up,
@@ -223,7 +240,9 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		unserved: s.unserved,
 		guesses:  &s.served.guesses,
 		early:    early,
+		watch:    &s.watch,
 		key: func(pid uint32, secret []byte) {
+			s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
 	}
@@ -237,22 +256,18 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		return nil, err
 	}
 	up.boundary, up.begun = l.boundary, l.begun
-	s.log.Debug("logged in", "duration", time.Since(s.began))
 	return up, nil
 }
 
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
-		name: s.route.Name}
-	s.loggedIn = true
-	s.server.tally.loggedIn()
+		name: s.route.Name, traffic: &s.entry.traffic}
 	s.server.lull.moved()
 	r.run(ctx, early)
 	s.server.lull.moved()
-	s.server.tally.carried(r.up, r.down)
 	up.Close()
-	level, attrs := slog.LevelInfo, s.summary(r.reason, r.up, r.down)
+	level, attrs := slog.LevelInfo, s.summary(r.reason, s.entry.traffic.up.Load(), s.entry.traffic.down.Load())
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
 	}
@@ -285,7 +300,8 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 // refuse tells the client, and the log, why there is no login. err is what went
 // wrong and why its cause, which is what people get to see.
 func (s *session) refuse(err, why error) {
-	s.server.tally.refused(s.named, err, why)
+	guess := s.ping && guessed(why)
+	s.server.tally.refused(s.entry, failure{named: s.named, err: err, why: why, probe: guess, stage: s.watch.stage}, time.Now())
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
 	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
@@ -293,7 +309,6 @@ func (s *session) refuse(err, why error) {
 	}
 	told := []slog.Attr{slog.Any("error", why)}
 	refused := quiet != nil && quiet.after // the certificate, probably
-	guess := s.ping && guessed(why)
 	switch {
 	case guess:
 		told = append(told, slog.String("sqlstate", state(why)), slog.String("hint", pingHint))
@@ -367,7 +382,7 @@ func (s *session) close(ctx context.Context) {
 	defer func() {
 		raw.Close()
 		s.leaveLobby()
-		s.server.tally.closed(s.loggedIn)
+		s.server.tally.closed(s.entry, time.Now())
 	}()
 	if ctx.Err() != nil {
 		return

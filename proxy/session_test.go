@@ -255,13 +255,22 @@ func TestClientsThatOnlyConnectAreDebugLines(t *testing.T) {
 	}
 }
 
-// A client that verifies the certificate leaves when the handshake is done, libpq
-// for a name that does not fit, Node.js for any reason: without a word.
+// A client that verifies the certificate leaves when the handshake is done: libpq
+// for a name that does not fit, Node.js for any reason and with its last message
+// unsent.
 func TestClientThatLeavesAfterTheHandshakeIsToldOf(t *testing.T) {
 	for name, talk := range map[string]func(c *client){
 		"after SSLRequest":    func(c *client) { c.send(sslRequest); c.expect([]byte{'S'}); c.secure(rigOf(c)).Close() },
 		"direct TLS":          func(c *client) { c.secure(rigOf(c), alpnProtocol).Close() },
 		"without closing TLS": func(c *client) { c.send(sslRequest); c.expect([]byte{'S'}); c.secure(rigOf(c)) },
+		"without Finished": func(c *client) {
+			c.send(sslRequest)
+			c.expect([]byte{'S'})
+			(&client{&helloOnly{Conn: c.Conn}, c.t}).secure(rigOf(c))
+		},
+		"direct TLS without Finished": func(c *client) {
+			(&client{&helloOnly{Conn: c.Conn}, c.t}).secure(rigOf(c), alpnProtocol)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -309,6 +318,21 @@ type rigConn struct {
 }
 
 func rigOf(c *client) *Server { return c.Conn.(rigConn).rig.server }
+
+// helloOnly sends the first packet, a ClientHello, and drops all others, as the
+// TLS of a client does that closes before they are written.
+type helloOnly struct {
+	net.Conn
+	sent bool
+}
+
+func (h *helloOnly) Write(b []byte) (int, error) {
+	if h.sent {
+		return len(b), nil
+	}
+	h.sent = true
+	return h.Conn.Write(b)
+}
 
 func TestClientErrorsAreNotTheOperators(t *testing.T) {
 	tests := []struct {

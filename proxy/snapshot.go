@@ -3,7 +3,10 @@ package proxy
 import (
 	"errors"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -37,63 +40,153 @@ type Snapshot struct {
 	CancelsKnown   int64            // cancel requests with a key that a client had been told
 	CancelsUnknown int64            // others, for which nobody is dialled
 
-	// BytesUp and BytesDown are what sessions that have ended carried to the
-	// database and to the client after ReadyForQuery.
+	// BytesUp and BytesDown are what sessions carried to the database and to the
+	// client after ReadyForQuery, running ones included.
 	BytesUp, BytesDown int64
+
+	// Routes are the same by Route, ordered by name. One without a name is there
+	// when connections to a shared listener ended before they named a Route.
+	Routes []RouteSnapshot
 }
 
 // Snapshot returns the counters of this moment.
 func (s *Server) Snapshot() Snapshot {
-	s.tally.mu.Lock()
-	defer s.tally.mu.Unlock()
-	now := s.tally.now
+	t := &s.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now
 	now.Unstarted, now.FailedLogins = maps.Clone(now.Unstarted), maps.Clone(now.FailedLogins)
+	byName := map[string]*RouteSnapshot{}
+	for _, a := range t.accounts {
+		now.Routes = append(now.Routes, a.snapshot())
+	}
+	slices.SortFunc(now.Routes, func(a, b RouteSnapshot) int { return strings.Compare(a.Name, b.Name) })
+	for i := range now.Routes {
+		byName[now.Routes[i].Name] = &now.Routes[i]
+	}
+	for _, s := range t.sessions {
+		up, down := s.traffic.up.Load(), s.traffic.down.Load()
+		now.BytesUp, now.BytesDown = now.BytesUp+up, now.BytesDown+down
+		of := byName[s.account.Name]
+		of.BytesUp, of.BytesDown = of.BytesUp+up, of.BytesDown+down
+	}
 	return now
 }
 
 // tally keeps a Snapshot up to date. It is safe for concurrent use.
 type tally struct {
-	mu  sync.Mutex
-	now Snapshot
+	mu       sync.Mutex
+	now      Snapshot // but for Routes, and for bytes of running sessions
+	accounts map[string]*account
+	sessions map[uint64]*entry
 }
 
-func (t *tally) accepted() {
+// serve settles which Routes have an account; others lose theirs when their last
+// session ends.
+func (t *tally) serve(routes []*served) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.accounts {
+		a.kept = false
+	}
+	for _, r := range routes {
+		t.account(r.Name).kept = true
+	}
+	for _, a := range t.accounts {
+		t.settle(a)
+	}
+}
+
+// account is that of a Route; mu is held.
+func (t *tally) account(name string) *account {
+	a := t.accounts[name]
+	if a == nil {
+		if t.accounts == nil {
+			t.accounts = map[string]*account{}
+		}
+		a = newAccount(name)
+		t.accounts[name] = a
+	}
+	return a
+}
+
+// settle drops an account that nobody needs; mu is held.
+func (t *tally) settle(a *account) {
+	if !a.kept && a.Starting+a.Active == 0 && a.Name != "" {
+		delete(t.accounts, a.Name)
+	}
+}
+
+// accepted notes a connection.
+func (t *tally) accepted(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.now.Accepted++
 	t.now.Open++
 	t.now.Starting++
+	if t.sessions == nil {
+		t.sessions = map[uint64]*entry{}
+	}
+	t.sessions[e.ID] = e
+	e.account = t.account("")
+	e.account.Accepted++
+	e.account.Starting++
 }
 
-func (t *tally) loggedIn() {
+// led moves a connection to the account of a Route.
+func (t *tally) led(e *entry, route string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.account.Accepted--
+	e.account.Starting--
+	e.Route = route
+	e.account = t.account(route)
+	e.account.Accepted++
+	e.account.Starting++
+}
+
+// edit changes what is known of a session.
+func (t *tally) edit(e *entry, f func(*SessionSnapshot)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f(&e.SessionSnapshot)
+}
+
+// loggedIn notes a login that began then.
+func (t *tally) loggedIn(e *entry, w *stopwatch, began, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.now.Logins++
 	t.now.Starting--
+	e.LoggedIn = now
+	e.account.loggedIn(w, began, now)
 }
 
-func (t *tally) retried() {
+func (t *tally) retried(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.now.Retries++
-}
-
-// carried is for a session that has logged in and ends.
-func (t *tally) carried(up, down int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.now.BytesUp += up
-	t.now.BytesDown += down
+	e.account.Retries++
 }
 
 // closed is the last that is told of a connection.
-func (t *tally) closed(loggedIn bool) {
+func (t *tally) closed(e *entry, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.sessions, e.ID)
 	t.now.Open--
-	if !loggedIn {
+	a := e.account
+	if e.LoggedIn.IsZero() {
 		t.now.Starting--
+		a.Starting--
+	} else {
+		up, down := e.traffic.up.Load(), e.traffic.down.Load()
+		t.now.BytesUp, t.now.BytesDown = t.now.BytesUp+up, t.now.BytesDown+down
+		a.BytesUp, a.BytesDown = a.BytesUp+up, a.BytesDown+down
+		a.Active--
+		a.SessionTimes.observe(sessionBounds, now.Sub(e.LoggedIn))
 	}
+	t.settle(a)
 }
 
 func (t *tally) cancel(known bool) {
@@ -106,19 +199,29 @@ func (t *tally) cancel(known bool) {
 	}
 }
 
-// refused is for a connection that will not be logged in: err is what went wrong
-// and why its cause. named says that there was a StartupMessage.
-func (t *tally) refused(named bool, err, why error) {
+// failure is why a connection will not be logged in.
+type failure struct {
+	named bool  // there was a StartupMessage
+	err   error // what went wrong
+	why   error // why its client's login ended
+	probe bool  // the client only asked whether there is a server
+	stage Stage
+}
+
+// refused notes a connection that will not be logged in.
+func (t *tally) refused(e *entry, f failure, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case !named:
-		count(&t.now.Unstarted, unstarted(err, why))
-	case errors.Is(why, errClientGone):
-		t.now.ClientsLeft++
-	default:
-		count(&t.now.FailedLogins, class(state(why)))
+	if !f.named {
+		count(&t.now.Unstarted, unstarted(f.err, f.why))
+		return
 	}
+	if errors.Is(f.why, errClientGone) {
+		t.now.ClientsLeft++
+	} else {
+		count(&t.now.FailedLogins, class(state(f.why)))
+	}
+	e.account.refused(f, now)
 }
 
 // class is that of an SQLSTATE, and of no other text that a database may say.

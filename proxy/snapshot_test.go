@@ -18,6 +18,16 @@ func (s Snapshot) balanced(t *testing.T) {
 			ended += n
 		}
 	}
+	accepted := int64(0)
+	for _, r := range s.Routes {
+		accepted += r.Accepted
+		if r.Starting != 0 || r.Active != 0 {
+			t.Errorf("route %q has open sessions: %+v", r.Name, r)
+		}
+	}
+	if accepted != s.Accepted {
+		t.Errorf("%d accepted in all and %d by routes", s.Accepted, accepted)
+	}
 	if s.Open != 0 || s.Starting != 0 || s.Accepted != ended {
 		t.Errorf("%d accepted and %d ended, %d of them open and %d starting: %+v", s.Accepted, ended, s.Open, s.Starting, s)
 	}
@@ -103,6 +113,7 @@ func TestSnapshotOfOpenSessions(t *testing.T) {
 		}, nil)
 		silent, c := r.dial(), r.established()
 		c.expect(answer)
+		synctest.Wait() // the silent one is accepted too
 		if got := r.server.Snapshot(); got.Open != 2 || got.Starting != 1 || got.Accepted != 2 || got.Logins != 1 {
 			t.Errorf("one silent and one logged in: %+v", got)
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -112,13 +113,18 @@ func (d *door) answer() (any, error) {
 
 // next returns the first byte of a packet that is not the first. A client that
 // closes inside TLS before its first packet has most likely looked at the
-// certificate: libpq checks the name in it then, Node.js all of it.
+// certificate: libpq checks the name in it then.
 func (d *door) next() (byte, error) {
 	first, err := readFirst(d.conn)
 	if err != nil && d.secure {
-		err = &silent{error: leftAfterHandshake.New(nil, err), handshake: true, after: true}
+		err = leftAfterTLS(err)
 	}
 	return first, err
+}
+
+// leftAfterTLS is a client that left for the sake of the certificate, probably.
+func leftAfterTLS(err error) error {
+	return &silent{error: leftAfterHandshake.New(nil, err), handshake: true, after: true}
 }
 
 // begin returns the first byte of the first packet, inside TLS where the client
@@ -242,6 +248,8 @@ func reply(c net.Conn, answer byte) error {
 func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	secure := tls.Server(eventloop.Records(c), cfg)
 	switch err := secure.Handshake(); {
+	case shown(secure) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return nil, leftAfterTLS(clientGone(err))
 	case errors.Is(err, io.EOF):
 		return nil, &silent{error: clientGone(err)}
 	case brokeOff(err):
@@ -253,6 +261,12 @@ func acceptTLS(c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	}
 	return secure, nil
 }
+
+// shown reports whether the client of a failed handshake had been sent the
+// certificate: it goes out with the answer to the ClientHello, which settles the
+// version. Node.js judges the certificate when its own side is done, and closes
+// without sending its Finished: for it the handshake is over, here it is not.
+func shown(c *tls.Conn) bool { return c.ConnectionState().Version != 0 }
 
 // refusesCertificate reports whether err is an alert about the certificate, such as
 // "unknown certificate authority", which is how Go, Java and others take their leave.

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +55,68 @@ func greeted(t *testing.T, unix bool, talk func(c *client, cfg *tls.Config)) (g 
 		far.Close()
 	})
 	return g
+}
+
+// A client that has seen the certificate may close or reset the connection: both
+// are a refusal, probably. Before that, neither is.
+func TestLeavingAmidTheHandshake(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		hello         bool // whether the client gets as far as the certificate
+		end           error
+		refused, gone bool
+	}{
+		{"closed before ClientHello", false, io.EOF, false, true},
+		{"reset before ClientHello", false, syscall.ECONNRESET, false, false},
+		{"closed after the certificate", true, io.EOF, true, true},
+		{"reset after the certificate", true, syscall.ECONNRESET, true, true},
+		{"silent after the certificate", true, os.ErrDeadlineExceeded, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg, err := clientTLS(time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				near, far := net.Pipe()
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					_, err = acceptTLS(&endsWith{far, tt.end}, cfg)
+				}()
+				if tt.hello {
+					c := tls.Client(&helloOnly{Conn: near}, &tls.Config{InsecureSkipVerify: true})
+					if err := c.Handshake(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				near.Close()
+				<-done
+				far.Close()
+				quiet, ok := errors.AsType[*silent](err)
+				if !ok {
+					t.Fatalf("error %v, want one that is not sent", err)
+				}
+				if gone := errors.Is(err, errClientGone); quiet.after != tt.refused || gone != tt.gone {
+					t.Errorf("error %q: a refusal %v, client gone %v; want %v, %v", err, quiet.after, gone, tt.refused, tt.gone)
+				}
+			})
+		})
+	}
+}
+
+// endsWith is a conn whose end is another than EOF.
+type endsWith struct {
+	net.Conn
+	end error
+}
+
+func (e *endsWith) Read(b []byte) (int, error) {
+	n, err := e.Conn.Read(b)
+	if err == io.EOF {
+		err = e.end
+	}
+	return n, err
 }
 
 func TestGreetTakesTheOrdersClientsUse(t *testing.T) {

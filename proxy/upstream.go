@@ -59,10 +59,10 @@ func (u *unanswered) Unwrap() error { return u.error }
 // more, when the conn was unanswered: a second failure says more about the
 // database than about the way to it. And once more when the certificate came
 // from an unknown authority and RefreshTLS finds new ones. ctx bounds all of it.
-func (r *Route) open(ctx context.Context, address string, patience time.Duration) (*upstream, error) {
-	up, err := r.connect(ctx, address, patience)
+func (r *Route) open(ctx context.Context, address string, patience time.Duration, watch *stopwatch) (*upstream, error) {
+	up, err := r.connect(ctx, address, patience, watch)
 	if errors.As(err, new(*unanswered)) {
-		up, err = r.connect(ctx, address, 0)
+		up, err = r.connect(ctx, address, 0, watch)
 	}
 	if r.RefreshTLS == nil || !errors.Is(err, causes.CertificateUntrusted) { // of a dial, others may be
 		return up, err
@@ -70,7 +70,7 @@ func (r *Route) open(ctx context.Context, address string, patience time.Duration
 	if why := r.RefreshTLS(ctx, err); why != nil {
 		return nil, r.stillUntrusted(err, why)
 	}
-	return r.connect(ctx, address, 0)
+	return r.connect(ctx, address, 0, watch)
 }
 
 // stillUntrusted is err, the failure of a handshake, with the Detail and Hint of
@@ -85,11 +85,12 @@ func (r *Route) stillUntrusted(err, why error) error {
 
 // connect dials once. A patience other than zero is how long a conn that can be
 // retired has for its first byte; without one it is unanswered.
-func (r *Route) connect(ctx context.Context, address string, patience time.Duration) (*upstream, error) {
+func (r *Route) connect(ctx context.Context, address string, patience time.Duration, watch *stopwatch) (*upstream, error) {
 	cfg := r.TLS()
 	if cfg == nil || cfg.ServerName == "" {
 		return nil, errors.New("no server name to verify the database's certificate for")
 	}
+	watch.enter(r.dialing(), time.Now())
 	raw, err := r.Dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, causes.DatabaseUnreachable.New(causes.Facts{"database": r.Name, "address": address}, err)
@@ -98,12 +99,21 @@ func (r *Route) connect(ctx context.Context, address string, patience time.Durat
 		address = tcp.RemoteAddr().String()
 	}
 	raw = eventloop.Wrap(raw)
+	watch.enter(StageTLS, time.Now())
 	conn, err := r.converse(ctx, raw, cfg, patience)
 	if err != nil {
 		raw.Close()
 		return nil, err
 	}
 	return &upstream{Conn: conn, raw: raw, end: conn.NetConn().(*streamEnd), address: address}, nil
+}
+
+// dialing is the stage in which the Dialer works.
+func (r *Route) dialing() Stage {
+	if r.Tunnel {
+		return StageTunnel
+	}
+	return StageDial
 }
 
 // converse secures raw, and retires it when it is unanswered.

@@ -106,6 +106,7 @@ type Dialer struct {
 	tending  bool
 	throttle throttle
 	groups   map[string]*group // by address
+	totals   Totals            // but for sessions that are open
 }
 
 // New checks cfg and starts nothing.

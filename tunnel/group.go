@@ -66,6 +66,7 @@ func (d *Dialer) forgetEnded(g *group, s *session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.died(g, s, s.err)
+	d.totals.add(s.snapshot(time.Now()), s.lostAway())
 	g.sessions = slices.DeleteFunc(g.sessions, func(x *session) bool { return x == s })
 }
 

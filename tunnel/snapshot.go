@@ -41,6 +41,8 @@ type SessionSnapshot struct {
 	Duplicates              int64 // messages that came again
 	Gaps                    int64 // times that later messages came first
 	Resumes                 int64 // websockets after the first
+	Outages                 int64 // websockets lost
+	Resent                  int64 // bytes of messages that were sent again
 
 	Recent         int64         // bytes both ways in the last two seconds
 	RoundTrip      time.Duration // to the agent and back, smoothed
@@ -90,6 +92,8 @@ func (s *session) snapshot(now time.Time) SessionSnapshot {
 		Duplicates:     c.Duplicates,
 		Gaps:           c.Gaps,
 		Resumes:        c.Resumes,
+		Outages:        c.Outages,
+		Resent:         c.Resent,
 		Recent:         c.Recent,
 		RoundTrip:      c.RoundTrip,
 		Window:         c.Window,

@@ -97,12 +97,14 @@ func (d *Dialer) note(g *group, st *start, p place, s *session, err error) (clos
 	g.starts = slices.DeleteFunc(g.starts, func(x *start) bool { return x == st })
 	switch {
 	case err != nil:
+		d.totals.FailedStarts++
 		g.failed = time.Now()
 		if st.dials == 0 && !g.warned && !d.closed {
 			g.warned = true
 			d.log.Warn("no further ssm session", "address", p.address, "error", err)
 		}
 	case !d.closed:
+		d.totals.Started++
 		g.sessions = append(g.sessions, s)
 		g.warned, g.died = false, nil
 		close(g.grown)

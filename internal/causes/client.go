@@ -83,6 +83,13 @@ var (
 		Hint:    "start it again, then reconnect",
 		Means:   "pgkeyless was ended while this login was under way",
 	}
+	Disconnected = Cause{
+		Name: "disconnected", SQLState: shuttingDown,
+		Message: "the proxy ended this session on request",
+		Detail:  "`pgkeyless disconnect` or the status page named it",
+		Hint:    "reconnect",
+		Means:   "someone who runs this proxy ended the session",
+	}
 )
 
 const nameTarget = "name the target behind the user (USER@TARGET) or the database (DBNAME@TARGET), or connect with TLS to the host TARGET.localhost"
@@ -91,6 +98,6 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, ShuttingDown,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, ShuttingDown, Disconnected,
 	}
 }

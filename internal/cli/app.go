@@ -16,6 +16,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/prompt"
+	"github.com/pgkeyless/pgkeyless/internal/serving"
 	"github.com/pgkeyless/pgkeyless/internal/signals"
 )
 
@@ -24,7 +25,7 @@ import (
 func Main(version string) {
 	a := newApp(os.Stdout, os.Stderr)
 	a.version = version
-	os.Exit(a.run(context.Background(), os.Args[1:]))
+	os.Exit(a.asStarted(func() int { return a.run(context.Background(), os.Args[1:]) }))
 }
 
 // newApp is an app in the environment of this process.
@@ -57,7 +58,9 @@ type app struct {
 	places         config.Places     // of the config file, when none is named
 	// notify starts to catch the signals that end a run; stop gives them back.
 	notify func() (signals <-chan os.Signal, stop func())
-	kept   []*credentials.Profiles // whose processes end with the command
+	// supervisor hears how serve goes; nil is systemd, where that has started it.
+	supervisor serving.Supervisor
+	kept       []*credentials.Profiles // whose processes end with the command
 }
 
 // run does what args say and returns the exit code: 0 when all went well, 1
@@ -117,8 +120,9 @@ file SIGHUP reads it again, and drops no session.`,
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
 	a.addFlags(root, func(config.Option) bool { return true })
-	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.listCommand(),
-		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(),
+		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),
+		a.statusCommand(), a.waitCommand(), a.reloadCommand(), a.disconnectCommand(), a.shutdownCommand())
 	refuseUnknownTopics(root)
 	return root
 }

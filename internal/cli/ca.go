@@ -85,9 +85,11 @@ localhost. Where it takes rights, sudo asks for your password.`,
 }
 
 // caGuide says how to use the CA. What it says of clients is tried by
-// integration/conformance/clients and integration/e2e, but for Npgsql.
+// integration/conformance/clients and integration/e2e, but for Npgsql, which looks
+// at its root certificate only with the SSL modes that verify.
 //
-// Source: Npgsql's documentation, Security and Encryption.
+// Source: Npgsql's documentation, Connection String Parameters, and Security and
+// Encryption; its NpgsqlConnector.cs since 6.0.
 var caGuide = template.Must(template.New("").Parse(`{{.Path}}
 
 This is your CA, valid until {{.Until}}. It vouches for pgkeyless on localhost, names
@@ -99,7 +101,7 @@ that they talk to your pgkeyless: sslmode=require, verify-ca and verify-full.
   Node.js (pg, Prisma, Knex …)        export NODE_EXTRA_CA_CERTS={{.Word}}
   pgjdbc (DBeaver, DataGrip …)        sslrootcert={{.Path}} in the URL
   asyncpg                             sslrootcert={{.Path}} in the URL
-  Npgsql                              Root Certificate={{.Path}}
+  Npgsql                              SSL Mode=VerifyFull;Root Certificate={{.Path}}
   OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={{.Word}} before the command: in place of all other roots
   other programs, browsers            pgkeyless ca install
 
@@ -169,10 +171,18 @@ func (a *app) changeStores(ctx context.Context, done string, change func(trustst
 
 // checkUser refuses to do for root what a user wants.
 func checkUser(env []string, euid int) error {
-	if user := environ.LookUp(env, "SUDO_USER"); user != "" && user != "root" && euid == 0 {
+	if user := sudoUser(env, euid); user != "" {
 		return causes.Misuse("under sudo this would be root's CA, not "+user+"'s", "run it without sudo, which is used where it is needed")
 	}
 	return nil
+}
+
+// sudoUser is the user who has called sudo, or "" without sudo.
+func sudoUser(env []string, euid int) string {
+	if user := environ.LookUp(env, "SUDO_USER"); user != "root" && euid == 0 {
+		return user
+	}
+	return ""
 }
 
 // runQuietly runs a program, which may ask the user for a password. What it says

@@ -16,7 +16,8 @@ func TestCASaysWhereItIsAndHowToUseIt(t *testing.T) {
 	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, path+"\n") {
 		t.Fatalf("code %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}
-	for _, want := range []string{"PGSSLROOTCERT=" + path, "NODE_EXTRA_CA_CERTS=" + path, "sslrootcert=" + path, "pgkeyless ca install"} {
+	for _, want := range []string{"PGSSLROOTCERT=" + path, "NODE_EXTRA_CA_CERTS=" + path, "sslrootcert=" + path,
+		"SSL Mode=VerifyFull;Root Certificate=" + path, "pgkeyless ca install"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("lacks %q:\n%s", want, stdout)
 		}

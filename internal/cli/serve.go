@@ -10,6 +10,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/serving"
+	"github.com/pgkeyless/pgkeyless/internal/supervisor"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -31,6 +32,10 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	}
 	caught, stop := a.notify() // first: SIGHUP may come while the files are read
 	defer stop()
+	inherited, err := supervisor.Inherited() // before another program is started, which must not get them
+	if err != nil {
+		return err
+	}
 	input := a.input(args)
 	cfg, err := config.Load(input)
 	if err != nil {
@@ -40,7 +45,12 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	if cfg.Run.ConfigFile != "" {
 		log.Info("config file read", "path", cfg.Run.ConfigFile)
 	}
-	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Profiles: a.profiles(cfg.Run), Signals: caught, Stderr: a.stderr, Log: log})
+	told := a.supervisor
+	if told == nil {
+		told = supervisor.NewSystemd(log)
+	}
+	return serving.Serve(cmd.Context(), serving.Config{Input: input, Config: cfg, Release: a.release(), Profiles: a.profiles(cfg.Run), Signals: caught, Inherited: inherited,
+		Supervisor: told, Stderr: a.stderr, Log: log})
 }
 
 // unknownCommand catches a mistyped command, which looks like a target.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -36,14 +37,21 @@ func (a *app) versionText() string {
 	return describeBuild(a.version, info)
 }
 
+// release is the version alone.
+func (a *app) release() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return releaseOf(a.version, info)
+}
+
+func releaseOf(version string, info *debug.BuildInfo) string {
+	return cmp.Or(version, info.Main.Version, "(devel)")
+}
+
 func describeBuild(version string, info *debug.BuildInfo) string {
-	if version == "" {
-		version = info.Main.Version
-	}
-	if version == "" {
-		version = "(devel)"
-	}
-	text := "pgkeyless " + version + " ("
+	text := "pgkeyless " + releaseOf(version, info) + " ("
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // Config is everything a run needs to know.
@@ -191,7 +190,7 @@ func (l layers) config() Config {
 
 // layers reads flags, environment and the config file.
 func (in Input) layers() (l layers, err error) {
-	l = layers{flags: flagLayer(in.Flags), file: &file{}, run: Run{MaxSigtermDelay: 30 * time.Second}, settings: layer{}}
+	l = layers{flags: flagLayer(in.Flags), file: &file{}, run: defaultRun(), settings: layer{}}
 	if l.environment, err = environmentLayer(in.Environ); err != nil {
 		return l, err
 	}
@@ -234,6 +233,9 @@ func (l *layers) overlay(from layer) error {
 func (r *Run) check() error {
 	if r.Quiet && r.DebugLogs {
 		return problem("quiet and debug-logs exclude each other").hinted("leave out one of the two")
+	}
+	if (r.HealthCheck || r.Prometheus || r.StatusPage) && (r.Debug || r.QuitQuitQuit) && r.HTTPPort == r.AdminPort && r.HTTPPort != 0 {
+		return problem("http-port and admin-port are both %d", r.HTTPPort).hinted("choose another port for one of them")
 	}
 	if r.MaxSigtermDelay < r.MinSigtermDelay {
 		return problem("max-sigterm-delay (%v) is shorter than min-sigterm-delay (%v)", r.MaxSigtermDelay, r.MinSigtermDelay).hinted(

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -273,7 +274,10 @@ func TestRunSettings(t *testing.T) {
 		Flags:   flags("debug-logs", "true", "min-sigterm-delay", "5s"),
 		Environ: []string{"PGKEYLESS_STRUCTURED_LOGS=1", "PGKEYLESS_EXIT_ZERO_ON_SIGTERM=true", "PGKEYLESS_MIN_SIGTERM_DELAY=1s", "PGKEYLESS_MAX_CONNECTIONS=200", "PGKEYLESS_LOGIN_TIMEOUT=5m"},
 	})
-	want := Run{StructuredLogs: true, DebugLogs: true, MinSigtermDelay: 5 * time.Second, MaxSigtermDelay: 30 * time.Second, ExitZeroOnSigterm: true, MaxConnections: 200, LoginTimeout: 5 * time.Minute}
+	want := defaultRun()
+	want.StructuredLogs, want.DebugLogs, want.ExitZeroOnSigterm = true, true, true
+	want.MinSigtermDelay, want.MaxSigtermDelay, want.LoginTimeout = 5*time.Second, 30*time.Second, 5*time.Minute
+	want.MaxConnections = 200
 	if err != nil || run != want {
 		t.Errorf("got %+v, %v; want %+v", run, err, want)
 	}
@@ -333,4 +337,29 @@ func FuzzParseTarget(f *testing.F) {
 			t.Fatalf("parseTarget(%q) = %+v, %v; want name %q", target.Arg(), again, err, target.Name)
 		}
 	})
+}
+
+func TestHTTPSettings(t *testing.T) {
+	run, err := LoadRun(Input{Flags: flags("health-check", "", "prometheus-namespace", "pg_1", "http-address", "0.0.0.0", "http-port", "0",
+		"admin-port", "9000", "debug", "true")})
+	if err == nil { // a switch without a value is set by the flag parser
+		t.Errorf("an empty switch is taken: %+v", run)
+	}
+	run, err = LoadRun(Input{Flags: flags("health-check", "true", "prometheus-namespace", "pg_1", "http-address", "0.0.0.0", "http-port", "0",
+		"admin-port", "9000", "debug", "true")})
+	if err != nil || !run.HealthCheck || run.PrometheusNamespace != "pg_1" || run.HTTPAddress != "0.0.0.0" || run.HTTPPort != 0 || run.AdminPort != 9000 || !run.Debug {
+		t.Errorf("got %+v, %v", run, err)
+	}
+	for name, bad := range map[string][]string{
+		"a port":      {"http-port", "65536"},
+		"a prefix":    {"prometheus-namespace", "1a"},
+		"an address":  {"http-address", "localhost:9090"},
+		"one port":    {"prometheus", "true", "debug", "true", "http-port", "9091"},
+		"true or not": {"quitquitquit", "maybe"},
+	} {
+		var e *Error
+		if _, err := LoadRun(Input{Flags: flags(bad...)}); !errors.As(err, &e) || e.Hint() == "" {
+			t.Errorf("%s: %v, want an error with a hint", name, err)
+		}
+	}
 }

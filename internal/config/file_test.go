@@ -81,10 +81,10 @@ func TestNamedConfigFile(t *testing.T) {
 		want Run
 		err  string
 	}{
-		{"flag", Input{Flags: flags("config-file", named)}, Run{ConfigFile: named, DebugLogs: true}, ""},
-		{"variable", Input{Environ: []string{"PGKEYLESS_CONFIG_FILE=" + named}}, Run{ConfigFile: named, DebugLogs: true}, ""},
-		{"flag over variable", Input{Flags: flags("config-file", named), Environ: []string{"PGKEYLESS_CONFIG_FILE=/nonexistent"}}, Run{ConfigFile: named, DebugLogs: true}, ""},
-		{"none", Input{Flags: flags("config-file", "none")}, Run{}, ""},
+		{"flag", Input{Flags: flags("config-file", named)}, withDefaults(Run{ConfigFile: named, DebugLogs: true}), ""},
+		{"variable", Input{Environ: []string{"PGKEYLESS_CONFIG_FILE=" + named}}, withDefaults(Run{ConfigFile: named, DebugLogs: true}), ""},
+		{"flag over variable", Input{Flags: flags("config-file", named), Environ: []string{"PGKEYLESS_CONFIG_FILE=/nonexistent"}}, withDefaults(Run{ConfigFile: named, DebugLogs: true}), ""},
+		{"none", Input{Flags: flags("config-file", "none")}, withDefaults(Run{}), ""},
 		{"not there", Input{Flags: flags("config-file", named+"x")}, Run{}, "config file " + named + "x: no such file"},
 		{"a directory", Input{Flags: flags("config-file", dir)}, Run{}, "config file " + dir + ": "},
 		{"too long", Input{Flags: flags("config-file", writeFile(t, dir, "long.yaml", strings.Repeat("#\n", maxFile/2+1)))}, Run{}, "is longer than 256 KiB"},
@@ -142,4 +142,11 @@ func TestFilesOfOthersAreNotReadUnnamed(t *testing.T) {
 		}
 		refused("another user's")
 	}
+}
+
+// withDefaults is r with the defaults of what HTTP needs.
+func withDefaults(r Run) Run {
+	d := defaultRun()
+	r.PrometheusNamespace, r.HTTPAddress, r.HTTPPort, r.AdminPort = d.PrometheusNamespace, d.HTTPAddress, d.HTTPPort, d.AdminPort
+	return r
 }

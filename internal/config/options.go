@@ -109,11 +109,27 @@ type Run struct {
 	MaxSigtermDelay   time.Duration
 	ExitZeroOnSigterm bool
 
+	// ReadyFD is the open file descriptor that is told where targets are served; 0 is
+	// none.
+	ReadyFD int
+
 	// MaxConnections bounds the clients of all targets together; 0 does not.
 	MaxConnections int
 	// LoginTimeout bounds a client's login, from its connection to the first
 	// ReadyForQuery; 0 is the proxy's own bound.
 	LoginTimeout time.Duration
+
+	// HealthCheck, Prometheus and StatusPage are what is served over HTTP at
+	// HTTPAddress and HTTPPort.
+	HealthCheck, Prometheus, StatusPage bool
+	PrometheusNamespace                 string // goes before the names of metrics
+	HTTPAddress                         string
+	HTTPPort                            int
+	// Debug and QuitQuitQuit are what is served over HTTP on loopback at AdminPort.
+	Debug, QuitQuitQuit bool
+	AdminPort           int
+	// UnreadyWhenFull fails the readiness probe while MaxConnections are open.
+	UnreadyWhenFull bool
 
 	// MFACommand prints the code of an MFA device; empty asks on the terminal. It
 	// is words at spaces, for no shell.
@@ -125,6 +141,20 @@ type Run struct {
 	// clients choose by name. DefaultTarget is for clients that name none.
 	SharedPort    bool
 	DefaultTarget string
+}
+
+// defaultNamespace goes before the names of metrics.
+const defaultNamespace = "pgkeyless"
+
+// defaultRun are the options of the process about which nothing is said.
+func defaultRun() Run {
+	return Run{
+		MaxSigtermDelay:     30 * time.Second,
+		PrometheusNamespace: defaultNamespace,
+		HTTPAddress:         Localhost,
+		HTTPPort:            9090,
+		AdminPort:           9091,
+	}
 }
 
 // Option is one setting as flags, variables and query strings know it.
@@ -206,6 +236,16 @@ func All() []Option {
 		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
+		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
+		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
+		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of the names of metrics", Default: defaultNamespace, run: setNamespace},
+		{Name: "status-page", Usage: "serve a status page for this machine over HTTP", run: flagged(func(r *Run) *bool { return &r.StatusPage })},
+		{Name: "http-address", Value: "HOST", Usage: "address for probes, metrics and the status page", Default: Localhost, run: setHTTPAddress},
+		{Name: "http-port", Value: "N", Usage: "port for probes, metrics and the status page", Default: "9090", run: setPortOf(func(r *Run) *int { return &r.HTTPPort })},
+		{Name: "unready-when-full", Usage: "fail the readiness probe while max-connections are open", run: flagged(func(r *Run) *bool { return &r.UnreadyWhenFull })},
+		{Name: "debug", Usage: "serve profiles of the process at /debug/pprof/ on the admin port", run: flagged(func(r *Run) *bool { return &r.Debug })},
+		{Name: "quitquitquit", Usage: "let POST /quitquitquit on the admin port end the proxy", run: flagged(func(r *Run) *bool { return &r.QuitQuitQuit })},
+		{Name: "admin-port", Value: "N", Usage: "port on localhost for --debug and --quitquitquit", Default: "9091", run: setPortOf(func(r *Run) *int { return &r.AdminPort })},
 		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
 		{Name: "login-timeout", Value: "DURATION", Usage: "most time that a client's login may take: a paused Aurora, or a person who is asked for a code, may need longer", Default: "1m", run: setLoginTimeout},
 		{Name: "mfa-command", Value: "CMD", Usage: "prints the MFA code for a role that wants one; words at spaces, no shell", Default: "ask on the terminal", run: func(r *Run, v string) error { r.MFACommand = v; return nil }},
@@ -215,6 +255,7 @@ func All() []Option {
 		{Name: "quiet", Usage: "log errors only", run: flagged(func(r *Run) *bool { return &r.Quiet })},
 		{Name: "min-sigterm-delay", Value: "DURATION", Usage: "go on accepting clients for this long after SIGTERM", Default: "0s", run: delay(func(r *Run) *time.Duration { return &r.MinSigtermDelay })},
 		{Name: "max-sigterm-delay", Value: "DURATION", Usage: "let open sessions end for at most this long after the first signal", Default: "30s", run: delay(func(r *Run) *time.Duration { return &r.MaxSigtermDelay })},
+		{Name: "ready-fd", Value: "N", Usage: "file descriptor that gets a line of JSON for each listener once clients are served, and is closed then", run: setReadyFD},
 		{Name: "exit-zero-on-sigterm", Usage: "exit 0 instead of 143 after SIGTERM", run: flagged(func(r *Run) *bool { return &r.ExitZeroOnSigterm })},
 	}
 }

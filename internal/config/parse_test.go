@@ -176,7 +176,7 @@ func TestServesAllTargetsOfTheFile(t *testing.T) {
 func TestProcessOptionsOfTheFile(t *testing.T) {
 	path := writeFile(t, t.TempDir(), "c.yaml", sample)
 	run, err := LoadRun(Input{Flags: flags("config-file", path), Environ: []string{"PGKEYLESS_MAX_SIGTERM_DELAY=2m"}})
-	if want := (Run{ConfigFile: path, Quiet: true, MaxSigtermDelay: 2 * time.Minute}); err != nil || run != want {
+	if want := withDefaults(Run{ConfigFile: path, Quiet: true, MaxSigtermDelay: 2 * time.Minute}); err != nil || run != want {
 		t.Errorf("got %+v, %v; want %+v", run, err, want)
 	}
 	run, err = LoadRun(Input{Flags: flags("config-file", path+"x", "structured-logs", "true")})

@@ -85,6 +85,15 @@ func setMaxConnections(r *Run, v string) error {
 	return nil
 }
 
+func setReadyFD(r *Run, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n == 2 {
+		return problem("%q is not a file descriptor for ready lines", v).hinted("give 3 or more, or 1 for stdout: pgkeyless … --ready-fd 3 3>ready.json; 2 is the log's")
+	}
+	r.ReadyFD = n
+	return nil
+}
+
 func setSessionAge(o *Options, v string) error {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {
@@ -258,3 +267,36 @@ func isHost(v string) bool {
 }
 
 const hostChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// metricName is what Prometheus allows.
+//
+// Source: Prometheus docs, concepts/data_model.
+var metricName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+func setNamespace(r *Run, v string) error {
+	if !metricName.MatchString(v) {
+		return problem("%q is no prefix of a metric's name", v).hinted("use letters, digits and underscores, and begin with no digit")
+	}
+	r.PrometheusNamespace = v
+	return nil
+}
+
+func setHTTPAddress(r *Run, v string) error {
+	if err := checkAddress(v); err != nil {
+		return err
+	}
+	r.HTTPAddress = v
+	return nil
+}
+
+// setPortOf makes a setter for a port of the process.
+func setPortOf(field func(*Run) *int) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 || n > 65535 {
+			return problem("%q is not a port", v).hinted("write a number from 1 to 65535, or 0 for a free one")
+		}
+		*field(r) = n
+		return nil
+	}
+}

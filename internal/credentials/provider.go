@@ -33,6 +33,7 @@ type provider struct {
 
 	open atomic.Pointer[question] // what a person is being asked; nil for nothing
 	last atomic.Pointer[reading]  // the last retrieval that succeeded; nil before
+	view atomic.Pointer[View]     // how the last retrieval came out; nil before
 }
 
 // reading says what credentials were read from.
@@ -111,6 +112,13 @@ func (w *patience) pause() (resume func()) {
 // Retrieve implements aws.CredentialsProvider. Blamed finds its errors. It
 // may wait for a person, whoever else has left.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := p.obtain(ctx)
+	p.note(creds, err, time.Now())
+	return creds, err
+}
+
+// obtain retrieves credentials, by a login in the browser if need be.
+func (p *provider) obtain(ctx context.Context) (aws.Credentials, error) {
 	began := time.Now()
 	creds, s, err := p.retrieve(ctx)
 	if !errors.Is(err, causes.SSOExpired) || p.people.SSOPage == nil {

@@ -45,3 +45,11 @@ func Line(s string) string {
 	}
 	return b.String()
 }
+
+// Few joins the first of names, at most so many, and says how many more there are.
+func Few(names []string, most int) string {
+	if more := len(names) - most; more > 0 {
+		return strings.Join(names[:most], ", ") + " and " + strconv.Itoa(more) + " more"
+	}
+	return strings.Join(names, ", ")
+}

@@ -49,3 +49,12 @@ func FuzzLine(f *testing.F) {
 		}
 	})
 }
+
+func TestFewNamesTheFirst(t *testing.T) {
+	names := []string{"a", "b", "c"}
+	for most, want := range map[int]string{1: "a and 2 more", 2: "a, b and 1 more", 3: "a, b, c", 9: "a, b, c"} {
+		if got := Few(names, most); got != want {
+			t.Errorf("Few(%q, %d) = %q, want %q", names, most, got, want)
+		}
+	}
+}

@@ -23,7 +23,8 @@ const maxRecord = 1 << 20
 // record is the content of a file.
 type record struct {
 	PID    int      `json:"pid"`
-	Served []Served `json:"targets"`
+	Served []Served `json:"targets"`         // none while it drains
+	Admin  *Admin   `json:"admin,omitempty"` // nil where it has none
 }
 
 // announcement is a file in the registry.
@@ -33,7 +34,7 @@ type announcement struct {
 }
 
 // announce writes what this process serves, in place of what it wrote before.
-func (r registry) announce(before *announcement, targets []Served) (*announcement, error) {
+func (r registry) announce(before *announcement, targets []Served, admin *Admin) (*announcement, error) {
 	f, err := os.CreateTemp(r.dir, ".proxy-*") // for this user alone
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (r registry) announce(before *announcement, targets []Served) (*announcemen
 	a := &announcement{path: filepath.Join(r.dir, fmt.Sprintf("proxy-%d.json", os.Getpid())), file: f}
 	err = lock(f)
 	if err == nil {
-		err = json.NewEncoder(f).Encode(record{os.Getpid(), targets})
+		err = json.NewEncoder(f).Encode(record{os.Getpid(), targets, admin})
 	}
 	if err == nil {
 		err = r.publish(a)
@@ -79,10 +80,19 @@ func (a *announcement) close() {
 // have left.
 func (r registry) served() []Served {
 	var all []Served
+	for _, rec := range r.records() {
+		all = append(all, rec.Served...)
+	}
+	return all
+}
+
+// records are those of the living proxies of this user.
+func (r registry) records() []record {
+	var all []record
 	paths, _ := filepath.Glob(filepath.Join(r.dir, "proxy-*.json"))
 	for _, path := range paths {
 		if rec, err := r.read(path); err == nil {
-			all = append(all, rec.Served...)
+			all = append(all, rec)
 		}
 	}
 	return all

@@ -24,7 +24,7 @@ func find(r registry, name string) (Served, bool) {
 func TestRunningProxyIsFound(t *testing.T) {
 	r := registry{t.TempDir()}
 	orders, billing := Served{Name: "orders", Address: "127.0.0.1:5432", Socket: "/s/.s.PGSQL.5432"}, Served{Name: "billing", Address: "127.0.0.1:5433"}
-	a, err := r.announce(nil, []Served{orders})
+	a, err := r.announce(nil, []Served{orders}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestRunningProxyIsFound(t *testing.T) {
 	if got, ok := find(r, "billing"); ok {
 		t.Errorf("found %+v, which nobody serves", got)
 	}
-	if a, err = r.announce(a, []Served{billing}); err != nil { // after a reload
+	if a, err = r.announce(a, []Served{billing}, nil); err != nil { // after a reload
 		t.Fatal(err)
 	}
 	if got, ok := find(r, "billing"); !ok || !reflect.DeepEqual(got, billing) {
@@ -82,7 +82,7 @@ func TestDeadProxyIsForgotten(t *testing.T) {
 
 func TestForeignRecordsAreNotTrusted(t *testing.T) {
 	r := registry{t.TempDir()}
-	a, err := r.announce(nil, []Served{{Name: "k"}})
+	a, err := r.announce(nil, []Served{{Name: "k"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestForeignRecordsAreNotTrusted(t *testing.T) {
 // place: they must neither lose the new one nor remove it.
 func TestReadersBesideAReload(t *testing.T) {
 	r := registry{t.TempDir()}
-	a, err := r.announce(nil, []Served{{Name: "k"}})
+	a, err := r.announce(nil, []Served{{Name: "k"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestReadersBesideAReload(t *testing.T) {
 		})
 	}
 	for range 100 {
-		if a, err = r.announce(a, []Served{{Name: "k"}}); err != nil {
+		if a, err = r.announce(a, []Served{{Name: "k"}}, nil); err != nil {
 			t.Error(err)
 			break
 		}

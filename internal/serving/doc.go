@@ -7,5 +7,6 @@
 //
 // A run goes through three states: opening (a target may have to be looked up
 // first), ready, draining. A front is what is served now; a reload makes the next
-// one from it and takes over the listeners that stay.
+// one from it and takes over the listeners that stay. Whoever started the process may
+// have opened listeners for it (inherited.go), and hears of each state (supervise.go).
 package serving

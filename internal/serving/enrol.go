@@ -31,7 +31,10 @@ func servedBy(front front, i int, ca string, environ []string) running.Served {
 	s.Addresses = front.addresses(i)
 	s.Address = s.Addresses[0]
 	for _, l := range front.routes[i].Listen {
-		if l.Addr().Network() == "unix" {
+		if l.Addr().Network() != "unix" {
+			continue
+		}
+		if dir, _ := socketPlace(l.Addr().String()); dir != "" { // an inherited one may have any name
 			s.Socket = l.Addr().String()
 		}
 	}

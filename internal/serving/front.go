@@ -19,13 +19,17 @@ type front struct {
 	routes  []proxy.Route
 	shared  []net.Listener
 
-	without6 bool // localhost is 127.0.0.1 alone
+	inherited inherited // among them all, the sockets that the process was started with
+	without6  bool      // localhost is 127.0.0.1 alone
 }
 
 // openFront opens every listener by p. It checks every target before it opens
 // the first port. The caller closes p's listeners; after an error there is none.
 func openFront(ctx context.Context, w *targets.Wiring, cfg config.Config, p *ports, log *slog.Logger) (f front, err error) {
-	f.targets = cfg.Targets
+	f.targets, f.inherited = cfg.Targets, p.inherited
+	if err := p.inherited.check(cfg.Targets); err != nil {
+		return front{}, err
+	}
 	if f.routes, err = w.Routes(ctx, cfg.Targets); err != nil {
 		return front{}, err
 	}
@@ -43,11 +47,15 @@ func openFront(ctx context.Context, w *targets.Wiring, cfg config.Config, p *por
 		var noSocket error
 		if t.Shared {
 			r.Aliases = names[i]
-			var l net.Listener
-			if l, noSocket = listenOwnSocket(t, tcpAddress(f.shared).Port, p); l != nil {
-				r.Listen = []net.Listener{l}
+			tcp, unix := p.inherited.of(t.Name)
+			r.Listen = append(tcp, unix...)
+			if len(unix) == 0 {
+				var l net.Listener
+				if l, noSocket = listenOwnSocket(t, tcpAddress(f.shared).Port, p); l != nil {
+					r.Listen = append(r.Listen, l)
+				}
 			}
-		} else if r.Listen, noSocket, err = listen(ctx, t, p); err != nil {
+		} else if r.Listen, noSocket, err = listen(ctx, t, t.Name, p); err != nil {
 			return front{}, err
 		}
 		if noSocket != nil {
@@ -69,25 +77,37 @@ func (f front) listeners() []net.Listener {
 
 // address is where TCP clients of target i connect.
 func (f front) address(i int) *net.TCPAddr {
-	if f.targets[i].Shared {
-		return tcpAddress(f.shared)
-	}
-	return tcpAddress(f.routes[i].Listen)
+	return tcpAddress(f.tcpListeners(i))
 }
 
 // addresses are all those of target i, as "host:port".
 func (f front) addresses(i int) []string {
-	listeners := f.routes[i].Listen
-	if f.targets[i].Shared {
-		listeners = f.shared
-	}
 	var all []string
-	for _, l := range listeners {
+	for _, l := range f.tcpListeners(i) {
 		if l.Addr().Network() == "tcp" {
 			all = append(all, l.Addr().String())
 		}
 	}
 	return all
+}
+
+// tcpListeners has those among which the TCP listeners of target i are: its own, or
+// the shared ones.
+func (f front) tcpListeners(i int) []net.Listener {
+	if f.targets[i].Shared {
+		return f.shared
+	}
+	return f.routes[i].Listen
+}
+
+// beyond is an address of target i that others than this machine may reach, or nil.
+func (f front) beyond(i int) *net.TCPAddr {
+	for _, l := range slices.Concat(f.tcpListeners(i), f.routes[i].Listen) {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+			return a
+		}
+	}
+	return nil
 }
 
 // tcpAddress is the first TCP listener's. There is always one.

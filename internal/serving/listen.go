@@ -16,13 +16,18 @@ import (
 )
 
 // listen opens t's TCP port, on each of its addresses, and, unless t wants none, its
-// Unix socket. The
+// Unix socket; or takes what was inherited under that name in place of either. The
 // second result says why there is no socket in the default place; it does not
 // stop anybody. The caller closes p's listeners.
-func listen(ctx context.Context, t config.Target, p *ports) (listeners []net.Listener, noSocket, err error) {
-	listeners, err = p.tcp(ctx, t)
-	if err != nil {
-		return nil, nil, err
+func listen(ctx context.Context, t config.Target, name string, p *ports) (listeners []net.Listener, noSocket, err error) {
+	listeners, sockets := p.inherited.of(name)
+	if len(listeners) == 0 {
+		if listeners, err = p.tcp(ctx, t); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(sockets) > 0 {
+		return append(listeners, sockets...), nil, nil
 	}
 	given := t.UnixSocket != ""
 	if t.UnixSocket == config.SocketNone || !given && runtime.GOOS == "windows" {

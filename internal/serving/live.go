@@ -26,9 +26,10 @@ type server interface {
 //	1st signal ─ SIGTERM: MinSigtermDelay ─→ Shutdown ─ sessions end, or
 //	2nd signal, but SIGHUP, or MaxSigtermDelay ─────────────────────→ they are cut
 //
-// After a signal it returns a *signals.Stopped, or nil after SIGTERM when that is
-// to count as success. It never returns before Serve has.
-func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.Run, hangups hangups, log *slog.Logger) error {
+// stopping is called at the first signal. After one live returns a
+// *signals.Stopped, or nil after SIGTERM when that is to count as success. It never
+// returns before Serve has.
+func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.Run, hangups hangups, stopping func(), log *slog.Logger) error {
 	serving, cut := context.WithCancel(ctx)
 	defer cut()
 	served := make(chan error, 1)
@@ -53,6 +54,7 @@ func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.
 		}
 	}
 	log.Info("stopping; a second signal ends open sessions", "signal", first.String(), "at_most", run.MaxSigtermDelay)
+	stopping()
 	drain(serving, cut, srv, first, signals, run, log)
 	if err := endOf(serving, <-served); err != nil {
 		return err
@@ -62,7 +64,7 @@ func live(ctx context.Context, srv server, signals <-chan os.Signal, run config.
 
 // stoppedBy is the end of a run by a signal, nil where that counts as success.
 func stoppedBy(s os.Signal, run config.Run) error {
-	if s == syscall.SIGTERM && run.ExitZeroOnSigterm {
+	if s == signals.Quit || s == syscall.SIGTERM && run.ExitZeroOnSigterm {
 		return nil
 	}
 	return &signals.Stopped{Signal: s}

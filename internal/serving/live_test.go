@@ -123,7 +123,7 @@ func TestSignalsEndARun(t *testing.T) {
 						}
 					}
 				}()
-				err := live(t.Context(), srv, signals, tt.run, hangups{}, slog.New(slog.DiscardHandler))
+				err := live(t.Context(), srv, signals, tt.run, hangups{}, func() {}, slog.New(slog.DiscardHandler))
 				ended := time.Since(srv.began)
 				code := codeOf(err)
 				if code != tt.code || srv.stopped != tt.stopped || srv.cutAfter != tt.cutAfter || ended != tt.ended {
@@ -139,7 +139,7 @@ func TestServerThatFailsEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(0)
 		srv.fails = errors.New("accepting on 127.0.0.1:5432: too many open files")
-		err := live(t.Context(), srv, nil, config.Run{}, hangups{}, slog.New(slog.DiscardHandler))
+		err := live(t.Context(), srv, nil, config.Run{}, hangups{}, func() {}, slog.New(slog.DiscardHandler))
 		if codeOf(err) != 1 || !strings.HasPrefix(err.Error(), "accepting on") {
 			t.Errorf("error %v, code %d; want the server's and 1", err, codeOf(err))
 		}
@@ -150,7 +150,7 @@ func TestCancelledContextEndsTheRunCleanly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		if err := live(ctx, newFakeServer(time.Hour), nil, config.Run{}, hangups{}, slog.New(slog.DiscardHandler)); err != nil {
+		if err := live(ctx, newFakeServer(time.Hour), nil, config.Run{}, hangups{}, func() {}, slog.New(slog.DiscardHandler)); err != nil {
 			t.Errorf("got %v, want nil", err)
 		}
 	})
@@ -176,7 +176,9 @@ func TestHangupReloadsUntilTheTerminalIsLost(t *testing.T) {
 		caught := make(chan os.Signal)
 		ended := make(chan error, 1)
 		srv := newFakeServer(time.Hour)
-		go func() { ended <- live(t.Context(), srv, caught, config.Run{}, h, slog.New(slog.DiscardHandler)) }()
+		go func() {
+			ended <- live(t.Context(), srv, caught, config.Run{}, h, func() {}, slog.New(slog.DiscardHandler))
+		}()
 		caught <- syscall.SIGHUP
 		time.Sleep(time.Second)
 		for range 3 { // while the first goes on: one more will do
@@ -241,7 +243,7 @@ func TestHangupBeforeTheRunIsReadyIsKept(t *testing.T) {
 				h.reload = func(context.Context) { reloads++ }
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Minute, cancel)
-				if err := live(ctx, newFakeServer(0), caught, config.Run{}, h, slog.New(slog.DiscardHandler)); err != nil || reloads != tt.reloads {
+				if err := live(ctx, newFakeServer(0), caught, config.Run{}, h, func() {}, slog.New(slog.DiscardHandler)); err != nil || reloads != tt.reloads {
 					t.Errorf("%d reloads, ended with %v; want %d", reloads, err, tt.reloads)
 				}
 			})

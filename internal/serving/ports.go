@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -21,6 +22,8 @@ type ports struct {
 	chosen map[string]int          // ports that the system chose; see chooser
 	fresh  []net.Listener          // opened here
 
+	inherited inherited // opened before the process began; nobody else gets them
+
 	// listen opens one; nil is the system's.
 	listen   func(ctx context.Context, network, address string) (net.Listener, error)
 	without6 bool // localhost was wanted, and this machine has no ::1
@@ -28,9 +31,11 @@ type ports struct {
 
 // portsOf are those of f.
 func portsOf(f front) *ports {
-	p := &ports{open: map[string]net.Listener{}, chosen: map[string]int{}}
+	p := &ports{open: map[string]net.Listener{}, chosen: map[string]int{}, inherited: f.inherited}
 	for _, l := range f.listeners() {
-		p.open[l.Addr().String()] = l
+		if !f.inherited.has(l) {
+			p.open[l.Addr().String()] = l
+		}
 	}
 	for i, t := range f.targets {
 		if t.Port == 0 {
@@ -38,6 +43,15 @@ func portsOf(f front) *ports {
 		}
 	}
 	return p
+}
+
+// sharedName is the name of the inherited sockets for the shared port: none where a
+// target has that name.
+func (p *ports) sharedName(targets []config.Target) string {
+	if slices.ContainsFunc(targets, func(t config.Target) bool { return strings.EqualFold(t.Name, SharedPort) }) {
+		return ""
+	}
+	return SharedPort
 }
 
 // chooser is for whom the system chose a port.

@@ -119,7 +119,7 @@ func TestReloadTakesBothListeners(t *testing.T) {
 	target := config.Target{Name: "orders", Options: config.Options{Address: config.Localhost, UnixSocket: config.SocketNone}}
 	machine := &fakeNet{next: 50000}
 	p := &ports{listen: machine.listen}
-	listeners, _, err := listen(t.Context(), target, p)
+	listeners, _, err := listen(t.Context(), target, "", p)
 	if err != nil || len(listeners) != 2 {
 		t.Fatalf("%d listeners, %v", len(listeners), err)
 	}
@@ -128,7 +128,7 @@ func TestReloadTakesBothListeners(t *testing.T) {
 	machine.asked = nil
 	again := portsOf(before)
 	again.listen = machine.listen
-	taken, _, err := listen(t.Context(), before.targets[0], again)
+	taken, _, err := listen(t.Context(), before.targets[0], "", again)
 	if err != nil || !slices.Equal(taken, listeners) || len(machine.asked) > 0 {
 		t.Errorf("took %v, opened %q, %v; want the two that are open", taken, machine.asked, err)
 	}

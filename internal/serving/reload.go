@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/admin"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/display"
@@ -15,8 +18,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// reloading is a run whose configuration can be read again. It is for one
-// goroutine at a time.
+// reloading is a run whose configuration can be read again. It is safe for
+// concurrent use.
 type reloading struct {
 	stderr io.Writer
 	input  config.Input
@@ -27,14 +30,23 @@ type reloading struct {
 	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
 
-	front    front // what is served now
 	enrolled *running.Enrolment
+	admin    *admin.Admin
+	sup      *supervised
+
+	turn  sync.Mutex // one reload at a time
+	mu    sync.Mutex
+	front front // what is served now
 }
 
 // reload reads the configuration again and serves what it says: new clients get
 // the new settings, sessions go on as they began. With an error all stays as it
 // is, and the log tells why.
-func (r *reloading) reload(ctx context.Context) {
+func (r *reloading) reload(ctx context.Context) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.sup.reloading()
+	defer r.sup.ready()
 	cfg, err := config.Load(r.input)
 	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
 		err = causes.Misuse(fmt.Sprintf("the config file %s is gone", r.run.ConfigFile), "put it back, or start again")
@@ -43,12 +55,13 @@ func (r *reloading) reload(ctx context.Context) {
 	if err == nil {
 		next, err = r.exchange(ctx, cfg)
 	}
+	r.admin.Reloaded(err, time.Now())
 	if err != nil {
 		r.log.Error("configuration not reloaded, the old one stays", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
-		return
+		return err
 	}
-	before := r.front
-	r.front = next
+	before := r.served()
+	r.serves(next)
 	r.enrol()
 	warn(r.log, next)
 	if !before.without6 {
@@ -60,17 +73,55 @@ func (r *reloading) reload(ctx context.Context) {
 	}
 	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
 		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
+	return nil
+}
+
+// serves notes what is served from now on.
+func (r *reloading) serves(f front) {
+	r.mu.Lock()
+	r.front = f
+	r.mu.Unlock()
+	r.admin.Serving(r.srv, described(f), warnings(f))
+}
+
+// served is what is served now. It may be asked from any goroutine.
+func (r *reloading) served() front {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.front
+}
+
+// begin says what is served at first, and by what.
+func (r *reloading) begin(srv *proxy.Server, ca string, sup *supervised, f front) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.srv, r.ca, r.sup = srv, ca, sup
+	r.serves(f)
+}
+
+// onRequest is reload for who asks for it by name.
+func (r *reloading) onRequest(ctx context.Context) error {
+	if r.run.ConfigFile == "" {
+		return causes.Misuse("this proxy runs without a config file, so there is nothing to reload", "put its targets into a pgkeyless.yaml, and start it again")
+	}
+	r.turn.Lock()
+	started := r.srv != nil
+	r.turn.Unlock()
+	if !started {
+		return causes.Misuse("this proxy is starting", "wait until it is ready: `pgkeyless wait`")
+	}
+	return r.reload(context.WithoutCancel(ctx)) // who asked may leave
 }
 
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.front, r.ca, r.input.Environ, r.log)
+	enrol(r.enrolled, r.served(), r.ca, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
 	r.wiring.ForgetRoots() // their files may have changed
-	p := portsOf(r.front)
+	p := portsOf(r.served())
 	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
 	if err != nil {
 		return front{}, err

@@ -7,39 +7,70 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/access"
+	"github.com/pgkeyless/pgkeyless/internal/admin"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
-	"github.com/pgkeyless/pgkeyless/internal/loopback"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/supervisor"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 // Config is one run.
 type Config struct {
-	Input  config.Input  // what Config was loaded from; a reload loads it again
-	Config config.Config // what is served at first
+	Input   config.Input  // what Config was loaded from; a reload loads it again
+	Config  config.Config // what is served at first
+	Release string        // version of pgkeyless
 	// Profiles holds the AWS credentials.
 	Profiles *credentials.Profiles
 	// Signals are those that end the run, and SIGHUP.
 	Signals <-chan os.Signal
+	// Inherited are sockets that the process was started with: one that is named like
+	// a target serves that, SharedPort the port that targets share.
+	Inherited []supervisor.Socket
+	// Supervisor hears how the run goes; nil is nobody.
+	Supervisor Supervisor
 	// Stderr takes the lines for people, Log what happens.
 	Stderr io.Writer
 	Log    *slog.Logger
 }
 
-// Serve opens everything, says so, and forwards until a signal or an error.
-// Being ready does not depend on an AWS service: none is called before the first
-// client comes, but to look names up, and that only for so long.
+// Serve opens everything, says so, and forwards until a signal, a request or an
+// error. Being ready does not depend on an AWS service: none is called before the
+// first client comes, but to look names up, and that only for so long.
 func Serve(ctx context.Context, c Config) error {
-	run, log := c.Config.Run, c.Log
+	run, events := c.Config.Run, admin.NewEvents()
+	log := slog.New(slog.NewMultiHandler(c.Log.Handler(), events))
+	c.Profiles.Log = log
+	ready, err := openReady(run.ReadyFD)
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	wanted, quit := withRequests(c.Signals)
+	defer wanted.stop()
 	w := targets.New(log, c.Profiles)
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), log: log}
+	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
+		Reload: r.onRequest, Quit: quit})
+	noSocket, err := r.admin.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	if noSocket != nil {
+		log.Info("status and the other commands will not find this proxy", "reason", display.Line(noSocket.Error()))
+	}
+	defer inBackground(r.admin.Run)()
 	defer w.End(ctx)
-	p := new(ports)
+	p := &ports{inherited: c.Inherited}
 	var front front
 	hangups := hangups{reloadable: run.ConfigFile != "", lost: terminalWatch()}
-	stopped, err := unlessStopped(ctx, c.Signals, run, &hangups, func(ctx context.Context) (err error) {
+	stopped, err := unlessStopped(ctx, wanted.signals, run, &hangups, func(ctx context.Context) (err error) {
 		front, err = openFront(ctx, w, c.Config, p, log)
 		return err
 	})
@@ -52,22 +83,41 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	certificate, ca := certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
-		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Lull: debug.FreeOSMemory})
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Lull: debug.FreeOSMemory})
 	if err != nil {
 		p.close()
 		return err
 	}
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, srv: srv, ca: ca, front: front, enrolled: new(running.Enrolment), log: log}
+	sup := &supervised{supervisor: c.Supervisor, status: func() string { return r.admin.Document().Line() }, atMost: run.MaxSigtermDelay}
+	if c.Supervisor == nil {
+		sup.supervisor = alone{}
+	}
+	r.begin(srv, ca, sup, front)
+	r.enrolled.Administer(r.admin.Private())
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, front)
 	tellWithout6(log, front)
 	announce(ctx, c.Stderr, log, run, front)
-	hangups.reload = r.reload
-	return live(ctx, withdrawing{srv, r.enrolled}, c.Signals, run, hangups, log)
+	tellHTTP(ctx, c.Stderr, log, run, r.admin)
+	if err := tellReady(ready, front); err != nil {
+		log.Error("the ready lines could not be written", "error", display.Line(err.Error()))
+	}
+	hangups.reload = func(ctx context.Context) { _ = r.reload(ctx) } // which logs its error
+	sup.ready()
+	defer sup.keep(r.admin)()
+	return live(ctx, withdrawing{srv, r.enrolled}, wanted.signals, run, hangups, func() { r.admin.Draining(); sup.stopping() }, log)
 }
 
-// withdrawing is a Server that takes itself out of the registry before it refuses
+// inBackground runs work until the function is called that it returns, which waits.
+func inBackground(work func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { work(ctx) })
+	return func() { cancel(); done.Wait() }
+}
+
+// withdrawing is a Server that says in the registry that it drains before it refuses
 // clients: connect and exec must not be led to it then.
 type withdrawing struct {
 	*proxy.Server
@@ -75,7 +125,9 @@ type withdrawing struct {
 }
 
 func (w withdrawing) Shutdown(ctx context.Context) error {
-	w.enrolled.Withdraw()
+	if err := w.enrolled.Drain(); err != nil {
+		w.enrolled.Withdraw()
+	}
 	return w.Server.Shutdown(ctx)
 }
 
@@ -94,9 +146,9 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if !loopback.Is(t.Address) {
+		if a := front.beyond(i); a != nil {
 			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
-				"address", front.address(i).String(), "route", t.Name)
+				"address", a.String(), "route", t.Name)
 		}
 	}
 }

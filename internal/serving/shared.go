@@ -13,14 +13,14 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// listenShared opens the port that targets share, and the Unix socket beside it.
+// listenShared opens, or inherits, the port that targets share, and the Unix socket beside it.
 // Without such targets it opens nothing.
 func listenShared(ctx context.Context, targets []config.Target, p *ports, log *slog.Logger) ([]net.Listener, error) {
 	for _, t := range targets {
 		if !t.Shared {
 			continue
 		}
-		listeners, noSocket, err := listen(ctx, t, p) // they all say the same of where
+		listeners, noSocket, err := listen(ctx, t, p.sharedName(targets), p) // they all say the same of where
 		if noSocket != nil {
 			log.Info("no unix socket on the shared port", "reason", display.Line(noSocket.Error()))
 		}

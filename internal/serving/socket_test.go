@@ -124,13 +124,13 @@ func TestOnlyAChosenSocketIsRequired(t *testing.T) {
 	t.Setenv("HOME", "")
 	p := new(ports)
 	defer p.close()
-	listeners, why, err := listen(t.Context(), target, p)
+	listeners, why, err := listen(t.Context(), target, "", p)
 	if err != nil || why == nil || len(listeners) != 1 {
 		t.Fatalf("without HOME: %d listeners, no socket because %v, error %v; want TCP alone and a reason", len(listeners), why, err)
 	}
 
 	target.UnixSocket = config.SocketNone
-	listeners, why, err = listen(t.Context(), target, p)
+	listeners, why, err = listen(t.Context(), target, "", p)
 	if err != nil || why != nil || len(listeners) != 1 {
 		t.Fatalf("with none: %d listeners, %v, %v; want TCP alone", len(listeners), why, err)
 	}
@@ -140,7 +140,7 @@ func TestOnlyAChosenSocketIsRequired(t *testing.T) {
 		t.Fatal(err)
 	}
 	target.UnixSocket = file
-	if _, _, err = listen(t.Context(), target, p); err == nil || !strings.Contains(fmt.Sprint(err), "directory for the Unix socket") {
+	if _, _, err = listen(t.Context(), target, "", p); err == nil || !strings.Contains(fmt.Sprint(err), "directory for the Unix socket") {
 		t.Errorf("a file for a directory: %v", err)
 	}
 }

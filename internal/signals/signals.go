@@ -25,6 +25,15 @@ func Notify() (caught <-chan os.Signal, stop func()) {
 	}
 }
 
+// Quit stands among the signals for a request to end: `pgkeyless shutdown`, or POST
+// /quitquitquit. What it ends counts as a success.
+var Quit os.Signal = quit{}
+
+type quit struct{}
+
+func (quit) Signal()        {}
+func (quit) String() string { return "shutdown request" }
+
 // Stopped says that a signal ended the run, which is no fault.
 type Stopped struct{ Signal os.Signal }
 

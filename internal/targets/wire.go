@@ -35,6 +35,7 @@ type Wiring struct {
 	mu      sync.Mutex // routes may be made while clients come
 	roots   map[rootsKey]*auth.Roots
 	tunnels map[tunnelKey]*tunnel.Dialer
+	places  map[string]Place // by the target's name
 }
 
 type (
@@ -57,7 +58,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, places: map[string]Place{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -144,6 +145,9 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 		r.Address = t.Dial
 	}
 	r.Dialer, r.Tokens = dialer, l.tokens
+	way, tunnelled := dialer.(*tunnel.Dialer)
+	r.Tunnel = tunnelled
+	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, tunnel: way})
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -71,6 +72,23 @@ func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []by
 		<-p.done
 	}
 	return p.result, !p.refused
+}
+
+// Alive returns nil once every loop has come round since the call, and the cause of
+// ctx when that ends first.
+func (g *Group) Alive(ctx context.Context) error {
+	g.mu.Lock()
+	loops := slices.Clone(g.loops)
+	g.mu.Unlock()
+	for _, l := range loops {
+		select {
+		case <-l.ask():
+		case <-l.stopped:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // loop chooses the loop with the fewest pairs, or a new one while there may be

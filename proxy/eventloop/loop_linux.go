@@ -45,7 +45,8 @@ type loop struct {
 	mu      sync.Mutex
 	arrived []*pair
 	leaving []*pair
-	woken   bool // a byte is in the pipe
+	asked   []chan struct{} // closed when the loop has come round
+	woken   bool            // a byte is in the pipe
 	closing bool
 	stopped chan struct{}
 
@@ -115,6 +116,16 @@ func (l *loop) remove(p *pair) {
 	defer l.mu.Unlock()
 	l.leaving = append(l.leaving, p)
 	l.wake()
+}
+
+// ask returns a channel that the loop closes when it comes round.
+func (l *loop) ask() <-chan struct{} {
+	answer := make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = append(l.asked, answer)
+	l.wake()
+	return answer
 }
 
 // wake makes the loop look at what is new; mu is held.
@@ -240,9 +251,12 @@ func (l *loop) news() (closing bool) {
 	var b [8]byte
 	syscall.Read(l.wakeRead, b[:])
 	l.mu.Lock()
-	arrived, leaving, closing := l.arrived, l.leaving, l.closing
-	l.arrived, l.leaving, l.woken = nil, nil, false
+	arrived, leaving, asked, closing := l.arrived, l.leaving, l.asked, l.closing
+	l.arrived, l.leaving, l.asked, l.woken = nil, nil, nil, false
 	l.mu.Unlock()
+	for _, answer := range asked {
+		close(answer)
+	}
 	for _, p := range arrived {
 		l.enter(p)
 	}

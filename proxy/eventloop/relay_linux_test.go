@@ -442,3 +442,31 @@ func TestContextThatHasEnded(t *testing.T) {
 	}
 	expect(t, r.database, r.early)
 }
+
+func TestAliveNoticesALoopThatIsStuck(t *testing.T) {
+	group := newGroup(t)
+	if err := group.Alive(t.Context()); err != nil {
+		t.Errorf("without a loop: %v", err)
+	}
+	r := newRig(t, group, false, false)
+	stuck, goOn := make(chan struct{}), make(chan struct{})
+	r.seen = func([]byte) { close(stuck); <-goOn }
+	r.start()
+	if err := group.Alive(t.Context()); err != nil {
+		t.Errorf("with a loop that waits: %v", err)
+	}
+	if _, err := r.client.Write([]byte("question")); err != nil {
+		t.Fatal(err)
+	}
+	<-stuck
+	soon, stop := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, errors.New("stuck"))
+	defer stop()
+	if err := group.Alive(soon); err == nil || err.Error() != "stuck" {
+		t.Errorf("with a loop that is stuck: %v", err)
+	}
+	close(goOn)
+	expect(t, r.database, []byte("question"))
+	if err := group.Alive(t.Context()); err != nil {
+		t.Errorf("when it goes on: %v", err)
+	}
+}

@@ -183,6 +183,7 @@ func (c *Conn) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		c.outage()
 		c.log.Debug("data channel lost its transport", "error", loss)
 		switch {
 		case heard:
@@ -325,6 +326,13 @@ func (c *Conn) detach(now time.Time) (heard bool, away time.Time, loss error) {
 		c.away = now
 	}
 	return heard, c.away, c.loss
+}
+
+// outage counts a transport that was lost.
+func (c *Conn) outage() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stats.Outages++
 }
 
 // lost notes why the transport ended; the first reason counts, for the second

@@ -84,6 +84,7 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 func (c *Conn) nextMessage(now time.Time) []byte {
 	if s := c.window.due(now); s != nil {
 		c.stats.Resends++
+		c.stats.Resent += int64(len(s.frame))
 		return s.frame
 	}
 	if frame := c.nextControl(now); frame != nil {

@@ -43,6 +43,7 @@ type Stats struct {
 	Acknowledges            int64 // acknowledges written
 
 	Resends    int64 // messages written again
+	Resent     int64 // bytes of those, as they went out
 	Duplicates int64 // messages of the agent that were here already
 	Early      int64 // messages of the agent that came before their turn
 	Gaps       int64 // times that one of them was missing behind such
@@ -54,6 +55,7 @@ type Stats struct {
 	Window         int           // bytes that may be under way, now
 	Unacknowledged int           // bytes under way, now
 	Resumes        int64         // transports after the first
+	Outages        int64         // times that a transport was lost; each is followed by a resume or by the end
 	Recent         int64         // stream bytes both ways in the last two seconds
 
 	// Silent is how long the agent has been owing an answer, or out of reach: the

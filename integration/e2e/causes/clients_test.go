@@ -102,6 +102,21 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 				return <-told
 			},
 		},
+		causes.Disconnected.Name: {
+			setup: answering(func(c io.ReadWriter) {
+				started <- struct{}{}
+				io.Copy(io.Discard, c)
+			}),
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				told := make(chan *pgconn.PgError, 1)
+				go func() { told <- w.Refused("") }()
+				<-started
+				if _, stderr, code := rig.Run(t, []string{"HOME=" + w.Home}, "disconnect", "1"); code != 0 {
+					t.Errorf("disconnect ends with %d: %s", code, stderr)
+				}
+				return <-told
+			},
+		},
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -100,16 +101,40 @@ func TestRefusedCertificateIsInTheLog(t *testing.T) {
 				root = caOf(t, w.Home)
 			}
 			query(t, tt.conninfo+" port="+portOf(t, w)+" sslrootcert="+root, tt.psql)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			line, err := w.Proxy.AwaitLine(ctx, tt.log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.Contains(line, " info ") || !strings.Contains(line, "pgkeyless ca") || strings.Contains(line, "sslmode=require") {
-				t.Errorf("the log says %q, want what to do at info, and not to use require", line)
-			}
+			checkRefusal(t, w, tt.log)
 		})
+	}
+}
+
+// Node.js leaves in a way of its own: see proxy's startup.go.
+func TestNodeRefusesTheCertificateInTheLog(t *testing.T) {
+	w := rig.Start(t, rig.Setup{})
+	node := func(roots, want string) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "node", "testdata/refuse.mjs", portOf(t, w)) // scripts/install-deps installs it
+		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+roots)
+		said, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(said)); err != nil || !strings.HasPrefix(got, want) {
+			t.Fatalf("with roots %q node said %q, %v; want %q", roots, got, err, want)
+		}
+	}
+	node("", "unable to verify the first certificate")
+	checkRefusal(t, w, "probably refused the certificate")
+	node(caOf(t, w.Home), "connected")
+}
+
+// checkRefusal checks the line of the log that has said in it.
+func checkRefusal(t *testing.T, w *rig.World, said string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	line, err := w.Proxy.AwaitLine(ctx, said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(line, " info ") || !strings.Contains(line, "pgkeyless ca") || strings.Contains(line, "sslmode=require") {
+		t.Errorf("the log says %q, want what to do at info, and not to use require", line)
 	}
 }
 

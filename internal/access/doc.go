@@ -1,0 +1,2 @@
+// Package access finds out who a client is.
+package access

@@ -1,0 +1,73 @@
+package access
+
+import (
+	"fmt"
+	"net"
+	"os/user"
+	"strconv"
+	"sync"
+)
+
+// process is who is at the other end of a Unix socket.
+type process struct {
+	uid int
+	pid int // 0: not known
+}
+
+// Peers knows whose process a connection comes from. It is safe for concurrent use;
+// the zero value is ready.
+type Peers struct{ names userNames }
+
+// Of says whose process is at the other end, for people: "ada (pid 4711)", or "" where
+// the system does not tell, as for TCP. It asks the system for a user's name once.
+func (p *Peers) Of(c net.Conn) string {
+	found, ok := peerOf(c)
+	if !ok {
+		return ""
+	}
+	name := p.names.of(found.uid)
+	if found.pid == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s (pid %d)", name, found.pid)
+}
+
+// peerOf finds the process behind a Unix socket.
+func peerOf(c net.Conn) (p process, ok bool) {
+	unix, ok := c.(*net.UnixConn)
+	if !ok {
+		return p, false
+	}
+	raw, err := unix.SyscallConn()
+	if err != nil {
+		return p, false
+	}
+	if raw.Control(func(fd uintptr) { p, ok = peerCredentials(int(fd)) }) != nil {
+		return p, false
+	}
+	return p, ok
+}
+
+// userNames are users by number, as the system has them. There are as many as the
+// machine has users.
+type userNames struct {
+	mu    sync.Mutex
+	known map[int]string
+}
+
+func (u *userNames) of(uid int) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if name, ok := u.known[uid]; ok {
+		return name
+	}
+	name := strconv.Itoa(uid)
+	if found, err := user.LookupId(name); err == nil {
+		name = found.Username
+	}
+	if u.known == nil {
+		u.known = map[int]string{}
+	}
+	u.known[uid] = name
+	return name
+}

@@ -1,0 +1,4 @@
+package service
+
+// Here is the manager of this machine.
+func Here() (Manager, error) { return Windows{}, nil }
