@@ -163,24 +163,28 @@ func TestGapClockStartsAgainWithATransport(t *testing.T) {
 func TestGapOutlivesADeadTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		var l *link
-		r.setup = func(latest *link) { l = latest }
+		lose := func([]byte) fault { return fault{lose: true} }
+		var first *link
+		r.dial = func(n int, l *link) error {
+			switch n {
+			case 0:
+				first = l
+			case 1:
+				l.died.Store(new(time.Now()))
+				setFaults(l.up, lose)
+				setFaults(l.down, lose)
+			}
+			return nil
+		}
 		r.run()
 		r.awaitReady()
-		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+		setFaults(first.down, lose)
 		r.agent.outputStream([]byte("lost"))
-		setFaults(l.down, nil)
+		setFaults(first.down, nil)
 		r.agent.outputStream([]byte("kept"))
 		time.Sleep(20 * ms)
-		r.setup = func(latest *link) {
-			latest.died.Store(new(time.Now()))
-			lose := func([]byte) fault { return fault{lose: true} }
-			setFaults(latest.up, lose)
-			setFaults(latest.down, lose)
-		}
 		r.cut()
 		time.Sleep(14 * time.Second) // until its owner has noticed
-		r.setup = nil
 		r.cut()
 		time.Sleep(10 * time.Second)
 		if s := r.conn.Stats(); s.State != StateCarrying || s.Missing != 0 || s.Resumes != 2 {
