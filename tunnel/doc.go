@@ -34,7 +34,8 @@
 // the machine has slept. An agent that acknowledges nothing for 12 s on a websocket
 // that works is gone, and its session with it; it gets 30 s where its silence can
 // have another reason (datachannel, silence.go). While a database takes nothing of an
-// upload, an agent that shows its life is waited for, for up to 15 minutes. Where nothing is under way that it
+// upload that has its session to itself, an agent that shows its life is waited for, for
+// up to 15 minutes. Where nothing is under way that it
 // could acknowledge, as during a download, a NOP asks after 2 s of silence (check.go).
 //
 // Close ends a session by flag to the agent; if that is not confirmed, and

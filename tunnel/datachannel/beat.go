@@ -56,9 +56,17 @@ func (c *Conn) beatEnd() time.Time {
 	return c.lastData.Add(beatQuiet)
 }
 
-// stalled: so much is unanswered that a target may have stalled the agent. proven: and
-// the agent, if it lives, shows so all the while. c.mu is held.
-func (c *Conn) stalled() (stalled, proven bool) {
-	stalled = c.cfg.Stream.Unanswered() >= stallable
-	return stalled, stalled && c.beat.kept() && c.beat.heard
+// stalled: so much is unanswered that a target may have stalled the agent. c.mu is held.
+func (c *Conn) stalled() bool { return c.cfg.Stream.Unanswered() >= stallable }
+
+// watched: and the agent, if it lives, shows so all the while. c.mu is held.
+func (c *Conn) watched() bool { return c.beat.kept() && c.beat.heard && c.stalled() }
+
+// stallPatience is how long an agent may be stalled that lives. Others in the same
+// session hear before they have waited for very long. c.mu is held.
+func (c *Conn) stallPatience() time.Duration {
+	if s, ok := c.cfg.Stream.(sharer); ok && s.Shared() {
+		return c.cfg.StallTimeout
+	}
+	return max(c.cfg.OutageTimeout, c.cfg.StallTimeout)
 }

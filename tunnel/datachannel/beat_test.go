@@ -9,11 +9,11 @@ import (
 
 // uploading is a rig in the middle of an upload of so many MiB, some ten a second,
 // begun in reply to the agent's message 2.
-func uploading(t *testing.T, mib int) *rig {
+func uploading(t *testing.T, mib int, change ...func(*Config)) *rig {
 	t.Helper()
 	r := newRig(t)
 	r.stream.asks = true
-	r.run()
+	r.run(change...)
 	r.awaitReady()
 	time.Sleep(time.Second)
 	r.agent.output(1, []byte("go on"))
@@ -83,6 +83,27 @@ func TestStalledAgentIsWaitedFor(t *testing.T) {
 			t.Errorf("the agent has %d bytes, want %d; stats are %+v", len(data), size, r.conn.Stats())
 		}
 		r.stop()
+	})
+}
+
+// sharedStream carries others beside the upload.
+type sharedStream struct{ Stream }
+
+func (sharedStream) Shared() bool { return true }
+
+// Who shares a session with a stalled upload hears after a while.
+func TestStalledAgentIsNotWaitedForByOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := uploading(t, 8, func(cfg *Config) { cfg.Stream = sharedStream{cfg.Stream} })
+		awaitUpload(r)
+		stall(r, true, false)
+		start := time.Now()
+		if err := r.ended(time.Minute); !errors.Is(err, ErrPeerSilent) {
+			t.Errorf("Run ended with %v", err)
+		}
+		if took, want := time.Since(start), r.conn.cfg.StallTimeout; took < want-time.Second || took > want+time.Second {
+			t.Errorf("Run ended after %v, want %v", took, want)
+		}
 	})
 }
 

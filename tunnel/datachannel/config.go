@@ -47,6 +47,9 @@ type gatherer interface {
 	FillAt(now, last time.Time, room int) time.Time
 }
 
+// sharer is what a Stream may be besides: one that says whether it carries several.
+type sharer interface{ Shared() bool }
+
 // Config is what New needs. Connect and Stream are required; every other zero
 // value stands for its default.
 type Config struct {

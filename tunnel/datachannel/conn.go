@@ -307,7 +307,7 @@ func (c *Conn) attach(now time.Time) (resumed bool) {
 	c.acks.repeat(0, now.Add(-repeatSince), now)
 	c.acksAt = now
 	c.beat.heard = false
-	if stalled, _ := c.stalled(); !stalled { // what the agent sent meanwhile may be lost
+	if !c.stalled() { // what the agent sent meanwhile may be lost
 		c.releaseBeat(now)
 	}
 	if c.phase == StateCarrying && c.window.empty() {

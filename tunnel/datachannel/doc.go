@@ -55,8 +55,9 @@
 //	60 s    GapPatience       sending again what is missing has taken so long, or will, at
 //	                          100 ms a message: ErrGap
 //	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
-//	                          had said a word; or a target has taken nothing for so long,
-//	                          while the agent showed that it lives (beat.go)
+//	                          had said a word; or the target of the only stream has taken
+//	                          nothing for so long, while the agent showed that it lives
+//	                          (beat.go)
 //
 // The beginning has a limit of its own, HandshakeTimeout (30 s), from the first
 // transport to HandshakeComplete, and ArrivalTimeout for an agent that has given no

@@ -40,9 +40,9 @@ func terminateFlag() control {
 }
 
 // next returns the frame to write now: acknowledges that are due first, then what is
-// due again, then new messages, and with them the other acknowledges. With none it says until when the writer may sleep;
-// zero means until it is woken. An error ends the session. alive is the
-// transport's last sign of life.
+// due again, then new messages, and with them the other acknowledges. With none it
+// says until when the writer may sleep; zero means until it is woken. An error ends
+// the session. alive is the transport's last sign of life.
 //
 // The frame is valid until the next call.
 func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err error) {

@@ -53,7 +53,7 @@ func (c *Conn) silentAt(now time.Time) time.Time {
 	if c.lifted.After(since) {
 		since = c.lifted
 	}
-	if _, proven := c.stalled(); proven && c.spoke.After(since) {
+	if c.watched() && c.spoke.After(since) && !c.speaks(now) {
 		since = c.spoke
 	}
 	if c.window.deadline(since, 0).IsZero() {
@@ -96,15 +96,14 @@ func (c *Conn) pauseOver(now time.Time) time.Time {
 // where the agent has shown its life in the upload (see beat), that or its end is all
 // that counts. c.mu is held.
 func (c *Conn) patience(now time.Time) time.Duration {
-	stalled, proven := c.stalled()
 	switch {
 	case c.phase != StateCarrying, c.doubtful(now):
 		return c.cfg.StallTimeout
-	case c.speaks(now) && proven:
-		return max(c.cfg.OutageTimeout, c.cfg.StallTimeout)
+	case c.speaks(now) && c.watched():
+		return c.stallPatience()
 	case c.speaks(now):
 		return c.cfg.StallTimeout
-	case stalled && !proven:
+	case c.stalled() && !c.watched():
 		return max(c.cfg.StallTimeout-c.window.waited(c.connected), c.cfg.PeerTimeout)
 	}
 	return c.cfg.PeerTimeout
@@ -151,7 +150,7 @@ func (c *Conn) deafAt() time.Time {
 		return time.Time{}
 	}
 	after := deafAfter
-	if _, proven := c.stalled(); proven { // which explains it as well
+	if c.watched() { // which explains it as well
 		after = c.cfg.StallTimeout
 	}
 	return c.window.since(c.connected, time.Time{}).Add(after)

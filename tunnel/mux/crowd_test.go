@@ -109,6 +109,25 @@ func numbers(n int) []int {
 	return all
 }
 
+func TestSharedIsMoreThanOneOpenStream(t *testing.T) {
+	m := New(Config{})
+	var all []*Stream
+	for i, want := range []bool{false, true} {
+		s, err := m.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+		if got := m.Shared(); got != want {
+			t.Errorf("with %d streams: shared %v, want %v", i+1, got, want)
+		}
+	}
+	all[0].Close()
+	if m.Shared() {
+		t.Error("shared with one stream left")
+	}
+}
+
 // While others are waited for, the carrier need not wake for each that comes.
 func TestReadyIsQuietWhileOthersAreExpected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

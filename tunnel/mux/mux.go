@@ -133,6 +133,13 @@ func (m *Mux) Unanswered() int {
 	return m.unanswered
 }
 
+// Shared says whether several streams are open.
+func (m *Mux) Shared() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open > 1
+}
+
 // Stats is a snapshot of a Mux.
 type Stats struct {
 	Streams  int   // open ones: not yet closed by their owner
