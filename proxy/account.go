@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -115,7 +116,7 @@ func (a *account) refused(failed failure, now time.Time) {
 		a.Left++
 		return
 	}
-	f := Failure{Stage: failed.stage, Cause: causes.Name(why)}
+	f := Failure{Stage: cmp.Or(failed.stage, StageStartup), Cause: causes.Name(why)}
 	if f.Cause == "" {
 		f.Cause = otherCause
 	}
@@ -149,6 +150,6 @@ var ownMistakes = []string{stateProtocolViolation, stateUnsupported, "3D", "22",
 // of the proxy.
 func ownMistake(why error) bool {
 	code := state(why)
-	return errors.Is(why, causes.NoUser) || errors.Is(why, causes.ShuttingDown) || errors.Is(why, causes.Disconnected) ||
+	return errors.Is(why, causes.NoUser) || errors.As(why, new(*barred)) || errors.As(why, new(*unproven)) || errors.Is(why, causes.NeedsTLS) || errors.Is(why, causes.ShuttingDown) || errors.Is(why, causes.Disconnected) ||
 		slices.ContainsFunc(ownMistakes, func(prefix string) bool { return strings.HasPrefix(code, prefix) })
 }

@@ -139,7 +139,7 @@ func TestFloodOfUnknownCancelsDialsNobody(t *testing.T) {
 			synctest.Wait()
 			// Go counts goroutines of the runtime's and of its own testing too,
 			// which come and go: each client of a wave would be one more.
-			if n := runtime.NumGoroutine() - atRest; n > each/100 {
+			if n := runtime.NumGoroutine() - atRest; n > each/10 {
 				t.Errorf("%d goroutines left", n)
 			}
 			if open := r.server.Snapshot().Open; open != 0 {

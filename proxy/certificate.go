@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -35,6 +36,17 @@ func offeredTLS(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 		cfg.Certificates = []tls.Certificate{own}
 	}
 	return cfg, nil
+}
+
+// leafOf is the certificate that cert shows first.
+func leafOf(cert *tls.Certificate) (*x509.Certificate, error) {
+	if cert.Leaf != nil {
+		return cert.Leaf, nil
+	}
+	if len(cert.Certificate) == 0 {
+		return nil, errors.New("a listener's certificate without a certificate")
+	}
+	return x509.ParseCertificate(cert.Certificate[0])
 }
 
 // clientTLS is offeredTLS with a certificate of its own.

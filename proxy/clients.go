@@ -21,6 +21,8 @@ type SessionSnapshot struct {
 	Client string // its address; of a Unix socket, the path
 	Peer   string // whose process it is, as Config.Peer says; may be empty
 	TLS    bool   // between client and proxy
+	// Identity is who the client has proved to be; "" where nobody asked.
+	Identity string
 
 	// From the StartupMessage, as the database gets it: for people to recognize a
 	// session by. Nothing else of it is kept.

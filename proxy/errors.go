@@ -96,6 +96,11 @@ type silent struct {
 
 func (s *silent) Unwrap() error { return s.error }
 
+// barred is a client that Config.Admit refuses.
+type barred struct{ error }
+
+func (b *barred) Unwrap() error { return b.error }
+
 // protocolViolation is a client that breaks the protocol before its login.
 func protocolViolation(how string) error {
 	return causes.StartupGarbled.New(causes.Facts{"said": how}, nil)
@@ -189,7 +194,7 @@ func severity(err error) slog.Level {
 		return slog.LevelInfo
 	case errors.As(err, &said) && said.cause == "" && !strings.HasPrefix(code, "28"):
 		return slog.LevelInfo
-	case code == stateTooManyConnections:
+	case code == stateTooManyConnections, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
 		return slog.LevelWarn
 	}
 	return slog.LevelError

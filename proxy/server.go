@@ -68,6 +68,15 @@ type Config struct {
 	// (pid 4711)", say, or "" where that is not known. It is called for each
 	// connection, before the first byte is read; nil knows nobody.
 	Peer func(net.Conn) string
+	// Admit says whether a client may connect at all: its error is what the client gets
+	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
+	// called for each connection as soon as it is accepted. nil admits everybody.
+	Admit func(net.Conn) error
+	// Proof has clients of TCP listeners prove who they are, once they have sent their
+	// StartupMessage. nil asks for nothing.
+	Proof Proof
+	// RequireTLS refuses clients of TCP listeners that use no TLS.
+	RequireTLS bool
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -84,18 +93,21 @@ type Server struct {
 	linger         time.Duration
 	maxConnections int64
 
-	tls      *tls.Config // offered to clients
-	cancels  *cancels
-	lobby    lobby
-	probes   probes
-	tally    tally
-	lull     *lull
-	onLull   func()
-	peer     func(net.Conn) string
-	loops    eventloop.Group // that relay sockets
-	buffers  sync.Pool       // for relays without one
-	lastID   atomic.Uint64
-	sessions atomic.Int64
+	tls        *tls.Config // offered to clients
+	cancels    *cancels
+	lobby      lobby
+	probes     probes
+	tally      tally
+	lull       *lull
+	onLull     func()
+	peer       func(net.Conn) string
+	admit      func(net.Conn) error
+	proof      Proof
+	requireTLS bool
+	loops      eventloop.Group // that relay sockets
+	buffers    sync.Pool       // for relays without one
+	lastID     atomic.Uint64
+	sessions   atomic.Int64
 
 	done chan struct{} // closed when Serve returns
 
@@ -134,6 +146,9 @@ func New(cfg Config) (*Server, error) {
 		lull:           newLull(),
 		onLull:         cfg.Lull,
 		peer:           cfg.Peer,
+		admit:          cfg.Admit,
+		proof:          cfg.Proof,
+		requireTLS:     cfg.RequireTLS,
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}
@@ -262,6 +277,14 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 	}
 }
 
+// certificate is the one to show to a client.
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.tls.GetCertificate != nil {
+		return s.tls.GetCertificate(hello)
+	}
+	return &s.tls.Certificates[0], nil
+}
+
 func (s *Server) newSession(route *served, c net.Conn) *session {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(keepAlive)
@@ -275,6 +298,11 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		entry:  s.newEntry(id, c, now),
 	}
 	s.tally.accepted(session.entry)
+	if s.admit != nil {
+		if err := s.admit(c); err != nil {
+			session.barred = &barred{err}
+		}
+	}
 	if route != nil {
 		session.take(route)
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,8 @@ type session struct {
 	client net.Conn // replaced by its TLS
 	began  time.Time
 	entry  *entry // what others see of it
+	barred error  // why this client may not connect; nil: it may
+	shown  *x509.Certificate
 
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
@@ -108,6 +111,14 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		return nil, nil, err
 	}
 	m, ok := wanted.(startupMessage)
+	if s.barred != nil {
+		s.named = ok
+		return nil, nil, s.barred
+	}
+	if _, secure := client.(*tls.Conn); ok && s.server.requireTLS && !secure && client.LocalAddr().Network() != "unix" {
+		s.named = true
+		return nil, nil, causes.NeedsTLS.New(nil, nil)
+	}
 	if !ok {
 		s.cancel(ctx, wanted.(*pgproto3.CancelRequest))
 		return nil, nil, nil
@@ -119,7 +130,11 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 			return nil, nil, err
 		}
 	}
-	s.wants, s.named, s.asked = s.route.rewrite(m), true, time.Now()
+	s.named = true
+	if err := s.prove(ctx, m); err != nil {
+		return nil, nil, err
+	}
+	s.wants, s.asked = s.route.rewrite(m), time.Now()
 	s.server.tally.edit(s.entry, func(e *SessionSnapshot) {
 		e.User, e.Database, e.ApplicationName = s.wants.value("user"), s.wants.value("database"), s.wants.value("application_name")
 		_, e.TLS = s.client.(*tls.Conn)
@@ -183,7 +198,21 @@ func (s *session) offered() *tls.Config {
 	if s.client.LocalAddr().Network() == "unix" {
 		return nil
 	}
-	return s.server.tls
+	if s.server.proof == nil {
+		return s.server.tls
+	}
+	// crypto/tls does not say which certificate it has shown, to which a proof may be
+	// bound.
+	cfg := s.server.tls.Clone()
+	cfg.ClientAuth = tls.RequestClientCert
+	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := s.server.certificate(hello)
+		if err == nil {
+			s.shown, err = leafOf(cert)
+		}
+		return cert, err
+	}
+	return cfg
 }
 
 // logIn finds the database, connects to it and goes on until ReadyForQuery has

@@ -14,6 +14,7 @@ import (
 // Why connections ended before they had sent a StartupMessage or CancelRequest
 // that can be read: the keys of Snapshot.Unstarted.
 const (
+	UnstartedBarred   = "barred"   // a CancelRequest of a client that Config.Admit refuses
 	UnstartedClosed   = "closed"   // by the client, as port scanners and health checks do
 	UnstartedCrowded  = "crowded"  // to make room: see maxLobby
 	UnstartedHTTP     = "http"     // a browser, say
@@ -245,6 +246,8 @@ func count(m *map[string]int64, key string) {
 func unstarted(err, why error) string {
 	var quiet *silent
 	switch {
+	case errors.As(why, new(*barred)):
+		return UnstartedBarred
 	case errors.Is(why, errCrowded):
 		return UnstartedCrowded
 	case errors.Is(why, causes.ShuttingDown):

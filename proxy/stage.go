@@ -17,9 +17,13 @@ const (
 	StageTLS         Stage = "tls"         // SSLRequest and handshake
 	StageCredentials Stage = "credentials" // TokenSource
 	StageAuth        Stage = "auth"        // StartupMessage to ReadyForQuery
+
+	// StageStartup is where a login fails that does not get so far as to begin one of
+	// the others. It takes no time of its own.
+	StageStartup Stage = "startup"
 )
 
-// Stages are all of them.
+// Stages are those that take time.
 var Stages = [...]Stage{StageLookup, StageTunnel, StageDial, StageTLS, StageCredentials, StageAuth}
 
 // stopwatch measures how long one login spends in each stage. A nil stopwatch

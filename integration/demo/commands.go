@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,6 +35,7 @@ func (d *demo) checkCommands(ctx context.Context) error {
 		{[]string{"policy", target, "--format", "json"}, []string{
 			fmt.Sprintf("arn:aws:rds-db:%s:%s:dbuser:%s/%s", lab.Region, lab.Account, resourceID, pgserver.AppUser), lab.Target}},
 		{[]string{"policy", target, "--check"}, []string{"in place  rds-db:connect", "and in rds_iam"}},
+		{[]string{"status"}, []string{", serving\n", "up ", "ready", "page     http://localhost:"}},
 	} {
 		said, err := d.pgkeyless(ctx, command.args...)
 		if err != nil {
@@ -59,4 +61,17 @@ func (d *demo) pgkeyless(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("pgkeyless %s: %w\n%s%s", args[0], err, &stdout, &stderr)
 	}
 	return stdout.String(), nil
+}
+
+// page asks pgkeyless for the address of its status page.
+func (d *demo) page(ctx context.Context) (string, error) {
+	out, err := d.pgkeyless(ctx, "status", "--json")
+	if err != nil {
+		return "", err
+	}
+	var all []struct{ Proxy struct{ Page string } }
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 || all[0].Proxy.Page == "" {
+		return "", fmt.Errorf("pgkeyless status names no page: %s", out)
+	}
+	return all[0].Proxy.Page, nil
 }

@@ -114,11 +114,12 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	}
 	defer func() { err = errors.Join(err, d.aws.Close()) }()
 	populate(d.aws)
-	d.env = append(keys.Env(d.aws.URL()), "XDG_STATE_HOME="+dir) // the CA is not to outlive the demo
+	// Neither the CA nor the registry's record is to outlive the demo.
+	d.env = append(keys.Env(d.aws.URL()), "XDG_STATE_HOME="+dir, "XDG_RUNTIME_DIR="+dir)
 	d.proxy, err = lab.StartProxy(starting, lab.Command{
 		Binary: d.binary,
 		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),
-			"--port", fmt.Sprint(d.port), "--unix-socket", dir},
+			"--port", fmt.Sprint(d.port), "--unix-socket", dir, "--status-page", "--http-port", "0"},
 		Env:  d.env,
 		Echo: d.echo,
 	})
@@ -161,6 +162,10 @@ func (d *demo) end() error {
 
 // showAndWait prints what to type and waits for Ctrl-C.
 func (d *demo) showAndWait(ctx context.Context) error {
+	page, err := d.page(ctx)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(d.out, `
 pgkeyless reaches %s,
 in truth PostgreSQL %s on this machine, through the emulated jump host %s,
@@ -170,8 +175,12 @@ In another terminal:
     psql -h %[4]s -p %[5]s -U %[6]s %[7]s
     psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: shows how a refusal explains itself
 
+The status page, with the right to end sessions:
+
+    %[9]s
+
 Ctrl-C ends the demo and removes all of it.
-`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser)
+`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser, page)
 	select {
 	case <-ctx.Done():
 	case <-d.proxy.Exited(): // end tells how

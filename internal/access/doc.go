@@ -1,2 +1,9 @@
-// Package access finds out who a client is.
+// Package access finds out who a client is, and says who may connect.
+//
+//	Unix socket        the kernel names the process: SO_PEERCRED, LOCAL_PEERCRED
+//	TCP on loopback    the system's table of sockets names the owner of the client's
+//	TCP from elsewhere nobody can tell
+//
+// A client on loopback must belong to the user who runs pgkeyless, to root, or to
+// one of those whom the user lets in: Rule.
 package access

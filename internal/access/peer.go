@@ -25,7 +25,7 @@ func (p *Peers) Of(c net.Conn) string {
 	if !ok {
 		return ""
 	}
-	name := p.names.of(found.uid)
+	name := p.names.of(strconv.Itoa(found.uid))
 	if found.pid == 0 {
 		return name
 	}
@@ -48,26 +48,26 @@ func peerOf(c net.Conn) (p process, ok bool) {
 	return p, ok
 }
 
-// userNames are users by number, as the system has them. There are as many as the
-// machine has users.
+// userNames are users by id, as the system has them. There are as many as the machine
+// has users.
 type userNames struct {
 	mu    sync.Mutex
-	known map[int]string
+	known map[string]string
 }
 
-func (u *userNames) of(uid int) string {
+func (u *userNames) of(id string) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if name, ok := u.known[uid]; ok {
+	if name, ok := u.known[id]; ok {
 		return name
 	}
-	name := strconv.Itoa(uid)
-	if found, err := user.LookupId(name); err == nil {
+	name := id
+	if found, err := user.LookupId(id); err == nil {
 		name = found.Username
 	}
 	if u.known == nil {
-		u.known = map[int]string{}
+		u.known = map[string]string{}
 	}
-	u.known[uid] = name
+	u.known[id] = name
 	return name
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -30,6 +31,9 @@ type Config struct {
 	Events   *Events // that Log feeds
 	Profiles Profiles
 	Wiring   Wiring
+	// Admit says whose clients may use the admin port and the status page, as it does for
+	// the database ports: the error is for people.
+	Admit func(net.Conn) error
 	// Reload reads the configuration again; its error says why it stays as it was.
 	Reload func(context.Context) error
 	// Quit ends the run, with exit code 0, as soon as its sessions have ended.

@@ -71,7 +71,7 @@ func (f fakeAWS) Config(context.Context, string, string) (aws.Config, error) {
 
 func newAdmin(change func(*Config)) *Admin {
 	cfg := Config{Log: slog.New(slog.DiscardHandler), Events: NewEvents(), Profiles: fakeAWS{}, Wiring: fakeAWS{},
-		Reload: func(context.Context) error { return nil }, Quit: func() {}}
+		Reload: func(context.Context) error { return nil }, Quit: func() {}, Admit: func(net.Conn) error { return nil }}
 	if change != nil {
 		change(&cfg)
 	}
@@ -351,6 +351,40 @@ func TestPortInUseHasAHint(t *testing.T) {
 		if err == nil || !causes.Misused(err) || !strings.Contains(err.Error(), option+" "+fmt.Sprint(port)) || !strings.Contains(causes.Hint(err), option) {
 			t.Errorf("%s: %v, hint %q", option, err, causes.Hint(err))
 		}
+	}
+}
+
+// Another user of the machine can use neither the admin port nor the page.
+func TestOtherUsersCannotDirect(t *testing.T) {
+	quits := 0
+	a := newAdmin(func(c *Config) {
+		c.Run.QuitQuitQuit, c.Run.AdminPort = true, 0
+		c.Quit = func() { quits++ }
+		c.Admit = func(net.Conn) error { return errors.New("this proxy is for ada alone") }
+	})
+	started(t, a)
+	base := "http://" + a.doors.open[0].listeners[0].Addr().String()
+	for _, path := range []string{"/quitquitquit", "/shutdown", "/reload", "/disconnect?id=1", "/status.json"} {
+		method := "POST"
+		if path == "/status.json" {
+			method = "GET"
+		}
+		r, err := http.NewRequest(method, base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != 403 || !strings.Contains(string(body), "for ada alone") {
+			t.Errorf("%s is %d (%s), want 403", path, res.StatusCode, body)
+		}
+	}
+	if quits != 0 {
+		t.Error("another user has ended it")
 	}
 }
 

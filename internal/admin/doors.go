@@ -73,7 +73,7 @@ func (a *Admin) Listen(ctx context.Context) (noSocket, err error) {
 		if err != nil {
 			return nil, err
 		}
-		a.doors.add(all, a.public(), writePatience, a.cfg.Log)
+		a.doors.add(all, a.public(), writePatience, a.cfg.Log, a.judged)
 		a.doors.http, a.doors.pageOn = all[0].Addr().(*net.TCPAddr).AddrPort(), run.StatusPage
 	}
 	if run.Debug || run.QuitQuitQuit {
@@ -81,11 +81,11 @@ func (a *Admin) Listen(ctx context.Context) (noSocket, err error) {
 		if err != nil {
 			return nil, err
 		}
-		a.doors.add(all, a.operators(), profilePatience, a.cfg.Log)
+		a.doors.add(all, a.operators(), profilePatience, a.cfg.Log, a.judged)
 	}
 	l, at, noSocket := listenPrivately(runtime.GOOS == "windows")
 	if noSocket == nil {
-		a.doors.add([]net.Listener{l}, a.owners(secret.New(at.Secret)), writePatience, a.cfg.Log)
+		a.doors.add([]net.Listener{l}, a.owners(secret.New(at.Secret)), writePatience, a.cfg.Log, nil)
 		a.doors.private = at
 	}
 	return noSocket, nil
@@ -117,8 +117,9 @@ func (a *Admin) Run(ctx context.Context) {
 	a.doors.close()
 }
 
-// add makes a door of listeners and a handler.
-func (d *doors) add(listeners []net.Listener, handler http.Handler, patience time.Duration, log *slog.Logger) {
+// add makes a door of listeners and a handler. judge, unless nil, sees each connection.
+func (d *doors) add(listeners []net.Listener, handler http.Handler, patience time.Duration, log *slog.Logger,
+	judge func(context.Context, net.Conn) context.Context) {
 	kept := new(conns)
 	d.open = append(d.open, &door{listeners: listeners, server: &http.Server{
 		Handler:           http.MaxBytesHandler(handler, maxBody),
@@ -128,6 +129,7 @@ func (d *doors) add(listeners []net.Listener, handler http.Handler, patience tim
 		IdleTimeout:       idlePatience,
 		MaxHeaderBytes:    maxHeader,
 		ConnState:         kept.changed,
+		ConnContext:       judge,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}})
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -153,7 +154,8 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 }
 
 // ofThisMachine lets in requests that programs of this machine make to it: from
-// loopback, by a name of loopback, and not on behalf of a web page from elsewhere.
+// loopback, by a name of loopback, not on behalf of a web page from elsewhere, and by
+// users whom Config.Admit lets in.
 // A name that somebody else's DNS leads here is refused so, and a page that posts
 // here.
 func ofThisMachine(next http.Handler) http.Handler {
@@ -165,10 +167,29 @@ func ofThisMachine(next http.Handler) http.Handler {
 			refuse(w, "this is for a loopback name such as localhost")
 		case foreign(r):
 			refuse(w, "a page from elsewhere asked for this")
+		case barred(r) != nil:
+			refuse(w, barred(r).Error())
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// verdict is the key under which a connection's context has what Config.Admit says.
+type verdict struct{}
+
+// judged notes it. Of a connection from elsewhere than loopback it says nothing.
+func (a *Admin) judged(ctx context.Context, c net.Conn) context.Context {
+	if err := a.cfg.Admit(c); err != nil {
+		return context.WithValue(ctx, verdict{}, err)
+	}
+	return ctx
+}
+
+// barred is why the user behind a request may not make it; nil: the user may.
+func barred(r *http.Request) error {
+	err, _ := r.Context().Value(verdict{}).(error)
+	return err
 }
 
 func refuse(w http.ResponseWriter, why string) {

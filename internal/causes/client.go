@@ -83,6 +83,43 @@ var (
 		Hint:    "start it again, then reconnect",
 		Means:   "pgkeyless was ended while this login was under way",
 	}
+	OtherUser = Cause{
+		Name: "other-user", SQLState: invalidLogin,
+		Message: "this proxy is for {owner} alone, and its client belongs to {user}",
+		Hint:    "connect as {owner}; or let {owner} start pgkeyless with `--allow-users {user}`",
+		Means:   "another user of this machine has connected over TCP on loopback",
+	}
+	NeedsTLS = Cause{
+		Name: "needs-tls", SQLState: invalidLogin,
+		Message: "this proxy takes no connection without TLS",
+		Hint:    "set `sslmode=require`, or `verify-full` with the CA of the proxy's certificate",
+		Means:   "`require-tls`, or a way to prove who a client is that takes TLS, and a client that uses none",
+	}
+	PasswordWrong = Cause{
+		Name: "password-wrong", SQLState: "28P01",
+		Message: "password authentication failed for user {quoted user}",
+		Detail:  "this proxy asks for a password of its own (auth={auth})",
+		Hint:    "check the password; the one who runs the proxy sets it in {file}",
+		Means:   "a client of a proxy with `auth=scram` that has no password, or a wrong one",
+	}
+	CertificateMissing = Cause{
+		Name: "certificate-missing", SQLState: invalidLogin,
+		Message: "this proxy asks clients for a certificate, and this one shows none",
+		Hint:    "set `sslcert` and `sslkey` to yours (libpq), and `sslmode=require` or stronger",
+		Means:   "a client of a proxy with `auth=cert` that has no certificate",
+	}
+	CertificateRefused = Cause{
+		Name: "certificate-refused", SQLState: invalidLogin,
+		Message: "the client's certificate is not accepted: {said}",
+		Hint:    "use a certificate that the proxy's `client-ca-file` vouches for, for clients, that has not ended or been revoked",
+		Means:   "a certificate of another CA, for another use, that has ended, or that a CRL lists",
+	}
+	IdentityDiffers = Cause{
+		Name: "identity-differs", SQLState: invalidLogin,
+		Message: "{identity} may not connect as user {quoted user}",
+		Hint:    "connect as {quoted identity}; or have the one who runs the proxy map the identity to this user under `users`",
+		Means:   "a certificate that names somebody else than the StartupMessage does",
+	}
 	Disconnected = Cause{
 		Name: "disconnected", SQLState: shuttingDown,
 		Message: "the proxy ended this session on request",
@@ -98,6 +135,6 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, ShuttingDown, Disconnected,
 	}
 }

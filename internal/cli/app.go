@@ -122,7 +122,7 @@ file SIGHUP reads it again, and drops no session.`,
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(),
 		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),
-		a.statusCommand(), a.waitCommand(), a.reloadCommand(), a.disconnectCommand(), a.shutdownCommand())
+		a.statusCommand(), a.passwordCommand(), a.waitCommand(), a.reloadCommand(), a.disconnectCommand(), a.shutdownCommand())
 	refuseUnknownTopics(root)
 	return root
 }

@@ -17,7 +17,9 @@ func (a *app) shutdownCommand() *cobra.Command {
 	return a.remoteCommand("shutdown [TARGET]", "Let a running proxy's sessions end, and end it",
 		`End a running proxy as SIGTERM does: it takes no new clients, and open sessions
 may end within --max-sigterm-delay. The proxy's own exit code is 0. With several
-running, TARGET says which.`,
+running, TARGET says which.
+
+Exit codes: 0 the proxy ends, 1 it does not.`,
 		func(ctx context.Context, target string) error {
 			r, err := a.remote(ctx, target)
 			if err == nil {
@@ -34,7 +36,9 @@ func (a *app) reloadCommand() *cobra.Command {
 	return a.remoteCommand("reload [TARGET]", "Have a running proxy read its config file again",
 		`Have a running proxy read its config file again, as SIGHUP does. No session is
 dropped. When the file has a mistake, this says which, the command fails, and the
-proxy goes on as before. With several running, TARGET says which.`,
+proxy goes on as before. With several running, TARGET says which.
+
+Exit codes: 0 the new settings count, 1 the old ones do.`,
 		func(ctx context.Context, target string) error {
 			r, err := a.remote(ctx, target)
 			if err == nil {
@@ -51,7 +55,9 @@ func (a *app) disconnectCommand() *cobra.Command {
 	cmd := a.remoteCommand("disconnect ID [TARGET]", "End a client's session",
 		`End a client's session, whose client gets an error that says so (SQLSTATE
 57P01). ID is the number that "pgkeyless status" shows. With several proxies
-running, TARGET says which one is meant.`, nil)
+running, TARGET says which one is meant.
+
+Exit codes: 0 the session ends, 1 there is none with that number.`, nil)
 	cmd.Args = a.atMost(2)
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

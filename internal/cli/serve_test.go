@@ -174,7 +174,7 @@ func TestServeWarns(t *testing.T) {
 	}
 	t.Setenv("AWS_SESSION_TOKEN", "stale")
 	t.Setenv("AWS_PROFILE", "dev")
-	s := start(t, "--via", testenv.Jump, "-p", "0", testenv.Orders+"?address=0.0.0.0", testenv.Billing+"?address=localhost")
+	s := start(t, "--via", testenv.Jump, "-p", "0", "--allow-anyone", testenv.Orders+"?address=0.0.0.0", testenv.Billing+"?address=localhost")
 	text := s.readUntil("pgkeyless is ready")
 	if n := strings.Count(text, " warn "); n != 2 {
 		t.Errorf("%d warnings, want 2:\n%s", n, text)

@@ -237,9 +237,25 @@ func (r *Run) check() error {
 	if (r.HealthCheck || r.Prometheus || r.StatusPage) && (r.Debug || r.QuitQuitQuit) && r.HTTPPort == r.AdminPort && r.HTTPPort != 0 {
 		return problem("http-port and admin-port are both %d", r.HTTPPort).hinted("choose another port for one of them")
 	}
+	if err := r.checkAuth(); err != nil {
+		return err
+	}
 	if r.MaxSigtermDelay < r.MinSigtermDelay {
 		return problem("max-sigterm-delay (%v) is shorter than min-sigterm-delay (%v)", r.MaxSigtermDelay, r.MinSigtermDelay).hinted(
 			"both count from the signal; give a longer --max-sigterm-delay")
+	}
+	return nil
+}
+
+// checkAuth refuses a way to prove who a client is that lacks something.
+func (r *Run) checkAuth() error {
+	switch {
+	case r.Auth == AuthSCRAM && r.AuthFile == "":
+		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
+	case r.Auth == AuthCert && r.ClientCAFile == "":
+		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
+	case (r.TLSCert == "") != (r.TLSKey == ""):
+		return problem("of tls-cert and tls-key one is missing").hinted("name both files")
 	}
 	return nil
 }

@@ -356,6 +356,11 @@ func TestHTTPSettings(t *testing.T) {
 		"an address":  {"http-address", "localhost:9090"},
 		"one port":    {"prometheus", "true", "debug", "true", "http-port", "9091"},
 		"true or not": {"quitquitquit", "maybe"},
+		"a way":       {"auth", "kerberos"},
+		"its file":    {"auth", "scram"},
+		"its CA":      {"auth", "cert"},
+		"the key":     {"tls-cert", "x.pem"},
+		"users":       {"allow-users", "a,,b"},
 	} {
 		var e *Error
 		if _, err := LoadRun(Input{Flags: flags(bad...)}); !errors.As(err, &e) || e.Hint() == "" {

@@ -144,9 +144,9 @@ func TestFilesOfOthersAreNotReadUnnamed(t *testing.T) {
 	}
 }
 
-// withDefaults is r with the defaults of what HTTP needs.
+// withDefaults is r with the defaults that are not zero values.
 func withDefaults(r Run) Run {
 	d := defaultRun()
-	r.PrometheusNamespace, r.HTTPAddress, r.HTTPPort, r.AdminPort = d.PrometheusNamespace, d.HTTPAddress, d.HTTPPort, d.AdminPort
+	r.PrometheusNamespace, r.HTTPAddress, r.HTTPPort, r.AdminPort, r.Auth = d.PrometheusNamespace, d.HTTPAddress, d.HTTPPort, d.AdminPort, d.Auth
 	return r
 }

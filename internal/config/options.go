@@ -77,6 +77,12 @@ const (
 	EndpointWriter = "writer"
 	EndpointReader = "reader"
 
+	// AuthNone asks clients for nothing, AuthSCRAM for a password, AuthCert for a
+	// certificate.
+	AuthNone  = "none"
+	AuthSCRAM = "scram"
+	AuthCert  = "cert"
+
 	// maxSessions is more than one machine can make use of: 55 MB/s down.
 	maxSessions = 64
 )
@@ -115,6 +121,20 @@ type Run struct {
 
 	// MaxConnections bounds the clients of all targets together; 0 does not.
 	MaxConnections int
+	// AllowUsers are users of this machine who may connect over TCP on loopback, beside
+	// the one who runs pgkeyless: names or numbers, or "any". Commas separate them.
+	AllowUsers string
+	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM or AuthCert.
+	Auth string
+	// AuthFile has the verifiers of AuthSCRAM; ClientCAFile and ClientCRLFile the CAs and
+	// CRLs of AuthCert.
+	AuthFile, ClientCAFile, ClientCRLFile string
+	// TLSCert and TLSKey are files of the certificate that clients are shown; empty for
+	// one of the user's own CA.
+	TLSCert, TLSKey string
+	RequireTLS      bool // of clients over TCP
+	// AllowAnyone lets listeners beyond loopback be open to whoever reaches them.
+	AllowAnyone bool
 	// LoginTimeout bounds a client's login, from its connection to the first
 	// ReadyForQuery; 0 is the proxy's own bound.
 	LoginTimeout time.Duration
@@ -154,6 +174,7 @@ func defaultRun() Run {
 		HTTPAddress:         Localhost,
 		HTTPPort:            9090,
 		AdminPort:           9091,
+		Auth:                AuthNone,
 	}
 }
 
@@ -236,6 +257,15 @@ func All() []Option {
 		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
+		{Name: "allow-users", Value: "NAMES", Usage: "users of this machine who may connect over TCP on localhost, separated by commas; or any", Default: "you and root", run: setAllowUsers},
+		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram or cert", Default: "none", run: setAuth},
+		{Name: "auth-file", Value: "FILE", path: true, Usage: "for auth=scram: users and verifiers, as in PgBouncer's userlist.txt; `pgkeyless password` makes a verifier", run: fileOf(func(r *Run) *string { return &r.AuthFile })},
+		{Name: "client-ca-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of the CAs that vouch for clients", run: fileOf(func(r *Run) *string { return &r.ClientCAFile })},
+		{Name: "client-crl-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of revoked certificates", run: fileOf(func(r *Run) *string { return &r.ClientCRLFile })},
+		{Name: "tls-cert", Value: "FILE", path: true, Usage: "PEM file of the certificate that clients are shown, and its chain; read again when it changes", Default: "one of your own CA", run: fileOf(func(r *Run) *string { return &r.TLSCert })},
+		{Name: "tls-key", Value: "FILE", path: true, Usage: "PEM file of the key of tls-cert", run: fileOf(func(r *Run) *string { return &r.TLSKey })},
+		{Name: "require-tls", Usage: "refuse clients over TCP that use no TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},
+		{Name: "allow-anyone", Usage: "listen beyond localhost although clients prove nothing: whoever reaches the port is logged in", run: flagged(func(r *Run) *bool { return &r.AllowAnyone })},
 		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
 		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
 		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of the names of metrics", Default: defaultNamespace, run: setNamespace},

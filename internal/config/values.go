@@ -300,3 +300,32 @@ func setPortOf(field func(*Run) *int) func(*Run, string) error {
 		return nil
 	}
 }
+
+func setAllowUsers(r *Run, v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		if strings.TrimSpace(name) != name || name == "" {
+			return problem("%q is no list of users", v).hinted("write names of users of this machine with commas between them, or any")
+		}
+	}
+	r.AllowUsers = v
+	return nil
+}
+
+func setAuth(r *Run, v string) error {
+	if err := oneOf(AuthNone, AuthSCRAM, AuthCert)(v); err != nil {
+		return err
+	}
+	r.Auth = v
+	return nil
+}
+
+// fileOf makes a setter for the name of a file.
+func fileOf(field func(*Run) *string) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		if v == "" || strings.ContainsAny(v, "\x00\r\n") {
+			return problem("%q is no name of a file", v).hinted("name a file")
+		}
+		*field(r) = v
+		return nil
+	}
+}

@@ -67,7 +67,7 @@ var arrows = map[string][]string{
 	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/status":   {module + "/internal/display"},
 	"internal/control":  {module + "/internal/causes", module + "/internal/display", module + "/internal/running", module + "/internal/secret", module + "/internal/status"},
-	"internal/access":   {"golang.org/x/sys/unix"},
+	"internal/access":   {module + "/proxy", module + "/internal/causes", module + "/internal/ownfile", "github.com/xdg-go/scram", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
 	"internal/admin":    {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws", "github.com/mmcloughlin/professor"},
 	"internal/serving":  {module + "/internal/access", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
 	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
@@ -93,6 +93,7 @@ var integrationArrows = map[string][]string{
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
 
 	"e2e":          {},
+	"e2e/access":   {},
 	"e2e/admin":    {},
 	"e2e/causes":   {},
 	"e2e/commands": {},

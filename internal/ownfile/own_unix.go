@@ -37,3 +37,10 @@ func Is(info fs.FileInfo, rights fs.FileMode) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) == os.Geteuid() && info.Mode().Perm()&rights == 0
 }
+
+// IsOwnOrRoots is Is, for what root may have put there too, such as the secrets of a
+// container.
+func IsOwnOrRoots(info fs.FileInfo, rights fs.FileMode) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (int(stat.Uid) == os.Geteuid() || stat.Uid == 0) && info.Mode().Perm()&rights == 0
+}

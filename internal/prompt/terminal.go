@@ -1,6 +1,8 @@
 package prompt
 
 import (
+	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/term"
@@ -28,4 +30,13 @@ func Width(out any) int {
 		return defaultWidth
 	}
 	return width
+}
+
+// Secret asks on the terminal for something that is not shown, and returns it without
+// the end of its line.
+func Secret(w io.Writer, question string) (string, error) {
+	fmt.Fprint(w, question)
+	answer, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(w)
+	return string(answer), err
 }

@@ -39,13 +39,13 @@ func described(f front) []status.Target {
 }
 
 // warnings are what works and may surprise, for the status document.
-func warnings(f front) []status.Warning {
+func warnings(run config.Run, f front) []status.Warning {
 	var all []status.Warning
 	for _, w := range targets.StaleEnvironment(f.targets) {
 		all = append(all, status.Warning{Text: w, Hint: "use a profile that can renew its credentials"})
 	}
 	for i, t := range f.targets {
-		if a := f.beyond(i); a != nil {
+		if a := f.beyond(i); a != nil && run.Auth == config.AuthNone {
 			all = append(all, status.Warning{
 				Text: fmt.Sprintf("whoever reaches %s is logged in to %s without a password", a, t.Name),
 				Hint: "listen on localhost, which is for this machine alone",

@@ -2,10 +2,12 @@ package serving
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
@@ -63,7 +65,21 @@ func openFront(ctx context.Context, w *targets.Wiring, cfg config.Config, p *por
 		}
 	}
 	f.without6 = p.without6
-	return f, nil
+	return f, f.checkOpen(cfg.Run)
+}
+
+// checkOpen refuses listeners beyond loopback whose clients prove nothing.
+func (f front) checkOpen(run config.Run) error {
+	if run.Auth != config.AuthNone || run.AllowAnyone {
+		return nil
+	}
+	for i, t := range f.targets {
+		if a := f.beyond(i); a != nil {
+			return causes.Misuse(fmt.Sprintf("whoever reaches %s would be logged in to %s without a password", a, t.Name),
+				"have clients prove who they are (--auth scram or cert), listen on localhost, or let anyone in with --allow-anyone")
+		}
+	}
+	return nil
 }
 
 // listeners are all of f.

@@ -31,6 +31,12 @@ func Private(ctx context.Context, route proxy.Route, overTCP bool, run config.Ru
 	cfg := proxy.Config{Routes: []proxy.Route{route}, LoginTimeout: run.LoginTimeout, Log: log}
 	if l.Addr().Network() != "unix" {
 		cfg.Certificate, at.CA = certificates(log)
+		rule, err := localRule(run, log)
+		if err != nil {
+			l.Close()
+			return err
+		}
+		cfg.Admit = rule.Admit
 	}
 	srv, err := proxy.New(cfg)
 	if err != nil {

@@ -63,7 +63,7 @@ func (r *reloading) reload(ctx context.Context) error {
 	before := r.served()
 	r.serves(next)
 	r.enrol()
-	warn(r.log, next)
+	warn(r.log, r.run, next)
 	if !before.without6 {
 		tellWithout6(r.log, next)
 	}
@@ -81,7 +81,7 @@ func (r *reloading) serves(f front) {
 	r.mu.Lock()
 	r.front = f
 	r.mu.Unlock()
-	r.admin.Serving(r.srv, described(f), warnings(f))
+	r.admin.Serving(r.srv, described(f), warnings(r.run, f))
 }
 
 // served is what is served now. It may be asked from any goroutine.
@@ -122,7 +122,9 @@ func (r *reloading) enrol() {
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
 	r.wiring.ForgetRoots() // their files may have changed
 	p := portsOf(r.served())
-	next, err := openFront(ctx, r.wiring, cfg, p, r.log)
+	now := cfg
+	now.Run.Auth, now.Run.AllowAnyone = r.run.Auth, r.run.AllowAnyone // of the process
+	next, err := openFront(ctx, r.wiring, now, p, r.log)
 	if err != nil {
 		return front{}, err
 	}

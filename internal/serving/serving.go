@@ -52,12 +52,16 @@ func Serve(ctx context.Context, c Config) error {
 		return err
 	}
 	defer ready.Close()
+	clients, err := newClients(run, log)
+	if err != nil {
+		return err
+	}
 	wanted, quit := withRequests(c.Signals)
 	defer wanted.stop()
 	w := targets.New(log, c.Profiles)
 	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
-		Reload: r.onRequest, Quit: quit})
+		Admit: clients.local.Admit, Reload: r.onRequest, Quit: quit})
 	noSocket, err := r.admin.Listen(ctx)
 	if err != nil {
 		return err
@@ -81,9 +85,10 @@ func Serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	certificate, ca := certificates(log)
+	certificate, ca := clients.certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
-		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of, Lull: debug.FreeOSMemory})
+		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
+		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Lull: debug.FreeOSMemory})
 	if err != nil {
 		p.close()
 		return err
@@ -96,7 +101,7 @@ func Serve(ctx context.Context, c Config) error {
 	r.enrolled.Administer(r.admin.Private())
 	r.enrol()
 	defer r.enrolled.Withdraw()
-	warn(log, front)
+	warn(log, run, front)
 	tellWithout6(log, front)
 	announce(ctx, c.Stderr, log, run, front)
 	tellHTTP(ctx, c.Stderr, log, run, r.admin)
@@ -132,7 +137,7 @@ func (w withdrawing) Shutdown(ctx context.Context) error {
 }
 
 // warn tells what works and may surprise.
-func warn(log *slog.Logger, front front) {
+func warn(log *slog.Logger, run config.Run, front front) {
 	for _, w := range targets.StaleEnvironment(front.targets) {
 		log.Warn(w)
 	}
@@ -146,7 +151,7 @@ func warn(log *slog.Logger, front front) {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
-		if a := front.beyond(i); a != nil {
+		if a := front.beyond(i); a != nil && run.Auth == config.AuthNone {
 			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
 				"address", a.String(), "route", t.Name)
 		}

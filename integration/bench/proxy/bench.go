@@ -86,6 +86,10 @@ func (b *bench) start(ctx context.Context) (err error) {
 			return fmt.Errorf("starting %s: %w", name, err)
 		}
 	}
+	if b.sides[scraped], err = b.startScraped(ctx, b.database.Address()); err != nil {
+		delete(b.sides, scraped)
+		return fmt.Errorf("starting %s: %w", scraped, err)
+	}
 	sockets, err := filepath.Glob(filepath.Join(b.dir, "s*", ".s.PGSQL.*"))
 	if err == nil && len(sockets) == 1 {
 		b.sides[oursUnix] = bySocket(b.sides[ours], filepath.Dir(sockets[0]))
@@ -147,7 +151,7 @@ func (b *bench) take(ctx context.Context, c cell, s *side) {
 	if err := c.take(b, s); err != nil && !interrupted(ctx) {
 		err = fmt.Errorf("%s with %s: %w", c.name, s.name, err)
 		fmt.Fprintln(b.log, err)
-		if s.name == ours || s.name == oursUnix {
+		if s.name == ours || s.name == oursUnix || s.name == scraped {
 			b.failures = append(b.failures, err)
 		}
 	}

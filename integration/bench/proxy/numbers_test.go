@@ -89,7 +89,7 @@ func TestTableShowsEveryMeasure(t *testing.T) {
 	}
 	for key := range n {
 		if strings.Contains(key, "_ratio_") || strings.HasPrefix(key, "direct_") || strings.HasPrefix(key, "pgbouncer_") ||
-			strings.HasPrefix(key, "haproxy_") || strings.HasPrefix(key, "pgkeyless_unix_") {
+			strings.HasPrefix(key, "haproxy_") || strings.HasPrefix(key, "pgkeyless_unix_") || strings.HasPrefix(key, "pgkeyless_scraped_") {
 			continue
 		}
 		if !shown[key] {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
@@ -23,12 +26,13 @@ const (
 	oursUnix  = "pgkeyless_unix" // the same process, by its Unix socket
 	pgbouncer = "pgbouncer"
 	haproxy   = "haproxy"
-	tunnel    = "tunnel" // pgkeyless by an SSM session, for its memory alone
+	scraped   = "pgkeyless_scraped" // another process, whose metrics are read each second
+	tunnel    = "tunnel"            // pgkeyless by an SSM session, for its memory alone
 )
 
 var (
 	tcpSides  = []string{direct, ours, pgbouncer, haproxy}
-	everySide = []string{direct, ours, oursUnix, pgbouncer, haproxy}
+	everySide = []string{direct, ours, oursUnix, pgbouncer, haproxy, scraped}
 )
 
 // side is a way to the database.
@@ -91,19 +95,83 @@ func (b *bench) startOurs(ctx context.Context, address string) (*side, error) {
 	return b.runOurs(ctx, ours, target, b.env())
 }
 
-// runOurs runs pgkeyless as a user does.
-func (b *bench) runOurs(ctx context.Context, name, target string, env []string) (*side, error) {
-	sockets, err := os.MkdirTemp(b.dir, "s")
+// startScraped runs pgkeyless beside that with metrics, which are read each second.
+func (b *bench) startScraped(ctx context.Context, address string) (*side, error) {
+	target := fmt.Sprintf("%s?dial=%s&ca-file=%s&unix-socket=none", lab.Host, address, b.caFile())
+	s, p, err := b.runWith(ctx, scraped, []string{target, "--prometheus", "--status-page", "--health-check", "--http-port", "0"}, b.env())
 	if err != nil {
 		return nil, err
 	}
+	line, err := p.AwaitLine(ctx, "Metrics: ")
+	if err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	_, url, _ := strings.Cut(line, "Metrics: ")
+	stop := scrape(strings.TrimSpace(url))
+	end := s.end
+	s.end = func() error { return errors.Join(stop(), end()) }
+	return s, nil
+}
+
+// scrape reads url each second until stop, which returns the first error.
+func scrape(url string) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		ticks := time.NewTicker(time.Second)
+		defer ticks.Stop()
+		var failed error
+		for {
+			select {
+			case <-ctx.Done():
+				done <- failed
+				return
+			case <-ticks.C:
+				if err := readAll(ctx, url); err != nil && ctx.Err() == nil && failed == nil {
+					failed = fmt.Errorf("scraping: %w", err)
+				}
+			}
+		}
+	}()
+	return func() error { cancel(); return <-done }
+}
+
+func readAll(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
+}
+
+// runOurs runs pgkeyless as a user does.
+func (b *bench) runOurs(ctx context.Context, name, target string, env []string) (*side, error) {
+	s, _, err := b.runWith(ctx, name, []string{target}, env)
+	return s, err
+}
+
+// runWith runs one pgkeyless with args.
+func (b *bench) runWith(ctx context.Context, name string, args, env []string) (*side, *lab.Proxy, error) {
+	sockets, err := os.MkdirTemp(b.dir, "s")
+	if err != nil {
+		return nil, nil, err
+	}
 	p, err := lab.StartProxy(ctx, lab.Command{
 		Binary: b.binary,
-		Args:   []string{"serve", target, "--port", "0", "--unix-socket", sockets},
+		Args:   append([]string{"serve", "--port", "0", "--unix-socket", sockets}, args...),
 		Env:    append(env, "HOME="+b.dir),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	host, port, _ := net.SplitHostPort(p.Addresses()[0])
 	s := plain(name, host, port, pgserver.AppUser)
@@ -113,7 +181,7 @@ func (b *bench) runOurs(ctx context.Context, name, target string, env []string) 
 		defer cancel()
 		return kit.Stop(ctx, p)
 	}
-	return s, nil
+	return s, p, nil
 }
 
 // bySocket is the way to the same pgkeyless by its Unix socket.

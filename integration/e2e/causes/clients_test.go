@@ -2,10 +2,12 @@ package causes
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,6 +28,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		return rig.Setup{Emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.Address() }}
 	}
 	started := make(chan struct{}, 1)
+	proving, certs := provingClients(t)
 	severalTargets := rig.Setup{
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
 		Flags: []string{"--shared-port"},
@@ -102,6 +105,21 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 				return <-told
 			},
 		},
+		causes.OtherUser.Name: {
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				return asOtherUser(t, w.Proxy.Addresses()[0])
+			},
+			facts: []string{"for root alone", "belongs to nobody", "--allow-users nobody"},
+		},
+		causes.NeedsTLS.Name: {setup: rig.Setup{Flags: []string{"--require-tls"}}},
+		causes.PasswordWrong.Name: {
+			setup:  proving("scram"),
+			client: "password=wrong",
+			facts:  []string{`"app_user"`, "auth=scram", "userlist.txt"},
+		},
+		causes.CertificateMissing.Name: {setup: proving("cert"), client: "sslmode=require"},
+		causes.CertificateRefused.Name: {setup: proving("cert"), client: "sslmode=require " + certs["stranger"], facts: []string{"unknown authority"}},
+		causes.IdentityDiffers.Name:    {setup: proving("cert"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`}},
 		causes.Disconnected.Name: {
 			setup: answering(func(c io.ReadWriter) {
 				started <- struct{}{}
@@ -118,6 +136,31 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			},
 		},
 	})
+}
+
+// provingClients are set-ups in which clients prove who they are, and certificates of
+// clients as libpq's options: of bob, and of a CA that does not count.
+func provingClients(t *testing.T) (setup func(auth string) rig.Setup, certs map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	ours, theirs := rig.NewAuthority(t, "ours"), rig.NewAuthority(t, "theirs")
+	certs = map[string]string{}
+	for name, by := range map[string]*rig.Authority{"bob": ours, "stranger": theirs} {
+		cert, key := by.Issue(t, dir, name, 5, func(c *x509.Certificate) { c.Subject.CommonName = name })
+		certs[name] = "sslcert=" + cert + " sslkey=" + key
+	}
+	caFile, userlist := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "userlist.txt")
+	for path, text := range map[string]string{caFile: ours.PEM, userlist: ""} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(auth string) rig.Setup {
+		if auth == "scram" {
+			return rig.Setup{Flags: []string{"--auth", auth, "--auth-file", userlist}}
+		}
+		return rig.Setup{Flags: []string{"--auth", auth, "--client-ca-file", caFile}}
+	}, certs
 }
 
 // waitingOnly is s in which logins may take so long at most.

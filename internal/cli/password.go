@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"bufio"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgkeyless/pgkeyless/internal/access"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/prompt"
+)
+
+const (
+	// saltLength is PostgreSQL's.
+	saltLength = 16
+	// maxPassword is more than libpq sends.
+	maxPassword = 1024
+)
+
+func (a *app) passwordCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "password NAME",
+		Short: "Make a line of an auth-file",
+		Long: `Ask for a password and print the line of an auth-file (--auth scram) that lets in
+the database user NAME by it. The line holds a verifier from which the password
+cannot be read. Without a terminal the password is the first line of stdin.
+
+  pgkeyless password ada >> userlist.txt`,
+		Args: cobra.MatchAll(func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || args[0] == "" {
+				return causes.Misuse("password needs the name of a database user", "`pgkeyless password NAME`")
+			}
+			return nil
+		}, a.atMost(1)),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			password, err := a.readPassword(args[0])
+			if err != nil {
+				return err
+			}
+			salt := make([]byte, saltLength)
+			rand.Read(salt)
+			verifier, err := access.Verifier(password, salt)
+			if err != nil {
+				return err
+			}
+			quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+			_, err = fmt.Fprintln(a.stdout, quote(args[0]), quote(verifier))
+			return err
+		},
+	}
+}
+
+// readPassword asks for it twice, or takes the first line of stdin.
+func (a *app) readPassword(name string) (string, error) {
+	if strings.ContainsAny(name, "\r\n\x00") {
+		return "", causes.Misuse("a control character in the name", "database users have none")
+	}
+	if prompt.IsTerminal(os.Stdin) {
+		first, err := prompt.Secret(a.stderr, fmt.Sprintf("password for %s: ", name))
+		if err != nil {
+			return "", err
+		}
+		again, err := prompt.Secret(a.stderr, "once more: ")
+		if err != nil {
+			return "", err
+		}
+		if first != again {
+			return "", causes.Misuse("the two passwords differ", "try again")
+		}
+		return checkPassword(first)
+	}
+	line, err := bufio.NewReader(io.LimitReader(os.Stdin, maxPassword+2)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return checkPassword(strings.TrimRight(line, "\r\n"))
+}
+
+func checkPassword(p string) (string, error) {
+	if p == "" || len(p) > maxPassword {
+		return "", causes.Misuse("the password is empty or too long", fmt.Sprintf("type 1 to %d bytes", maxPassword))
+	}
+	return p, nil
+}
