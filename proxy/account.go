@@ -23,7 +23,7 @@ type RouteSnapshot struct {
 	Logins  int64 // clients that were sent ReadyForQuery
 	Refused int64 // logins that the database refused
 	Failed  int64 // logins that failed for any other reason
-	Left    int64 // clients that closed during login
+	Left    int64 // clients that closed during login, or only asked whether there is a server
 	Retries int64 // logins repeated after a Refusal that may pass
 
 	Failures map[Failure]int64 // what Refused and Failed are made of
@@ -32,7 +32,7 @@ type RouteSnapshot struct {
 	// ones included.
 	BytesUp, BytesDown int64
 
-	LoginTimes   map[Stage]Histogram // of logins that succeeded
+	LoginTimes   map[Stage]Histogram // of logins that succeeded, for each of Stages
 	SessionTimes Histogram           // of sessions that logged in and have ended
 
 	LastLogin   LoginRecord   // the zero value before the first one
@@ -76,7 +76,11 @@ type account struct {
 }
 
 func newAccount(name string) *account {
-	return &account{RouteSnapshot: RouteSnapshot{Name: name}}
+	a := &account{RouteSnapshot: RouteSnapshot{Name: name, LoginTimes: make(map[Stage]Histogram, len(Stages)), SessionTimes: newHistogram(sessionBounds)}}
+	for _, stage := range Stages {
+		a.LoginTimes[stage] = newHistogram(loginBounds)
+	}
+	return a
 }
 
 // snapshot is a copy that nobody changes.
@@ -101,10 +105,7 @@ func (a *account) loggedIn(w *stopwatch, began, now time.Time) {
 	a.LastLogin = LoginRecord{At: now, Took: now.Sub(began), In: maps.Clone(w.spent)}
 	for stage, d := range w.spent {
 		h := a.LoginTimes[stage]
-		h.observe(loginBounds, d)
-		if a.LoginTimes == nil {
-			a.LoginTimes = make(map[Stage]Histogram, len(Stages))
-		}
+		h.observe(d)
 		a.LoginTimes[stage] = h
 	}
 }
@@ -112,7 +113,7 @@ func (a *account) loggedIn(w *stopwatch, began, now time.Time) {
 // refused notes a login that failed.
 func (a *account) refused(failed failure, now time.Time) {
 	why := failed.why
-	if errors.Is(why, errClientGone) {
+	if errors.Is(why, errClientGone) || failed.probe {
 		a.Left++
 		return
 	}
@@ -129,7 +130,7 @@ func (a *account) refused(failed failure, now time.Time) {
 	} else {
 		a.Failed++
 	}
-	if failed.probe || ownMistake(why) {
+	if ownMistake(why) {
 		return
 	}
 	answer := response(why, "")

@@ -34,12 +34,12 @@ func TestStopwatchAddsUpRepeatedStages(t *testing.T) {
 
 func TestHistogramPutsEachDurationIntoOneBucket(t *testing.T) {
 	bounds := []time.Duration{time.Millisecond, time.Second}
-	var h Histogram
+	h := newHistogram(bounds)
 	if h.Count() != 0 {
 		t.Errorf("an empty histogram counts %d", h.Count())
 	}
 	for _, d := range []time.Duration{0, time.Millisecond, time.Millisecond + 1, time.Second, time.Hour} {
-		h.observe(bounds, d)
+		h.observe(d)
 	}
 	if want := []int64{2, 2, 1}; !slices.Equal(h.Counts, want) || h.Count() != 5 {
 		t.Errorf("counts are %v of %d, want %v of 5", h.Counts, h.Count(), want)

@@ -21,7 +21,7 @@ var (
 	}
 )
 
-// Histogram counts durations. The zero value has none.
+// Histogram counts durations. The zero value has no buckets.
 type Histogram struct {
 	Bounds []time.Duration // upper ones, ascending; the last bucket has none
 	Counts []int64         // one more than Bounds; each value is in one of them
@@ -37,11 +37,12 @@ func (h Histogram) Count() int64 {
 	return n
 }
 
-// observe adds d to a histogram with bounds.
-func (h *Histogram) observe(bounds []time.Duration, d time.Duration) {
-	if h.Counts == nil {
-		h.Bounds, h.Counts = bounds, make([]int64, len(bounds)+1)
-	}
+func newHistogram(bounds []time.Duration) Histogram {
+	return Histogram{Bounds: bounds, Counts: make([]int64, len(bounds)+1)}
+}
+
+// observe adds d.
+func (h *Histogram) observe(d time.Duration) {
 	i, _ := slices.BinarySearch(h.Bounds, d)
 	h.Counts[i]++
 	h.Sum += d

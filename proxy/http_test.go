@@ -40,3 +40,21 @@ func TestBrowsersAreTold(t *testing.T) {
 		})
 	}
 }
+
+// The hint leads people from a database's port to the status page.
+func TestBrowsersAreToldWhereThePageIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, func(c *Config) { c.BrowserHint = "The status page is at http://localhost:9090/" })
+		c := r.dial()
+		go c.Write([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err != nil || !bytes.HasSuffix(text, []byte("client.\nThe status page is at http://localhost:9090/\n")) {
+			t.Errorf("answered %q, %v", text, err)
+		}
+		r.stop()
+	})
+}

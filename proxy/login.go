@@ -58,6 +58,9 @@ type login struct {
 	guesses  *guesses // may be nil
 	early    bool     // send the token unasked
 	watch    *stopwatch
+	// admitted is asked before the client gets ReadyForQuery, which it does not after an
+	// error. nil lets it.
+	admitted func() error
 	asked    bool  // the database has asked for a clear-text password
 	unsent   error // why the last packet could not be written
 	// key is told the body of each BackendKeyData before the client gets it.
@@ -243,6 +246,11 @@ func (l *login) forward(out []byte) error {
 				l.last = &refusal{code: f['C'], message: f['M'], told: f['D'], help: f['H']}
 			}
 		case 'Z': // ReadyForQuery
+			if l.admitted != nil {
+				if err := l.admitted(); err != nil {
+					return err
+				}
+			}
 			rest := l.in.rest()
 			l.boundary.follow(rest)
 			if l.whole {

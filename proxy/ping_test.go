@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 )
 
-// A ping that is refused for the user that it guesses is news, and costs the
-// database one login; what would keep others out, too, is an error.
+// A ping that is refused for the user that it guesses is news, counts as no failure,
+// and costs the database one login; what would keep others out, too, is an error.
 func TestRefusedPingIsNoError(t *testing.T) {
 	ping := startupPacket(3<<16, "user", "root", "database", "root", "application_name", "pg_isready")
 	psql := startupPacket(3<<16, "user", "root", "database", "root", "application_name", "psql")
@@ -42,6 +42,9 @@ func TestRefusedPingIsNoError(t *testing.T) {
 					t.Errorf("the client is told %q", got)
 				}
 				r.stop()
+				if got := r.server.Snapshot().only(t); got.Left != 1 && test.level == "INFO" || got.Refused+got.Failed != 1 && test.level == "ERROR" {
+					t.Errorf("counted as %d left, %d refused, %d failed", got.Left, got.Refused, got.Failed)
+				}
 				if !r.log.hasLine("session ended", "level="+test.level) || logins.Load() != test.logins {
 					t.Errorf("%d logins, want %d and a line at %s in\n%s", logins.Load(), test.logins, test.level, r.log.bytes())
 				}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -68,6 +69,9 @@ type Config struct {
 	// (pid 4711)", say, or "" where that is not known. It is called for each
 	// connection, before the first byte is read; nil knows nobody.
 	Peer func(net.Conn) string
+	// BrowserHint is a line for people who open the port in a browser: where the
+	// status page is, say. Empty says nothing more than what the port speaks.
+	BrowserHint string
 	// Admit says whether a client may connect at all: its error is what the client gets
 	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
 	// called for each connection as soon as it is accepted. nil admits everybody.
@@ -77,6 +81,17 @@ type Config struct {
 	Proof Proof
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
+	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
+	// An error at a login refuses it. nil tells nobody.
+	Audit func(AuditEvent) error
+	// Peers returns the addresses of other replicas, this one perhaps among them; port 0
+	// is the one that the client has come to. A
+	// CancelRequest with a key that no client here was told goes to each; one that a peer
+	// has sent does not. nil knows no peers.
+	Peers func(context.Context) ([]netip.AddrPort, error)
+	// ForwardCancels sends such requests to the database of the Route instead, which
+	// checks the key. Both are bounded for each source, and in number.
+	ForwardCancels bool
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -92,11 +107,13 @@ type Server struct {
 	firstByte      time.Duration
 	linger         time.Duration
 	maxConnections int64
+	browserHint    string
 
 	tls        *tls.Config // offered to clients
 	cancels    *cancels
 	lobby      lobby
 	probes     probes
+	strangers  strangers
 	tally      tally
 	lull       *lull
 	onLull     func()
@@ -104,6 +121,7 @@ type Server struct {
 	admit      func(net.Conn) error
 	proof      Proof
 	requireTLS bool
+	audit      func(AuditEvent) error
 	loops      eventloop.Group // that relay sockets
 	buffers    sync.Pool       // for relays without one
 	lastID     atomic.Uint64
@@ -141,6 +159,7 @@ func New(cfg Config) (*Server, error) {
 		firstByte:      cmp.Or(cfg.FirstByteTimeout, defaultFirstByteTimeout),
 		linger:         cfg.Linger,
 		maxConnections: int64(cfg.MaxConnections),
+		browserHint:    cfg.BrowserHint,
 		tls:            offered,
 		cancels:        newCancels(),
 		lull:           newLull(),
@@ -149,6 +168,8 @@ func New(cfg Config) (*Server, error) {
 		admit:          cfg.Admit,
 		proof:          cfg.Proof,
 		requireTLS:     cfg.RequireTLS,
+		audit:          cfg.Audit,
+		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext},
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}

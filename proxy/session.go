@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/slow"
 )
 
@@ -47,6 +48,8 @@ type session struct {
 	entry  *entry // what others see of it
 	barred error  // why this client may not connect; nil: it may
 	shown  *x509.Certificate
+	// ssmSession is the id of what carries its stream; "" without a tunnel.
+	ssmSession string
 
 	wants    startupMessage // what the database is sent
 	unserved *unserved      // behind the user in it
@@ -173,17 +176,21 @@ func (s *session) whenSlow() (stop func()) {
 // choose takes the Route that m, or the client's TLS, names, and returns m
 // without that name.
 func (s *session) choose(m startupMessage) (startupMessage, error) {
-	sni := ""
-	if secure, ok := s.client.(*tls.Conn); ok {
-		sni = secure.ConnectionState().ServerName
-	}
-	c, err := s.server.directory().choose(sni, m)
+	c, err := s.server.directory().choose(s.serverName(), m)
 	if err != nil {
 		return m, err
 	}
 	s.take(c.route)
 	s.unserved = c.unserved
 	return c.wants, nil
+}
+
+// serverName is that of the client's TLS, or "".
+func (s *session) serverName() string {
+	if secure, ok := s.client.(*tls.Conn); ok {
+		return secure.ConnectionState().ServerName
+	}
+	return ""
 }
 
 // take settles where the client is led.
@@ -260,6 +267,9 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	}
 	defer interrupt(ctx, up.raw)()
 	s.server.tally.vouched(s.entry, up.ConnectionState())
+	if over, ok := up.raw.(interface{ SSMSession() string }); ok {
+		s.ssmSession = over.SSMSession()
+	}
 	l := &login{
 		client:   s.client,
 		server:   up,
@@ -270,6 +280,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		guesses:  &s.served.guesses,
 		early:    early,
 		watch:    &s.watch,
+		admitted: s.auditLogin,
 		key: func(pid uint32, secret []byte) {
 			s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
@@ -296,6 +307,7 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r.run(ctx, early)
 	s.server.lull.moved()
 	up.Close()
+	s.auditLater(AuditEvent{Kind: AuditEnd, Took: time.Since(s.began), Reason: r.reason, Cause: causes.Name(r.err)})
 	level, attrs := slog.LevelInfo, s.summary(r.reason, s.entry.traffic.up.Load(), s.entry.traffic.down.Load())
 	if r.err != nil {
 		attrs = append(attrs, slog.Any("error", r.err))
@@ -315,15 +327,50 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
 	s.server.tally.cancel(key != nil)
 	if key == nil {
-		s.log.Debug("cancel request with an unknown key")
+		s.stranger(ctx, request)
 		return
 	}
 	s.leaveLobby()
-	if err := s.server.cancels.forward(ctx, key, request); err != nil {
+	err := s.server.cancels.forward(ctx, key, request)
+	reason := "delivered"
+	if err != nil {
+		reason = "not delivered"
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
+	if err != nil {
 		s.log.Warn("cancel request not delivered", "error", ended(ctx, err))
 		return
 	}
 	s.log.Debug("cancel request delivered", "duration", time.Since(s.began))
+}
+
+// stranger is a cancel request whose key nobody here was told. Another replica may have
+// told it.
+func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
+	reason := "unknown key"
+	if s.server.strangers.wanted() {
+		reason = "forwarded"
+		s.leaveLobby()
+		if err := s.server.strangers.forward(ctx, s.server.cancels, s.meant(), s.client, request); err != nil {
+			reason = "not forwarded"
+			s.log.Info("cancel request with an unknown key not forwarded", "error", ended(ctx, err))
+		}
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
+	s.log.Debug("cancel request with an unknown key", "outcome", reason)
+}
+
+// meant is where a client without StartupMessage is led: by its listener, or by the
+// name in its TLS; nil where neither says so.
+func (s *session) meant() *served {
+	if s.served != nil {
+		return s.served
+	}
+	c, err := s.server.directory().choose(s.serverName(), startupMessage{})
+	if err != nil {
+		return nil
+	}
+	return c.route
 }
 
 // refuse tells the client, and the log, why there is no login. err is what went
@@ -331,6 +378,9 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 func (s *session) refuse(err, why error) {
 	guess := s.ping && guessed(why)
 	s.server.tally.refused(s.entry, failure{named: s.named, err: err, why: why, probe: guess, stage: s.watch.stage}, time.Now())
+	if s.named {
+		s.auditLater(AuditEvent{Kind: AuditRefusal, Took: time.Since(s.began), SQLState: state(why), Cause: causes.Name(why), Reason: display.Line(why.Error())})
+	}
 	var quiet *silent
 	left := errors.Is(why, errClientGone)
 	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
@@ -376,7 +426,7 @@ func (s *session) say(why error) {
 	case errors.As(why, &said):
 		packet = said.packet()
 	case errors.Is(why, errHTTP):
-		packet = httpAnswer
+		packet = httpAnswer(s.server.browserHint)
 	default:
 		fallback := ""
 		if s.named && s.served != nil {

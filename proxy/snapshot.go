@@ -24,6 +24,10 @@ const (
 	UnstartedTLS      = "tls" // a handshake that failed, or one for another protocol
 )
 
+// UnstartedReasons are all of them.
+var UnstartedReasons = [...]string{UnstartedBarred, UnstartedClosed, UnstartedCrowded, UnstartedHTTP, UnstartedOverdue, UnstartedProtocol,
+	UnstartedShutdown, UnstartedTLS}
+
 // Snapshot is what a Server has seen since it was made. Each connection that was
 // accepted is either among the open ones, or ended in exactly one of the ways
 // that are counted below them; a session that logged in and has ended is the
@@ -39,7 +43,7 @@ type Snapshot struct {
 	FailedLogins   map[string]int64 // by class of SQLSTATE, its first two characters
 	ClientsLeft    int64            // closed by the client during login
 	CancelsKnown   int64            // cancel requests with a key that a client had been told
-	CancelsUnknown int64            // others, for which nobody is dialled
+	CancelsUnknown int64            // others
 
 	// BytesUp and BytesDown are what sessions carried to the database and to the
 	// client after ReadyForQuery, running ones included.
@@ -185,7 +189,7 @@ func (t *tally) closed(e *entry, now time.Time) {
 		t.now.BytesUp, t.now.BytesDown = t.now.BytesUp+up, t.now.BytesDown+down
 		a.BytesUp, a.BytesDown = a.BytesUp+up, a.BytesDown+down
 		a.Active--
-		a.SessionTimes.observe(sessionBounds, now.Sub(e.LoggedIn))
+		a.SessionTimes.observe(now.Sub(e.LoggedIn))
 	}
 	t.settle(a)
 }

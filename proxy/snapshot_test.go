@@ -130,6 +130,52 @@ func TestSnapshotOfOpenSessions(t *testing.T) {
 	})
 }
 
+// The bytes of a session count while it runs, in the total and for its Route, and
+// its end neither takes them back nor counts them twice.
+func TestBytesOfASessionOutliveIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := []byte("0123456789")
+		r := newRig(t, func(c *databaseConn) {
+			c.logIn()
+			c.send(answer)
+			c.untilTerminate()
+		}, nil)
+		c := r.established()
+		c.expect(answer)
+		c.send([]byte("Q\x00\x00\x00\x05\x00"))
+		synctest.Wait()
+		want := func(when string, up, down int64) {
+			t.Helper()
+			all := r.server.Snapshot()
+			if route := all.only(t); all.BytesUp != up || all.BytesDown != down || route.BytesUp != up || route.BytesDown != down {
+				t.Errorf("%s: %d up and %d down, the route's %d and %d; want %d and %d", when, all.BytesUp, all.BytesDown, route.BytesUp, route.BytesDown, up, down)
+			}
+		}
+		want("running", 6, int64(len(answer)))
+		c.Close()
+		time.Sleep(10 * time.Second)
+		want("ended", 6, int64(len(answer)))
+		r.stop()
+	})
+}
+
+// A Route has a histogram for each stage before its first client.
+func TestHistogramsAreThereFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, nil)
+		got := r.server.Snapshot().only(t)
+		for _, stage := range Stages {
+			if h := got.LoginTimes[stage]; len(h.Bounds) != len(loginBounds) || len(h.Counts) != len(loginBounds)+1 || h.Count() != 0 {
+				t.Errorf("stage %s has %+v", stage, h)
+			}
+		}
+		if h := got.SessionTimes; len(h.Bounds) != len(sessionBounds) || h.Count() != 0 {
+			t.Errorf("sessions have %+v", h)
+		}
+		r.stop()
+	})
+}
+
 // A cancel request with a known key is counted once, and no login with it.
 func TestSnapshotCountsCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

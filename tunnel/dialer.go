@@ -183,7 +183,8 @@ func New(cfg Config) (*Dialer, error) {
 // Cause, the name of one of the causes that docs/troubleshooting.md lists. network
 // is tcp, tcp4 or tcp6; the choice is the jump host's.
 //
-// The conn has a method Retire(reason string): the database behind it is not
+// The conn has a method SSMSession() string, the id of what carries it, and one
+// Retire(reason string): the database behind it is not
 // the one that it should be, so no new stream is to share its fate.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	p, err := d.place(network, address)

@@ -20,6 +20,9 @@ type stream struct {
 	load     *load
 }
 
+// SSMSession is the id of the SSM session that carries the stream.
+func (s *stream) SSMSession() string { return s.session.id }
+
 // Read is mux.Stream's. Beside io.EOF, net.ErrClosed and
 // os.ErrDeadlineExceeded its errors have words as those of Dialer.DialContext: the
 // jump host could not connect to the address, or the session has ended.

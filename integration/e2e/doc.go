@@ -14,6 +14,8 @@
 //	faults    transfers while something breaks
 //	hostile   clients that mean harm, or know little of the protocol
 //	login     logins, their guards and their cancelling
+//	metrics   what a real Prometheus sees of a load; the dashboard and the alert rules
+//	page      the status page, in a browser
 //	people    codes of MFA, logins by SSO
 //	serving   serve from its config file to its last session; one port for many targets
 //	trust     certificates that clients verify, and the CA behind them

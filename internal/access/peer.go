@@ -18,9 +18,17 @@ type process struct {
 // the zero value is ready.
 type Peers struct{ names userNames }
 
-// Of says whose process is at the other end, for people: "ada (pid 4711)", or "" where
-// the system does not tell, as for TCP. It asks the system for a user's name once.
+// Of says whose process is at the other end, for people: "ada (pid 4711)" for a Unix
+// socket, "ada" for TCP on loopback, or "" where the system does not tell. It asks the
+// system for a user's name once.
 func (p *Peers) Of(c net.Conn) string {
+	if client := addrPort(c.RemoteAddr()); client.IsValid() && client.Addr().IsLoopback() {
+		uid, err := ownerOf(client, addrPort(c.LocalAddr()))
+		if err != nil {
+			return ""
+		}
+		return p.names.of(uid)
+	}
 	found, ok := peerOf(c)
 	if !ok {
 		return ""

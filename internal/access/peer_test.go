@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -34,6 +35,11 @@ func TestPeerOfAUnixSocket(t *testing.T) {
 	for range 2 {
 		if got := peers.Of(s); got != want {
 			t.Errorf("peer %q, want %q", got, want)
+		}
+	}
+	if _, served := pair(t, "tcp", "127.0.0.1:0"); want != "" {
+		if got, me := peers.Of(served), strings.Fields(want)[0]; got != me {
+			t.Errorf("peer over TCP %q, want %q", got, me)
 		}
 	}
 	near, far := net.Pipe()

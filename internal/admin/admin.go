@@ -15,6 +15,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/metrics"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
 	"github.com/pgkeyless/pgkeyless/internal/status"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
@@ -56,9 +57,10 @@ type Server interface {
 
 // Admin answers what people and programs ask of a run. It is safe for concurrent use.
 type Admin struct {
-	cfg   Config
-	token secret.Text // of the page, for what changes something
-	doors doors
+	cfg     Config
+	token   secret.Text // of the page, for what changes something
+	doors   doors
+	metrics *metrics.Metrics
 
 	mu       sync.Mutex
 	state    status.State
@@ -74,7 +76,9 @@ type Admin struct {
 
 // New makes an Admin of a run that starts. It opens nothing.
 func New(cfg Config) *Admin {
-	return &Admin{cfg: cfg, token: secret.New(rand.Text()), state: status.Starting, callers: map[string]credentials.Caller{}, pulse: newPulse()}
+	a := &Admin{cfg: cfg, token: secret.New(rand.Text()), state: status.Starting, callers: map[string]credentials.Caller{}, pulse: newPulse()}
+	a.metrics = metrics.New(metrics.Config{Namespace: cfg.Run.PrometheusNamespace, Release: cfg.Release, MaxConnections: cfg.Run.MaxConnections, Log: cfg.Log, Read: a.reading})
+	return a
 }
 
 // Serving says what is served now: at the first call the run is ready.
@@ -162,6 +166,18 @@ func (a *Admin) sample(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.history.add(now, counted, sessions)
+}
+
+// Identity is whose the AWS credentials of a target are, "" while that is not known.
+func (a *Admin) Identity(target string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.targets {
+		if t.Name == target {
+			return a.callers[t.Profile].ARN
+		}
+	}
+	return ""
 }
 
 // regionOf is a region in which profile is used, or "".

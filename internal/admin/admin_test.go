@@ -210,6 +210,55 @@ func TestOperatorsPort(t *testing.T) {
 	}
 }
 
+// Metrics are on the HTTP address when asked for, and always on the private socket.
+func TestMetricsWhereTheyAreAskedFor(t *testing.T) {
+	off := newAdmin(func(c *Config) { c.Run.HealthCheck, c.Run.Debug, c.Run.QuitQuitQuit = true, true, true })
+	on := newAdmin(func(c *Config) { c.Run.Prometheus = true })
+	for _, test := range []struct {
+		name   string
+		h      http.Handler
+		method string
+		want   int
+	}{
+		{"HTTP address without --prometheus", off.public(), "GET", 404},
+		{"admin port", off.operators(), "GET", 404},
+		{"private socket", off.owners(secret.New("")), "GET", 200},
+		{"HTTP address", on.public(), "GET", 200},
+		{"HTTP address by POST", on.public(), "POST", 405},
+	} {
+		if got, body := ask(test.h, test.method, "/metrics", nil); got != test.want {
+			t.Errorf("%s: %d (%s), want %d", test.name, got, body, test.want)
+		}
+	}
+	if got, _ := ask(on.public(), "GET", "/readiness", nil); got != 404 {
+		t.Errorf("/readiness is %d without --health-check, want 404", got)
+	}
+}
+
+func TestMetricsThroughALife(t *testing.T) {
+	started := time.Unix(5000, 0)
+	a := newAdmin(func(c *Config) {
+		c.Run.Prometheus, c.Run.PrometheusNamespace, c.Run.MaxConnections, c.Started, c.Release = true, "db", 9, started, "1.2.3"
+	})
+	want := func(when string, lines ...string) {
+		t.Helper()
+		_, body := ask(a.public(), "GET", "/metrics", nil)
+		for _, line := range lines {
+			if !strings.Contains(body, "\n"+line+"\n") {
+				t.Errorf("%s: no line %q in\n%s", when, line, body)
+			}
+		}
+	}
+	want("starting", "db_max_connections 9", "db_config_last_reload_success 1", "db_config_last_reload_timestamp_seconds 5000", `db_cancels_total{known="true"} 0`)
+	a.Serving(&fakeServer{snapshot: proxy.Snapshot{CancelsKnown: 2, Routes: []proxy.RouteSnapshot{{Name: "orders", BytesUp: 3}}}}, nil, nil)
+	want("serving", `db_cancels_total{known="true"} 2`, `db_bytes_total{direction="up",target="orders"} 3`)
+	a.Reloaded(errors.New("no"), time.Unix(6000, 0))
+	want("refused", "db_config_last_reload_success 0", "db_config_last_reload_timestamp_seconds 6000")
+	a.Draining()
+	a.Reloaded(nil, time.Unix(7000, 0))
+	want("draining", "db_config_last_reload_success 1", "db_config_last_reload_timestamp_seconds 7000", `db_bytes_total{direction="up",target="orders"} 3`)
+}
+
 func TestActionsOfTheOwner(t *testing.T) {
 	server := &fakeServer{}
 	refused := causes.Misuse("port 5432 is taken", "choose another")

@@ -16,11 +16,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
-// When a warning is due: in time for a person to do something.
-const (
-	keysEndSoon = 15 * time.Minute
-	rootEndSoon = 90 * 24 * time.Hour
-)
+// rootEndSoon is when a warning is due: in time for a person to do something.
+const rootEndSoon = 90 * 24 * time.Hour
 
 // view is everything that a Document is made from, at one moment.
 type view struct {
@@ -157,7 +154,8 @@ func (v view) client(s proxy.SessionSnapshot) status.Client {
 	if !known {
 		a.moved = s.Began
 	}
-	if a.up != s.BytesUp || a.down != s.BytesDown {
+	moves := a.up != s.BytesUp || a.down != s.BytesDown
+	if moves {
 		a.moved = v.now
 	}
 	c.UpNow, c.DownNow = a.upNow, a.downNow
@@ -165,7 +163,8 @@ func (v view) client(s proxy.SessionSnapshot) status.Client {
 	if !s.LoggedIn.IsZero() {
 		c.LoggedIn = utc(s.LoggedIn)
 		c.State = "idle"
-		if s.Asked {
+		// What goes on since the last two samples is no answer's end: a download, say.
+		if s.Asked || moves && a.upNow+a.downNow > 0 {
 			c.State = "active"
 		}
 	}
@@ -184,9 +183,6 @@ func (v view) credential(k credentials.View) (status.Credential, *status.Warning
 	var warning *status.Warning
 	if !k.Expires.IsZero() {
 		c.Expires, c.ExpiresIn = utc(k.Expires), k.Expires.Sub(v.now).Seconds()
-		if left := k.Expires.Sub(v.now); left < keysEndSoon && !k.Renewable {
-			warning = &status.Warning{Text: fmt.Sprintf("%s end in %v, and pgkeyless cannot renew them", name, left.Round(time.Minute))}
-		}
 	}
 	if k.Failed != nil {
 		c.Error, c.Hint = display.Line(k.Failed.Error()), display.Line(causes.Hint(k.Failed))

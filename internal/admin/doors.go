@@ -98,6 +98,9 @@ func (a *Admin) Private() *running.Admin { return a.doors.private }
 // are not.
 func (a *Admin) HTTPAddress() netip.AddrPort { return a.doors.http }
 
+// Page is the URL of the status page, without its token; empty where there is none.
+func (a *Admin) Page() string { return a.doors.page() }
+
 // Run answers, and takes samples, until ctx ends. It waits for everything that it has
 // started, and closes what Listen has opened.
 func (a *Admin) Run(ctx context.Context) {

@@ -28,6 +28,10 @@ func (a *Admin) public() http.Handler {
 	if run.HealthCheck {
 		a.probes(mux)
 	}
+	if run.Prometheus {
+		mux.Handle("GET /metrics", a.metrics.Handler())
+	}
+	a.page(mux)
 	return mux
 }
 
@@ -60,6 +64,7 @@ func (a *Admin) owners(key secret.Text) http.Handler {
 	mux := http.NewServeMux()
 	a.probes(mux)
 	a.actions(mux)
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	mux.HandleFunc("GET /status.json", func(w http.ResponseWriter, r *http.Request) {
 		page := a.doors.page()
 		if page != "" {
@@ -160,19 +165,36 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 // here.
 func ofThisMachine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !fromLoopback(r.RemoteAddr):
-			refuse(w, "this is for clients of this machine")
-		case !loopback.Is(hostOf(r.Host)):
-			refuse(w, "this is for a loopback name such as localhost")
-		case foreign(r):
-			refuse(w, "a page from elsewhere asked for this")
-		case barred(r) != nil:
-			refuse(w, barred(r).Error())
-		default:
-			next.ServeHTTP(w, r)
+		if why := stranger(r); why != welcome {
+			http.Error(w, "refused: "+string(why), http.StatusForbidden)
+			return
 		}
+		next.ServeHTTP(w, r)
 	})
+}
+
+// refusal is why a request is not of this machine; welcome is one that is.
+type refusal string
+
+const (
+	welcome   refusal = ""
+	elsewhere refusal = "this is for clients of this machine"
+	otherName refusal = "this is for a loopback name such as localhost"
+	otherPage refusal = "a page from elsewhere asked for this"
+)
+
+func stranger(r *http.Request) refusal {
+	switch {
+	case !fromLoopback(r.RemoteAddr):
+		return elsewhere
+	case !loopback.Is(hostOf(r.Host)):
+		return otherName
+	case foreign(r):
+		return otherPage
+	case barred(r) != nil:
+		return refusal(barred(r).Error())
+	}
+	return welcome
 }
 
 // verdict is the key under which a connection's context has what Config.Admit says.
@@ -190,10 +212,6 @@ func (a *Admin) judged(ctx context.Context, c net.Conn) context.Context {
 func barred(r *http.Request) error {
 	err, _ := r.Context().Value(verdict{}).(error)
 	return err
-}
-
-func refuse(w http.ResponseWriter, why string) {
-	http.Error(w, "refused: "+why, http.StatusForbidden)
 }
 
 // foreign reports whether a browser asks on behalf of another origin.

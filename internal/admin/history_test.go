@@ -93,3 +93,33 @@ func TestHistoryOfClients(t *testing.T) {
 		t.Errorf("a client that left is kept: %+v", h.clients)
 	}
 }
+
+// A download is active, though the database owes no answer: it is giving one. A short
+// answer is not.
+func TestWhoDownloadsIsActive(t *testing.T) {
+	t0 := time.Unix(10_000, 0)
+	session := func(down int64, asked bool) proxy.SessionSnapshot {
+		return proxy.SessionSnapshot{ID: 7, Began: t0, LoggedIn: t0, BytesDown: down, Asked: asked}
+	}
+	for _, test := range []struct {
+		name                  string
+		first, second, latest int64
+		asked                 bool
+		want                  string
+	}{
+		{"nothing", 10, 10, 10, false, "idle"},
+		{"a question", 10, 10, 10, true, "active"},
+		{"an answer just now", 10, 10, 500, false, "idle"},
+		{"an answer before", 10, 500, 500, false, "idle"},
+		{"a download", 10, 500_000, 900_000, false, "active"},
+	} {
+		h := new(history)
+		for i, down := range []int64{test.first, test.second} {
+			h.add(t0.Add(time.Duration(i+1)*status.HistoryStep), proxy.Snapshot{}, []proxy.SessionSnapshot{session(down, false)})
+		}
+		v := view{now: t0.Add(12 * time.Second), history: h}
+		if got := v.client(session(test.latest, test.asked)).State; got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}

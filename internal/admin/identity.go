@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
@@ -23,8 +25,7 @@ type identities struct {
 	profiles Profiles
 	regions  func(profile string) string // one in which a profile is used
 
-	asked map[string]time.Time          // when the question was last put
-	known map[string]credentials.Caller // guarded by Admin.mu
+	asked map[string]time.Time // when the question was last put
 }
 
 // Profiles are the AWS credentials of the run. *credentials.Profiles are.
@@ -57,6 +58,9 @@ func (i *identities) ask(ctx context.Context, profile string, now time.Time) cre
 	cfg, err := i.profiles.Config(ctx, profile, i.regions(profile))
 	if err != nil {
 		return credentials.Caller{}
+	}
+	if kept, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // one question needs no connection afterwards
+		cfg.HTTPClient = kept.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 	}
 	caller, _, err := credentials.WhoAmI(ctx, cfg)
 	if err != nil {

@@ -120,6 +120,12 @@ var (
 		Hint:    "connect as {quoted identity}; or have the one who runs the proxy map the identity to this user under `users`",
 		Means:   "a certificate that names somebody else than the StartupMessage does",
 	}
+	AuditFailed = Cause{
+		Name: "audit-failed", SQLState: "58030",
+		Message: "nobody is logged in while the audit log cannot be written: {said}",
+		Hint:    "free space or restore access to the file that `audit-log` names, then reconnect",
+		Means:   "`audit-log` names a file on a full or unreachable file system",
+	}
 	Disconnected = Cause{
 		Name: "disconnected", SQLState: shuttingDown,
 		Message: "the proxy ended this session on request",
@@ -135,6 +141,6 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

@@ -254,6 +254,8 @@ func (r *Run) checkAuth() error {
 		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":
 		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
+	case r.Peers != "" && r.ForwardCancels:
+		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
 	case (r.TLSCert == "") != (r.TLSKey == ""):
 		return problem("of tls-cert and tls-key one is missing").hinted("name both files")
 	}

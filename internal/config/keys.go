@@ -58,7 +58,7 @@ func (p *parser) keep(l layer, o Option, text string, line int, shared bool, che
 			"set it by a flag or in your own config file; or name this file, if you trust it, with --config-file %s", p.file.path)
 		return
 	}
-	if o.path && text != SocketNone && text != "off" && !filepath.IsAbs(text) {
+	if o.path && text != SocketNone && text != "off" && text != "-" && !filepath.IsAbs(text) {
 		text = filepath.Join(filepath.Dir(p.file.path), text)
 	}
 	l[o.Name] = setting{text: text, origin: Origin{FromFile, at, at + ": " + o.Name}, shared: shared}

@@ -133,6 +133,13 @@ type Run struct {
 	// one of the user's own CA.
 	TLSCert, TLSKey string
 	RequireTLS      bool // of clients over TCP
+	// Peers is a DNS name, with or without a port, of all replicas, to which cancel requests
+	// with unknown keys are forwarded; ForwardCancels sends them to the database.
+	Peers          string
+	ForwardCancels bool
+	// AuditLog is the file for a line about each login, refusal, cancel and end, "-" for
+	// stdout, or empty.
+	AuditLog string
 	// AllowAnyone lets listeners beyond loopback be open to whoever reaches them.
 	AllowAnyone bool
 	// LoginTimeout bounds a client's login, from its connection to the first
@@ -266,6 +273,9 @@ func All() []Option {
 		{Name: "tls-key", Value: "FILE", path: true, Usage: "PEM file of the key of tls-cert", run: fileOf(func(r *Run) *string { return &r.TLSKey })},
 		{Name: "require-tls", Usage: "refuse clients over TCP that use no TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},
 		{Name: "allow-anyone", Usage: "listen beyond localhost although clients prove nothing: whoever reaches the port is logged in", run: flagged(func(r *Run) *bool { return &r.AllowAnyone })},
+		{Name: "audit-log", Value: "FILE", path: true, Usage: "append a JSON line for each login, refusal, cancel request and end to this file; - for stdout", run: fileOf(func(r *Run) *string { return &r.AuditLog })},
+		{Name: "peers", Value: "NAME[:PORT]", Usage: "DNS name of all replicas: cancel requests with unknown keys are forwarded to them", run: setPeers},
+		{Name: "forward-cancels", Usage: "forward cancel requests with unknown keys to the database, which checks the key", run: flagged(func(r *Run) *bool { return &r.ForwardCancels })},
 		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
 		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
 		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of the names of metrics", Default: defaultNamespace, run: setNamespace},

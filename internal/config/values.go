@@ -37,7 +37,10 @@ func text(check func(string) error, field func(*Options) *string) func(*Options,
 
 func flagged[T any](field func(*T) *bool) func(*T, string) error {
 	return func(t *T, v string) error {
-		b, err := strconv.ParseBool(v)
+		b, err := strconv.ParseBool(map[string]string{"on": "true", "off": "false"}[v])
+		if err != nil {
+			b, err = strconv.ParseBool(v)
+		}
 		if err != nil {
 			return problem("%q is neither true nor false", v).hinted("write true or false, or 1 or 0")
 		}
@@ -316,6 +319,21 @@ func setAuth(r *Run, v string) error {
 		return err
 	}
 	r.Auth = v
+	return nil
+}
+
+func setPeers(r *Run, v string) error {
+	host := v
+	if name, port, err := net.SplitHostPort(v); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return problem("%q has no port from 1 to 65535", v).hinted("write NAME or NAME:PORT")
+		}
+		host = name
+	}
+	if !isHost(host) {
+		return problem("%q is no DNS name", v).hinted("write NAME or NAME:PORT, as of a headless Service")
+	}
+	r.Peers = v
 	return nil
 }
 

@@ -66,11 +66,16 @@ var arrows = map[string][]string{
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
 	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/status":   {module + "/internal/display"},
+	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
 	"internal/control":  {module + "/internal/causes", module + "/internal/display", module + "/internal/running", module + "/internal/secret", module + "/internal/status"},
 	"internal/access":   {module + "/proxy", module + "/internal/causes", module + "/internal/ownfile", "github.com/xdg-go/scram", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
-	"internal/admin":    {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws", "github.com/mmcloughlin/professor"},
-	"internal/serving":  {module + "/internal/access", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
+	"internal/admin":    {module + "/internal/admin/page", module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/metrics", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws/...", "github.com/mmcloughlin/professor"},
+	"internal/serving":  {module + "/internal/access", module + "/internal/audit", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
+	"internal/metrics":  {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/credentials", module + "/internal/display", "github.com/prometheus/client_golang/...", "github.com/prometheus/client_model/go"},
 	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+
+	// What people see of a run.
+	"internal/admin/page": {module + "/internal/display", module + "/internal/status"},
 
 	// Who starts a run, and watches over it.
 	"internal/service":    {module + "/internal/causes", module + "/internal/ownfile", module + "/internal/shell", "golang.org/x/sys/windows", "golang.org/x/sys/windows/svc", "golang.org/x/sys/windows/svc/mgr"},
@@ -102,7 +107,9 @@ var integrationArrows = map[string][]string{
 	"e2e/faults":   {},
 	"e2e/hostile":  {},
 	"e2e/login":    {},
+	"e2e/metrics":  {},
 	"e2e/office":   {},
+	"e2e/page":     {},
 	"e2e/people":   {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},

@@ -56,7 +56,19 @@ func warnings(run config.Run, f front) []status.Warning {
 }
 
 // web is where HTTP is served. *admin.Admin is one.
-type web interface{ HTTPAddress() netip.AddrPort }
+type web interface {
+	HTTPAddress() netip.AddrPort
+	Page() string // "" where there is none
+}
+
+// browserHint is for people who look with a browser at a port where a database is
+// served.
+func browserHint(at web) string {
+	if page := at.Page(); page != "" {
+		return "The status page of this pgkeyless is at " + page
+	}
+	return "pgkeyless can serve a status page for browsers: start it with --status-page."
+}
 
 // tellHTTP says where the status page is, or probes and metrics.
 func tellHTTP(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, at web) {

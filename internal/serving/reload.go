@@ -32,6 +32,7 @@ type reloading struct {
 
 	enrolled *running.Enrolment
 	admin    *admin.Admin
+	audit    auditing
 	sup      *supervised
 
 	turn  sync.Mutex // one reload at a time
@@ -47,6 +48,7 @@ func (r *reloading) reload(ctx context.Context) error {
 	defer r.turn.Unlock()
 	r.sup.reloading()
 	defer r.sup.ready()
+	r.audit.reopen(r.log)
 	cfg, err := config.Load(r.input)
 	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
 		err = causes.Misuse(fmt.Sprintf("the config file %s is gone", r.run.ConfigFile), "put it back, or start again")

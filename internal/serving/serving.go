@@ -62,6 +62,10 @@ func Serve(ctx context.Context, c Config) error {
 	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
 		Admit: clients.local.Admit, Reload: r.onRequest, Quit: quit})
+	if r.audit, err = openAudit(run, r.admin); err != nil {
+		return err
+	}
+	defer r.audit.close()
 	noSocket, err := r.admin.Listen(ctx)
 	if err != nil {
 		return err
@@ -88,7 +92,9 @@ func Serve(ctx context.Context, c Config) error {
 	certificate, ca := clients.certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
 		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
-		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Lull: debug.FreeOSMemory})
+		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Audit: r.audit.write,
+		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lull: debug.FreeOSMemory,
+		BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
 		return err

@@ -227,7 +227,7 @@ type Client struct {
 	Since       time.Time  `json:"since"`
 	LoggedIn    *time.Time `json:"logged_in,omitempty"`
 	PID         uint32     `json:"backend_pid,omitempty"`
-	State       string     `json:"state"`         // starting, active (the database owes an answer) or idle
+	State       string     `json:"state"`         // starting, active (the database owes an answer, or bytes keep moving) or idle
 	Quiet       float64    `json:"quiet_seconds"` // since the last byte, to 5 s
 	Up          int64      `json:"bytes_up"`
 	Down        int64      `json:"bytes_down"`

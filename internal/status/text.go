@@ -116,10 +116,8 @@ func (c Credential) line() string {
 	case c.Expires == nil:
 	case c.ExpiresIn <= 0:
 		text += ", ended"
-	case c.Renewable:
-		text += ", renewed in " + Span(c.ExpiresIn)
 	default:
-		text += ", end in " + Span(c.ExpiresIn)
+		text += ", renewed in " + Span(c.ExpiresIn)
 	}
 	return text
 }

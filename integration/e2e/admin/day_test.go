@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -85,7 +86,7 @@ type world struct {
 
 func start(t *testing.T, s rig.Setup) *world {
 	t.Helper()
-	s.Flags = append(s.Flags, "--health-check", "--status-page", "--http-port", "0")
+	s.Flags = append(s.Flags, "--health-check", "--prometheus", "--status-page", "--http-port", "0")
 	w := &world{World: rig.Start(t, s), t: t}
 	line, err := w.Proxy.AwaitLine(t.Context(), "Status page: ")
 	if err != nil {
@@ -127,6 +128,25 @@ func (w *world) probe(path string, code int, text string) {
 	body, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != code || !strings.Contains(string(body), text) {
 		w.t.Errorf("%s is %d %q (%v), want %d with %q", path, res.StatusCode, body, err, code, text)
+	}
+}
+
+// shows wants all of texts at a path of the HTTP address.
+func (w *world) shows(path string, texts ...string) {
+	w.t.Helper()
+	res, err := http.Get(w.web + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(body), text) {
+			w.t.Errorf("%s does not show %q", path, text)
+		}
 	}
 }
 
@@ -205,6 +225,9 @@ func TestDay(t *testing.T) {
 		t.Errorf("clients %+v", d.Clients)
 	}
 
+	w.shows("/metrics", `pgkeyless_logins_total{result="ok",target="orders"} 1`, `pgkeyless_connections_open{state="active",target="orders"} 1`)
+	w.shows("/", "orders", "broken", pgserver.AppUser)
+
 	// A target that does not work says so, with the words that its client got.
 	host, port, err := net.SplitHostPort(w.Proxy.Addresses()[1])
 	if err != nil {
@@ -228,6 +251,8 @@ func TestDay(t *testing.T) {
 		t.Errorf("the other target: %+v", d.target(t, "orders"))
 	}
 	w.probe("/readiness", 200, "ok") // the others can be served
+	w.shows("/metrics", `pgkeyless_login_failures_total{cause="own-tunnel-down",stage="dial",target="broken"} 1`)
+	w.shows("/", html.EscapeString(got.Failure.Hint))
 	if text, _, code := w.pgkeyless("status"); code != 2 || !strings.Contains(text, "broken: logins fail since") || !strings.Contains(text, got.Failure.Hint) {
 		t.Errorf("status ends with %d and says\n%s", code, text)
 	}
@@ -244,6 +269,8 @@ func TestDay(t *testing.T) {
 	if r := d.Proxy.Reload; r == nil || r.OK || !strings.Contains(r.Error, "vai") || len(d.Targets) != 2 || len(d.Warnings) == 0 {
 		t.Errorf("after the mistake: reload %+v, warnings %+v", r, d.Warnings)
 	}
+	w.shows("/metrics", "pgkeyless_config_last_reload_success 0")
+	w.shows("/", "vai")
 	write(config(orders()))
 	if _, stderr, code := w.pgkeyless("reload"); code != 0 {
 		t.Errorf("reload ends with %d: %s", code, stderr)
@@ -267,6 +294,8 @@ func TestDay(t *testing.T) {
 	if got := d.target(t, "orders"); len(got.Sessions) != 1 || got.Sessions[0].Resumes != 1 {
 		t.Errorf("after the cut: %+v", got.Sessions)
 	}
+
+	w.shows("/metrics", `pgkeyless_ssm_resumes_total{result="ok"} 1`, "pgkeyless_config_last_reload_success 1")
 
 	// Evening: open sessions end, new ones are not let in.
 	if _, stderr, code := w.pgkeyless("shutdown"); code != 0 || !strings.Contains(stderr, "lets open sessions end") {

@@ -120,6 +120,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.CertificateMissing.Name: {setup: proving("cert"), client: "sslmode=require"},
 		causes.CertificateRefused.Name: {setup: proving("cert"), client: "sslmode=require " + certs["stranger"], facts: []string{"unknown authority"}},
 		causes.IdentityDiffers.Name:    {setup: proving("cert"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`}},
+		causes.AuditFailed.Name:        {setup: rig.Setup{Flags: []string{"--audit-log", "/dev/full"}}, facts: []string{"no space left"}},
 		causes.Disconnected.Name: {
 			setup: answering(func(c io.ReadWriter) {
 				started <- struct{}{}

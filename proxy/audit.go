@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+)
+
+// What an AuditEvent is about.
+const (
+	AuditLogin   = "login"   // a client is about to be sent its first ReadyForQuery
+	AuditRefusal = "refusal" // a client that has sent a StartupMessage is not logged in
+	AuditCancel  = "cancel"  // a CancelRequest
+	AuditEnd     = "end"     // the end of a session that was logged in
+)
+
+// AuditEvent is something that an audit wants to know of a session. It holds no SQL and
+// no start-up parameter but those of SessionSnapshot.
+type AuditEvent struct {
+	Kind string
+	At   time.Time
+	SessionSnapshot
+	SSMSession string        // that carries it; "" without a tunnel
+	Took       time.Duration // of the login, or of the whole session
+	SQLState   string        // of a refusal
+	Cause      string        // the row of the table of causes; may be empty
+	Reason     string        // why a session ended, or what became of a cancel request
+}
+
+// audit tells Config.Audit of e, which is completed.
+func (s *session) audit(e AuditEvent) error {
+	if s.server.audit == nil {
+		return nil
+	}
+	s.server.tally.mu.Lock()
+	e.SessionSnapshot = s.entry.SessionSnapshot
+	s.server.tally.mu.Unlock()
+	e.At, e.SSMSession = time.Now(), s.ssmSession
+	e.BytesUp, e.BytesDown = s.entry.traffic.up.Load(), s.entry.traffic.down.Load()
+	return s.server.audit(e)
+}
+
+// auditLogin is the last thing before a client is let in: without a record it is not.
+func (s *session) auditLogin() error {
+	if err := s.audit(AuditEvent{Kind: AuditLogin, Took: time.Since(s.asked)}); err != nil {
+		return causes.AuditFailed.New(nil, err)
+	}
+	return nil
+}
+
+// auditLater records what has happened already. The log says when that fails.
+func (s *session) auditLater(e AuditEvent) {
+	if err := s.audit(e); err != nil {
+		s.log.Error("the audit log lacks a record", "kind", e.Kind, "error", err)
+	}
+}

@@ -1,0 +1,180 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// Bounds of what cancel requests with a key that no client here was told may cost. Each
+// that is forwarded is a connection to a database, or one to each peer.
+const (
+	strangersBurst = 20              // of one source at once
+	strangersEvery = time.Second / 5 // and then one in so long
+	maxSources     = 4096            // remembered; beyond that nobody's is forwarded for a while
+	peerTimeout    = 5 * time.Second // to hand a request to one peer
+)
+
+// errTooManyStrangers is a request that is not forwarded because of the bounds.
+var errTooManyStrangers = errors.New("too many cancel requests with unknown keys")
+
+// errFromPeer is a request that a peer has forwarded, which has asked everybody.
+var errFromPeer = errors.New("a peer has forwarded the request")
+
+// strangers carries cancel requests whose key is another replica's: its clients may reach
+// this one. It is safe for concurrent use.
+type strangers struct {
+	toDatabase bool
+	peers      func(context.Context) ([]netip.AddrPort, error)
+	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	sources    sources
+}
+
+// wanted reports whether anything is to be done with them.
+func (s *strangers) wanted() bool { return s.toDatabase || s.peers != nil }
+
+// forward carries a request on: to the peers where there are some, else to the database
+// of route, which may be nil where nobody knows which is meant.
+func (s *strangers) forward(ctx context.Context, c *cancels, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
+	source := hostAddr(client.RemoteAddr())
+	var peers []netip.AddrPort
+	if s.peers != nil {
+		var err error
+		if peers, err = s.peers(ctx); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr() == source }) {
+			return errFromPeer
+		}
+	}
+	if !s.sources.allow(source, time.Now()) {
+		return errTooManyStrangers
+	}
+	if s.peers != nil {
+		return s.toPeers(ctx, c, peers, portOf(client.LocalAddr()), request)
+	}
+	if route == nil {
+		return errors.New("the client does not say which target it means")
+	}
+	found, err := route.resolved(ctx)
+	if err != nil {
+		return err
+	}
+	return c.forward(ctx, &cancelKey{route: found, address: found.Address}, request)
+}
+
+// toPeers hands a request to each peer. One that knows the key forwards it.
+func (s *strangers) toPeers(ctx context.Context, c *cancels, peers []netip.AddrPort, port uint16, request *pgproto3.CancelRequest) error {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	packet, err := request.Encode(nil)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(peers))
+	var all sync.WaitGroup
+	for i, peer := range peers {
+		if peer.Port() == 0 {
+			peer = netip.AddrPortFrom(peer.Addr(), port)
+		}
+		all.Go(func() { errs[i] = s.toPeer(ctx, peer, packet) })
+	}
+	all.Wait()
+	if len(peers) > 0 && !slices.Contains(errs, nil) {
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+func (s *strangers) toPeer(ctx context.Context, peer netip.AddrPort, packet []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
+	defer cancel()
+	conn, err := s.dial(ctx, "tcp", peer.String())
+	if err != nil {
+		return err
+	}
+	defer interrupt(ctx, conn)()
+	defer conn.Close()
+	if _, err := conn.Write(packet); err != nil {
+		return err
+	}
+	halfClose(conn)
+	var end [1]byte
+	conn.Read(end[:]) // it closes when it has acted
+	return nil
+}
+
+// hostAddr is the address of a client without its port; the zero value for a Unix
+// socket.
+func hostAddr(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// portOf is the port of a TCP address, or 0.
+func portOf(a net.Addr) uint16 {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Port()
+	}
+	return 0
+}
+
+// sources bounds how often each sender is heard. The zero value is ready.
+type sources struct {
+	mu   sync.Mutex
+	left map[netip.Addr]allowance
+}
+
+// allowance is what a source had left at some time.
+type allowance struct {
+	tokens float64
+	at     time.Time
+}
+
+// allow reports whether one more of source may pass at now.
+func (s *sources) allow(source netip.Addr, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, known := s.left[source]
+	if !known {
+		if len(s.left) >= maxSources {
+			s.forget(now)
+		}
+		if len(s.left) >= maxSources {
+			return false
+		}
+		a = allowance{tokens: strangersBurst, at: now}
+	}
+	a.tokens = min(strangersBurst, a.tokens+float64(now.Sub(a.at))/float64(strangersEvery))
+	a.at = now
+	passes := a.tokens >= 1
+	if passes {
+		a.tokens--
+	}
+	if s.left == nil {
+		s.left = map[netip.Addr]allowance{}
+	}
+	s.left[source] = a
+	return passes
+}
+
+// forget drops sources that have their whole burst again; mu is held.
+func (s *sources) forget(now time.Time) {
+	for source, a := range s.left {
+		if now.Sub(a.at) >= strangersBurst*strangersEvery {
+			delete(s.left, source)
+		}
+	}
+}

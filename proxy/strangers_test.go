@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// strangerCancel is a CancelRequest with a key that nobody was told.
+var strangerCancel = codePacket(80877102, 0, 0, 0, 9, 'a', 'l', 'i', 'e')
+
+func TestStrangersReachTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan []byte, 100)
+		r := newRig(t, func(c *databaseConn) {
+			p, err := readStartupPacket(c)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- p
+		}, func(cfg *Config) { cfg.ForwardCancels = true })
+		c := r.dial()
+		c.send(strangerCancel)
+		c.expectEnd()
+		c.Close()
+		if p := <-got; !slices.Equal(p, strangerCancel) {
+			t.Errorf("the database got %q, want %q", p, strangerCancel)
+		}
+		// A flood costs what the bound says, and no more.
+		flood := func(n int) {
+			var all []*client
+			for range n {
+				all = append(all, r.dial())
+			}
+			for _, c := range all {
+				c.send(strangerCancel)
+			}
+			for _, c := range all {
+				c.expectEnd()
+				c.Close()
+			}
+		}
+		time.Sleep(time.Minute)
+		flood(500)
+		if n := len(got); n != strangersBurst {
+			t.Errorf("%d of a flood were forwarded, want %d", n, strangersBurst)
+		}
+		if n := r.server.Snapshot().CancelsUnknown; n != 501 {
+			t.Errorf("%d were counted, want 501", n)
+		}
+		r.stop()
+	})
+}
+
+// fakePeers are replicas that note what they get.
+type fakePeers struct {
+	mu   sync.Mutex
+	got  map[string][]string
+	down string
+}
+
+func (f *fakePeers) dial(_ context.Context, _, address string) (net.Conn, error) {
+	if address == f.down {
+		return nil, net.ErrClosed
+	}
+	near, far := net.Pipe()
+	go func() {
+		defer far.Close()
+		p, err := readStartupPacket(far)
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.got[address] = append(f.got[address], string(p))
+	}()
+	return near, nil
+}
+
+func TestStrangersReachEachPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:5432"), netip.MustParseAddrPort("192.0.2.2:0")}
+		f := &fakePeers{got: map[string][]string{}, down: peers[0].String()}
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.Peers = func(context.Context) ([]netip.AddrPort, error) { return peers, nil }
+		})
+		r.server.strangers.dial = f.dial
+		c := r.dial()
+		c.send(strangerCancel)
+		c.expectEnd()
+		synctest.Wait()
+		if got := f.got["192.0.2.2:0"]; len(got) != 1 || got[0] != string(strangerCancel) {
+			t.Errorf("the peer got %q", got)
+		}
+		if n := len(r.db.addresses); n != 0 {
+			t.Errorf("the database was dialled %d times", n)
+		}
+		if got := r.server.Snapshot(); got.CancelsUnknown != 1 {
+			t.Errorf("counted %+v", got)
+		}
+		r.stop()
+	})
+}
+
+// What a peer has forwarded goes no further, or it would go round for ever.
+func TestPeersDoNotForwardToEachOther(t *testing.T) {
+	peer := netip.MustParseAddrPort("192.0.2.1:5432")
+	s := strangers{peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil },
+		dial: func(context.Context, string, string) (net.Conn, error) { t.Error("dialled"); return nil, net.ErrClosed }}
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	err := s.forward(t.Context(), newCancels(), nil, fromConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 40000}}, nil)
+	if err != errFromPeer {
+		t.Errorf("got %v", err)
+	}
+}
+
+// fromConn has another remote address.
+type fromConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (f fromConn) RemoteAddr() net.Addr { return f.from }
+
+func TestSourcesAreBounded(t *testing.T) {
+	var s sources
+	now := time.Unix(1000, 0)
+	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	for i := range maxSources {
+		if !s.allow(address(i), now) {
+			t.Fatalf("source %d does not pass", i)
+		}
+	}
+	if s.allow(address(maxSources), now) {
+		t.Error("one more passes")
+	}
+	if !s.allow(address(0), now) {
+		t.Error("one that is known does not pass")
+	}
+	later := now.Add(strangersBurst * strangersEvery)
+	if !s.allow(address(maxSources), later) || len(s.left) > 2 {
+		t.Errorf("%d sources are remembered later", len(s.left))
+	}
+}
