@@ -3,8 +3,10 @@ package datachannel
 import "time"
 
 const (
-	// beatFrom full messages within ackDelay are the beginning of an upload.
+	// beatFrom full messages are the beginning of an upload, when the first comes
+	// within ackDelay and the others within beatHope: clients send what they read.
 	beatFrom = 16
+	beatHope = 40 * time.Millisecond
 
 	// beatQuiet is how long after its last message an upload rests. An acknowledge
 	// that is kept back keeps the agent from sending anything else again.
@@ -21,21 +23,31 @@ const (
 // (resending has a goroutine of its own).
 type beat struct {
 	owed
-	waits bool // for its acknowledge
-	full  int  // full messages that have gone out since
-	heard bool // the agent has sent it again
+	at    time.Time // when it came
+	waits bool      // for its acknowledge
+	full  int       // full messages that have gone out since
+	heard bool      // the agent has sent it again
 }
 
 // kept: the acknowledge does not go out with the others.
 func (b *beat) kept() bool { return b.waits && b.full >= beatFrom }
 
+// due is when the acknowledge goes out that would go at then, as long as no upload is
+// known to have begun.
+func (b *beat) due(then time.Time) time.Time {
+	if end := b.at.Add(beatHope); b.full > 0 && then.Before(end) {
+		return end
+	}
+	return then
+}
+
 // keepBeat makes o the newest message, and owes the acknowledge of the one before.
 // c.mu is held.
-func (c *Conn) keepBeat(o owed) {
+func (c *Conn) keepBeat(now time.Time, o owed) {
 	if c.beat.waits {
 		c.acks.push(c.beat.owed)
 	}
-	c.beat = beat{owed: o, waits: true}
+	c.beat = beat{owed: o, at: now, waits: true}
 }
 
 // releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.

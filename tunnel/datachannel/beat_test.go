@@ -19,7 +19,11 @@ func uploading(t *testing.T, mib int, change ...func(*Config)) *rig {
 	r.agent.output(1, []byte("go on"))
 	time.Sleep(r.latency + ms)
 	go func() {
-		for range mib {
+		r.stream.write(make([]byte, 5000)) // all that the client has read so far
+		time.Sleep(2 * ackDelay)
+		r.stream.write(make([]byte, 1<<20-5000))
+		time.Sleep(100 * ms)
+		for range mib - 1 {
 			r.stream.write(make([]byte, 1<<20))
 			time.Sleep(100 * ms)
 		}

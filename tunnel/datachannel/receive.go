@@ -187,7 +187,7 @@ func (c *Conn) acknowledge(now time.Time, m Message, urgent bool) {
 		c.releaseBeat(now)
 		c.acks.push(owed{m.ID, m.Seq})
 	} else {
-		c.keepBeat(owed{m.ID, m.Seq})
+		c.keepBeat(now, owed{m.ID, m.Seq})
 		urgent = c.acks.len() >= ackBatch
 	}
 	switch {

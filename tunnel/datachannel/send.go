@@ -97,7 +97,7 @@ func (c *Conn) nextAck(now time.Time) []byte {
 	if now.Before(c.acksAt) {
 		return nil
 	}
-	if c.acks.len() == 0 && c.beat.waits && !c.beat.kept() {
+	if c.acks.len() == 0 && c.beat.waits && !c.beat.kept() && !now.Before(c.beat.due(c.acksAt)) {
 		c.releaseBeat(now)
 	}
 	full := c.acks.full()
@@ -226,6 +226,9 @@ func (c *Conn) alarm(now time.Time) time.Time {
 func (c *Conn) acksEnd() time.Time {
 	if c.acks.len() == 0 && (!c.beat.waits || c.beat.kept()) {
 		return c.beatEnd()
+	}
+	if c.acks.len() == 0 {
+		return c.beat.due(c.acksAt)
 	}
 	return c.acksAt
 }
