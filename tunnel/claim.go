@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 	"github.com/pgkeyless/pgkeyless/tunnel/mux"
 )
 
@@ -19,7 +20,9 @@ type claim struct {
 	d     *Dialer
 	place place
 
+	began  time.Time
 	failed error     // of the start that was waited for last
+	over   bool      // it has waited for as long as it does for a host that is silent
 	haste  bool      // there was hope for a better session than a busy one, and is no more
 	waited bool      // for a start
 	none   bool      // there was no session at all that could serve
@@ -36,7 +39,7 @@ type claim struct {
 // each other's. doc.go has a table of what is waited for, and for how long.
 func (d *Dialer) claim(ctx context.Context, p place) (*session, *mux.Stream, error) {
 	const tries = 3 // a session may end between start and OpenStream, but not time and again
-	c := claim{d: d, place: p}
+	c := claim{d: d, place: p, began: time.Now()}
 	for try := 1; ; {
 		s, st, err := c.take(ctx)
 		if s != nil || err != nil {
@@ -94,7 +97,7 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 		policy.together = d.throttle.most()
 		policy.pack, policy.spread = g.weights.allLight(), g.weights.mostlyHeavy()
 		use, more := policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
-		if use < 0 && c.failed != nil && (!isSilent(c.failed) || len(g.starts) == 0) {
+		if use < 0 && c.failed != nil && (c.over || !isSilent(c.failed) || len(g.starts) == 0) {
 			if use = inReach(views); use < 0 {
 				return nil, nil, g.instead(c.failed)
 			}
@@ -184,11 +187,16 @@ func (c *claim) wait(ctx context.Context) (came bool, err error) {
 			enough = timer.C
 		}
 	}
+	silent, stop := c.silence()
+	defer stop()
 	select {
 	case <-c.start.done:
 		return c.start.err == nil, c.start.err
 	case <-c.grown:
 		return true, nil
+	case <-silent:
+		c.over = true
+		return false, c.place.startError(datachannel.ErrAgentAbsent)
 	case <-enough:
 		select {
 		case <-c.start.done: // at the same time
@@ -201,6 +209,19 @@ func (c *claim) wait(ctx context.Context) (came bool, err error) {
 	case <-ctx.Done():
 		return false, c.left(ctx)
 	}
+}
+
+// silence is when the claim has waited for long enough for a jump host that has shown
+// to be silent rather than slow; nil: it has not.
+func (c *claim) silence() (over <-chan time.Time, stop func()) {
+	c.d.mu.Lock()
+	absent := c.d.throttle.absent
+	c.d.mu.Unlock()
+	if !absent {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(time.Until(c.began.Add(handshakeTimeout)))
+	return timer.C, func() { timer.Stop() }
 }
 
 // left is the error of a wait that ctx has ended. The credentials know what they

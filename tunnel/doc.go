@@ -15,7 +15,9 @@
 // token, and the agent's handshake. When that takes 5 s, a second session is
 // started beside it and the faster one used. Once the agent has shown itself, after
 // 14 s the start has failed; the process that it starts for each session may take
-// long on a small host, and 50 s are waited for it. No more than 2 sessions start
+// long on a small host, and 50 s are waited for it. When it has not come in that
+// time, later dials wait for 14 s only, until a session is ready; starts go on for as
+// long as before. No more than 2 sessions start
 // together while none has ever been ready, or while starts take more than 5 s, and
 // the second of them is given up after 14 s (throttle.go).
 //
@@ -31,7 +33,9 @@
 // when it has fallen silent after traffic, every 24 s without, and at once when
 // the machine has slept. An agent that acknowledges nothing for 12 s on a websocket
 // that works is gone, and its session with it; it gets 30 s where its silence can
-// have another reason (datachannel, silence.go). Where nothing is under way that it
+// have another reason (datachannel, silence.go). While a database takes nothing of an
+// upload that has its session to itself, an agent that shows its life is waited for, for
+// up to 15 minutes. Where nothing is under way that it
 // could acknowledge, as during a download, a NOP asks after 2 s of silence (check.go).
 //
 // Close ends a session by flag to the agent; if that is not confirmed, and

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -29,7 +30,10 @@ const (
 
 	// arrivalTimeout is how long the agent may take to show itself. It starts a
 	// process for each session, which takes 0.5 to 15 s, and longer on a small host
-	// where several start at once (measured). This is within a login's minute.
+	// where several start at once (measured). This is within a login's minute. Nothing
+	// tells a slow agent from one that never comes, until this time has passed in vain
+	// once: from then on dials wait for handshakeTimeout only, while a start goes on
+	// for as long as before, so that an agent that is slow after all is found.
 	arrivalTimeout = 50 * time.Second
 
 	// doubtAfter: when a session does not carry streams so long after StartSession,
@@ -124,7 +128,21 @@ func (d *Dialer) startSession(ctx context.Context, p place, beside bool) (*sessi
 	began := time.Now()
 	s, err := d.startOnAny(ctx, p, beside)
 	d.endTurn(began, err)
+	d.noteAbsence(began, err)
 	return s, err
+}
+
+// noteAbsence notes whether the jump host is one that is silent rather than slow: its
+// agent did not come although it had all the time there is for slow ones.
+func (d *Dialer) noteAbsence(began time.Time, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err == nil:
+		d.throttle.absent = false
+	case isAbsent(err) && time.Since(began) >= arrivalTimeout:
+		d.throttle.absent = true
+	}
 }
 
 // startOnAny starts a session on the first jump host that takes one.
@@ -190,8 +208,9 @@ func (d *Dialer) startOn(ctx context.Context, p, beside place, short bool) (*ses
 		arrival = handshakeTimeout
 	}
 	d.running.Go(func() { tries <- d.carry(race, p, out, arrival) })
-	doubt := time.NewTimer(d.doubt())
+	doubt, late := time.NewTimer(d.doubt()), time.NewTimer(handshakeTimeout)
 	defer doubt.Stop()
+	defer late.Stop()
 	var absent error // of the first, while the second is awaited
 	for {
 		select {
@@ -203,6 +222,11 @@ func (d *Dialer) startOn(ctx context.Context, p, beside place, short bool) (*ses
 			d.log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
 			pending++
 			d.running.Go(func() { tries <- d.startSecond(race, beside) })
+		case <-late.C:
+			if !short { // else it is given up now
+				d.log.Warn("the ssm agent has not come yet, waiting on: it may be slow, or not work", "address", p.address,
+					"at_most", arrivalTimeout, "hint", causes.AgentSilent.Fill(p.facts()).Hint)
+			}
 		case t := <-tries:
 			pending--
 			switch {

@@ -2,6 +2,8 @@ package tunnel
 
 import (
 	"context"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +101,59 @@ func TestSlowStartGetsASecondSession(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A jump host that has never answered may be slow. Once it has had all the time for
+// that in vain, people hear soon; and yet it is found when it answers late.
+func TestSilentJumpHostIsReportedSoonTheSecondTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 20 * time.Second
+		f := newFakeAWS(t)
+		f.mute = func(int) bool { return true }
+		var works atomic.Bool
+		f.onOpen = func(_ int, a *fakeAgent) bool {
+			if works.Load() {
+				time.AfterFunc(slow, func() {
+					if !a.hasEnded() {
+						a.set((*fakeAgent).request)
+					}
+				})
+			}
+			return true
+		}
+		var log logBuffer
+		d := newTestDialer(t, f, func(cfg *Config) { cfg.Sessions, cfg.Log = 1, newLog(&log) })
+		fails := func(what string, after time.Duration) {
+			t.Helper()
+			start := time.Now()
+			_, err := d.DialContext(t.Context(), "tcp", dbAddress)
+			wantError(t, err, "08001", "it has not come")
+			if took := time.Since(start); took < after || took > after+time.Second {
+				t.Errorf("%s fails after %v, want %v", what, took, after)
+			}
+		}
+		fails("the first dial", arrivalTimeout)
+		if !strings.Contains(log.String(), "has not come yet") {
+			t.Errorf("no word of it in the log:\n%s", log.String())
+		}
+		fails("the second", handshakeTimeout)
+		fails("one while that start goes on", handshakeTimeout)
+		time.Sleep(arrivalTimeout)
+		works.Store(true)
+		fails("one when the agent is slow", handshakeTimeout)
+		start := time.Now()
+		dial(t, d).Close()
+		if took, want := time.Since(start), slow-handshakeTimeout; took > want+time.Second {
+			t.Errorf("the session of that start serves after %v, want %v", took, want)
+		}
+		works.Store(false)
+		d.mu.Lock()
+		absent := d.throttle.absent
+		d.mu.Unlock()
+		if absent {
+			t.Error("a host that has answered still counts as silent")
+		}
+	})
 }
 
 // Whether a session that ends as soon as it has started is found to have ended by

@@ -15,6 +15,7 @@ type throttle struct {
 	running int
 	ready   bool          // one has been
 	slow    time.Duration // what the latest start has taken, or was waited for in vain
+	absent  bool          // that agent did not come in all its time, and none has been ready since
 	freed   chan struct{} // closed and replaced when there may be a turn
 }
 

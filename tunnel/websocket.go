@@ -102,7 +102,9 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
 
-	opts := &websocket.DialOptions{HTTPClient: d.client, CompressionMode: websocket.CompressionDisabled}
+	upgrade := &upgrade{transport: d.client.Transport}
+	client := &http.Client{Transport: upgrade, CheckRedirect: d.client.CheckRedirect}
+	opts := &websocket.DialOptions{HTTPClient: client, CompressionMode: websocket.CompressionDisabled}
 	if !presigned(u) {
 		if opts.HTTPHeader, opts.Host, err = d.sign(ctx, u); err != nil {
 			return nil, err
@@ -130,7 +132,7 @@ func (d *websocketDialer) dial(ctx context.Context, streamURL string, open openM
 		conn.CloseNow()
 		return nil, err
 	}
-	s.start(conn)
+	s.start(conn, upgrade.line)
 	return s, nil
 }
 
@@ -182,6 +184,7 @@ func (m openMessage) json() ([]byte, error) {
 // It owns a goroutine that pings, since start; Close waits for it.
 type socket struct {
 	conn     *websocket.Conn
+	line     *corked          // beneath it
 	wall     func() time.Time // the wall clock
 	opened   time.Time
 	arrivals atomic.Int64 // messages and pongs
@@ -197,9 +200,9 @@ type socket struct {
 	pinging sync.WaitGroup
 }
 
-func (s *socket) start(conn *websocket.Conn) {
+func (s *socket) start(conn *websocket.Conn, line *corked) {
 	ctx, stop := context.WithCancel(context.Background())
-	s.conn, s.opened, s.stop = conn, time.Now(), stop
+	s.conn, s.line, s.opened, s.stop = conn, line, time.Now(), stop
 	s.pinging.Go(func() { s.ping(ctx) })
 }
 
@@ -249,11 +252,21 @@ func (s *socket) arrived() {
 // Heard is when the last message or pong came, or the socket was opened.
 func (s *socket) Heard() time.Time { return s.opened.Add(time.Duration(s.heard.Load())) }
 
-// WriteMessage sends p as one binary message. It waits until the kernel has
-// taken it, or Close.
+// WriteMessage makes p one binary message, which Flush sends.
 func (s *socket) WriteMessage(p []byte) error {
 	s.written.Add(1)
+	s.line.hold()
 	err := s.conn.Write(context.Background(), websocket.MessageBinary, p)
+	if err != nil {
+		s.writeErr = err
+	}
+	return err
+}
+
+// Flush sends in one write what WriteMessage has made since. It waits until the
+// kernel has taken it, or Close.
+func (s *socket) Flush() error {
+	err := s.line.release()
 	if err != nil {
 		s.writeErr = err
 	}

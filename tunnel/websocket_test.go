@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,11 +226,113 @@ func TestMessagesBothWays(t *testing.T) {
 				t.Errorf("read %d bytes, %v, want %d", len(p), err, len(want))
 			}
 		}
-		if err := s.WriteMessage([]byte("out")); err != nil {
+		if err := send(s, "out"); err != nil {
 			t.Error(err)
 		}
 		if p, err := s.ReadMessage(); !errors.Is(err, websocket.ErrMessageTooBig) {
 			t.Errorf("message over the limit: %d bytes, %v, want %v", len(p), err, websocket.ErrMessageTooBig)
+		}
+	})
+}
+
+// send sends messages at once.
+func send(s *socket, messages ...string) error {
+	for _, m := range messages {
+		if err := s.WriteMessage([]byte(m)); err != nil {
+			return err
+		}
+	}
+	return s.Flush()
+}
+
+func TestFlushIsOneWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var want []string
+		for i := range 14 {
+			want = append(want, strings.Repeat(string(rune('a'+i)), 1144))
+		}
+		read := make(chan string)
+		n := serve(t, accept(t, func(ctx context.Context, _ *http.Request, c *websocket.Conn) {
+			c.Read(ctx)
+			for {
+				_, p, err := c.Read(ctx)
+				if err != nil {
+					return
+				}
+				read <- string(p)
+			}
+		}))
+		client := n.client()
+		dial := client.Transport.(*http.Transport).DialContext
+		var writes atomic.Int64
+		client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dial(ctx, network, address)
+			return countedConn{c, &writes}, err
+		}
+		s, err := newWebsocketDialer(client, staticKeys(), "eu-west-1", "127.0.0.1").dial(t.Context(), testURL, testOpen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		before := writes.Load()
+		sent := make(chan error)
+		go func() { sent <- send(s, want...) }()
+		for i := range want {
+			if got := <-read; got != want[i] {
+				t.Errorf("message %d is %.10q…, want %.10q…", i, got, want[i])
+			}
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		if got := writes.Load() - before; got != 1 {
+			t.Errorf("%d messages took %d writes, want 1", len(want), got)
+		}
+	})
+}
+
+// countedConn counts writes.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// A ping must not wait for what cannot be written: its time would run out, and that
+// closes the websocket.
+func TestPingDoesNotWaitForAStuckWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer server.Close()
+		defer client.Close()
+		c := &corked{ReadWriteCloser: client}
+		c.hold()
+		if _, err := c.Write([]byte("message ")); err != nil {
+			t.Fatal(err)
+		}
+		released := make(chan error)
+		go func() { released <- c.release() }()
+		synctest.Wait() // nobody reads
+		start := time.Now()
+		if _, err := c.Write([]byte("ping ")); err != nil || time.Since(start) > 0 {
+			t.Errorf("the ping is written after %v, %v", time.Since(start), err)
+		}
+		p := make([]byte, 64)
+		for _, want := range []string{"message ", "ping "} {
+			if n, err := server.Read(p); err != nil || string(p[:n]) != want {
+				t.Errorf("read %q, %v, want %q", p[:n], err, want)
+			}
+		}
+		if err := <-released; err != nil {
+			t.Error(err)
+		}
+		go c.Write([]byte("later"))
+		if n, err := server.Read(p); err != nil || string(p[:n]) != "later" {
+			t.Errorf("read %q, %v, want what is written with nothing held", p[:n], err)
 		}
 	})
 }
@@ -434,7 +537,7 @@ func TestCloseWakesReaderAndWriter(t *testing.T) {
 		}
 		errs := make(chan error, 2)
 		go func() { _, err := s.ReadMessage(); errs <- err }()
-		go func() { errs <- s.WriteMessage(make([]byte, 1<<16)) }()
+		go func() { errs <- send(s, strings.Repeat("x", 1<<16)) }()
 		synctest.Wait()
 		s.Close()
 		for range 2 {

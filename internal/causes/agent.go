@@ -114,7 +114,7 @@ var (
 		Detail:  where,
 		Hint: "check the SSM agent on {jump host}: it is registered but opened no data channel; it needs a route to ssmmessages and " +
 			"ssmmessages:CreateDataChannel and OpenDataChannel in its instance role",
-		Means: "StartSession went well, then the agent does not come for 50 s, nor to a second session started after 5 s; or it comes, and does not finish the handshake within 14 s",
+		Means: "StartSession went well, then the agent does not come for 50 s (14 s from the second time on), nor to a second session started after 5 s; or it comes, and does not finish the handshake within 14 s",
 	}
 	JumpHostGone = Cause{
 		Name:    "jump-host-gone",

@@ -12,6 +12,15 @@ type owed struct {
 // of what an agent sends.
 const maxOwed = 4096
 
+// ackDelay is how long an acknowledge may wait for company: others, or data of ours.
+// Agents send a message again after a round trip and 10 ms at the earliest, and look
+// each 100 ms. Those that would keep an agent from a repair go at once, and so do
+// ackBatch of them.
+const (
+	ackDelay = 4 * time.Millisecond
+	ackBatch = 32
+)
+
 // maxWritten acknowledges are remembered after they were written: a second of
 // what an agent sends.
 const maxWritten = 1024

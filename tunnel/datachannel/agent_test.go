@@ -36,6 +36,7 @@ type agent struct {
 	readyAfter time.Duration                  // refuses input for so long after HandshakeComplete
 	refuse     func(seq int64, copy int) bool // true: neither take nor acknowledge this copy; called under mu
 	noResend   bool
+	target     func(payload string) // gets the stream's bytes in place of streamData; called under mu
 
 	mu       sync.Mutex
 	link     *link
@@ -263,6 +264,10 @@ func (a *agent) input(e event, name string, frame []byte) {
 func (a *agent) take(e event) {
 	switch e.payloadType {
 	case 1:
+		if a.target != nil {
+			a.target(e.payload)
+			return
+		}
 		a.stream.WriteString(e.payload)
 	case 6:
 		if strings.Contains(e.payload, `"ActionStatus":1`) && strings.HasSuffix(e.payload, `"Errors":null}`) {

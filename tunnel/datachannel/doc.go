@@ -17,9 +17,10 @@
 // because the agent may acknowledge and yet discard what reaches it a moment
 // too early. Only then is the Stream asked for bytes, and Ready closes.
 //
-// Where several streams take turns with little to say, a message that is not full
-// follows another no sooner than 1.1 ms (gatherFor), and takes what comes meanwhile
-// along. One stream alone waits for nothing.
+// Where several streams have little to say, a message that is not full may wait up to
+// 2 ms for more of them (mux, crowd.go). One stream alone waits for nothing. What is
+// to be written at one time goes out in one write, acknowledges with data: each is a
+// message of its own, and may wait 4 ms for company (ackDelay).
 //
 // # Silence
 //
@@ -27,6 +28,7 @@
 // count from when the oldest message without acknowledge was first sent on the
 // present transport.
 //
+//	4 ms    ackDelay          an acknowledge has waited for company in vain
 //	200 ms  minRTO            the message goes out again, then with growing pauses
 //	1 s     pauseProbe        the service said pause: one message goes out all the same
 //	2 s     maxRTO            the longest of those pauses
@@ -36,11 +38,13 @@
 //	6 s     answersWithin     a transport that had seemed dead works again, and since less
 //	                          than this: StallTimeout counts still
 //	8 s     deafAfter         the agent speaks and acknowledges nothing: the transport is
-//	                          replaced, once for a message
+//	                          replaced, once for a message; after StallTimeout where a
+//	                          target has stalled the agent
 //	9 s     aliveWithin       a transport without a sign of life for so long may be dead
 //	                          itself: StallTimeout counts
 //	10 s    GapTimeout        messages of the agent came, those before them did not, and for
-//	                          so long it has sent none of them again: ErrGap
+//	                          so long it has sent none of them again, on a transport that
+//	                          works: ErrGap
 //	12 s    PeerTimeout       the agent is gone: ErrPeerSilent; 14 s in a download, with
 //	                          checkAfter
 //	14.5 s  PauseTimeout      the service said pause, and nothing has lifted that: ErrPeerSilent
@@ -51,7 +55,9 @@
 //	60 s    GapPatience       sending again what is missing has taken so long, or will, at
 //	                          100 ms a message: ErrGap
 //	15 min  OutageTimeout     the agent is gone: transport after transport broke before it
-//	                          had said a word
+//	                          had said a word; or the target of the only stream has taken
+//	                          nothing for so long, while the agent showed that it lives
+//	                          (beat.go)
 //
 // The beginning has a limit of its own, HandshakeTimeout (30 s), from the first
 // transport to HandshakeComplete, and ArrivalTimeout for an agent that has given no

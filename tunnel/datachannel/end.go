@@ -18,6 +18,7 @@ func (c *Conn) Terminate(ctx context.Context) error {
 	if c.err == nil && !c.terminating {
 		c.terminating = true
 		c.outbox = append(c.outbox, terminateFlag())
+		c.releaseBeat(time.Now())
 	}
 	started := c.started
 	c.mu.Unlock()

@@ -15,22 +15,6 @@ const (
 	paceGranularity = 10 * time.Millisecond
 )
 
-// gatherFor: small messages follow each other no sooner, for each costs the agent CPU.
-// What several streams have to say meanwhile goes together. A question that waits for
-// its answer is never held up: the answer takes longer than this. The official client
-// sleeps 1 ms after each message, which takes so long in practice.
-const gatherFor = 1100 * time.Microsecond
-
-// gathers says until when a message with n bytes of a possible most is to wait, where
-// another went out at last; zero: it is to go.
-func gathers(now, last time.Time, n, most int) time.Time {
-	until := last.Add(gatherFor)
-	if n == 0 || n >= most || !now.Before(until) {
-		return time.Time{}
-	}
-	return until
-}
-
 // pace decides how many bytes may be under way: more while acknowledges come as
 // fast as ever, fewer once they do not come in time. It keeps the queue out of
 // the service, and bounds what a lost transport makes us send again.

@@ -57,20 +57,20 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 	}
 	what, err := c.sortIn(now, m)
 	c.tellOfRepair(now)
-	if err != nil {
+	if err != nil || what == repeated {
 		return err
 	}
 	if what != inOrder {
-		c.acknowledge(m)
+		c.acknowledge(now, m, true)
 		return nil
 	}
 	if m.PayloadType == PayloadOutput {
 		if err := c.handle(m); err != nil {
 			return err
 		}
-		c.acknowledge(m)
+		c.acknowledge(now, m, false)
 	} else {
-		c.acknowledge(m)
+		c.acknowledge(now, m, true)
 		if err := c.handle(m); err != nil {
 			return err
 		}
@@ -98,6 +98,10 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	what, err := c.reorder.add(now, m)
 	if err != nil {
 		return what, fmt.Errorf("%w: %w", ErrGap, err)
+	}
+	if what == duplicate && c.beat.kept() && m.Seq == c.beat.seq {
+		c.beat.heard = true
+		return repeated, nil
 	}
 	if what == duplicate {
 		c.stats.Duplicates++
@@ -147,19 +151,55 @@ func (c *Conn) gap(now time.Time) error {
 	if !c.paused.IsZero() { // who is away repairs nothing
 		return nil
 	}
-	why := c.reorder.hopeless(now, c.cfg.GapPatience, c.cfg.GapTimeout)
+	why := c.reorder.hopeless(now, c.cfg.GapPatience, c.gapTimeout(now))
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrGap, why)
 	}
 	return nil
 }
 
-// acknowledge queues the acknowledge of m.
-func (c *Conn) acknowledge(m Message) {
+// gapTimeout is how long a repair may stand still: GapTimeout, unless the transport
+// may be dead, for its owner then has another that brings the repair. c.mu is held.
+func (c *Conn) gapTimeout(now time.Time) time.Duration {
+	if c.doubtful(now) {
+		return max(c.cfg.GapTimeout, c.cfg.GapPatience)
+	}
+	return c.cfg.GapTimeout
+}
+
+// gapAt is when to look whether a gap is hopeless, every second at least: a sign of
+// life of the transport wakes nobody. Zero: there is none. c.mu is held.
+func (c *Conn) gapAt(now time.Time) time.Time {
+	at := c.reorder.deadline(c.cfg.GapPatience, c.gapTimeout(now))
+	if soon := now.Add(time.Second); soon.Before(at) {
+		return soon
+	}
+	return at
+}
+
+// acknowledge queues the acknowledge of m, which may wait for others unless it is
+// urgent.
+func (c *Conn) acknowledge(now time.Time, m Message, urgent bool) {
 	c.mu.Lock()
-	c.acks.push(owed{m.ID, m.Seq})
+	first := c.acks.len() == 0 && (!c.beat.waits || c.beat.kept())
+	urgent = urgent || c.phase != StateCarrying || c.terminating
+	if urgent {
+		c.releaseBeat(now)
+		c.acks.push(owed{m.ID, m.Seq})
+	} else {
+		c.keepBeat(now, owed{m.ID, m.Seq})
+		urgent = c.acks.len() >= ackBatch
+	}
+	switch {
+	case urgent:
+		c.acksAt = now
+	case first:
+		c.acksAt = now.Add(ackDelay)
+	}
 	c.mu.Unlock()
-	c.kick()
+	if first || urgent {
+		c.kick()
+	}
 }
 
 // handle acts on a message whose turn it is. A payload type that we do not know
@@ -249,10 +289,14 @@ func (c *Conn) receiveAcknowledge(now time.Time, m Message) {
 func (c *Conn) acknowledged(now time.Time, seq int64) (ready bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	waiting := !c.paused.IsZero() || !c.window.hasRoom(headerSize+c.cfg.MaxPayload)
 	c.hear(now)
 	c.lift(now)
-	c.kick()
-	if !c.window.acknowledge(now, seq) {
+	known := c.window.acknowledge(now, seq)
+	if waiting || seq == c.probe || !c.window.empty() { // else there is nothing new for the writer
+		c.kick()
+	}
+	if !known {
 		return false
 	}
 	switch seq {

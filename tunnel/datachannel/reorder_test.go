@@ -104,8 +104,8 @@ func TestGapRule(t *testing.T) {
 		{name: "one missing", seqs: []int64{0, 2}, after: timeout - 1},
 		{name: "one missing for too long", seqs: []int64{0, 2, 3}, after: timeout, want: "number 1 is missing for 10s, 2 later messages wait"},
 		{name: "a repair of 16 s", seqs: []int64{160}},
-		{name: "a repair of 60 s", seqs: []int64{609}},
-		{name: "a repair of 61 s", seqs: []int64{610}, want: "610 messages are missing, their repair would take 1m1s"},
+		{name: "a repair of 54 s", seqs: []int64{549}},
+		{name: "a repair that would just fit", seqs: []int64{600}, want: "600 messages are missing, their repair would take 1m0s"},
 		{name: "one lost in a stream of thousands", seqs: sequence(1, 5000)},
 		{name: "the highest number there is", seqs: []int64{1<<63 - 1}, want: "9223372036854775807 messages"},
 	}

@@ -159,6 +159,41 @@ func TestGapClockStartsAgainWithATransport(t *testing.T) {
 	})
 }
 
+// A fresh transport that is dead brings no repair; the next one does.
+func TestGapOutlivesADeadTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		lose := func([]byte) fault { return fault{lose: true} }
+		var first *link
+		r.dial = func(n int, l *link) error {
+			switch n {
+			case 0:
+				first = l
+			case 1:
+				l.died.Store(new(time.Now()))
+				setFaults(l.up, lose)
+				setFaults(l.down, lose)
+			}
+			return nil
+		}
+		r.run()
+		r.awaitReady()
+		setFaults(first.down, lose)
+		r.agent.outputStream([]byte("lost"))
+		setFaults(first.down, nil)
+		r.agent.outputStream([]byte("kept"))
+		time.Sleep(20 * ms)
+		r.cut()
+		time.Sleep(14 * time.Second) // until its owner has noticed
+		r.cut()
+		time.Sleep(10 * time.Second)
+		if s := r.conn.Stats(); s.State != StateCarrying || s.Missing != 0 || s.Resumes != 2 {
+			t.Errorf("stats are %+v, want all repaired by the second transport", s)
+		}
+		r.stop()
+	})
+}
+
 // Transports that open and break at once must neither be tried in a hot loop nor
 // for ever, but for as long as an outage is promised to be outlived.
 func TestFruitlessTransports(t *testing.T) {

@@ -39,10 +39,10 @@ func terminateFlag() control {
 	return control{payloadType: PayloadFlag, payload: binary.BigEndian.AppendUint32(nil, flagTerminateSession), flag: true}
 }
 
-// next returns the frame to write now: acknowledges first, then what is due
-// again, then new messages. With none it says until when the writer may sleep;
-// zero means until it is woken. An error ends the session. alive is the
-// transport's last sign of life.
+// next returns the frame to write now: acknowledges that are due first, then what is
+// due again, then new messages, and with them the other acknowledges. With none it
+// says until when the writer may sleep; zero means until it is woken. An error ends
+// the session. alive is the transport's last sign of life.
 //
 // The frame is valid until the next call.
 func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err error) {
@@ -63,15 +63,15 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 		}
 	}
 	c.ackRun = 0
-	if s := c.window.due(now); s != nil {
-		c.stats.Resends++
-		c.stats.Resent += int64(len(s.frame))
-		return s.frame, time.Time{}, nil
+	if end := c.beatEnd(); !end.IsZero() && !now.Before(end) {
+		c.releaseBeat(now)
 	}
-	if frame := c.nextControl(now); frame != nil {
-		return frame, time.Time{}, nil
-	}
-	if frame := c.nextData(now); frame != nil {
+	if frame := c.nextMessage(now); frame != nil {
+		if len(frame) < headerSize+c.cfg.MaxPayload-minMaxPayload {
+			c.acksAt = now // they go along
+		} else {
+			c.beat.full++
+		}
 		return frame, time.Time{}, nil
 	}
 	if frame := c.nextAck(now); frame != nil {
@@ -80,7 +80,26 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 	return nil, c.alarm(now), c.refusal
 }
 
+// nextMessage is the message to send now, again or for the first time, or nil.
+func (c *Conn) nextMessage(now time.Time) []byte {
+	if s := c.window.due(now); s != nil {
+		c.stats.Resends++
+		c.stats.Resent += int64(len(s.frame))
+		return s.frame
+	}
+	if frame := c.nextControl(now); frame != nil {
+		return frame
+	}
+	return c.nextData(now)
+}
+
 func (c *Conn) nextAck(now time.Time) []byte {
+	if now.Before(c.acksAt) {
+		return nil
+	}
+	if c.acks.len() == 0 && c.beat.waits && !c.beat.kept() && !now.Before(c.beat.due(c.acksAt)) {
+		c.releaseBeat(now)
+	}
 	full := c.acks.full()
 	o, ok := c.acks.pop(now)
 	if !ok {
@@ -155,15 +174,14 @@ func (c *Conn) nextData(now time.Time) []byte {
 
 // gather is until when what the Stream has to say waits for more; zero: it goes.
 func (c *Conn) gather(now time.Time) time.Time {
-	q, ok := c.cfg.Stream.(queue)
+	g, ok := c.cfg.Stream.(gatherer)
 	if !ok {
 		return time.Time{}
 	}
-	n, crowded := q.Queued(now)
-	if !crowded {
-		return time.Time{}
+	if at := g.FillAt(now, c.lastData, c.cfg.MaxPayload-minMaxPayload); at.After(now) {
+		return at
 	}
-	return gathers(now, c.lastData, n, c.cfg.MaxPayload-minMaxPayload)
+	return time.Time{}
 }
 
 // send completes the frame, whose payload stands in its place, and stores it.
@@ -191,10 +209,11 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.silentAt(now),
 		c.pauseOver(now),
 		c.deafAt(),
-		c.reorder.deadline(c.cfg.GapPatience, c.cfg.GapTimeout),
+		c.gapAt(now),
 		c.pauseEnd(),
 		c.keepAliveAt(),
 		c.gathering,
+		c.acksEnd(),
 		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {
@@ -202,6 +221,16 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		}
 	}
 	return first
+}
+
+func (c *Conn) acksEnd() time.Time {
+	if c.acks.len() == 0 && (!c.beat.waits || c.beat.kept()) {
+		return c.beatEnd()
+	}
+	if c.acks.len() == 0 {
+		return c.beat.due(c.acksAt)
+	}
+	return c.acksAt
 }
 
 func (c *Conn) pauseEnd() time.Time {

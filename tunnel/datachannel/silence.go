@@ -53,6 +53,9 @@ func (c *Conn) silentAt(now time.Time) time.Time {
 	if c.lifted.After(since) {
 		since = c.lifted
 	}
+	if c.watched() && c.spoke.After(since) && !c.speaks(now) {
+		since = c.spoke
+	}
 	if c.window.deadline(since, 0).IsZero() {
 		return time.Time{}
 	}
@@ -67,7 +70,7 @@ func (c *Conn) pauseOver(now time.Time) time.Time {
 	if c.paused.IsZero() || c.phase != StateCarrying {
 		return time.Time{}
 	}
-	if now.Sub(c.alive) >= aliveWithin || now.Sub(c.revived) < answersWithin { // as in patience
+	if c.doubtful(now) {
 		return c.paused.Add(c.cfg.StallTimeout)
 	}
 	since := c.paused
@@ -89,19 +92,27 @@ func (c *Conn) pauseOver(now time.Time) time.Time {
 // are carried (before, the agent may wait for a resolver), the agent says nothing
 // at all, no target can have stalled it, and the transport is known to work, for a
 // dead one is for its owner to notice and costs no session. A target that may have
-// stalled the agent explains it for so long, however many transports that takes.
-// c.mu is held.
+// stalled the agent explains it for so long, however many transports that takes; but
+// where the agent has shown its life in the upload (see beat), that or its end is all
+// that counts. c.mu is held.
 func (c *Conn) patience(now time.Time) time.Duration {
 	switch {
-	case c.phase != StateCarrying,
-		c.speaks(now),
-		now.Sub(c.alive) >= aliveWithin,
-		now.Sub(c.revived) < answersWithin:
+	case c.phase != StateCarrying, c.doubtful(now):
 		return c.cfg.StallTimeout
-	case c.cfg.Stream.Unanswered() >= stallable:
+	case c.speaks(now) && c.watched():
+		return c.stallPatience()
+	case c.speaks(now):
+		return c.cfg.StallTimeout
+	case c.stalled() && !c.watched():
 		return max(c.cfg.StallTimeout-c.window.waited(c.connected), c.cfg.PeerTimeout)
 	}
 	return c.cfg.PeerTimeout
+}
+
+// doubtful: the transport may be dead, or has only just shown that it is not. c.mu is
+// held.
+func (c *Conn) doubtful(now time.Time) bool {
+	return now.Sub(c.alive) >= aliveWithin || now.Sub(c.revived) < answersWithin
 }
 
 // noteAlive notes a sign of life of the transport. c.mu is held.
@@ -138,5 +149,9 @@ func (c *Conn) deafAt() time.Time {
 	if c.phase != StateCarrying || c.window.empty() || c.window.slots[0].seq == c.replaced {
 		return time.Time{}
 	}
-	return c.window.since(c.connected, time.Time{}).Add(deafAfter)
+	after := deafAfter
+	if c.watched() { // which explains it as well
+		after = c.cfg.StallTimeout
+	}
+	return c.window.since(c.connected, time.Time{}).Add(after)
 }

@@ -1,5 +1,7 @@
 package mux
 
+import "time"
+
 // incoming is where Deliver stands in the agent's byte stream.
 type incoming struct {
 	header [headerSize]byte
@@ -79,6 +81,7 @@ func (m *Mux) data(s *Stream, p []byte) {
 		s.fail(ErrStreamOverflow)
 		s.queueFIN()
 	default:
+		m.told(s, time.Now())
 		s.in.write(p)
 		s.readable.Broadcast()
 	}

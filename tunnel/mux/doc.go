@@ -10,8 +10,8 @@
 // pulls bytes with Fill when Ready says so, and hands arriving bytes to Deliver.
 // What Fill has returned is the carrier's to deliver, in order and without loss;
 // message boundaries mean nothing to smux, so frames of several streams share one
-// Fill, a frame is cut to fit, and a frame may span calls of Deliver. Queued says
-// when waiting for more would fill it better.
+// Fill, a frame is cut to fit, and a frame may span calls of Deliver. FillAt says
+// when waiting a little would have more streams share a message (crowd.go).
 //
 // # Life of a stream
 //

@@ -46,6 +46,9 @@ func (m *Mux) Fill(p []byte) int {
 		n = header{command: cmdNOP}.put(p)
 		m.nop = false
 	}
+	if m.queued > 0 && len(p) >= minFill {
+		m.crowd.taken()
+	}
 	for s := m.ready.front(); s != nil; s = m.ready.front() {
 		if len(p) < minFill {
 			m.signal()
@@ -101,10 +104,8 @@ func (s *Stream) fill(room []byte) int {
 		s.m.sent += int64(size)
 		s.unanswered += size
 		s.m.unanswered += size
-		now := time.Now()
-		s.m.crowd.note(now, s.id)
 		if s.asked.IsZero() {
-			s.asked = now
+			s.asked = time.Now()
 		}
 	}
 	// Waking writers for every frame would cost a switch per KiB.

@@ -133,36 +133,12 @@ func (m *Mux) Unanswered() int {
 	return m.unanswered
 }
 
-// Queued returns how many stream bytes wait for Fill, and whether several streams
-// have been taking turns of late, so that what they say may go together.
-func (m *Mux) Queued(now time.Time) (bytes int, crowded bool) {
+// Shared says whether several streams are open.
+func (m *Mux) Shared() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.queued, m.crowd.is(now)
+	return m.open > 1
 }
-
-// crowdedFor is the time in which streams that take turns do so twice: an answer and
-// the next question of each of them fit in.
-const crowdedFor = 5 * time.Millisecond
-
-// crowd tells several streams that send from one, or from one that follows another.
-// Its zero value is ready.
-type crowd struct {
-	last uint32       // the stream that has sent last
-	turn [2]time.Time // when another than before it did, and the time before that
-}
-
-func (c *crowd) note(now time.Time, stream uint32) {
-	if stream != c.last {
-		first := c.last == 0
-		if c.last = stream; first {
-			return
-		}
-		c.turn = [2]time.Time{now, c.turn[0]}
-	}
-}
-
-func (c *crowd) is(now time.Time) bool { return now.Sub(c.turn[1]) < crowdedFor }
 
 // Stats is a snapshot of a Mux.
 type Stats struct {

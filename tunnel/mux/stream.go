@@ -34,6 +34,12 @@ type Stream struct {
 	closed     bool  // by Close
 	err        error // why it failed, if it has
 
+	// For Mux.crowd.
+	toldAt   time.Time // when data came last, and nothing was written since; else zero
+	quick    bool      // its latest question came soon after an answer
+	expected uint64    // round of the message that waits for it
+	slot     int64     // of its latest write
+
 	// Place in Mux.ready.
 	prev, next *Stream
 	queued     bool
@@ -117,11 +123,14 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		if k := min(len(p)-n, s.m.cfg.MaxSendBuffer-s.out.len()); k > 0 {
+			news := s.m.askedBy(s, time.Now())
 			s.out.write(p[n : n+k])
 			s.m.queued += k
 			n += k
 			s.m.ready.push(s)
-			s.m.signal()
+			if news || s.m.queued >= s.m.crowd.room { // else Fill is not to be called sooner than was said
+				s.m.signal()
+			}
 		}
 		if n == len(p) {
 			return n, nil

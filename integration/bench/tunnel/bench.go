@@ -20,7 +20,7 @@ import (
 
 const (
 	startLimit = 3 * time.Minute // for the database and for building the plugin
-	cellLimit  = 3 * time.Minute // for one cell with one side
+	cellLimit  = 5 * time.Minute // for one cell with one side
 )
 
 // bench owns the emulated AWS and the database, and collects what is measured.

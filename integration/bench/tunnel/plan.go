@@ -16,18 +16,19 @@ type plan struct {
 	patience time.Duration // for the plugin, after a cut
 	known    time.Duration // that one client asks alone before others come
 	cold     int           // bytes that each of eight clients gets who come at once
+	coldLong int           // the same, of a longer download
 }
 
 var (
 	full = plan{
 		rounds: 3, window: 4 * time.Second, stagger: 2500 * time.Millisecond, upload: 64 << 20, asking: 5 * time.Second,
 		connects: 7, idle: []int{1, 200, 1000}, settle: 5 * time.Second, recover: 4 << 20, patience: 20 * time.Second,
-		known: 2 * time.Second, cold: 3 << 20,
+		known: 2 * time.Second, cold: 3 << 20, coldLong: 20 << 20,
 	}
 	brief = plan{
 		rounds: 1, window: 500 * time.Millisecond, stagger: 300 * time.Millisecond, upload: 8 << 20, asking: 500 * time.Millisecond,
 		connects: 2, idle: []int{1, 10, 50}, settle: 200 * time.Millisecond, recover: 1 << 20, patience: 2 * time.Second,
-		known: 1500 * time.Millisecond, cold: 256 << 10,
+		known: 1500 * time.Millisecond, cold: 256 << 10, coldLong: 1 << 20,
 	}
 )
 
@@ -51,7 +52,8 @@ func cells() []cell {
 		{name: "download4", sessions: 4, take: download(4, false)},
 		{name: "download8", sessions: 8, take: download(8, false)},
 		{name: "download4_at_once", sessions: 4, take: download(4, true)},
-		{name: "download8_cold", sessions: 8, take: coldDownloads},
+		{name: "download8_cold", sessions: 8, take: coldDownloads("download8_cold_wall", false)},
+		{name: "download8_cold_long", sessions: 8, once: true, take: coldDownloads("download8_cold_long_wall", true)},
 		{name: "select_under_bulk", take: (*bench).selectUnderBulk},
 		{name: "select_before_bulk", take: (*bench).selectBeforeBulk},
 		{name: "recover", trip: cutTrip, take: (*bench).recoverDown},

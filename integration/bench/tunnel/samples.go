@@ -8,7 +8,7 @@ import (
 )
 
 // transfers are the cells that measure MB/s.
-var transfers = []string{"upload", "download1", "download4", "download8", "download4_at_once", "download8_cold_wall"}
+var transfers = []string{"upload", "download1", "download4", "download8", "download4_at_once", "download8_cold_wall", "download8_cold_long_wall"}
 
 // condense makes of the samples flat keys; those of the plugin begin with
 // plugin_. What was not measured has no key.

@@ -85,32 +85,37 @@ func (b *bench) messages() (n int64) {
 
 // coldDownloads times eight clients that come to a fresh process at once, each for
 // the same number of bytes, until the last of them has all: MB/s by the clock.
-func coldDownloads(b *bench, s *side) error {
-	const clients = 8
-	rows := b.plan.cold / 1024
-	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	var all sync.WaitGroup
-	var bytes atomic.Int64
-	errs := make([]error, clients)
-	begun := time.Now()
-	for i := range clients {
-		all.Go(func() {
-			c, err := s.connect(ctx)
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			defer kit.HangUp(c)
-			m := newMeter()
-			_, errs[i] = c.CopyTo(ctx, m, downloadSQL(rows))
-			bytes.Add(m.n.Load())
-		})
+func coldDownloads(key string, long bool) func(*bench, *side) error {
+	return func(b *bench, s *side) error {
+		const clients = 8
+		size := b.plan.cold
+		if long {
+			size = b.plan.coldLong
+		}
+		ctx, cancel := context.WithCancel(b.ctx)
+		defer cancel()
+		var all sync.WaitGroup
+		var bytes atomic.Int64
+		errs := make([]error, clients)
+		begun := time.Now()
+		for i := range clients {
+			all.Go(func() {
+				c, err := s.connect(ctx)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				defer kit.HangUp(c)
+				m := newMeter()
+				_, errs[i] = c.CopyTo(ctx, m, downloadSQL(size/1024))
+				bytes.Add(m.n.Load())
+			})
+		}
+		all.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		b.samples.Add(s.name, key, float64(bytes.Load())/1e6/time.Since(begun).Seconds())
+		return nil
 	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	b.samples.Add(s.name, "download8_cold_wall", float64(bytes.Load())/1e6/time.Since(begun).Seconds())
-	return nil
 }

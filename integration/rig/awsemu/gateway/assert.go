@@ -152,6 +152,7 @@ func (w *watch) firstCopy(m message, sum [32]byte) {
 		w.reportf("input %d has %d bytes, more than %d", m.seq, len(m.payload), w.g.cfg.MaxPayload)
 	}
 	w.unacked += len(m.payload)
+	w.uploaded, w.uploadedAt = w.uploaded+len(m.payload), w.g.ticks.now()
 	if w.unacked > w.g.cfg.Window && !w.tooMuch {
 		w.tooMuch = true
 		w.strictly("%d input bytes are unacknowledged, more than the window of %d", w.unacked, w.g.cfg.Window)
@@ -185,7 +186,10 @@ func (w *watch) ack(m message) {
 		w.reportf("acknowledge for output %d names the wrong message id", n)
 	}
 	o.acks++
-	if len(o.since) > 0 {
+	switch {
+	case w.answered(o): // one stands for all
+		o.waived, o.since = o.deliveries, nil
+	case len(o.since) > 0:
 		o.since = o.since[1:]
 	}
 	if o.acks == o.deliveries && !w.g.cfg.OfficialClient {

@@ -146,6 +146,34 @@ func TestMisbehaviour(t *testing.T) {
 	}
 }
 
+// In an upload the acknowledgement of the newest message may wait, and only then.
+func TestUploadMayKeepAnAcknowledgementBack(t *testing.T) {
+	nops := bytes.Repeat([]byte{1, 3, 0, 0, 0, 0, 0, 0}, maxChunk/8)
+	g := startService(t, Config{})
+	c := newClient(t, g, "127.0.0.1:1")
+	c.ready()
+	c.mute.Store(true)
+	c.send(payloadData, []byte{1, 0, 0, 0, 3, 0, 0, 0}) // refused dial: a flag, and FIN
+	c.sendRaw(newAck(c.waitFor(typeOutput, payloadFlag)).encode())
+	c.waitFor(typeOutput, payloadData)
+	for range uploadFrom/maxChunk + 5 {
+		m := c.message(payloadData, nops)
+		c.sendRaw(m.encode())
+		c.waitAck(m.seq)
+	}
+	for range 3 {
+		for range ticksAllowed / 2 {
+			g.ticks.advance()
+		}
+		m := c.message(payloadData, nops)
+		c.sendRaw(m.encode())
+		c.waitAck(m.seq)
+		g.order[0].watch.overdue()
+	}
+	wantNoViolations(t, g)
+	waitViolation(t, g, "not acknowledged within") // the upload rests
+}
+
 // waitViolation waits for a violation to be reported.
 func waitViolation(t *testing.T, g *service, want string) {
 	t.Helper()

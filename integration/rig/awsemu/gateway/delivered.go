@@ -25,7 +25,7 @@ func (w *watch) delivering(connection int, frame []byte) (mark message) {
 		w.nextOutput = max(w.nextOutput, m.seq+1)
 		o := w.outputs[m.seq]
 		if o == nil {
-			o = &outputRecord{id: m.id.String()}
+			o = &outputRecord{id: m.id.String(), uploaded: w.uploaded}
 			w.outputs[m.seq] = o
 			if w.g.cfg.OfficialClient {
 				delete(w.outputs, m.seq-keptInputs)
@@ -75,6 +75,11 @@ func (w *watch) delivered(mark message) {
 	}
 }
 
+// answered says whether the client has uploaded in reply to an output. It may keep the
+// acknowledgement of the newest one back while it does: as long as the agent sends that
+// again, it lives.
+func (w *watch) answered(o *outputRecord) bool { return w.uploaded-o.uploaded >= uploadFrom }
+
 // overdue reports deliveries that have waited too long for their
 // acknowledgement. The genuine plugin acknowledges a message once at best.
 func (w *watch) overdue() {
@@ -85,6 +90,10 @@ func (w *watch) overdue() {
 	}
 	latest := w.g.ticks.now() - w.allowed()
 	for n, o := range w.outputs {
+		if n == w.nextOutput-1 && w.answered(o) && (w.unacked > 0 || w.uploadedAt >= latest) {
+			o.waived, o.since = o.deliveries, nil
+			continue
+		}
 		late := 0
 		for len(o.since) > 0 && latest > o.since[0] {
 			o.since = o.since[1:]

@@ -49,8 +49,8 @@
 // form, date, id and digest of every message; contiguous numbers and
 // byte-identical resends; nothing before HandshakeComplete; one acknowledgement
 // for every delivery, in time, and for nothing else (after a resume or a message
-// sent again, what was delivered before may be acknowledged once more); payload size and well-formed
-// mux frames; window and pause; no session left behind. What it finds is in
+// sent again, what was delivered before may be acknowledged once more; in an upload that of
+// the newest may wait, watch.answered); payload size and well-formed mux frames; window and pause; no session left behind. What it finds is in
 // Violations. Not held there: that a lone 0x0A survives, which only a comparison
 // of the transferred bytes can show, and the client's log output.
 //

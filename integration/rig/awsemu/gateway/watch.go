@@ -14,6 +14,8 @@ const (
 	maxViolations = 1000
 	// dateSlack is how far a first copy's date may be from now.
 	dateSlack = 10 * time.Minute
+	// uploadFrom payload bytes of the client's are the beginning of an upload.
+	uploadFrom = 16 << 10
 	// keptInputs bounds how far back a resend is compared with its first copy.
 	keptInputs = 100_000
 )
@@ -44,7 +46,9 @@ type watch struct {
 	missing     map[int64]bool
 	inputs      map[int64]*inputRecord
 	unacked     int
-	tooMuch     bool // reported
+	uploaded    int   // payload bytes so far
+	uploadedAt  int64 // tick of the latest
+	tooMuch     bool  // reported
 	paused      bool
 	pausedBytes int  // new bytes since pause_publication
 	complete    bool // HandshakeComplete delivered
@@ -73,6 +77,7 @@ type outputRecord struct {
 	acks       int
 	waived     int     // deliveries on connections that are gone
 	since      []int64 // ticks of the deliveries on this connection, oldest first
+	uploaded   int     // by the client before the first delivery
 }
 
 func newWatch(g *Gateway, session string) *watch {

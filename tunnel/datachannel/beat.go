@@ -1,0 +1,84 @@
+package datachannel
+
+import "time"
+
+const (
+	// beatFrom full messages are the beginning of an upload, when the first comes
+	// within ackDelay and the others within beatHope: clients send what they read.
+	beatFrom = 16
+	beatHope = 40 * time.Millisecond
+
+	// beatQuiet is how long after its last message an upload rests. An acknowledge
+	// that is kept back keeps the agent from sending anything else again.
+	beatQuiet = 200 * time.Millisecond
+)
+
+// beat is the newest message of the agent, whose acknowledge is kept back while we
+// upload in reply to it. While a target takes nothing, an agent acknowledges nothing
+// for any stream, and one that is gone does as much. But the first goes on sending
+// its oldest message without acknowledge again, ten times a second. The zero value
+// means that there is none.
+//
+// Source: amazon-ssm-agent, agent/session/datachannel/datachannel.go
+// (resending has a goroutine of its own).
+type beat struct {
+	owed
+	at    time.Time // when it came
+	waits bool      // for its acknowledge
+	full  int       // full messages that have gone out since
+	heard bool      // the agent has sent it again
+}
+
+// kept: the acknowledge does not go out with the others.
+func (b *beat) kept() bool { return b.waits && b.full >= beatFrom }
+
+// due is when the acknowledge goes out that would go at then, as long as no upload is
+// known to have begun.
+func (b *beat) due(then time.Time) time.Time {
+	if end := b.at.Add(beatHope); b.full > 0 && then.Before(end) {
+		return end
+	}
+	return then
+}
+
+// keepBeat makes o the newest message, and owes the acknowledge of the one before.
+// c.mu is held.
+func (c *Conn) keepBeat(now time.Time, o owed) {
+	if c.beat.waits {
+		c.acks.push(c.beat.owed)
+	}
+	c.beat = beat{owed: o, at: now, waits: true}
+}
+
+// releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.
+func (c *Conn) releaseBeat(now time.Time) {
+	if c.beat.waits {
+		c.acks.push(c.beat.owed)
+		c.acksAt = now
+	}
+	c.beat = beat{}
+}
+
+// beatEnd is when an upload rests and the acknowledge is due; zero: not before
+// something happens. c.mu is held.
+func (c *Conn) beatEnd() time.Time {
+	if !c.beat.kept() || !c.window.empty() {
+		return time.Time{}
+	}
+	return c.lastData.Add(beatQuiet)
+}
+
+// stalled: so much is unanswered that a target may have stalled the agent. c.mu is held.
+func (c *Conn) stalled() bool { return c.cfg.Stream.Unanswered() >= stallable }
+
+// watched: and the agent, if it lives, shows so all the while. c.mu is held.
+func (c *Conn) watched() bool { return c.beat.kept() && c.beat.heard && c.stalled() }
+
+// stallPatience is how long an agent may be stalled that lives. Others in the same
+// session hear before they have waited for very long. c.mu is held.
+func (c *Conn) stallPatience() time.Duration {
+	if s, ok := c.cfg.Stream.(sharer); ok && s.Shared() {
+		return c.cfg.StallTimeout
+	}
+	return max(c.cfg.OutageTimeout, c.cfg.StallTimeout)
+}

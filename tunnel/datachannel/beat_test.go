@@ -1,0 +1,145 @@
+package datachannel
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// uploading is a rig in the middle of an upload of so many MiB, some ten a second,
+// begun in reply to the agent's message 2.
+func uploading(t *testing.T, mib int, change ...func(*Config)) *rig {
+	t.Helper()
+	r := newRig(t)
+	r.stream.asks = true
+	r.run(change...)
+	r.awaitReady()
+	time.Sleep(time.Second)
+	r.agent.output(1, []byte("go on"))
+	time.Sleep(r.latency + ms)
+	go func() {
+		r.stream.write(make([]byte, 5000)) // all that the client has read so far
+		time.Sleep(2 * ackDelay)
+		r.stream.write(make([]byte, 1<<20-5000))
+		time.Sleep(100 * ms)
+		for range mib - 1 {
+			r.stream.write(make([]byte, 1<<20))
+			time.Sleep(100 * ms)
+		}
+	}()
+	return r
+}
+
+// awaitUpload waits until a target may have stalled the agent.
+func awaitUpload(r *rig) {
+	for r.agent.streamBytes() < stallable+1<<20 {
+		time.Sleep(10 * ms)
+	}
+}
+
+// stall has the agent take nothing any more, or again. die also keeps it from sending
+// anything again.
+func stall(r *rig, stalled, die bool) {
+	r.agent.mu.Lock()
+	defer r.agent.mu.Unlock()
+	r.agent.noResend = die
+	r.agent.refuse = func(int64, int) bool { return stalled }
+}
+
+func TestDeadAgentIsNoticedInALargeUpload(t *testing.T) {
+	for _, stalledFor := range []time.Duration{0, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			r := uploading(t, 8)
+			awaitUpload(r)
+			if stalledFor > 0 {
+				stall(r, true, false)
+				time.Sleep(stalledFor)
+			}
+			stall(r, true, true)
+			start := time.Now()
+			if err := r.ended(time.Minute); !errors.Is(err, ErrPeerSilent) {
+				t.Errorf("Run ended with %v", err)
+			}
+			if took := time.Since(start); took < 10*time.Second || took > 13*time.Second {
+				t.Errorf("stalled for %v before: Run ended after %v, want some 12s", stalledFor, took)
+			}
+		})
+	}
+}
+
+// An agent whose target takes nothing for long is not given up, as it shows that it
+// lives.
+func TestStalledAgentIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 8 << 20
+		r := uploading(t, size>>20)
+		awaitUpload(r)
+		stall(r, true, false)
+		time.Sleep(25 * time.Second)
+		if s := r.conn.Stats(); s.Resumes != 0 {
+			t.Errorf("%d resumes after 25 s, want none", s.Resumes)
+		}
+		time.Sleep(5 * time.Minute)
+		stall(r, false, false)
+		time.Sleep(time.Minute)
+		if data, _ := r.agent.streamData(); len(data) != size {
+			t.Errorf("the agent has %d bytes, want %d; stats are %+v", len(data), size, r.conn.Stats())
+		}
+		r.stop()
+	})
+}
+
+// sharedStream carries others beside the upload.
+type sharedStream struct{ Stream }
+
+func (sharedStream) Shared() bool { return true }
+
+// Who shares a session with a stalled upload hears after a while.
+func TestStalledAgentIsNotWaitedForByOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := uploading(t, 8, func(cfg *Config) { cfg.Stream = sharedStream{cfg.Stream} })
+		awaitUpload(r)
+		stall(r, true, false)
+		start := time.Now()
+		if err := r.ended(time.Minute); !errors.Is(err, ErrPeerSilent) {
+			t.Errorf("Run ended with %v", err)
+		}
+		if took, want := time.Since(start), r.conn.cfg.StallTimeout; took < want-time.Second || took > want+time.Second {
+			t.Errorf("Run ended after %v, want %v", took, want)
+		}
+	})
+}
+
+// The acknowledge that an upload keeps back goes out when that ends, and when the
+// agent has to send something else again.
+func TestKeptAcknowledgeGoesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := uploading(t, 1)
+		time.Sleep(2 * time.Second)
+		if got := r.conn.Stats(); got.Unacknowledged > 0 || r.agent.acksOf(2) == 0 {
+			t.Errorf("%d acknowledges after the upload, stats are %+v", r.agent.acksOf(2), got)
+		}
+
+		r.agent.output(1, []byte("go on"))
+		time.Sleep(r.latency + ms)
+		r.stream.write(make([]byte, 8<<20))
+		time.Sleep(100 * ms)
+		if got := r.agent.acksOf(3); got != 0 {
+			t.Errorf("%d acknowledges in the upload, want none", got)
+		}
+		lost := func([]byte) fault { return fault{lose: true} }
+		r.agent.mu.Lock()
+		l := r.agent.link
+		r.agent.mu.Unlock()
+		setFaults(l.down, lost)
+		r.agent.output(1, []byte("lost"))
+		setFaults(l.down, nil)
+		r.agent.output(1, []byte("not lost"))
+		time.Sleep(time.Second)
+		if s := r.conn.Stats(); s.Missing != 0 || r.agent.acksOf(3) == 0 || r.agent.acksOf(4) == 0 {
+			t.Errorf("%d and %d acknowledges after a loss, stats are %+v", r.agent.acksOf(3), r.agent.acksOf(4), s)
+		}
+		r.stop()
+	})
+}
