@@ -47,8 +47,8 @@ func TestStrangersReachTheDatabase(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		flood(500)
-		if n := len(got); n != strangersBurst {
-			t.Errorf("%d of a flood were forwarded, want %d", n, strangersBurst)
+		if n := len(got); n < maxStrangers || n > strangersBurst {
+			t.Errorf("%d of a flood were forwarded, want %d at least and %d at most", n, maxStrangers, strangersBurst)
 		}
 		if n := r.server.Snapshot().CancelsUnknown; n != 501 {
 			t.Errorf("%d were counted, want 501", n)
