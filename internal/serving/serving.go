@@ -70,9 +70,6 @@ func Serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if noSocket != nil {
-		log.Info("status and the other commands will not find this proxy", "reason", display.Line(noSocket.Error()))
-	}
 	defer inBackground(r.admin.Run)()
 	defer w.End(ctx)
 	p := &ports{inherited: c.Inherited}
@@ -109,6 +106,9 @@ func Serve(ctx context.Context, c Config) error {
 	defer r.enrolled.Withdraw()
 	warn(log, run, front)
 	tellWithout6(log, front)
+	if noSocket != nil {
+		log.Info("status and the other commands will not find this proxy", "reason", display.Line(noSocket.Error()))
+	}
 	announce(ctx, c.Stderr, log, run, front)
 	tellHTTP(ctx, c.Stderr, log, run, r.admin)
 	if err := tellReady(ready, front); err != nil {
