@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/user"
 	"slices"
 	"strconv"
@@ -43,11 +44,11 @@ type Rule struct {
 // NewRule lets in the user who runs this process, root, and the named users, which
 // are names, numbers or Anyone. A name that the system does not know is an error.
 func NewRule(names []string) (*Rule, error) {
-	me, err := user.Current()
+	me, err := whoRuns()
 	if err != nil {
 		return nil, fmt.Errorf("finding out who runs this process: %w", err)
 	}
-	r := &Rule{me: *me, allowed: append([]string{me.Uid}, superusers...), owner: ownerOf}
+	r := &Rule{me: me, allowed: append([]string{me.Uid}, superusers...), owner: ownerOf}
 	for _, name := range names {
 		if strings.EqualFold(name, Anyone) {
 			r.anyone = true
@@ -67,6 +68,23 @@ func NewRule(names []string) (*Rule, error) {
 		}
 	}
 	return r, nil
+}
+
+// whoRuns is the user of this process. In a container users have numbers, and perhaps no
+// names: there is no /etc/passwd to ask.
+func whoRuns() (user.User, error) {
+	if os.Getuid() < 0 { // Windows has none
+		me, err := user.Current()
+		if err != nil {
+			return user.User{}, err
+		}
+		return *me, nil
+	}
+	id := strconv.Itoa(os.Getuid())
+	if me, err := user.LookupId(id); err == nil {
+		return *me, nil
+	}
+	return user.User{Uid: id, Username: id}, nil
 }
 
 func isNumber(s string) bool {
