@@ -66,7 +66,10 @@ func (d *Dialer) forgetEnded(g *group, s *session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.died(g, s, s.err)
-	d.totals.add(s.snapshot(time.Now()), s.lostAway())
+	d.totals = d.totals.Plus(s.snapshot(time.Now()).totals())
+	if s.lostAway() {
+		d.totals.FailedResumes++
+	}
 	g.sessions = slices.DeleteFunc(g.sessions, func(x *session) bool { return x == s })
 }
 

@@ -22,18 +22,12 @@ type Totals struct {
 	Resent                  int64 // their bytes
 }
 
-// add counts a session, which lost its life to an outage or did not.
-func (t *Totals) add(s SessionSnapshot, outage bool) {
-	t.Resumes += s.Resumes
-	if outage {
-		t.FailedResumes++
+// totals are what one session adds.
+func (s SessionSnapshot) totals() Totals {
+	return Totals{
+		Resumes: s.Resumes, BytesOut: s.BytesOut, BytesIn: s.BytesIn, MessagesOut: s.MessagesOut, MessagesIn: s.MessagesIn,
+		Resends: s.Resends, Resent: s.Resent,
 	}
-	t.BytesOut += s.BytesOut
-	t.BytesIn += s.BytesIn
-	t.MessagesOut += s.MessagesOut
-	t.MessagesIn += s.MessagesIn
-	t.Resends += s.Resends
-	t.Resent += s.Resent
 }
 
 // Totals returns the counters of this moment.
@@ -44,7 +38,7 @@ func (d *Dialer) Totals() Totals {
 	all := d.totals
 	for _, g := range d.groups {
 		for _, s := range g.sessions {
-			all.add(s.snapshot(now), false)
+			all = all.Plus(s.snapshot(now).totals())
 		}
 	}
 	return all
