@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/pgkeyless/pgkeyless/internal/peercred"
 )
 
 // ErrNotServing is what Alive returns for a Server that takes no clients, by its own decision.
@@ -31,7 +34,7 @@ func (p *probes) take(c net.Conn) bool {
 	defer p.mu.Unlock()
 	key := c.RemoteAddr().String()
 	if c.RemoteAddr().Network() == "unix" {
-		if !ownProcess(c) {
+		if p, ok := peercred.Of(c); !ok || p.PID != os.Getpid() {
 			return false
 		}
 		key = c.LocalAddr().String()
@@ -101,7 +104,7 @@ func (s *Server) Alive(ctx context.Context) error {
 	serving := s.serving && !s.stopping && !s.closed
 	var listeners []net.Addr
 	for l := range s.open {
-		if at := l.Addr(); at.Network() != "unix" || knowsPeers {
+		if at := l.Addr(); at.Network() != "unix" || peercred.Known {
 			listeners = append(listeners, at)
 		}
 	}

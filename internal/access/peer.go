@@ -6,13 +6,9 @@ import (
 	"os/user"
 	"strconv"
 	"sync"
-)
 
-// process is who is at the other end of a Unix socket.
-type process struct {
-	uid int
-	pid int // 0: not known
-}
+	"github.com/pgkeyless/pgkeyless/internal/peercred"
+)
 
 // Peers knows whose process a connection comes from. It is safe for concurrent use;
 // the zero value is ready.
@@ -30,31 +26,15 @@ func (p *Peers) Of(c net.Conn) string {
 		}
 		return p.names.of(uid)
 	}
-	found, ok := peerOf(c)
+	found, ok := peercred.Of(c)
 	if !ok {
 		return ""
 	}
-	name := p.names.of(strconv.Itoa(found.uid))
-	if found.pid == 0 {
+	name := p.names.of(strconv.Itoa(found.UID))
+	if found.PID == 0 {
 		return name
 	}
-	return fmt.Sprintf("%s (pid %d)", name, found.pid)
-}
-
-// peerOf finds the process behind a Unix socket.
-func peerOf(c net.Conn) (p process, ok bool) {
-	unix, ok := c.(*net.UnixConn)
-	if !ok {
-		return p, false
-	}
-	raw, err := unix.SyscallConn()
-	if err != nil {
-		return p, false
-	}
-	if raw.Control(func(fd uintptr) { p, ok = peerCredentials(int(fd)) }) != nil {
-		return p, false
-	}
-	return p, ok
+	return fmt.Sprintf("%s (pid %d)", name, found.PID)
 }
 
 // userNames are users by id, as the system has them. There are as many as the machine

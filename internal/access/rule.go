@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/peercred"
 )
 
 // Anyone among the names of NewRule lets in every user of the machine.
@@ -140,11 +141,11 @@ func (r *Rule) Admit(c net.Conn) error {
 // AdmitUnix is Admit for Unix sockets alone. Their mode keeps others out where pgkeyless
 // has made them; one that it was started with may have another.
 func (r *Rule) AdmitUnix(c net.Conn) error {
-	p, known := peerOf(c)
+	p, known := peercred.Of(c)
 	if r.anyone || !known {
 		return nil
 	}
-	return r.judge(strconv.Itoa(p.uid))
+	return r.judge(strconv.Itoa(p.UID))
 }
 
 func (r *Rule) judge(uid string) error {

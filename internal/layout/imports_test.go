@@ -21,7 +21,7 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
 	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/loopback":      {},
 	"internal/ownfile":       {"golang.org/x/sys/windows"},
 	"internal/partition":     {},
+	"internal/peercred":      {"golang.org/x/sys/unix"},
 	"internal/secret":        {},
 	"internal/shell":         {},
 	"internal/slow":          {},
@@ -68,7 +69,7 @@ var arrows = map[string][]string{
 	"internal/status":   {module + "/internal/display"},
 	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
 	"internal/control":  {module + "/internal/causes", module + "/internal/display", module + "/internal/running", module + "/internal/secret", module + "/internal/status"},
-	"internal/access":   {module + "/proxy", module + "/internal/causes", module + "/internal/display", module + "/internal/ownfile", "github.com/xdg-go/scram", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
+	"internal/access":   {module + "/proxy", module + "/internal/causes", module + "/internal/display", module + "/internal/ownfile", module + "/internal/peercred", "github.com/xdg-go/scram", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
 	"internal/admin":    {module + "/internal/admin/page", module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/metrics", module + "/internal/ownfile", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws/...", "github.com/mmcloughlin/professor"},
 	"internal/serving":  {module + "/internal/access", module + "/internal/audit", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/ownfile", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
 	"internal/metrics":  {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/credentials", module + "/internal/display", "github.com/prometheus/client_golang/...", "github.com/prometheus/client_model/go"},

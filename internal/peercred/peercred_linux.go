@@ -1,11 +1,14 @@
-package access
+package peercred
 
 import "syscall"
 
-func peerCredentials(fd int) (process, bool) {
+// Known says that this system tells.
+const Known = true
+
+func ask(fd int) (Process, bool) {
 	peer, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	if err != nil {
-		return process{}, false
+		return Process{}, false
 	}
-	return process{uid: int(peer.Uid), pid: int(peer.Pid)}, true
+	return Process{UID: int(peer.Uid), PID: int(peer.Pid)}, true
 }
