@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
-	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/slow"
 )
 
@@ -334,143 +332,8 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	s.record(level, "session ended", attrs)
 }
 
-// cancel forwards a CancelRequest to where its key came from. The client is
-// told nothing, whatever happens; one that left goes on being served.
-func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
-	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
-	s.server.tally.cancel(key != nil)
-	if key == nil {
-		s.stranger(ctx, request)
-		return
-	}
-	s.leaveLobby()
-	err := s.server.cancels.forward(ctx, key, request)
-	reason := "delivered"
-	if err != nil {
-		reason = "not delivered"
-	}
-	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
-	if err != nil {
-		s.log.Warn("cancel request not delivered", "error", ended(ctx, err))
-		return
-	}
-	s.log.Debug("cancel request delivered", "duration", time.Since(s.began))
-}
-
-// stranger is a cancel request whose key nobody here was told. Another replica may have
-// told it.
-func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
-	reason := "unknown key"
-	if !s.server.strangers.sources.allow(hostAddr(s.client.RemoteAddr()), time.Now()) {
-		return // of a flood not each is carried on, nor written down
-	}
-	if s.server.strangers.wanted() {
-		reason = "forwarded"
-		s.leaveLobby()
-		if err := s.server.strangers.forward(ctx, s.server.cancels, s.meant(), s.client, request); err != nil {
-			reason = "not forwarded"
-			s.log.Info("cancel request with an unknown key not forwarded", "error", ended(ctx, err))
-		}
-	}
-	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
-	s.log.Debug("cancel request with an unknown key", "outcome", reason)
-}
-
-// meant is where a client without StartupMessage is led: by its listener, or by the
-// name in its TLS; nil where neither says so.
-func (s *session) meant() *served {
-	if s.served != nil {
-		return s.served
-	}
-	c, err := s.server.directory().choose(s.serverName(), startupMessage{})
-	if err != nil {
-		return nil
-	}
-	return c.route
-}
-
-// refuse tells the client, and the log, why there is no login. err is what went
-// wrong and why its cause, which is what people get to see.
-func (s *session) refuse(err, why error) {
-	guess := s.ping && guessed(why)
-	s.server.tally.refused(s.entry, failure{named: s.named, err: err, why: why, probe: guess, stage: s.watch.stage}, time.Now())
-	if s.named {
-		s.auditLater(AuditEvent{Kind: AuditRefusal, Took: time.Since(s.began), SQLState: state(why), Cause: causes.Name(why), Reason: display.Line(why.Error())})
-	}
-	var quiet *silent
-	left := errors.Is(why, errClientGone)
-	if !errors.As(why, &quiet) && !left && !errors.As(err, new(*silent)) {
-		s.say(why)
-	}
-	told := []slog.Attr{slog.Any("error", why)}
-	refused := quiet != nil && quiet.after // the certificate, probably
-	switch {
-	case guess:
-		told = append(told, slog.String("sqlstate", state(why)), slog.String("hint", pingHint))
-	case !left || refused:
-		told = append(told, words(why)...)
-	}
-	switch {
-	case !s.named:
-		s.unstarted(unstarted(err, why), refused, told)
-	case guess:
-		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
-	case left:
-		s.record(slog.LevelInfo, "session ended", append(s.summary(reasonClientLeft, 0, 0), told...))
-	default:
-		s.record(severity(why), "session ended", append(s.summary(reasonLoginFailed, 0, 0), told...))
-	}
-}
-
-// unstarted logs a connection that ended for that reason before a session began: those
-// that broke off, as a health check or port scanner does, for debugging; silent ones
-// once a minute; others, whose lines may help to find out what is wrong, ten times.
-func (s *session) unstarted(reason string, refusedCertificate bool, told []slog.Attr) {
-	level, most := slog.LevelInfo, 10
-	switch reason {
-	case UnstartedClosed:
-		if !refusedCertificate {
-			level = slog.LevelDebug
-		}
-	case UnstartedCrowded, UnstartedOverdue:
-		most = 1
-	}
-	log := s.server.log
-	if level < slog.LevelInfo || s.server.sparing.allows(reason, most, func(more int64) {
-		log.Info("more clients did not start a session", "reason", reason, "clients", more, "in", sparingFor)
-	}) {
-		s.record(level, "client did not start a session", told)
-	}
-}
-
-// words are what a client is told of err beside its message, for the log.
-func words(err error) []slog.Attr {
-	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", causes.Name(err)),
-		slog.String("detail", causes.Detail(err)), slog.String("hint", causes.Hint(err))}
-}
-
 func (s *session) record(level slog.Level, msg string, attrs []slog.Attr) {
 	s.log.LogAttrs(context.Background(), level, msg, attrs...)
-}
-
-// say sends the ErrorResponse for why. Its own errors change nothing any more.
-func (s *session) say(why error) {
-	var packet []byte
-	var said *refusal
-	switch {
-	case errors.As(why, &said):
-		packet = said.packet()
-	case errors.Is(why, errHTTP):
-		packet = httpAnswer(s.server.browserHint)
-	default:
-		fallback := ""
-		if s.named && s.served != nil {
-			fallback = fmt.Sprintf("login at %s as user %q", s.route.Name, s.wants.value("user"))
-		}
-		packet, _ = response(why, fallback).Encode(nil)
-	}
-	s.client.SetWriteDeadline(time.Now().Add(farewell))
-	s.client.Write(packet)
 }
 
 // summary is what a session's last line says.

@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// cancel forwards a CancelRequest to where its key came from. The client is
+// told nothing, whatever happens; one that left goes on being served.
+func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
+	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
+	s.server.tally.cancel(key != nil)
+	if key == nil {
+		s.stranger(ctx, request)
+		return
+	}
+	s.leaveLobby()
+	err := s.server.cancels.forward(ctx, key, request)
+	reason := "delivered"
+	if err != nil {
+		reason = "not delivered"
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
+	if err != nil {
+		s.log.Warn("cancel request not delivered", "error", ended(ctx, err))
+		return
+	}
+	s.log.Debug("cancel request delivered", "duration", time.Since(s.began))
+}
+
+// stranger is a cancel request whose key nobody here was told. Another replica may have
+// told it.
+func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
+	reason := "unknown key"
+	if !s.server.strangers.sources.allow(hostAddr(s.client.RemoteAddr()), time.Now()) {
+		return // of a flood not each is carried on, nor written down
+	}
+	if s.server.strangers.wanted() {
+		reason = "forwarded"
+		s.leaveLobby()
+		if err := s.server.strangers.forward(ctx, s.server.cancels, s.meant(), s.client, request); err != nil {
+			reason = "not forwarded"
+			s.log.Info("cancel request with an unknown key not forwarded", "error", ended(ctx, err))
+		}
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
+	s.log.Debug("cancel request with an unknown key", "outcome", reason)
+}
+
+// meant is where a client without StartupMessage is led: by its listener, or by the
+// name in its TLS; nil where neither says so.
+func (s *session) meant() *served {
+	if s.served != nil {
+		return s.served
+	}
+	c, err := s.server.directory().choose(s.serverName(), startupMessage{})
+	if err != nil {
+		return nil
+	}
+	return c.route
+}
