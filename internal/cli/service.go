@@ -128,9 +128,10 @@ func (a *app) servicePrintCommand() *cobra.Command {
 		Short: "Print what install would write",
 		Long: `Print what install would write.
 
-With --system, print a systemd unit for a server. It has its own unprivileged user
-and reads /etc/pgkeyless/config.yaml. With --socket TARGET, print a socket unit:
-systemd listens for TARGET and starts pgkeyless when the first client connects.`,
+With --system, print a systemd unit for a server. It has its own unprivileged
+user and reads /etc/pgkeyless/config.yaml. With --socket TARGET, print a socket
+unit: systemd listens for TARGET and starts pgkeyless when the first client
+connects.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := a.serviceText(cmd.Context(), system, socket)
