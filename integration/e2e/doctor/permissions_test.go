@@ -127,7 +127,7 @@ func TestPolicyThatMatchesNoSession(t *testing.T) {
 				w.AWS.CutWebsockets()
 				_, err := conn.Exec(t.Context(), "select 1")
 				told, ok := errors.AsType[*pgconn.PgError](err)
-				if !ok || told.Code != "08006" || !strings.Contains(told.Message, "access denied") || !strings.Contains(told.Hint, "connect again") ||
+				if !ok || told.Code != "08006" || !strings.Contains(told.Message, "access denied") || !strings.Contains(told.Hint, "reconnect") ||
 					!strings.Contains(told.Hint, "ssm:resourceTag/aws:ssmmessages:session-id") || !strings.Contains(told.Hint, "session/${aws:username}-*") {
 					t.Fatalf("a query after the websocket was cut: %+v", err)
 				}
