@@ -139,10 +139,10 @@ func (c *Conn) tellOfRepair(now time.Time) {
 	}
 	c.mu.Unlock()
 	if told {
-		c.log.Info("the SSM agent has sent again what was lost", "ms", now.Sub(began).Milliseconds())
+		c.log.Info("the SSM agent has resent the lost messages", "ms", now.Sub(began).Milliseconds())
 		return
 	}
-	c.log.Warn("messages of the SSM agent are lost, waiting until it has sent them again", "missing", missing,
+	c.log.Warn("messages of the SSM agent are lost, waiting for it to resend them", "missing", missing,
 		"estimate", repair, "at_most", c.cfg.GapPatience)
 }
 
