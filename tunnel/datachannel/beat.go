@@ -25,7 +25,7 @@ type beat struct {
 	owed
 	at    time.Time // when it came
 	waits bool      // for its acknowledge
-	full  int       // full messages that have gone out since
+	full  int       // full messages that have gone out since, for the first time
 	heard bool      // the agent has sent it again
 }
 

@@ -1,6 +1,7 @@
 package datachannel
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -142,4 +143,43 @@ func TestKeptAcknowledgeGoesOut(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// What goes out again on a new transport is no upload in reply to what comes there: its
+// acknowledge is not kept back.
+func TestReplayKeepsNoAcknowledgeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).run()
+		r.awaitReady()
+		stall(r, true, false)
+		r.stream.write(make([]byte, 20*(1024-8))) // full messages
+		time.Sleep(time.Second)
+		busy := make(chan struct{})
+		r.wrap = func(_ int, l Transport) Transport { return &busyTransport{l, busy} }
+		r.cut()
+		time.Sleep(time.Second)
+		r.agent.output(1, []byte("go on"))
+		time.Sleep(r.latency + ms)
+		close(busy)
+		time.Sleep(time.Second)
+		if got := r.agent.acksOf(2); got == 0 {
+			t.Errorf("no acknowledge, stats are %+v", r.conn.Stats())
+		}
+		stall(r, false, false)
+		time.Sleep(10 * time.Second)
+		r.stop()
+	})
+}
+
+// busyTransport takes data only once busy is closed.
+type busyTransport struct {
+	Transport
+	busy chan struct{}
+}
+
+func (t *busyTransport) WriteMessage(p []byte) error {
+	if bytes.Contains(p, []byte("input_stream_data ")) {
+		<-t.busy
+	}
+	return t.Transport.WriteMessage(p)
 }

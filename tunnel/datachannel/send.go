@@ -69,8 +69,6 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 	if frame := c.nextMessage(now); frame != nil {
 		if len(frame) < headerSize+c.cfg.MaxPayload-minMaxPayload {
 			c.acksAt = now // they go along
-		} else {
-			c.beat.full++
 		}
 		return frame, time.Time{}, nil
 	}
@@ -169,6 +167,9 @@ func (c *Conn) nextData(now time.Time) []byte {
 	c.stats.BytesOut += int64(n)
 	c.traffic.add(now, n)
 	c.lastData = now
+	if n >= c.cfg.MaxPayload-minMaxPayload {
+		c.beat.full++
+	}
 	return c.send(now, s, PayloadOutput)
 }
 
