@@ -32,6 +32,10 @@ func (w *watch) delivering(connection int, frame []byte) (mark message) {
 			}
 		}
 		o.deliveries++
+		if connection != w.connection { // it will not arrive
+			o.waived++
+			break
+		}
 		o.since = append(o.since, farFuture)
 	case typeAck:
 		w.paused = false

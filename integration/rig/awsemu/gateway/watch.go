@@ -14,8 +14,9 @@ const (
 	maxViolations = 1000
 	// dateSlack is how far a first copy's date may be from now.
 	dateSlack = 10 * time.Minute
-	// uploadFrom payload bytes of the client's are the beginning of an upload.
-	uploadFrom = 16 << 10
+	// uploadFrom payload bytes of the client's are the beginning of an upload: those
+	// of 16 messages that have room for no more than a small frame.
+	uploadFrom = 16 * (maxChunk - 64)
 	// keptInputs bounds how far back a resend is compared with its first copy.
 	keptInputs = 100_000
 )
