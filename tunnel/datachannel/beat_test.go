@@ -69,6 +69,52 @@ func TestDeadAgentIsNoticedInALargeUpload(t *testing.T) {
 	}
 }
 
+// Also an upload that begins slowly, or rests, is one.
+func TestDeadAgentIsNoticedInASlowUpload(t *testing.T) {
+	message := make([]byte, 1024-8)
+	for name, slow := range map[string]func(write func([]byte)){
+		"begins slowly": func(write func([]byte)) {
+			time.Sleep(30 * ms)
+			for range 2 * beatFrom {
+				write(message)
+				time.Sleep(100 * ms)
+			}
+		},
+		"rests": func(write func([]byte)) {
+			write(make([]byte, 1<<20))
+			time.Sleep(8 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.stream.asks = true
+				r.run()
+				r.awaitReady()
+				time.Sleep(time.Second)
+				r.agent.output(1, []byte("go on"))
+				time.Sleep(r.latency)
+				slow(r.stream.write)
+				go func() {
+					for range 8 {
+						r.stream.write(make([]byte, 1<<20))
+						time.Sleep(100 * ms)
+					}
+				}()
+				awaitUpload(r)
+				stall(r, true, true)
+				start := time.Now()
+				if err := r.ended(time.Minute); !errors.Is(err, ErrPeerSilent) {
+					t.Errorf("Run ended with %v", err)
+				}
+				if took := time.Since(start); took > 13*time.Second {
+					t.Errorf("Run ended after %v, want some 12s", took)
+				}
+			})
+		})
+	}
+}
+
 // An agent whose target takes nothing for long is not given up, as it shows that it
 // lives.
 func TestStalledAgentIsWaitedFor(t *testing.T) {
@@ -117,6 +163,10 @@ func TestStalledAgentIsNotWaitedForByOthers(t *testing.T) {
 func TestKeptAcknowledgeGoesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := uploading(t, 1)
+		time.Sleep(beatRest)
+		if got := r.agent.acksOf(2); got != 0 {
+			t.Errorf("%d acknowledges in the upload's rest, want none", got)
+		}
 		time.Sleep(2 * time.Second)
 		if got := r.conn.Stats(); got.Unacknowledged > 0 || r.agent.acksOf(2) == 0 {
 			t.Errorf("%d acknowledges after the upload, stats are %+v", r.agent.acksOf(2), got)

@@ -167,9 +167,7 @@ func (c *Conn) nextData(now time.Time) []byte {
 	c.stats.BytesOut += int64(n)
 	c.traffic.add(now, n)
 	c.lastData = now
-	if n >= c.cfg.MaxPayload-minMaxPayload {
-		c.beat.full++
-	}
+	c.beat.sent(now, n >= c.cfg.MaxPayload-minMaxPayload)
 	return c.send(now, s, PayloadOutput)
 }
 
@@ -214,7 +212,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.pauseEnd(),
 		c.keepAliveAt(),
 		c.gathering,
-		c.acksEnd(),
+		c.acksEnd(now),
 		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {
@@ -224,14 +222,14 @@ func (c *Conn) alarm(now time.Time) time.Time {
 	return first
 }
 
-func (c *Conn) acksEnd() time.Time {
+func (c *Conn) acksEnd(now time.Time) time.Time {
 	if c.acks.len() == 0 && (!c.beat.waits || c.beat.kept()) {
 		return c.beatEnd()
 	}
-	if c.acks.len() == 0 {
-		return c.beat.due(c.acksAt)
+	if c.acks.len() > 0 || c.acksAt.After(now) { // others may have come by then
+		return c.acksAt
 	}
-	return c.acksAt
+	return c.beat.due(c.acksAt)
 }
 
 func (c *Conn) pauseEnd() time.Time {

@@ -171,7 +171,12 @@ func TestUploadMayKeepAnAcknowledgementBack(t *testing.T) {
 		g.order[0].watch.overdue()
 	}
 	wantNoViolations(t, g)
-	waitViolation(t, g, "not acknowledged within") // the upload rests
+	for range int(uploadRest/g.cfg.AckWithin) * ticksAllowed {
+		g.ticks.advance()
+	}
+	g.order[0].watch.overdue()
+	wantNoViolations(t, g) // the upload rests
+	waitViolation(t, g, "not acknowledged within")
 }
 
 // What an old connection is still given, when the client is on the next already, has
