@@ -31,7 +31,7 @@ type beat struct {
 	waits bool      // for its acknowledge
 	full  int       // full messages that have gone out since, for the first time
 	last  time.Time // when the latest of them did
-	along bool      // the acknowledge goes with others, or with a message that is not full
+	along bool      // the acknowledge goes with others, or a message that is not full, or lets the agent repair
 	heard bool      // the agent has sent it again
 }
 
@@ -71,7 +71,7 @@ func (c *Conn) keepBeat(now time.Time, o owed) {
 	if c.beat.waits {
 		c.acks.push(c.beat.owed)
 	}
-	c.beat = beat{owed: o, at: now, waits: true, along: c.acks.len() > 0}
+	c.beat = beat{owed: o, at: now, waits: true, along: c.acks.len() > 0 || c.reorder.missing() > 0}
 }
 
 // releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.

@@ -221,6 +221,32 @@ func TestReplayKeepsNoAcknowledgeBack(t *testing.T) {
 	})
 }
 
+// An agent repairs one message each 100 ms, if the one before is acknowledged by then.
+func TestRepairWaitsForNoUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.latency = 40 * ms
+		r.run()
+		r.awaitReady()
+		time.Sleep(time.Second)
+		const lost = 20
+		r.agent.mu.Lock()
+		l := r.agent.link
+		r.agent.mu.Unlock()
+		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+		for range lost {
+			r.agent.output(1, []byte("lost"))
+		}
+		setFaults(l.down, nil)
+		r.agent.output(1, []byte("not lost"))
+		time.Sleep(lost*100*ms + 400*ms)
+		if s := r.conn.Stats(); s.Missing != 0 {
+			t.Errorf("%d of %d messages are missing still", s.Missing, lost)
+		}
+		r.stop()
+	})
+}
+
 // busyTransport takes data only once busy is closed.
 type busyTransport struct {
 	Transport
