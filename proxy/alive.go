@@ -122,7 +122,7 @@ func (s *Server) Alive(ctx context.Context) error {
 		}
 	}
 	if err := s.loops.Alive(ctx); err != nil {
-		return fmt.Errorf("an event loop does not move: %w", err)
+		return fmt.Errorf("an event loop is stuck: %w", err)
 	}
 	return nil
 }

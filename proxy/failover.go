@@ -25,7 +25,7 @@ const fieldLen = len("\x00C57P01\x00")
 
 // failOverReason is what a conn is retired with.
 func failOverReason(state string) string {
-	return fmt.Sprintf("the database said SQLSTATE %s, as after a fail-over", state)
+	return fmt.Sprintf("the database said SQLSTATE %s, as after a failover", state)
 }
 
 // toClient looks out for a fail-over in what the database says, and calls

@@ -318,7 +318,7 @@ func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wa
 		log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
 	}
 	if roomMade && !s.sparing.allows("open files", 1, func(more int64) {
-		s.log.Warn("open files ran out while clients were accepted", "times", more+1, "in", sparingFor)
+		s.log.Warn("too many open files to accept clients", "times", more+1, "in", sparingFor)
 	}) {
 		return
 	}

@@ -113,18 +113,11 @@ func (c *Checkup) fail(err error, notes ...string) {
 	}
 	r.State = causes.SQLState(err)
 	r.Notes = append(r.Notes, notes...)
-	switch {
-	case r.Fix != "":
-	case r.State == unknownDatabase:
-		r.Fix = "name a database that exists: --dbname NAME"
-	default:
+	if r.Fix == "" {
 		r.Fix = "see the database's log; " + c.command("doctor") + " --debug-logs shows more of this side"
 	}
 	c.walk.Fail(r)
 }
-
-// unknownDatabase is SQLSTATE invalid_catalog_name.
-const unknownDatabase = "3D000"
 
 // direct says why no jump host is on the path, or "".
 func (c *Checkup) direct() string {

@@ -98,7 +98,7 @@ instance, cluster or proxy, or an endpoint, HOST[:PORT]. Options for one target
 follow as a query string. They override flags, flags override PGKEYLESS_…
 variables, and variables override the config file:
 
-  pgkeyless orders.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
+  pgkeyless db.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
   pgkeyless 'HOST?via=i-0123456789abcdef0&user=app&port=5433' 'HOST2?via=none'
 
 Without TARGET, pgkeyless serves all targets of the config file: pgkeyless.yaml
@@ -120,6 +120,7 @@ file, SIGHUP reloads it without dropping a session.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(printUsage)
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(),
 		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),

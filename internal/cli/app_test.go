@@ -63,7 +63,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"foreign address", []string{testenv.Orders, "--via", testenv.Jump, "-a", "192.0.2.1", "-p", "0"}, "192.0.2.1 is not an address of this machine", "choose another with --address"},
 		{"token without user", []string{"token", testenv.Orders}, "no database user given", "a token is for one user"},
 		{"token without target", []string{"token", "--user", "u"}, "no target given", "name a database"},
-		{"token for two", []string{"token", testenv.Orders, testenv.Billing, "--user", "u"}, "2 targets where one is wanted", "name one"},
+		{"token for two", []string{"token", testenv.Orders, testenv.Billing, "--user", "u"}, "2 targets given, but the command takes one", "name one"},
 		{"version of something", []string{"version", "x"}, "`pgkeyless version` takes no argument", "see"},
 		{"help for a mistyped command", []string{"help", "tokn"}, `unknown command "tokn"`, "did you mean `pgkeyless help token`?"},
 		{"help for nothing known", []string{"help", "config", "xyz"}, `unknown command "config xyz"`, "`pgkeyless help` lists the commands"},

@@ -30,14 +30,15 @@ const caCommandName = "ca"
 func (a *app) caCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   caCommandName,
-		Short: "Print your CA for clients that verify certificates, and how to use it",
+		Short: "Print your CA, for clients that verify certificates",
 		Long: `Print the path of your own certificate authority (CA), and what to set in which
-client. pgkeyless creates the CA if there is none. The CA signs the certificates
-that pgkeyless presents to clients on this machine. It cannot sign for other hosts.
+client. pgkeyless creates the CA if there is none. The CA signs the
+certificates that pgkeyless presents to clients on this machine. It cannot sign
+for other hosts.
 
   pgkeyless ca             the path, and how to use it
   pgkeyless ca path        the path only
-  pgkeyless ca install     add it to the trust stores of the system and of browsers
+  pgkeyless ca install     add it to the trust stores of system and browsers
   pgkeyless ca uninstall   remove it from them`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -172,7 +173,7 @@ func (a *app) changeStores(ctx context.Context, done string, change func(trustst
 // checkUser refuses to do for root what a user wants.
 func checkUser(env []string, euid int) error {
 	if user := sudoUser(env, euid); user != "" {
-		return causes.Misuse("under sudo this would be root's CA, not "+user+"'s", "run it without sudo, which is used where it is needed")
+		return causes.Misuse("with sudo, this would be root's CA, not "+user+"'s", "run it without sudo; pgkeyless calls sudo where needed")
 	}
 	return nil
 }

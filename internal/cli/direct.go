@@ -16,8 +16,8 @@ import (
 func (a *app) shutdownCommand() *cobra.Command {
 	return a.remoteCommand("shutdown [TARGET]", "Shut down a running proxy once its sessions have ended",
 		`Shut down a running proxy as SIGTERM does: it accepts no new clients, and open
-sessions have --max-sigterm-delay to end. The proxy's own exit code is 0. If several
-proxies run, TARGET says which one.
+sessions have --max-sigterm-delay to end. The proxy's own exit code is 0. If
+several proxies run, TARGET says which one.
 
 Exit codes: 0 the proxy shuts down, 1 it does not.`,
 		func(ctx context.Context, target string) error {
@@ -34,9 +34,9 @@ Exit codes: 0 the proxy shuts down, 1 it does not.`,
 
 func (a *app) reloadCommand() *cobra.Command {
 	return a.remoteCommand("reload [TARGET]", "Reload the config file of a running proxy",
-		`Reload the config file of a running proxy, as SIGHUP does. No session is dropped.
-If the file has an error, the command prints it and fails, and the proxy keeps its
-settings. If several proxies run, TARGET says which one.
+		`Reload the config file of a running proxy, as SIGHUP does. No session is
+dropped. If the file has an error, the command prints it and fails, and the
+proxy keeps its settings. If several proxies run, TARGET says which one.
 
 Exit codes: 0 the new settings apply, 1 the old ones still do.`,
 		func(ctx context.Context, target string) error {
@@ -53,9 +53,9 @@ Exit codes: 0 the new settings apply, 1 the old ones still do.`,
 
 func (a *app) disconnectCommand() *cobra.Command {
 	cmd := a.remoteCommand("disconnect ID [TARGET]", "End a client's session",
-		`End a client's session. The client gets an error that says so (SQLSTATE 57P01). ID
-is the number that "pgkeyless status" shows. If several proxies run, TARGET says
-which one.
+		`End a client's session. The client gets an error that says so (SQLSTATE 57P01).
+ID is the number that "pgkeyless status" shows. If several proxies run, TARGET
+says which one.
 
 Exit codes: 0 the session ends, 1 there is no session with that number.`, nil)
 	cmd.Args = a.atMost(2)

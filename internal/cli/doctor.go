@@ -15,25 +15,25 @@ func (a *app) doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor TARGET [--user NAME] [--json]",
-		Short: "Check the whole path to a target, and say how to fix the first broken link",
+		Short: "Check the path to a target, and say how to fix what is broken",
 		Long: `Check the path to TARGET link by link: credentials, clock, endpoint, IAM
-authentication, jump host, SSM session, TLS, login, the user's rights, speed. Each
-check gets a line with its time. doctor stops at the first broken link and says
-what is wrong and how to fix it. It skips, and says so, what your credentials may
-not look up.
+authentication, jump host, SSM session, TLS, login, the user's rights, speed.
+Each check gets a line with its time. doctor stops at the first broken link and
+says what is wrong and how to fix it. It skips, and says so, what your
+credentials may not look up.
 
 doctor logs in as --user, or else as your OS user, to --dbname, or else to the
 database postgres. It changes nothing and leaves no SSM session behind. A paused
 Aurora cluster wakes up.
 
 --json prints one object per line for each stage (stage, status: ok, warning,
-skipped, left_out or failed, seconds, text, notes, fix, sqlstate), and one at the
-end (result: ok, failed or interrupted; failed_stage, exit_code).
+skipped, left_out or failed, seconds, text, notes, fix, sqlstate), and one at
+the end (result: ok, failed or interrupted; failed_stage, exit_code).
 
 Exit codes:
 ` + doctor.CodeTable(),
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.doctor(cmd.Context(), args, asJSON)
 		},

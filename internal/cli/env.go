@@ -23,18 +23,18 @@ func (a *app) envCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env TARGET",
 		Short: "Print the variables that point clients to a target",
-		Long: `Print shell commands that set PGHOST, PGPORT, PGUSER, PGDATABASE, DATABASE_URL and
-PGSSLROOTCERT for TARGET, and NODE_EXTRA_CA_CERTS unless it is already set. They
-unset variables that would point clients elsewhere.
+		Long: `Print shell commands that set PGHOST, PGPORT, PGUSER, PGDATABASE, DATABASE_URL
+and PGSSLROOTCERT for TARGET, and NODE_EXTRA_CA_CERTS unless it is already set.
+They unset variables that would point clients elsewhere.
 
-If a running pgkeyless serves the target, the commands name its port, and you do
-not need to repeat --via. Otherwise they name the port that the same options would
-use, and a warning says so.
+If a running pgkeyless serves the target, the commands name its port, and you
+do not need to repeat --via. Otherwise they name the port that the same options
+would use, and a warning says so.
 
   eval "$(pgkeyless env orders)"
   pgkeyless env orders --shell fish | source`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, ok := shell.Dialects[name]
 			if !ok {
@@ -57,6 +57,7 @@ use, and a warning says so.
 	}
 	a.addFlags(cmd, forListening)
 	cmd.Flags().StringVar(&name, "shell", name, "sh, fish or powershell")
+	_ = cmd.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions([]cobra.Completion{"sh", "fish", "powershell"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

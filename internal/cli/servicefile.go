@@ -25,9 +25,9 @@ func (a *app) serviceFileCommand() *cobra.Command {
 		Use:   "service-file TARGET...",
 		Short: "Write targets into libpq's service file",
 		Long: `Write a section for each TARGET into libpq's connection service file, so that
-"psql service=NAME" and every other libpq client finds it. The sections go between
-two marks and replace what was there; the rest of the file does not change. The
-file is PGSERVICEFILE, or .pg_service.conf in your home directory.
+"psql service=NAME" and every other libpq client finds it. The sections go
+between two marks and replace what was there; the rest of the file does not
+change. The file is PGSERVICEFILE, or .pg_service.conf in your home directory.
 
   pgkeyless service-file orders billing
   psql service=orders
@@ -36,7 +36,7 @@ If a running pgkeyless serves the target, the section names its Unix socket or
 port, and you do not need to repeat --via. Otherwise it names the one that the
 same options would use.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTargets,
 		RunE: func(_ *cobra.Command, args []string) error {
 			sections, err := a.sections(args)
 			if err != nil {

@@ -22,7 +22,7 @@ asking the database, so only a login shows whether it works.
 The command accepts all options of a target, so that you can reuse the command
 line of serve. Options about connecting or listening have no effect.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE:              a.token,
 	}
 	a.addFlags(cmd, func(o config.Option) bool {

@@ -24,8 +24,8 @@ const (
 func (a *app) waitCommand() *cobra.Command {
 	var most time.Duration
 	cmd := a.remoteCommand("wait [TARGET]", "Wait until a proxy is ready for clients",
-		`Wait until a running proxy is ready for clients; with TARGET, one that serves that
-target. Being ready does not depend on AWS or the database.
+		`Wait until a running proxy is ready for clients; with TARGET, one that serves
+that target. Being ready does not depend on AWS or the database.
 
   pgkeyless orders & pgkeyless wait --max 10s && psql -h localhost
   ["/pgkeyless", "wait", "--max", "1s"]        as a probe in a container

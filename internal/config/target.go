@@ -39,7 +39,7 @@ func (t Target) ownNumber() bool { return t.portGiven && !t.NoTCP }
 // checkListener is an error when the target is to be served nowhere.
 func (t Target) checkListener() error {
 	if t.NoTCP && t.UnixSocket == SocketNone {
-		return problem("target %q: neither a port nor a Unix socket to listen on", t.Name).hinted("leave out one of port none and unix-socket none")
+		return problem("target %q: no port and no Unix socket to listen on", t.Name).hinted("leave out one of port none and unix-socket none")
 	}
 	return nil
 }

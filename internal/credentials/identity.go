@@ -31,7 +31,7 @@ type Caller struct{ ARN, Account, UserID string }
 // words what it was.
 func WhoAmI(ctx context.Context, cfg aws.Config) (Caller, clock.Reading, error) {
 	if cfg.Region == "" {
-		return Caller{}, clock.Reading{}, causes.MisuseOf(errors.New("no AWS region to ask STS in"), RegionHelp)
+		return Caller{}, clock.Reading{}, causes.MisuseOf(errors.New("no AWS region for STS"), RegionHelp)
 	}
 	watch := &dateWatch{client: cfg.HTTPClient}
 	if watch.client == nil {

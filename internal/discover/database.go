@@ -67,7 +67,7 @@ var unusable = map[string]string{
 	"stopping":                            "wait until it has stopped, then start it",
 	"starting":                            "wait a few minutes, then reconnect",
 	"creating":                            "wait until it is available, then reconnect",
-	"deleting":                            "it will be gone: name another database",
+	"deleting":                            "it is being deleted: name another database",
 	"failed":                              "restore it from a snapshot or a point in time",
 	"incompatible-network":                "its VPC or subnets are gone: see the events in the RDS console",
 	"incompatible-restore":                "restore it to another point in time",

@@ -80,11 +80,11 @@ Paths are relative to the directory of the config file.
 		}
 		rows = append(rows, []string{code(o.Name), place, found})
 	}
-	rows = append(rows, []string{"`database`", "a target", "yes"}, []string{"`users`", "top level", "no"})
+	rows = append(rows, []string{"`database`", "a target", "yes"}, []string{"`database-users`, `targets`, `read-only`, `role-arn`", "a user under `users`", "no"})
 	table(&b, []string{"key", "where", "in a project directory's file"}, rows)
 	b.WriteString(`
 ` + "`database`" + ` is the target's identifier, ARN or endpoint, ` + "`HOST[:PORT]`" + `. Without it, the target's name is the identifier.
-` + "`users`" + ` says [what each identity may do](../security.md#what-each-identity-may-do) if clients prove who they are (` + "`auth`" + `).
+[What each identity may do](../security.md#what-each-identity-may-do) has the keys under ` + "`users`" + `.
 [Options](options.md) has the meaning of the other keys.
 `)
 	return b.String()
