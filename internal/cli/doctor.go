@@ -44,7 +44,7 @@ Exit codes:
 }
 
 func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
-	target, run, err := a.loadServable(args)
+	target, run, err := a.loadServed(args)
 	if err != nil {
 		return err
 	}

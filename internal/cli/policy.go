@@ -64,7 +64,7 @@ Exit codes:
 }
 
 func (a *app) policy(ctx context.Context, args []string, format string, check bool) error {
-	t, run, err := a.loadServable(args)
+	t, run, err := a.loadServed(args)
 	if err != nil {
 		return err
 	}

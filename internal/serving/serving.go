@@ -115,6 +115,7 @@ func Serve(ctx context.Context, c Config) error {
 	if err := tellReady(ready, front); err != nil {
 		log.Error("the ready lines could not be written", "error", display.Line(err.Error()))
 	}
+	defer inBackground(func(ctx context.Context) { warnOfMissing(ctx, log, front.targets, c.Profiles) })()
 	hangups.reload = func(ctx context.Context) { _ = r.reload(ctx) } // which logs its error
 	sup.ready()
 	defer sup.keep(r.admin)()
