@@ -51,7 +51,7 @@
 // # Other ways to the database
 //
 // A Dialer may have several ways to one address, such as the sessions of a
-// tunnel, of which one may lead to where the database was before a fail-over. It
+// tunnel, of which one may lead to where the database was before a failover. It
 // then returns conns that can be retired (see Dialer). The proxy retires a conn
 // whose dial was refused or gave no first byte in time (firstbyte.go), and dials
 // once more; and one over which the database says, at login or in the relay,
@@ -64,7 +64,7 @@
 //
 // When the conn to the database fails in mid-session, or ends without the
 // close_notify that PostgreSQL sends whenever it ends a session itself, the client
-// is told so in a FATAL ErrorResponse of the proxy's own, as PostgreSQL would
+// gets a FATAL ErrorResponse of the proxy's own that says so, as PostgreSQL would
 // (lastwords.go); but only if what it got so far ends where a message ends
 // (boundary.go), for in the middle of one it would take it for data. Over a tunnel,
 // which brings messages in pieces and may end at any time, the beginning of one that
@@ -101,7 +101,7 @@
 // most 10,000 bytes, the wait is bounded by the login deadline, and of the
 // connections that have not said what they want the oldest is closed when there
 // are too many (lobby.go). A cancel request with a key that no client was told
-// makes no connection. Browsers are told what the port speaks (http.go).
+// makes no connection. Browsers get a page that says what the port speaks (http.go).
 // Snapshot counts how connections ended.
 //
 // # What is trusted

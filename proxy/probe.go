@@ -111,7 +111,7 @@ type probe struct {
 	report func(ProbeStep)
 }
 
-// done tells of a stage that went well. A second dial's is not told again.
+// done reports a stage that succeeded. A second dial's is not reported again.
 func (p *probe) done(s ProbeStep) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +122,7 @@ func (p *probe) done(s ProbeStep) {
 	p.next = s.Stage + 1
 }
 
-// failed tells of the stage that has not been passed.
+// failed reports the stage that did not succeed.
 func (p *probe) failed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func (d *probeDialer) DialContext(ctx context.Context, network, address string) 
 	return &probedConn{Conn: c, probe: d.probe}, nil
 }
 
-// probedConn tells of its first byte.
+// probedConn reports its first byte.
 type probedConn struct {
 	net.Conn
 	probe *probe

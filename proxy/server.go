@@ -87,7 +87,7 @@ type Config struct {
 	Grants func(Wanted) (Grant, error)
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
-	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
+	// Audit hears of each login, refusal, cancel request and end, from many goroutines.
 	// An error at a login refuses it. nil tells nobody.
 	Audit func(AuditEvent) error
 	// Peers returns the addresses of other replicas, this one perhaps among them; port 0

@@ -76,7 +76,7 @@ type Config struct {
 	// resolves the address anew. Default: never.
 	MaxAge time.Duration
 
-	// Trace, when not nil, is told of each Stage of each start. It is called by
+	// Trace, when not nil, gets each Stage of each start. It is called by
 	// several goroutines and must not block.
 	Trace func(Progress)
 

@@ -85,7 +85,7 @@
 //
 // The jump host resolves an address once per session, at its start. When a dial
 // was refused or got no answer, or the proxy says by Retire that the database is
-// not the right one any more (after a fail-over), all sessions of the address
+// not the right one any more (after a failover), all sessions of the address
 // retire: they carry their streams on, take no new ones, and end when empty. When
 // that happens time and again it is done ever more seldom, and not at all while
 // too many are held that way.

@@ -176,7 +176,7 @@ func TestRegionOfTheAWSConfiguration(t *testing.T) {
 			t.Errorf("%s: code %d, stderr %q, token %q; want one for %s", tt.name, code, stderr, stdout, tt.want)
 		}
 	}
-	// The endpoint's own goes before it, without a complaint.
+	// The endpoint's own overrides it, without a complaint.
 	t.Setenv("AWS_REGION", "us-east-1")
 	if code, stdout, stderr := pgkeyless(t, "token", testenv.Orders, "--user", "u"); code != 0 || !strings.Contains(stdout, "eu-central-1%2Frds-db") {
 		t.Errorf("code %d, stderr %q, token %q; want one for eu-central-1", code, stderr, stdout)

@@ -187,7 +187,7 @@ func sudoUser(env []string, euid int) string {
 }
 
 // runQuietly runs a program, which may ask the user for a password. What it says
-// otherwise is told when it fails.
+// otherwise is reported when it fails.
 func runQuietly(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, programPath(name), args...)
 	var said bytes.Buffer

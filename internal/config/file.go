@@ -146,7 +146,7 @@ func isOwn(path string, f *os.File) bool {
 	return true
 }
 
-// cause drops the path, which is told already.
+// cause drops the path, which the error has already.
 func cause(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

@@ -93,9 +93,9 @@ func (t Target) Settings() []Setting {
 	return list
 }
 
-// parseTarget reads NAME[?OPTION=VALUE[&…]]. A NAME of f stands for what f says
+// parseTarget reads NAME[?OPTION=VALUE[&…]]. A NAME of f means what f says
 // of it. What the query string leaves open comes from the layers, the most
-// particular one first, then from f, then from the defaults. %XX stands for a
+// particular one first, then from f, then from the defaults. %XX means a
 // byte in a value; a plus sign is a plus sign.
 //
 // Neither Via nor a free port is enforced here; Load does that.

@@ -177,7 +177,7 @@ var (
 	ecsTarget  = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]+_[A-Za-z0-9-]+_[A-Za-z0-9-]+$`)
 )
 
-// What stands for several of them: an ECS service's tasks, the managed nodes
+// What names several of them: an ECS service's tasks, the managed nodes
 // with a tag, the instances of an Auto Scaling group.
 //
 // Source: ECS, EC2 and Auto Scaling API references, constraints of the names.

@@ -66,7 +66,7 @@ func (c *chain) ofProfile(s sharedfiles.Section, above []sharedfiles.Section) (a
 	if len(above) > 0 && hasKeys(s) {
 		return c.ownSource(s)
 	}
-	// A profile that comes again stands for its own credentials, without its role.
+	// A profile that comes again means its own credentials, without its role.
 	again := slices.ContainsFunc(above, func(a sharedfiles.Section) bool { return a.Name == s.Name })
 	role, named := s.Get("role_arn"), s.Get("source_profile")
 	if role != "" && named != "" && !again {

@@ -101,7 +101,7 @@ func (d Database) TokensOff() bool {
 	return !d.IAM && (d.Kind != database.Global || d.ResourceID != "")
 }
 
-// facts are what errors tell of the database, and further pairs.
+// facts are what errors say of the database, and further pairs.
 func (d Database) facts(more ...string) causes.Facts {
 	facts := causes.Facts{"kind": d.Kind.String(), "name": d.Identifier, "status": d.Status, "database": d.String(), "cluster": d.Cluster, "engine": engineName(d.Engine)}
 	for i := 0; i+1 < len(more); i += 2 {
