@@ -105,8 +105,8 @@ var (
 		Message: noCredentials + "{what}",
 		Detail:  "[{said}]",
 		Final:   true,
-		Hint:    "keys in the environment override every profile and cannot be renewed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
-		Means:   "exported keys have expired or are unknown to AWS; pgkeyless uses no profile while they are set",
+		Hint:    "keys in the environment override AWS_PROFILE and cannot be renewed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
+		Means:   "exported keys have expired or are unknown to AWS; they override AWS_PROFILE, but not --profile",
 	}
 	SignatureRefused = Cause{
 		Name: "signature-refused", SQLState: invalidLogin,
