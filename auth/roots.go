@@ -39,7 +39,7 @@ type RootsConfig struct {
 	Log      *slog.Logger // nil: no log
 }
 
-// Roots decides which authorities vouch for an endpoint.
+// Roots decides which authorities may sign for an endpoint.
 type Roots struct {
 	rds, amazon, extra []*x509.Certificate
 	http               *http.Client
@@ -118,7 +118,7 @@ func NewRoots(cfg RootsConfig) (*Roots, error) {
 	return r, nil
 }
 
-// Expiring returns the trusted roots that end before now+within, soonest first.
+// Expiring returns the trusted roots that expire before now+within, soonest first.
 func (r *Roots) Expiring(now time.Time, within time.Duration) []*x509.Certificate {
 	r.mu.Lock()
 	defer r.mu.Unlock()

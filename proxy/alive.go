@@ -13,7 +13,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/peercred"
 )
 
-// ErrNotServing is what Alive returns for a Server that takes no clients, by its own decision.
+// ErrNotServing is what Alive returns for a Server that has decided to accept no
+// clients.
 var ErrNotServing = errors.New("the proxy does not accept clients")
 
 // probes are connections that Alive makes to the Server's own listeners. Nothing

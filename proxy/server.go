@@ -74,9 +74,10 @@ type Config struct {
 	// BrowserHint is a line for people who open the port in a browser: where the
 	// status page is, say. Empty says nothing more than what the port speaks.
 	BrowserHint string
-	// Admit says whether a client may connect at all: its error is what the client gets
-	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
-	// called for each connection as soon as it is accepted. nil admits everybody.
+	// Admit says whether a client may connect at all: its error is what the client
+	// gets once it has sent its StartupMessage, and its CancelRequest has no effect.
+	// It is called for each connection as soon as it is accepted. nil admits
+	// everyone.
 	Admit func(net.Conn) error
 	// Proof has clients of TCP listeners prove who they are, once they have sent their
 	// StartupMessage. nil asks for nothing.
