@@ -34,7 +34,7 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 // told it.
 func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
 	reason := "unknown key"
-	if !s.server.strangers.sources.allow(hostAddr(s.client.RemoteAddr()), time.Now()) {
+	if !s.server.strangers.sources.allow(s.source(), time.Now()) {
 		return // of a flood not each is carried on, nor written down
 	}
 	if s.server.strangers.wanted() {

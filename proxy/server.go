@@ -83,6 +83,11 @@ type Config struct {
 	Proof Proof
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
+	// Balancers are the addresses from which TCP connections begin with a PROXY protocol
+	// header, of version 1 or 2, that says where the client is. A connection from there
+	// without one is refused, and so is one from elsewhere with one. Admit and Peer are
+	// asked about the connection itself, whatever its header says.
+	Balancers []netip.Prefix
 	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
 	// An error at a login refuses it. nil tells nobody.
 	Audit func(AuditEvent) error
@@ -124,6 +129,7 @@ type Server struct {
 	admit      func(net.Conn) error
 	proof      Proof
 	requireTLS bool
+	balancers  balancers
 	audit      func(AuditEvent) error
 	loops      eventloop.Group // that relay sockets
 	buffers    sync.Pool       // for relays without one
@@ -172,8 +178,9 @@ func New(cfg Config) (*Server, error) {
 		admit:          cfg.Admit,
 		proof:          cfg.Proof,
 		requireTLS:     cfg.RequireTLS,
+		balancers:      cfg.Balancers,
 		audit:          cfg.Audit,
-		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, slots: make(chan struct{}, maxStrangers)},
+		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, hello: balancers(cfg.Balancers).hello, slots: make(chan struct{}, maxStrangers)},
 		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		done:           make(chan struct{}),
 	}

@@ -34,6 +34,7 @@ type strangers struct {
 	toDatabase bool
 	peers      func(context.Context) ([]netip.AddrPort, error)
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	hello      func(from netip.Addr) []byte // what a connection to a peer begins with; may be nil
 	sources    sources
 	slots      chan struct{} // one for each that is being forwarded
 }
@@ -104,6 +105,9 @@ func (s *strangers) toPeer(ctx context.Context, peer netip.AddrPort, packet []by
 	}
 	defer interrupt(ctx, conn)()
 	defer conn.Close()
+	if s.hello != nil {
+		packet = slices.Concat(s.hello(hostAddr(conn.LocalAddr())), packet)
+	}
 	if _, err := conn.Write(packet); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -149,3 +150,40 @@ func TestSourcesAreBounded(t *testing.T) {
 		t.Errorf("%d sources are remembered later", len(s.left))
 	}
 }
+
+// A peer that takes this replica for a balancer wants a header, or it would wait for one.
+func TestStrangersReachPeersThatWantAHeader(t *testing.T) {
+	for _, from := range []string{"192.0.2.5:40000", "198.51.100.7:40000"} {
+		near, far := net.Pipe()
+		s := strangers{hello: balancers{netip.MustParsePrefix("192.0.2.0/24")}.hello,
+			dial: func(context.Context, string, string) (net.Conn, error) {
+				return localConn{near, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))}, nil
+			}}
+		got := make(chan string, 1)
+		go func() {
+			p, _ := io.ReadAll(io.LimitReader(far, 45)) // more than both are long
+			got <- string(p)
+		}()
+		want := strangerCancel
+		if from == "192.0.2.5:40000" {
+			want = slices.Concat(localHeader, strangerCancel)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.toPeer(t.Context(), netip.MustParseAddrPort("192.0.2.6:5432"), strangerCancel) }()
+		near.SetReadDeadline(time.Now()) // it waits for no answer
+		if err := <-done; err != nil {
+			t.Errorf("from %s: %v", from, err)
+		}
+		if p := <-got; p != string(want) {
+			t.Errorf("from %s: the peer got %q, want %q", from, p, want)
+		}
+	}
+}
+
+// localConn has another local address.
+type localConn struct {
+	net.Conn
+	at net.Addr
+}
+
+func (l localConn) LocalAddr() net.Addr { return l.at }

@@ -102,6 +102,24 @@ var (
 		Hint:    "set `sslmode=require`, or `verify-full` with the CA of the proxy's certificate",
 		Means:   "`require-tls`, or a way to prove who a client is that takes TLS, and a client that uses none",
 	}
+	ProxyHeaderUnexpected = Cause{
+		Name: "proxy-header-unexpected", SQLState: protocolViolation,
+		Message: "this proxy takes no PROXY protocol header from this address",
+		Hint:    "start pgkeyless with `--proxy-protocol` and the balancer's address in `--proxy-protocol-from`, or let the balancer send none",
+		Means:   "a balancer sends a PROXY protocol header, and pgkeyless is not told to trust it",
+	}
+	ProxyHeaderMissing = Cause{
+		Name: "proxy-header-missing", SQLState: protocolViolation,
+		Message: "connections from {address} must begin with a PROXY protocol header",
+		Hint:    "let the balancer send one (HAProxy: `send-proxy-v2`), or take its address out of `--proxy-protocol-from`; on this machine, use the Unix socket",
+		Means:   "`proxy-protocol-from` names an address, and a connection from there begins with something else, or with nothing in 10 s",
+	}
+	ProxyHeaderMalformed = Cause{
+		Name: "proxy-header-malformed", SQLState: protocolViolation,
+		Message: "the PROXY protocol header from {address} is not valid: {said}",
+		Hint:    "let the balancer send version 1 or 2 for TCP, with no more than 4096 bytes of values",
+		Means:   "a trusted balancer sends a header that is too long, or of another kind",
+	}
 	PasswordWrong = Cause{
 		Name: "password-wrong", SQLState: "28P01",
 		Message: "password authentication failed for user {quoted user}",
@@ -148,6 +166,6 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, AuditFailed, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, AuditFailed, ShuttingDown, Disconnected,
 	}
 }
