@@ -99,6 +99,10 @@ type Config struct {
 	// ForwardCancels sends such requests to the database of the Route instead, which
 	// checks the key. Both are bounded for each source, and in number.
 	ForwardCancels bool
+	// Lookup finds the servers behind the host name of a Route without a tunnel, as
+	// (*net.Resolver).LookupNetIP does: ForwardCancels sends requests to each of them.
+	// nil leaves it to the Dialer, which takes one.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -180,9 +184,10 @@ func New(cfg Config) (*Server, error) {
 		requireTLS:     cfg.RequireTLS,
 		balancers:      cfg.Balancers,
 		audit:          cfg.Audit,
-		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, hello: balancers(cfg.Balancers).hello, slots: make(chan struct{}, maxStrangers)},
-		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
-		done:           make(chan struct{}),
+		strangers: strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, hello: balancers(cfg.Balancers).hello,
+			lookup: cfg.Lookup, slots: make(chan struct{}, maxStrangers)},
+		buffers: sync.Pool{New: func() any { return new([bufferSize]byte) }},
+		done:    make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

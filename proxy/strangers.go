@@ -20,6 +20,7 @@ const (
 	maxSources     = 4096            // remembered; beyond that nobody's is forwarded for a while
 	maxStrangers   = 8               // at one time, so that they take no room from requests with known keys
 	peerTimeout    = 5 * time.Second // to hand a request to one peer
+	maxServers     = 16              // behind one name: a writer and the 15 readers that a cluster may have
 )
 
 // errTooManyStrangers is a request that is not forwarded because of the bounds.
@@ -34,6 +35,7 @@ type strangers struct {
 	toDatabase bool
 	peers      func(context.Context) ([]netip.AddrPort, error)
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	lookup     func(ctx context.Context, network, host string) ([]netip.Addr, error) // as Config.Lookup
 	hello      func(from netip.Addr) []byte // what a connection to a peer begins with; may be nil
 	sources    sources
 	slots      chan struct{} // one for each that is being forwarded
@@ -72,7 +74,41 @@ func (s *strangers) forward(ctx context.Context, c *cancels, route *served, clie
 	if err != nil {
 		return err
 	}
-	return c.deliver(ctx, &cancelKey{route: found, address: found.Address}, request)
+	return s.toServers(ctx, c, found, request)
+}
+
+// toServers carries a request to each server behind the address of route, one after the
+// other: it may be any one's, and none says whether it was.
+func (s *strangers) toServers(ctx context.Context, c *cancels, route *Route, request *pgproto3.CancelRequest) error {
+	servers := s.servers(ctx, route)
+	var errs []error
+	for _, address := range servers {
+		if err := c.deliver(ctx, &cancelKey{route: route, address: address}, request); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) < len(servers) {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// servers are the addresses behind that of route. Through a tunnel there is one name,
+// which the jump host looks up, and the session leads to one server.
+func (s *strangers) servers(ctx context.Context, route *Route) []string {
+	host, port, err := net.SplitHostPort(route.Address)
+	if _, number := netip.ParseAddr(host); err != nil || number == nil || route.Tunnel || s.lookup == nil {
+		return []string{route.Address}
+	}
+	found, err := s.lookup(ctx, "ip", host)
+	if err != nil || len(found) < 2 {
+		return []string{route.Address} // whose Dialer has more to say
+	}
+	var all []string
+	for _, a := range found[:min(len(found), maxServers)] {
+		all = append(all, net.JoinHostPort(a.Unmap().String(), port))
+	}
+	return all
 }
 
 // toPeers hands a request to each peer. One that knows the key forwards it.

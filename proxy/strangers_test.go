@@ -187,3 +187,72 @@ type localConn struct {
 }
 
 func (l localConn) LocalAddr() net.Addr { return l.at }
+
+// A name with several servers has each asked, within a bound; one that is down keeps the
+// request from none. Through a tunnel there is one.
+func TestStrangersReachEachServerOfAName(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		tunnel bool
+		found  int
+		want   []string
+	}{
+		{"several", false, 3, []string{"10.0.0.1:5432", "10.0.0.2:5432", "10.0.0.3:5432"}},
+		{"one", false, 1, []string{host + ":5432"}},
+		{"none", false, 0, []string{host + ":5432"}},
+		{"a tunnel", true, 3, []string{host + ":5432"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got := make(chan string, 100)
+				var dialled []string
+				r := newRig(t, func(c *databaseConn) {
+					p, _ := readStartupPacket(c)
+					got <- string(p)
+				}, func(cfg *Config) {
+					cfg.ForwardCancels = true
+					cfg.Routes[0].Tunnel = test.tunnel
+					cfg.Lookup = func(_ context.Context, _, name string) (found []netip.Addr, err error) {
+						if name != host {
+							t.Errorf("looked up %q", name)
+						}
+						for i := range test.found {
+							found = append(found, netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + i)}))
+						}
+						return found, nil
+					}
+					dialer := cfg.Routes[0].Dialer
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						dialled = append(dialled, address)
+						if address == "10.0.0.1:5432" {
+							return nil, net.ErrClosed // it is down
+						}
+						return dialer.DialContext(ctx, network, address)
+					})
+				})
+				c := r.dial()
+				c.send(strangerCancel)
+				c.expectEnd()
+				if !slices.Equal(dialled, test.want) {
+					t.Errorf("dialled %q, want %q", dialled, test.want)
+				}
+				if want := max(1, len(test.want)-1); len(got) != want || <-got != string(strangerCancel) {
+					t.Errorf("%d servers got the request, want %d", len(got), want)
+				}
+				if r.log.hasLine("not forwarded") {
+					t.Errorf("the log has\n%s", r.log.bytes())
+				}
+				r.stop()
+			})
+		})
+	}
+	s := strangers{lookup: func(context.Context, string, string) ([]netip.Addr, error) { return make([]netip.Addr, 100), nil }}
+	if n := len(s.servers(t.Context(), &Route{Address: host + ":5432"})); n != maxServers {
+		t.Errorf("%d servers are asked, want %d", n, maxServers)
+	}
+	for _, address := range []string{"10.0.0.1:5432", "[::1]:5432"} {
+		if got := s.servers(t.Context(), &Route{Address: address}); !slices.Equal(got, []string{address}) {
+			t.Errorf("servers of %s: %q", address, got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -90,7 +91,7 @@ func Serve(ctx context.Context, c Config) error {
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
 		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
 		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Balancers: run.Balancers(), Audit: r.audit.write,
-		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lull: debug.FreeOSMemory,
+		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lookup: net.DefaultResolver.LookupNetIP, Lull: debug.FreeOSMemory,
 		BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
