@@ -15,12 +15,13 @@ import (
 // Bounds of what cancel requests with a key that no client here was told may cost. Each
 // that is forwarded is a connection to a database, or one to each peer.
 const (
-	strangersBurst = 20              // of one source at once
-	strangersEvery = time.Second / 5 // and then one in so long
-	maxSources     = 4096            // remembered; beyond that nobody's is forwarded for a while
-	maxStrangers   = 8               // at one time, so that they take no room from requests with known keys
-	peerTimeout    = 5 * time.Second // to hand a request to one peer
-	maxServers     = 16              // behind one name: a writer and the 15 readers that a cluster may have
+	strangersBurst = 20               // of one source at once
+	strangersEvery = time.Second / 5  // and then one in so long
+	maxSources     = 4096             // remembered; beyond that nobody's is forwarded for a while
+	maxStrangers   = 8                // at one time, so that they take no room from requests with known keys
+	peerTimeout    = 5 * time.Second  // to hand a request to one peer
+	strangerWaits  = 10 * time.Second // for its turn: later, its session may run another query
+	maxServers     = 16               // behind one name: a writer and the 15 readers that a cluster may have
 )
 
 // errTooManyStrangers is a request that is not forwarded because of the bounds.
@@ -36,7 +37,7 @@ type strangers struct {
 	peers      func(context.Context) ([]netip.AddrPort, error)
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	lookup     func(ctx context.Context, network, host string) ([]netip.Addr, error) // as Config.Lookup
-	hello      func(from netip.Addr) []byte // what a connection to a peer begins with; may be nil
+	hello      func(from netip.Addr) []byte                                          // what a connection to a peer begins with; may be nil
 	sources    sources
 	slots      chan struct{} // one for each that is being forwarded
 }
@@ -44,26 +45,37 @@ type strangers struct {
 // wanted reports whether anything is to be done with them.
 func (s *strangers) wanted() bool { return s.toDatabase || s.peers != nil }
 
-// forward carries a request on: to the peers where there are some, else to the database
-// of route, which may be nil where nobody knows which is meant.
-func (s *strangers) forward(ctx context.Context, c *cancels, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
-	source := hostAddr(client.RemoteAddr())
+// enter waits for one's turn. leave must be called.
+func (s *strangers) enter(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, strangerWaits, errTooManyStrangers)
+	defer cancel()
 	select {
 	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return errTooManyStrangers
+		return func() { <-s.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	var peers []netip.AddrPort
-	if s.peers != nil {
-		var err error
-		if peers, err = s.peers(ctx); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr() == source }) {
-			return errFromPeer
-		}
+}
+
+// others are the peers, if there are any. What one of them sends has been to all:
+// errFromPeer. It takes no turn here, or replicas would wait for each other.
+func (s *strangers) others(ctx context.Context, client net.Conn) ([]netip.AddrPort, error) {
+	if s.peers == nil {
+		return nil, nil
 	}
+	peers, err := s.peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr() == hostAddr(client.RemoteAddr()) }) {
+		return nil, errFromPeer
+	}
+	return peers, nil
+}
+
+// forward carries a request on: to the peers where there are some, else to the database
+// of route, which may be nil where nobody knows which is meant.
+func (s *strangers) forward(ctx context.Context, c *cancels, peers []netip.AddrPort, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
 	if s.peers != nil {
 		return s.toPeers(ctx, peers, portOf(client.LocalAddr()), request)
 	}

@@ -111,12 +111,11 @@ func TestStrangersReachEachPeer(t *testing.T) {
 // What a peer has forwarded goes no further, or it would go round for ever.
 func TestPeersDoNotForwardToEachOther(t *testing.T) {
 	peer := netip.MustParseAddrPort("192.0.2.1:5432")
-	s := strangers{slots: make(chan struct{}, 1), peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil },
-		dial: func(context.Context, string, string) (net.Conn, error) { t.Error("dialled"); return nil, net.ErrClosed }}
+	s := strangers{peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil }}
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	err := s.forward(t.Context(), newCancels(), nil, fromConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 40000}}, nil)
+	_, err := s.others(t.Context(), fromConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 40000}})
 	if err != errFromPeer {
 		t.Errorf("got %v", err)
 	}
@@ -255,4 +254,64 @@ func TestStrangersReachEachServerOfAName(t *testing.T) {
 			t.Errorf("servers of %s: %q", address, got)
 		}
 	}
+}
+
+// Requests of many clients at once wait for their turn, and not for ever. Those that
+// wait are in the lobby.
+func TestStrangersWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := netip.MustParseAddrPort("192.0.2.1:5432")
+		stuck, dialled := make(chan struct{}), make(chan struct{}, 1000)
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.Peers = func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil }
+		})
+		r.server.strangers.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dialled <- struct{}{}
+			select {
+			case <-stuck:
+			case <-ctx.Done():
+			}
+			return nil, net.ErrClosed
+		}
+		const many = 5 * maxStrangers
+		var all []*client
+		for i := range many {
+			c := r.dialFrom(netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 4711).String())
+			c.send(strangerCancel)
+			all = append(all, c)
+		}
+		synctest.Wait()
+		if n := len(dialled); n != maxStrangers {
+			t.Errorf("%d are forwarded at once, want %d", n, maxStrangers)
+		}
+		r.server.lobby.mu.Lock()
+		if n := r.server.lobby.waiting.Len(); n != many-maxStrangers {
+			t.Errorf("%d wait in the lobby, want %d", n, many-maxStrangers)
+		}
+		r.server.lobby.mu.Unlock()
+		close(stuck)
+		for _, c := range all {
+			c.expectEnd()
+			c.Close()
+		}
+		if n := len(dialled); n != many {
+			t.Errorf("%d were forwarded, want %d", n, many)
+		}
+		r.stop()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := strangers{slots: make(chan struct{}, 1)}
+		leave, err := s.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := s.enter(t.Context()); err != errTooManyStrangers || time.Since(began) != strangerWaits {
+			t.Errorf("%v after %v, want %v after %v", err, time.Since(began), errTooManyStrangers, strangerWaits)
+		}
+		leave()
+		if _, err := s.enter(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
