@@ -184,7 +184,7 @@ func TestFloodOfUnknownKeysIsBounded(t *testing.T) {
 		counted := r.database(t)
 		if peers {
 			third := r.net.More(1)[0].String()
-			counted = rig.StartRelay(t, net.JoinHostPort(third, "5432"), r.at(1))
+			counted = rig.StartRelay(t, net.JoinHostPort(third, "5432"), rig.ClosedPort) // a peer that knows no key
 			r.names.Name(replicasName, r.hosts[0].Address, r.hosts[1].Address, third)
 		}
 		conn := connect(t, r.at(0), "")
