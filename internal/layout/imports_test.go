@@ -112,6 +112,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/page":     {},
 	"e2e/people":   {},
+	"e2e/service":  {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},
 

@@ -2,6 +2,7 @@ package serving
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -156,6 +157,9 @@ func warn(log *slog.Logger, run config.Run, front front) {
 	}
 	for by, names := range moved {
 		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
+	}
+	if from := run.Balancers(); from != nil {
+		log.Info("TCP connections from these addresses must begin with a PROXY protocol header", "from", fmt.Sprint(from))
 	}
 	for i, t := range front.targets {
 		if a := front.beyond(i); a != nil && run.Auth == config.AuthNone {

@@ -248,4 +248,3 @@ func TestCancelReachesEachServerOfAName(t *testing.T) {
 		rig.AwaitCanceled(t, done)
 	}
 }
-
