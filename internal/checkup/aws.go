@@ -231,6 +231,10 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if err := c.target.CheckWay(); err != nil {
+		c.fail(err, c.jumpHostsThere(ctx)...)
+		return
+	}
 	hosts, err := c.finder.JumpHosts(ctx, c.target.Via)
 	switch {
 	case errors.Is(err, discover.ErrDenied) && !discover.Several(c.target.Via):
@@ -262,6 +266,26 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 	default:
 		c.walk.OK(text)
 	}
+}
+
+// jumpHostsThere is a note of those that the user could name; none where there is none,
+// or nobody may ask.
+func (c *Checkup) jumpHostsThere(ctx context.Context) []string {
+	const most = 5
+	hosts, _ := c.finder.AllJumpHosts(ctx) // those that may be seen will do
+	var online []string
+	for _, h := range hosts {
+		if h.Online {
+			online = append(online, strings.TrimSpace(h.Target+" "+h.Name))
+		}
+	}
+	switch n := len(online); {
+	case n == 0:
+		return nil
+	case n > most:
+		online = append(online[:most], fmt.Sprintf("%d more", n-most))
+	}
+	return []string{"online in " + c.login.Endpoint.Region + ": " + strings.Join(online, ", ")}
 }
 
 // permissions lets IAM simulate what the path takes.

@@ -98,6 +98,9 @@ func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
 	if c.direct() != "" {
 		return nil
 	}
+	if err := c.target.CheckWay(); err != nil {
+		return []Part{{NotKnown, "jump host", "none is named", causes.Hint(err)}}
+	}
 	what := "jump host " + c.target.Via
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -53,6 +53,9 @@ func (c *Checkup) connect(ctx context.Context) {
 
 // logIn goes the way of a client.
 func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
+	if err := c.target.CheckWay(); err != nil {
+		return nil, err
+	}
 	route, err := c.wiring.RouteTo(c.target, c.login)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"unknown letter", []string{testenv.Orders, "-z"}, "unknown flag -z", "`pgkeyless --help`"},
 		{"flag of another command", []string{"token", testenv.Orders, "--quiet"}, "unknown flag --quiet", "`pgkeyless token --help`"},
 		{"connect to a target by flag", []string{"connect", "--rds-instance", "orders"}, `target "orders": no jump host given`, "add --via"},
-		{"doctor for a target by flag", []string{"doctor", "--rds-cluster", "orders"}, `target "orders": no jump host given`, "add --via"},
+		{"this machine as a target", []string{"localhost:5432"}, `target "localhost:5432" is this machine, where clients connect`, "name the database: its identifier, ARN or endpoint"},
 		{"flag of psql", []string{"connect", testenv.Orders, "-c", "select 1"}, "unknown flag -c", "`pgkeyless connect --help` lists the flags; those of psql go behind two dashes: pgkeyless connect TARGET -- -c"},
 		{"mistyped flag of connect", []string{"connect", testenv.Orders, "--vai", testenv.Jump}, "unknown flag --vai", "did you mean --via?"},
 		{"command without dashes", []string{"exec", testenv.Orders, "psql", "-c", "select 1"}, "unknown flag -c", "`pgkeyless exec --help` lists the flags; the command goes behind two dashes"},

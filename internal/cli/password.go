@@ -26,10 +26,11 @@ const (
 func (a *app) passwordCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "password NAME",
-		Short: "Make a line of an auth-file",
-		Long: `Ask for a password and print the line of an auth-file (--auth scram) that lets in
-the database user NAME by it. The line holds a verifier from which the password
-cannot be read. Without a terminal the password is the first line of stdin.
+		Short: "Create a line for an auth-file",
+		Long: `Ask for a password and print a line for an auth-file (--auth scram) that lets
+the database user NAME log in with it. The line holds a verifier, which does
+not reveal the password. Without a terminal, the password is the first line of
+stdin.
 
   pgkeyless password ada >> userlist.txt`,
 		Args: cobra.MatchAll(func(_ *cobra.Command, args []string) error {

@@ -13,6 +13,8 @@ type Config struct {
 	Run     Run
 	// RunSettings tells where Run came from, in the order of All.
 	RunSettings []Setting
+	// Users are what clients with an identity may do; without any, whatever they ask for.
+	Users []User
 }
 
 // Input is where settings come from.
@@ -41,6 +43,9 @@ func Load(in Input) (Config, error) {
 		if err := t.CheckWay(); err != nil {
 			return Config{}, err
 		}
+	}
+	if err := cfg.checkUsers(); err != nil {
+		return Config{}, err
 	}
 	return cfg, cfg.arrange()
 }
@@ -185,7 +190,7 @@ type layers struct {
 }
 
 func (l layers) config() Config {
-	return Config{Run: l.run, RunSettings: l.settings.settings(func(o Option) bool { return o.run != nil })}
+	return Config{Users: l.file.users, Run: l.run, RunSettings: l.settings.settings(func(o Option) bool { return o.run != nil })}
 }
 
 // layers reads flags, environment and the config file.

@@ -62,7 +62,7 @@ func (t Target) CheckWay() error {
 		return nil
 	}
 	return problem("target %q: no jump host given", t.Name).hinted("%s", t.Hint(
-		"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does"))
+		"add --via i-… with an instance that SSM manages near the database (`pgkeyless list` shows them), --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does"))
 }
 
 // Hint is what to do about an error of t that may be one of its name: to take

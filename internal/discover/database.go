@@ -43,6 +43,9 @@ type Database struct {
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
+	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
+	// was looked up by itself.
+	VPC string
 }
 
 // Address is "host:port".

@@ -151,6 +151,7 @@ func (f *Finder) node(i types.InstanceInformation) JumpHost {
 	h := JumpHost{
 		Target:   aws.ToString(i.InstanceId),
 		Name:     cmp.Or(aws.ToString(i.Name), aws.ToString(i.ComputerName)),
+		IP:       aws.ToString(i.IPAddress),
 		Online:   i.PingStatus == types.PingStatusOnline,
 		Status:   string(i.PingStatus),
 		Agent:    aws.ToString(i.AgentVersion),

@@ -9,6 +9,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/access"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -17,6 +18,7 @@ type clients struct {
 	local *access.Rule                // for users of this machine
 	admit func(net.Conn) error        // that rule, as far as clients prove nothing
 	proof proxy.Proof                 // nil: they prove nothing
+	may   *access.Grants              // what those may do that have proved who they are
 	shown *access.ListenerCertificate // nil: one of the user's own CA
 }
 
@@ -30,6 +32,7 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 	case config.AuthCert:
 		c.proof, err = access.NewCertificates(run.ClientCAFile, run.ClientCRLFile, log)
 	}
+	c.may = &access.Grants{Same: run.Auth == config.AuthCert, Session: targets.RoleSession}
 	c.admit = c.local.Admit
 	if c.proof != nil { // which is for TCP
 		c.admit = c.local.AdmitUnix
@@ -66,4 +69,14 @@ func localRule(run config.Run, log *slog.Logger) (*access.Rule, error) {
 		return access.NewRule([]string{access.Anyone})
 	}
 	return rule, nil
+}
+
+// entries are what users of the config file may do.
+func entries(users []config.User) []access.Entry {
+	all := make([]access.Entry, len(users))
+	for i, u := range users {
+		all[i] = access.Entry{Identity: u.Identity, DatabaseUsers: u.DatabaseUsers, Targets: u.Targets, Role: u.RoleARN,
+			Settings: targets.Guards(config.Options{ReadOnly: u.ReadOnly})}
+	}
+	return all
 }

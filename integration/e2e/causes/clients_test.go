@@ -30,6 +30,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 	}
 	started := make(chan struct{}, 1)
 	proving, certs := provingClients(t)
+	mapping := func(user string) rig.Setup { return mapped(t, proving("cert"), user) }
 	severalTargets := rig.Setup{
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
 		Flags: []string{"--shared-port"},
@@ -138,6 +139,9 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.CertificateMissing.Name: {setup: proving("cert"), client: "sslmode=require"},
 		causes.CertificateRefused.Name: {setup: proving("cert"), client: "sslmode=require " + certs["stranger"], facts: []string{"unknown authority"}},
 		causes.IdentityDiffers.Name:    {setup: proving("cert"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`}},
+		causes.IdentityUnknown.Name:    {setup: mapping("somebody: {database-users: app_user}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", "users:"}},
+		causes.DatabaseUserBarred.Name: {setup: mapping("bob: {database-users: [reports, audit]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`, "connect as reports, audit"}},
+		causes.TargetBarred.Name:       {setup: mapping("bob: {database-users: app_user, targets: [billing]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", lab.Host, `"bob"`}},
 		causes.AuditFailed.Name:        {setup: rig.Setup{Flags: []string{"--audit-log", "/dev/full"}}, facts: []string{"no space left"}},
 		causes.Disconnected.Name: {
 			setup: answering(func(c io.ReadWriter) {
@@ -180,6 +184,17 @@ func provingClients(t *testing.T) (setup func(auth string) rig.Setup, certs map[
 		}
 		return rig.Setup{Flags: []string{"--auth", auth, "--client-ca-file", caFile}}
 	}, certs
+}
+
+// mapped is s with an entry under users of its config file.
+func mapped(t *testing.T, s rig.Setup, user string) rig.Setup {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pgkeyless.yaml")
+	if err := os.WriteFile(file, []byte("users:\n  "+user+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Flags = append(s.Flags, "--config-file", file)
+	return s
 }
 
 // waitingOnly is s in which logins may take so long at most.

@@ -109,6 +109,9 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		{name: "no network", stage: "jump-host", code: 15, env: func(env []string) []string {
 			return append(rig.Without("AWS_ENDPOINT_URL")(env), "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1")
 		}, text: "connection refused", mend: "check this machine's network, HTTPS_PROXY"},
+		{name: "no jump host named", stage: "jump-host", code: 15, args: func(c *rig.Clinic) []string {
+			return []string{lab.Host + "?user=app_user&ca-file=" + c.Database.CAFile()}
+		}, text: "no jump host given", mend: "`pgkeyless list` shows them", notes: "online in eu-central-1: " + lab.Target},
 		{name: "clock behind", stage: "clock", code: 11, broken: func(_ *testing.T, c *rig.Clinic) { c.AWS.SetClock(20 * time.Minute) },
 			text: "20m0s behind AWS's", mend: "timedatectl set-ntp true"},
 		{name: "no such database", stage: "endpoint", code: 12, args: func(*rig.Clinic) []string { return []string{"ordres?region=eu-central-1&via=none"} },
