@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,13 +135,25 @@ func (r *rig) dialFrom(address string) *client {
 	return &client{near, r.t}
 }
 
+// notes are taken from many goroutines.
+type notes struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (n *notes) add(note string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, note)
+}
+
 // behind makes a Config whose balancer is 192.0.2.5. What Admit and Peer are asked about
 // is noted.
-func behind(asked *[]string) func(*Config) {
+func behind(asked *notes) func(*Config) {
 	return func(cfg *Config) {
 		cfg.Balancers = []netip.Prefix{netip.MustParsePrefix("192.0.2.5/32"), netip.MustParsePrefix("127.0.0.0/8")}
 		cfg.Admit = func(c net.Conn) error {
-			*asked = append(*asked, "admit "+c.RemoteAddr().String())
+			asked.add("admit " + c.RemoteAddr().String())
 			if c.RemoteAddr().String() == "127.0.0.1:666" {
 				return causes.OtherUser.New(causes.Facts{"owner": "ada", "user": "bob"}, nil)
 			}
@@ -148,7 +161,7 @@ func behind(asked *[]string) func(*Config) {
 		}
 		cfg.Peer = func(c net.Conn) string { return "owner of " + c.RemoteAddr().String() }
 		cfg.Audit = func(e AuditEvent) error {
-			*asked = append(*asked, e.Kind+" "+e.Client+" via "+e.Via)
+			asked.add(e.Kind + " " + e.Client + " via " + e.Via)
 			return nil
 		}
 	}
@@ -166,7 +179,7 @@ func TestHeaderNamesTheClient(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var asked []string
+				var asked notes
 				r := newRig(t, func(c *databaseConn) { c.logIn(); c.untilTerminate() }, behind(&asked))
 				c := r.dialFrom(test.from)
 				if test.header != "" {
@@ -178,8 +191,8 @@ func TestHeaderNamesTheClient(t *testing.T) {
 				if got.Client != test.client || got.Via != test.via || got.Peer != "owner of "+test.from {
 					t.Errorf("the session is of %q via %q, peer %q; want %q via %q, and the connection's own peer", got.Client, got.Via, got.Peer, test.client, test.via)
 				}
-				if want := "admit " + test.from; len(asked) != 2 || asked[0] != want || asked[1] != "login "+test.client+" via "+test.via {
-					t.Errorf("asked %q, want %q and a login of %s via %s", asked, want, test.client, test.via)
+				if want := "admit " + test.from; len(asked.all) != 2 || asked.all[0] != want || asked.all[1] != "login "+test.client+" via "+test.via {
+					t.Errorf("asked %q, want %q and a login of %s via %s", asked.all, want, test.client, test.via)
 				}
 				if said := r.log.hasLine("client accepted", "client="+test.client); said != (test.via != "") {
 					t.Errorf("the log names the client: %v, in\n%s", said, r.log.bytes())
@@ -197,7 +210,7 @@ func TestHeaderNamesTheClient(t *testing.T) {
 // elsewhere, nor does a request of theirs cancel anything.
 func TestHeaderDoesNotAdmitAnotherUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked []string
+		var asked notes
 		r := newRig(t, func(c *databaseConn) { c.logIn(); c.untilTerminate() }, behind(&asked))
 		for _, header := range [][]byte{proxied("203.0.113.9:4711"), localHeader} {
 			c := r.dialFrom("127.0.0.1:666")
@@ -231,7 +244,7 @@ func TestConnectionsThatAreRefusedForTheirHeader(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var asked []string
+				var asked notes
 				r := newRig(t, nil, behind(&asked))
 				c := r.dialFrom(test.from)
 				began := time.Now()
@@ -258,7 +271,7 @@ func TestConnectionsThatAreRefusedForTheirHeader(t *testing.T) {
 // Balancers that look whether there is somebody leave no line in the log.
 func TestHealthCheckOfABalancer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked []string
+		var asked notes
 		r := newRig(t, nil, behind(&asked))
 		for _, said := range [][]byte{nil, localHeader} {
 			c := r.dialFrom("192.0.2.5:5555")
@@ -279,7 +292,7 @@ func TestHealthCheckOfABalancer(t *testing.T) {
 // Silent connections of a balancer make room like others.
 func TestSilentBalancerMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked []string
+		var asked notes
 		r := newRig(t, nil, behind(&asked))
 		var all []*client
 		for range maxLobby + 3 {
@@ -301,7 +314,7 @@ func TestSilentBalancerMakesRoom(t *testing.T) {
 // and not of the balancer.
 func TestStrangersCountBehindABalancer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked []string
+		var asked notes
 		r := newRig(t, func(c *databaseConn) { readStartupPacket(c) }, func(cfg *Config) {
 			behind(&asked)(cfg)
 			cfg.ForwardCancels = true
