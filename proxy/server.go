@@ -308,11 +308,10 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
 			noFiles := outOfFiles(err)
-			roomMade := noFiles && s.lobby.makeRoom()
-			if roomMade {
+			if noFiles && s.lobby.makeRoom() {
 				wait = roomWait
 			}
-			s.notAccepted(l, err, noFiles, roomMade, wait)
+			s.notAccepted(l, err, noFiles, wait)
 			select {
 			case <-time.After(wait):
 			case <-starting.Done():
@@ -323,13 +322,13 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 }
 
 // notAccepted logs err of accepting. Silent clients may use up the open files again
-// and again: those that made room are counted elsewhere.
-func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wait time.Duration) {
+// and again, which is one line a minute: those that made room are counted elsewhere.
+func (s *Server) notAccepted(l *listening, err error, noFiles bool, wait time.Duration) {
 	log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
 	if noFiles {
 		log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
 	}
-	if roomMade && !s.sparing.allows("open files", 1, func(more int64) {
+	if noFiles && !s.sparing.allows("open files", 1, func(more int64) {
 		s.log.Warn("open files ran out while clients were accepted", "times", more+1, "in", sparingFor)
 	}) {
 		return
