@@ -97,8 +97,9 @@ type Config struct {
 	Audit func(AuditEvent) error
 	// Peers returns the addresses of other replicas, this one perhaps among them; port 0
 	// is the one that the client has come to. A
-	// CancelRequest with a key that no client here was told goes to each; one that a peer
-	// has sent does not. nil knows no peers.
+	// CancelRequest with a key that no client here was told goes to each, and to the
+	// database of the Route if one of them takes no connection; one that a peer has sent
+	// goes nowhere. nil knows no peers.
 	Peers func(context.Context) ([]netip.AddrPort, error)
 	// ForwardCancels sends such requests to the database of the Route instead, which
 	// checks the key. Both are bounded for each source, and in number.

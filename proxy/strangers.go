@@ -74,13 +74,17 @@ func (s *strangers) others(ctx context.Context, client net.Conn) ([]netip.AddrPo
 }
 
 // forward carries a request on: to the peers where there are some, else to the database
-// of route, which may be nil where nobody knows which is meant.
+// of route, which may be nil where nobody knows which is meant. The database gets it too
+// when a peer takes no connection: one that drains has sessions still.
 func (s *strangers) forward(ctx context.Context, c *cancels, peers []netip.AddrPort, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
+	var unreached error
 	if s.peers != nil {
-		return s.toPeers(ctx, peers, portOf(client.LocalAddr()), request)
+		if unreached = s.toPeers(ctx, peers, portOf(client.LocalAddr()), request); unreached == nil {
+			return nil
+		}
 	}
 	if route == nil {
-		return errors.New("the client does not say which target it means")
+		return errors.Join(unreached, errors.New("the client does not say which target it means"))
 	}
 	found, err := route.resolved(ctx)
 	if err != nil {
@@ -138,10 +142,7 @@ func (s *strangers) toPeers(ctx context.Context, peers []netip.AddrPort, port ui
 		all.Go(func() { errs[i] = s.toPeer(ctx, peer, packet) })
 	}
 	all.Wait()
-	if len(peers) > 0 && !slices.Contains(errs, nil) {
-		return errors.Join(errs...)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *strangers) toPeer(ctx context.Context, peer netip.AddrPort, packet []byte) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -397,14 +398,17 @@ func (g *gateway) restart(i int, r *replica) {
 		g.t.Fatalf("a statement that was begun before ended with %v", o.err)
 	default:
 	}
-	// The request may come to any replica, as the one that drains takes no connection.
-	admin, err := g.database.AdminConn(g.t.Context())
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer admin.Close(context.Background())
-	if _, err := admin.Exec(g.t.Context(), "select pg_cancel_backend($1)", int32(long.PID())); err != nil {
-		g.t.Fatal(err)
+	// The replica that knows the key takes no connection any more.
+	eventually(g.t, "the listener", func() error {
+		c, err := net.Dial("tcp", net.JoinHostPort(r.host.Address, "5432"))
+		if err == nil {
+			c.Close()
+			return errors.New("it is still open")
+		}
+		return nil
+	})
+	if err := long.CancelRequest(g.t.Context()); err != nil {
+		g.t.Errorf("cancelling: %v", err)
 	}
 	if o := <-done; code(o.err) != "57014" {
 		g.t.Errorf("a statement that was begun before ended with %v, want what the database says", o.err)
