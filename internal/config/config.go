@@ -262,7 +262,7 @@ func (r *Run) checkAuth() error {
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
 	case r.ProxyProtocol && r.Auth == AuthNone && !r.AllowAnyone:
-		return problem("whoever reaches the balancer would be logged in without a password: proxy-protocol is on, and clients prove nothing").hinted(
+		return problem("anyone who reaches the load balancer would be logged in without a password: proxy-protocol is on, and clients prove nothing").hinted(
 			"have clients prove who they are (--auth scram or cert), or let anyone in with --allow-anyone")
 	case (r.TLSCert == "") != (r.TLSKey == ""):
 		return problem("of tls-cert and tls-key one is missing").hinted("name both files")

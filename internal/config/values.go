@@ -160,7 +160,7 @@ func setPort(o *Options, v string) error {
 	}
 	n, err := strconv.ParseUint(v, 10, 16)
 	if err != nil {
-		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, 0 for any free port, or none for the Unix socket alone")
+		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, 0 for any free port, or none for the Unix socket only")
 		if strings.HasPrefix(v, "tcp://") {
 			e = e.hinted("Kubernetes sets this variable for a service of that name; turn enableServiceLinks off or set it yourself")
 		}
@@ -349,7 +349,7 @@ func setPeers(r *Run, v string) error {
 func setProxyProtocolFrom(r *Run, v string) error {
 	for text := range strings.SplitSeq(v, ",") {
 		if _, ok := prefix(text); !ok {
-			return problem("%q is no IP address or CIDR", text).hinted("write addresses of balancers with commas between them, as 10.0.0.5,10.1.0.0/24")
+			return problem("%q is no IP address or CIDR", text).hinted("write addresses of load balancers with commas between them, as 10.0.0.5,10.1.0.0/24")
 		}
 	}
 	r.ProxyProtocolFrom = v

@@ -158,14 +158,14 @@ func warn(log *slog.Logger, run config.Run, front front) {
 		}
 	}
 	for by, names := range moved {
-		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
+		log.Warn(by+" overrides the ports of targets in the config file", "targets", strings.Join(names, ", "))
 	}
 	if from := run.Balancers(); from != nil {
 		log.Info("TCP connections from these addresses must begin with a PROXY protocol header", "from", fmt.Sprint(from))
 	}
 	for i, t := range front.targets {
 		if a := front.beyond(i); a != nil && run.Auth == config.AuthNone {
-			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
+			log.Warn("anyone who reaches this address is logged in without a password; localhost is for this machine only",
 				"address", a.String(), "route", t.Name)
 		}
 	}
@@ -174,6 +174,6 @@ func warn(log *slog.Logger, run config.Run, front front) {
 // tellWithout6 says so where it is so.
 func tellWithout6(log *slog.Logger, front front) {
 	if front.without6 {
-		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 alone")
+		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 only")
 	}
 }

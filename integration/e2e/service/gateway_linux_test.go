@@ -189,8 +189,13 @@ func (g *gateway) config(c *client, host, port, more string) *pgconn.Config {
 }
 
 // drainDelay is how long a replica that drains goes on accepting clients: several looks
-// of the balancer.
-const drainDelay = 5 * time.Second
+// of the balancer, and a login, which takes long with 300 clients on this machine.
+func drainDelay() time.Duration {
+	if *full {
+		return 20 * time.Second
+	}
+	return 5 * time.Second
+}
 
 // startReplica starts replica i, or starts it again.
 func (g *gateway) startReplica(i int) {
@@ -203,7 +208,7 @@ func (g *gateway) startReplica(i int) {
 		Flags: []string{"--address", "0.0.0.0", "--auth", "cert", "--client-ca-file", g.write("clients.pem", g.ca.PEM), "--require-tls",
 			"--tls-cert", g.cert, "--tls-key", g.key, "--peers", replicasName, "--proxy-protocol", "--proxy-protocol-from", g.balancer.Address,
 			"--health-check", "--http-address", "0.0.0.0", "--http-port", "9090", "--audit-log", r.audit,
-			"--min-sigterm-delay", drainDelay.String(), "--max-sigterm-delay", "2m"},
+			"--min-sigterm-delay", drainDelay().String(), "--max-sigterm-delay", "2m"},
 		Change: func(cmd *exec.Cmd) { g.names.Asking(cmd); r.host.On(cmd) },
 	})
 }
