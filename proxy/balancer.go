@@ -73,7 +73,14 @@ func (s *session) settleOrigin(ctx context.Context) error {
 	defer cancel()
 	defer interrupt(ctx, s.client)()
 	origin, err := readHeader(s.client)
+	var without *noHeader
 	switch {
+	case errors.As(err, &without): // a client like others, which can read an error where it expects one
+		s.client = &unreadConn{Conn: s.client, unread: []byte{without.first}}
+		if s.barred == nil {
+			s.barred = &barred{missing}
+		}
+		return nil
 	case errors.Is(context.Cause(ctx), missing), errors.Is(err, errNoHeader):
 		return missing
 	case errors.Is(err, errClientGone):
@@ -99,6 +106,12 @@ func (s *session) source() netip.Addr {
 // errNoHeader is a connection that begins with something else.
 var errNoHeader = errors.New("no PROXY protocol header")
 
+// noHeader is errNoHeader at the first byte: nothing is lost yet.
+type noHeader struct{ first byte }
+
+func (*noHeader) Error() string { return errNoHeader.Error() }
+func (*noHeader) Unwrap() error { return errNoHeader }
+
 // readHeader reads a PROXY protocol header of version 1 or 2, and not a byte more. It
 // returns the client's address; the zero value where the header names none, as for
 // connections that a balancer makes for itself. c must carry a deadline.
@@ -119,7 +132,7 @@ func readHeader(c io.Reader) (origin netip.AddrPort, err error) {
 	case lineStart[0]:
 		header, err = readHeaderLine(c, header)
 	default:
-		err = errNoHeader
+		err = &noHeader{first}
 	}
 	if err != nil {
 		return origin, err

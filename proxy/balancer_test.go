@@ -237,7 +237,7 @@ func TestConnectionsThatAreRefusedForTheirHeader(t *testing.T) {
 		{"untrusted, version 2", "198.51.100.7:5555", proxied("203.0.113.9:4711"), causes.ProxyHeaderUnexpected},
 		{"untrusted, version 1", "198.51.100.7:5555", []byte("PROXY TCP4 203.0.113.9 192.0.2.1 4711 5432\r\n"), causes.ProxyHeaderUnexpected},
 		{"twice", "192.0.2.5:5555", join(localHeader, proxied("203.0.113.9:4711")), causes.ProxyHeaderUnexpected},
-		{"without", "192.0.2.5:5555", sslRequest, causes.ProxyHeaderMissing},
+		{"HTTP in its place", "192.0.2.5:5555", []byte("POST / HTTP/1.1\r\n\r\n"), causes.ProxyHeaderMissing},
 		{"malformed", "192.0.2.5:5555", binaryHeader(1, 0x12, make([]byte, 12)...), causes.ProxyHeaderMalformed},
 		{"silent", "192.0.2.5:5555", nil, causes.ProxyHeaderMissing},
 		{"slow", "192.0.2.5:5555", localHeader[:9], causes.ProxyHeaderMissing},
@@ -264,6 +264,36 @@ func TestConnectionsThatAreRefusedForTheirHeader(t *testing.T) {
 				}
 				r.stop()
 			})
+		})
+	}
+}
+
+// A client on the address of a balancer reads why it is refused where it expects an
+// error: libpq shows none in place of an answer to its SSLRequest.
+func TestClientWithoutAHeaderReadsWhy(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var asked notes
+			r := newRig(t, nil, behind(&asked))
+			c := r.dialFrom("192.0.2.5:5555")
+			if secure {
+				c.send(sslRequest)
+				c.expect([]byte{'S'})
+				c = c.secure(r.server)
+			}
+			c.send(plainStartup)
+			if said := c.failed(); said['C'] != "08P01" || said['H'] != causes.ProxyHeaderMissing.New(nil, nil).Hint() {
+				t.Errorf("TLS %v: the client got %q", secure, said)
+			}
+			c.Close()
+			cancel := r.dialFrom("192.0.2.5:5555")
+			cancel.send(strangerCancel)
+			cancel.Close()
+			time.Sleep(10 * time.Second)
+			if got := r.server.Snapshot(); got.FailedLogins["08"] != 1 || got.Unstarted[UnstartedBarred] != 1 || got.Open != 0 {
+				t.Errorf("counted %+v", got)
+			}
+			r.stop()
 		})
 	}
 }
