@@ -154,3 +154,21 @@ func TestClaimInsideTLS(t *testing.T) {
 		r.stop()
 	})
 }
+
+func FuzzSASLInitialResponse(f *testing.F) {
+	f.Add(saslInitial("A", "hello")[headLen:])
+	f.Add(saslInitial("A-PLUS", "")[headLen:])
+	f.Add([]byte("A\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		chosen, response, err := initialResponse(body, []string{"A-PLUS", "A"})
+		if err != nil {
+			if chosen != "" || response != nil {
+				t.Errorf("%q, %q with %v", chosen, response, err)
+			}
+			return
+		}
+		if chosen != "A" && chosen != "A-PLUS" || len(body) != len(chosen)+1+4+len(response) {
+			t.Errorf("%q chooses %q with %q", body, chosen, response)
+		}
+	})
+}

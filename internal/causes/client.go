@@ -127,6 +127,38 @@ var (
 		Hint:    "connect as {quoted identity}, or with a certificate that names {quoted user}",
 		Means:   "a certificate that names somebody else than the StartupMessage does",
 	}
+	ServiceTokenRefused = Cause{
+		Name: "service-token-refused", SQLState: "28P01",
+		Message: "the token of user {quoted user} is not accepted: {said}",
+		Detail:  "this proxy asks for a service-account token of Kubernetes as the password (auth=kubernetes)",
+		Hint:    "read the token from the pod's projected volume for each connection, with the audience {audience}; `kubectl create token NAME --audience {audience}` makes one to try",
+		Means:   "a client of a proxy with `auth=kubernetes` whose password is no token, or one that has expired, is for another audience or cluster, or belongs to a pod that is gone",
+	}
+	AccountRefused = Cause{
+		Name: "account-refused", SQLState: invalidLogin,
+		Message: "{identity} may not connect",
+		Hint:    "let the one who runs the proxy add {account} to `kubernetes-accounts`, or connect as a service account that is there",
+		Means:   "a valid token of a service account that `kubernetes-accounts` does not name",
+	}
+	TokenReviewDenied = Cause{
+		Name: "token-review-denied", SQLState: rejected,
+		Message: "the Kubernetes API server does not let pgkeyless check tokens: {said}",
+		Hint:    "let the one who runs the proxy give its service account the ClusterRole system:auth-delegator: `kubectl create clusterrolebinding pgkeyless --clusterrole=system:auth-delegator --serviceaccount={account}`",
+		Means:   "`auth=kubernetes`, and pgkeyless's own service account may not create TokenReviews",
+	}
+	APIServerUnreachable = Cause{
+		Name: "api-server-unreachable", SQLState: cannotConnect,
+		Message: "the Kubernetes API server cannot be asked about the token: {said}",
+		Detail:  "asked: {server}",
+		Hint:    "try again; if it lasts, check the way from pgkeyless to the API server and `kubernetes-ca-file`, and that its service account has the ClusterRole system:auth-delegator",
+		Means:   "`auth=kubernetes`, and the API server is down, out of reach, or not the one meant",
+	}
+	TokenKeysUnreachable = Cause{
+		Name: "token-keys-unreachable", SQLState: cannotConnect,
+		Message: "the keys of {issuer} cannot be fetched to check the token: {said}",
+		Hint:    "try again; if it lasts, check the way from pgkeyless to the issuer, or give its keys as a file with `kubernetes-jwks-file`",
+		Means:   "`auth=kubernetes` with `kubernetes-issuer`, and the issuer is down, out of reach, or does not show its keys to everybody",
+	}
 	AuditFailed = Cause{
 		Name: "audit-failed", SQLState: "58030",
 		Message: "nobody is logged in while the audit log cannot be written: {said}",
@@ -148,6 +180,7 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, AuditFailed, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers,
+		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

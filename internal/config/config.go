@@ -254,6 +254,13 @@ func (r *Run) checkAuth() error {
 		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":
 		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
+	case r.Auth == AuthKubernetes && r.Kubernetes.Accounts == "":
+		return problem("auth is kubernetes, and no kubernetes-accounts says which service accounts may connect").hinted(
+			"name them with --kubernetes-accounts NAMESPACE/NAME; every pod of a cluster can get a token for any audience")
+	case r.Kubernetes.JWKSFile != "" && r.Kubernetes.Issuer == "":
+		return problem("kubernetes-jwks-file has keys, and no kubernetes-issuer says whose they are").hinted("name it with --kubernetes-issuer; `kubectl get --raw /.well-known/openid-configuration` shows it")
+	case r.Kubernetes.Issuer != "" && (r.Kubernetes.Server != "" || r.Kubernetes.TokenFile != ""):
+		return problem("kubernetes-issuer and kubernetes-server exclude each other").hinted("leave out one: tokens are verified by the issuer's keys, or reviewed by the API server")
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
 	case (r.TLSCert == "") != (r.TLSKey == ""):

@@ -81,10 +81,11 @@ const (
 	EndpointReader = "reader"
 
 	// AuthNone asks clients for nothing, AuthSCRAM for a password, AuthCert for a
-	// certificate.
-	AuthNone  = "none"
-	AuthSCRAM = "scram"
-	AuthCert  = "cert"
+	// certificate, AuthKubernetes for a service-account token.
+	AuthNone       = "none"
+	AuthSCRAM      = "scram"
+	AuthCert       = "cert"
+	AuthKubernetes = "kubernetes"
 
 	// maxSessions is more than one machine can make use of: 55 MB/s down.
 	maxSessions = 64
@@ -127,11 +128,14 @@ type Run struct {
 	// AllowUsers are users of this machine who may connect over TCP on loopback, beside
 	// the one who runs pgkeyless: names or numbers, or "any". Commas separate them.
 	AllowUsers string
-	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM or AuthCert.
+	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM, AuthCert or
+	// AuthKubernetes.
 	Auth string
 	// AuthFile has the verifiers of AuthSCRAM; ClientCAFile and ClientCRLFile the CAs and
 	// CRLs of AuthCert.
 	AuthFile, ClientCAFile, ClientCRLFile string
+	// Kubernetes is for AuthKubernetes.
+	Kubernetes Kubernetes
 	// TLSCert and TLSKey are files of the certificate that clients are shown; empty for
 	// one of the user's own CA.
 	TLSCert, TLSKey string
@@ -173,6 +177,21 @@ type Run struct {
 	DefaultTarget string
 }
 
+// Kubernetes says which service accounts may connect, and who checks their tokens.
+type Kubernetes struct {
+	Accounts string // NAMESPACE/NAME, NAMESPACE/* or *; commas separate them
+	Audience string // of tokens
+	// Server is the API server's URL; empty for that of the pod. TokenFile has the token
+	// by which it knows pgkeyless, CAFile its CAs, or the issuer's.
+	Server, TokenFile, CAFile string
+	// Issuer is the URL of the issuer whose keys verify tokens without the API server;
+	// JWKSFile has the keys, which are fetched from Issuer where it is empty.
+	Issuer, JWKSFile string
+}
+
+// defaultAudience is what tokens of service accounts must be for.
+const defaultAudience = "pgkeyless"
+
 // defaultNamespace goes before the names of metrics.
 const defaultNamespace = "pgkeyless"
 
@@ -185,6 +204,7 @@ func defaultRun() Run {
 		HTTPPort:            9090,
 		AdminPort:           9091,
 		Auth:                AuthNone,
+		Kubernetes:          Kubernetes{Audience: defaultAudience},
 	}
 }
 
@@ -268,10 +288,17 @@ func All() []Option {
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
 		{Name: "allow-users", Value: "NAMES", Usage: "users of this machine who may connect over TCP on localhost, separated by commas; or any", Default: "you and root", run: setAllowUsers},
-		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram or cert", Default: "none", run: setAuth},
+		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram, cert or kubernetes", Default: "none", run: setAuth},
 		{Name: "auth-file", Value: "FILE", path: true, Usage: "for auth=scram: users and verifiers, as in PgBouncer's userlist.txt; `pgkeyless password` makes a verifier", run: fileOf(func(r *Run) *string { return &r.AuthFile })},
 		{Name: "client-ca-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of the CAs that vouch for clients", run: fileOf(func(r *Run) *string { return &r.ClientCAFile })},
 		{Name: "client-crl-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of revoked certificates", run: fileOf(func(r *Run) *string { return &r.ClientCRLFile })},
+		{Name: "kubernetes-accounts", Value: "NAMES", Usage: "for auth=kubernetes: service accounts that may connect, NAMESPACE/NAME or NAMESPACE/*, separated by commas; or *", run: setAccounts},
+		{Name: "kubernetes-audience", Value: "NAME", Usage: "for auth=kubernetes: audience that tokens must be for", Default: defaultAudience, run: setAudience},
+		{Name: "kubernetes-server", Value: "URL", Usage: "for auth=kubernetes: API server that reviews tokens", Default: "that of the pod", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Server })},
+		{Name: "kubernetes-ca-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: PEM file of the CAs of the API server, or of the issuer", Default: "that of the pod, else the system's", run: fileOf(func(r *Run) *string { return &r.Kubernetes.CAFile })},
+		{Name: "kubernetes-token-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: token by which the API server knows pgkeyless", Default: "that of the pod", run: fileOf(func(r *Run) *string { return &r.Kubernetes.TokenFile })},
+		{Name: "kubernetes-issuer", Value: "URL", Usage: "for auth=kubernetes: verify tokens by the keys of this issuer, in place of asking the API server", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Issuer })},
+		{Name: "kubernetes-jwks-file", Value: "FILE", path: true, Usage: "for kubernetes-issuer: file of its keys, as `kubectl get --raw /openid/v1/jwks` prints them", Default: "fetched from the issuer", run: fileOf(func(r *Run) *string { return &r.Kubernetes.JWKSFile })},
 		{Name: "tls-cert", Value: "FILE", path: true, Usage: "PEM file of the certificate that clients are shown, and its chain; read again when it changes", Default: "one of your own CA", run: fileOf(func(r *Run) *string { return &r.TLSCert })},
 		{Name: "tls-key", Value: "FILE", path: true, Usage: "PEM file of the key of tls-cert", run: fileOf(func(r *Run) *string { return &r.TLSKey })},
 		{Name: "require-tls", Usage: "refuse clients over TCP that use no TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},

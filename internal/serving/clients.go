@@ -29,6 +29,8 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 		c.proof, err = access.NewPasswords(run.AuthFile, log)
 	case config.AuthCert:
 		c.proof, err = access.NewCertificates(run.ClientCAFile, run.ClientCRLFile, log)
+	case config.AuthKubernetes:
+		c.proof, err = access.NewKubernetes(kubernetes(run.Kubernetes), log)
 	}
 	c.admit = c.local.Admit
 	if c.proof != nil { // which is for TCP
@@ -38,6 +40,11 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 		c.shown, err = access.NewListenerCertificate(run.TLSCert, run.TLSKey)
 	}
 	return c, err
+}
+
+func kubernetes(k config.Kubernetes) access.KubernetesConfig {
+	return access.KubernetesConfig{Audience: k.Audience, Accounts: strings.Split(k.Accounts, ","), Server: k.Server, TokenFile: k.TokenFile, CAFile: k.CAFile,
+		Issuer: k.Issuer, JWKSFile: k.JWKSFile}
 }
 
 // certificates are as those of the user's own CA, or the listener's own; clients know by
