@@ -49,7 +49,8 @@ var arrows = map[string][]string{
 
 	// What AWS, the user's files and the user say.
 	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/partition", "go.yaml.in/yaml/v3"},
-	"internal/servicefile": {module + "/internal/causes", module + "/internal/ownfile"},
+	"internal/markedfile":  {module + "/internal/causes", module + "/internal/ownfile"},
+	"internal/servicefile": {module + "/internal/causes", module + "/internal/markedfile"},
 	"internal/sharedfiles": {},
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
