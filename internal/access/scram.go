@@ -47,11 +47,7 @@ func (p *Passwords) Prove(_ context.Context, c *proxy.Claim) (identity string, e
 	if !exists {
 		known = list.mocked(c.User)
 	}
-	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return known, nil })
-	if err != nil {
-		return "", err
-	}
-	if err := converse(c, c.Shown, server); err != nil || !exists {
+	if err := converse(c, c.Shown, scramServer(known)); err != nil || !exists {
 		return "", p.wrong(c.User, err)
 	}
 	return c.User, nil

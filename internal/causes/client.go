@@ -109,6 +109,13 @@ var (
 		Hint:    "check the password; the one who runs the proxy sets it in {file}",
 		Means:   "a client of a proxy with `auth=scram` that has no password, or a wrong one",
 	}
+	LocalPasswordWrong = Cause{
+		Name: "local-password-wrong", SQLState: "28P01",
+		Message: "password authentication failed for user {quoted user}",
+		Detail:  "this proxy asks for its local password (--local-password)",
+		Hint:    "libpq reads it from {file}, if the line for this host and port is the first that fits and PGPASSWORD is not set; for other clients `pgkeyless password --local` prints it",
+		Means:   "a client of a proxy with `--local-password` that has another password, or does not read the password file",
+	}
 	CertificateMissing = Cause{
 		Name: "certificate-missing", SQLState: invalidLogin,
 		Message: "this proxy asks clients for a certificate, and this one shows none",
@@ -180,7 +187,7 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

@@ -211,6 +211,9 @@ func (in Input) layers() (l layers, err error) {
 	if _, named := l.settings["config-file"]; !named && l.file.path != "" {
 		l.settings["config-file"] = setting{text: l.file.path, origin: Origin{Source: FromDefault, Place: "found"}}
 	}
+	if l.run.LocalPassword && l.run.Auth == AuthNone {
+		l.run.Auth = AuthLocal
+	}
 	return l, l.run.check()
 }
 
@@ -250,6 +253,8 @@ func (r *Run) check() error {
 // checkAuth refuses a way to prove who a client is that lacks something.
 func (r *Run) checkAuth() error {
 	switch {
+	case r.LocalPassword && r.Auth != AuthLocal:
+		return problem("local-password and auth=%s exclude each other", r.Auth).hinted("leave out one of the two")
 	case r.Auth == AuthSCRAM && r.AuthFile == "":
 		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":

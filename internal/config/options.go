@@ -86,6 +86,8 @@ const (
 	AuthSCRAM      = "scram"
 	AuthCert       = "cert"
 	AuthKubernetes = "kubernetes"
+	// AuthLocal is for the local password; LocalPassword alone sets it.
+	AuthLocal = "local-password"
 
 	// maxSessions is more than one machine can make use of: 55 MB/s down.
 	maxSessions = 64
@@ -128,12 +130,14 @@ type Run struct {
 	// AllowUsers are users of this machine who may connect over TCP on loopback, beside
 	// the one who runs pgkeyless: names or numbers, or "any". Commas separate them.
 	AllowUsers string
-	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM, AuthCert or
-	// AuthKubernetes.
+	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM, AuthCert,
+	// AuthKubernetes or AuthLocal.
 	Auth string
 	// AuthFile has the verifiers of AuthSCRAM; ClientCAFile and ClientCRLFile the CAs and
 	// CRLs of AuthCert.
 	AuthFile, ClientCAFile, ClientCRLFile string
+	// LocalPassword asks them for a password that the user's password file has.
+	LocalPassword bool
 	// Kubernetes is for AuthKubernetes.
 	Kubernetes Kubernetes
 	// TLSCert and TLSKey are files of the certificate that clients are shown; empty for
@@ -288,6 +292,7 @@ func All() []Option {
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
 		{Name: "allow-users", Value: "NAMES", Usage: "users of this machine who may connect over TCP on localhost, separated by commas; or any", Default: "you and root", run: setAllowUsers},
+		{Name: "local-password", Usage: "ask clients over TCP for a password, made once and kept in ~/.pgpass, where libpq finds it; `pgkeyless password --local` prints it", run: flagged(func(r *Run) *bool { return &r.LocalPassword })},
 		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram, cert or kubernetes", Default: "none", run: setAuth},
 		{Name: "auth-file", Value: "FILE", path: true, Usage: "for auth=scram: users and verifiers, as in PgBouncer's userlist.txt; `pgkeyless password` makes a verifier", run: fileOf(func(r *Run) *string { return &r.AuthFile })},
 		{Name: "client-ca-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of the CAs that vouch for clients", run: fileOf(func(r *Run) *string { return &r.ClientCAFile })},

@@ -18,9 +18,11 @@ type clients struct {
 	admit func(net.Conn) error        // that rule, as far as clients prove nothing
 	proof proxy.Proof                 // nil: they prove nothing
 	shown *access.ListenerCertificate // nil: one of the user's own CA
+	// passwords keeps the local password; nil where clients need none.
+	passwords *localPassword
 }
 
-func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
+func newClients(run config.Run, environ []string, log *slog.Logger) (c clients, err error) {
 	if c.local, err = localRule(run, log); err != nil {
 		return c, err
 	}
@@ -31,6 +33,10 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 		c.proof, err = access.NewCertificates(run.ClientCAFile, run.ClientCRLFile, log)
 	case config.AuthKubernetes:
 		c.proof, err = access.NewKubernetes(kubernetes(run.Kubernetes), log)
+	case config.AuthLocal:
+		if c.passwords, err = newLocalPassword(environ, log); err == nil {
+			c.proof, err = access.NewLocalPassword(c.passwords.path, log)
+		}
 	}
 	c.admit = c.local.Admit
 	if c.proof != nil { // which is for TCP
@@ -69,7 +75,7 @@ func localRule(run config.Run, log *slog.Logger) (*access.Rule, error) {
 	}
 	if err := rule.Check(); err != nil {
 		log.Warn("every user of this machine can connect over TCP", "reason", display.Line(err.Error()),
-			"hint", "use the Unix socket; on a machine that you share, have clients prove who they are with --auth")
+			"hint", "use the Unix socket; on a machine that you share, have clients prove who they are with --local-password or --auth")
 		return access.NewRule([]string{access.Anyone})
 	}
 	return rule, nil

@@ -10,10 +10,10 @@ import (
 
 // enrol says in the registry what front serves, in place of what was said before.
 // That others find it is a convenience: failing is told in the log.
-func enrol(e *running.Enrolment, front front, ca string, environ []string, log *slog.Logger) {
+func enrol(e *running.Enrolment, front front, ca, passFile string, environ []string, log *slog.Logger) {
 	var all []running.Served
 	for i := range front.targets {
-		if s := servedBy(front, i, ca, environ); s.Socket != "" || runtime.GOOS == "windows" {
+		if s := servedBy(front, i, ca, passFile, environ); s.Socket != "" || runtime.GOOS == "windows" {
 			all = append(all, s)
 		}
 	}
@@ -23,11 +23,11 @@ func enrol(e *running.Enrolment, front front, ca string, environ []string, log *
 }
 
 // servedBy is what the registry says of target i. ca is the file by which clients can
-// verify its certificate.
-func servedBy(front front, i int, ca string, environ []string) running.Served {
+// verify its certificate, passFile the one with the password that they need.
+func servedBy(front front, i int, ca, passFile string, environ []string) running.Served {
 	t := front.targets[i]
 	s := running.Describe(t, environ)
-	s.CA = ca
+	s.CA, s.PassFile = ca, passFile
 	s.Addresses = front.addresses(i)
 	if len(s.Addresses) > 0 {
 		s.Address = s.Addresses[0]

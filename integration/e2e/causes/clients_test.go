@@ -131,6 +131,11 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			client: "password=wrong",
 			facts:  []string{`"app_user"`, "auth=scram", "userlist.txt"},
 		},
+		causes.LocalPasswordWrong.Name: {
+			setup:  rig.Setup{Flags: []string{"--local-password"}},
+			client: "password=wrong",
+			facts:  []string{`"app_user"`, "--local-password", ".pgpass"},
+		},
 		causes.CertificateMissing.Name: {setup: proving("cert"), client: "sslmode=require"},
 		causes.CertificateRefused.Name: {setup: proving("cert"), client: "sslmode=require " + certs["stranger"], facts: []string{"unknown authority"}},
 		causes.IdentityDiffers.Name:    {setup: proving("cert"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`}},
