@@ -155,7 +155,7 @@ type notAccepted struct{ reason string }
 func (n *notAccepted) Error() string { return n.reason }
 
 // byServer is a token that the API server does not accept. What it says is in reason.
-const byServer = "the API server does not accept it"
+const byServer = "the API server rejects it"
 
 // check returns the user name that the API server knows the token by. The error is a
 // *notAccepted, or one of the table: the API server cannot be asked, or does not let

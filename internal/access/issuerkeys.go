@@ -108,7 +108,7 @@ func (v *verifier) check(ctx context.Context, token string) (username string, er
 	by := oidc.NewVerifier(v.issuer, &oidc.StaticKeySet{PublicKeys: keys}, &oidc.Config{ClientID: v.audience, SupportedSigningAlgs: signing})
 	proved, err := by.Verify(ctx, token)
 	if err != nil { // whose words may hold parts of the token
-		return "", &notAccepted{"no key of the issuer " + display.Line(v.issuer) + " has signed it as its own"}
+		return "", &notAccepted{"it is not a valid token of issuer " + display.Line(v.issuer)}
 	}
 	return proved.Subject, nil
 }

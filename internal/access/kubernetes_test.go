@@ -208,12 +208,12 @@ func TestUnfitTokensAreToldWhy(t *testing.T) {
 	s := newSigner(t, "a")
 	now := time.Now()
 	for want, change := range map[string]func(map[string]any){
-		"":                                  nil,
-		noToken:                             func(c map[string]any) { c["sub"] = "kubernetes-admin" },
-		`is for the audience "https://api"`: func(c map[string]any) { c["aud"] = "https://api" },
-		"no audience":                       func(c map[string]any) { delete(c, "aud") },
-		`"a", "b", "c" and 1 more`:          func(c map[string]any) { c["aud"] = []string{"a", "b", "c", "d"} },
-		"it expired at 2":                   func(c map[string]any) { c["exp"] = now.Add(-time.Second).Unix() },
+		"":      nil,
+		noToken: func(c map[string]any) { c["sub"] = "kubernetes-admin" },
+		`its audience is "https://api", not "pgkeyless"`: func(c map[string]any) { c["aud"] = "https://api" },
+		"names no audience":        func(c map[string]any) { delete(c, "aud") },
+		`"a", "b", "c" and 1 more`: func(c map[string]any) { c["aud"] = []string{"a", "b", "c", "d"} },
+		"it expired at 2":          func(c map[string]any) { c["exp"] = now.Add(-time.Second).Unix() },
 	} {
 		said, ok := parseClaims(s.token(t, change))
 		if got := said.unfit("pgkeyless", now); !ok || !strings.Contains(got, want) || got != "" && want == "" {
@@ -506,16 +506,16 @@ func TestTokensAreVerifiedByTheIssuersKeys(t *testing.T) {
 		want  string // reason; "" lets it in
 	}{
 		"right":           {ours.token(t, nil), ""},
-		"another's key":   {others.token(t, nil), "no key of the issuer"},
-		"another issuer":  {ours.token(t, func(c map[string]any) { c["iss"] = "https://other.example" }), "no key of the issuer"},
+		"another's key":   {others.token(t, nil), "not a valid token of issuer"},
+		"another issuer":  {ours.token(t, func(c map[string]any) { c["iss"] = "https://other.example" }), "not a valid token of issuer"},
 		"other audience":  {ours.token(t, func(c map[string]any) { c["aud"] = []string{"x"} }), "audience"},
 		"expired":         {ours.token(t, func(c map[string]any) { c["exp"] = time.Now().Add(-time.Second).Unix() }), "it expired at"},
-		"never ends":      {ours.token(t, func(c map[string]any) { delete(c, "exp") }), "no key of the issuer"},
-		"not yet":         {ours.token(t, func(c map[string]any) { c["nbf"] = time.Now().Add(time.Hour).Unix() }), "no key of the issuer"},
-		"no algorithm":    {encode(map[string]any{"alg": "none", "kid": "a"}) + "." + strings.Split(ours.token(t, nil), ".")[1] + ".x", "no key of the issuer"},
+		"never ends":      {ours.token(t, func(c map[string]any) { delete(c, "exp") }), "not a valid token of issuer"},
+		"not yet":         {ours.token(t, func(c map[string]any) { c["nbf"] = time.Now().Add(time.Hour).Unix() }), "not a valid token of issuer"},
+		"no algorithm":    {encode(map[string]any{"alg": "none", "kid": "a"}) + "." + strings.Split(ours.token(t, nil), ".")[1] + ".x", "not a valid token of issuer"},
 		"no account":      {ours.token(t, func(c map[string]any) { c["sub"] = "ada" }), noToken},
-		"changed":         {encode(map[string]any{"alg": "ES256", "kid": "a"}) + "." + encode(map[string]any{"iss": issuer, "sub": "system:serviceaccount:x:admin", "aud": "pgkeyless", "exp": time.Now().Add(time.Hour).Unix()}) + "." + strings.Split(ours.token(t, nil), ".")[2], "no key of the issuer"},
-		"HMAC by the key": {encode(map[string]any{"alg": "HS256", "kid": "a"}) + "." + strings.Split(ours.token(t, nil), ".")[1] + ".eA", "no key of the issuer"},
+		"changed":         {encode(map[string]any{"alg": "ES256", "kid": "a"}) + "." + encode(map[string]any{"iss": issuer, "sub": "system:serviceaccount:x:admin", "aud": "pgkeyless", "exp": time.Now().Add(time.Hour).Unix()}) + "." + strings.Split(ours.token(t, nil), ".")[2], "not a valid token of issuer"},
+		"HMAC by the key": {encode(map[string]any{"alg": "HS256", "kid": "a"}) + "." + strings.Split(ours.token(t, nil), ".")[1] + ".eA", "not a valid token of issuer"},
 	} {
 		got, err := p.verifier().identity(t.Context(), test.token, time.Now())
 		refused, _ := errors.AsType[*notAccepted](err)

@@ -22,7 +22,7 @@ const serviceAccountPrefix = "system:serviceaccount:"
 var serviceAccount = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
 
 // noToken is why something else than a service account's token is refused.
-const noToken = "it is no token of a service account"
+const noToken = "it is not a service-account token"
 
 // accountOf takes NAMESPACE and NAME from the user name of a service account.
 func accountOf(username string) (namespace, name string, ok bool) {
@@ -97,13 +97,13 @@ func (c claims) unfit(audience string, now time.Time) string {
 	}
 	if !slices.Contains(c.audiences, audience) {
 		if len(c.audiences) == 0 {
-			return fmt.Sprintf("it is for no audience, and %q is asked for", audience)
+			return fmt.Sprintf("it names no audience, not %q", audience)
 		}
 		quoted := make([]string, len(c.audiences))
 		for i, a := range c.audiences {
 			quoted[i] = strconv.Quote(a)
 		}
-		return fmt.Sprintf("it is for the audience %s, and not for %q", display.Line(display.Few(quoted, 3)), audience)
+		return fmt.Sprintf("its audience is %s, not %q", display.Line(display.Few(quoted, 3)), audience)
 	}
 	if !c.expires.IsZero() && now.After(c.expires) {
 		return "it expired at " + c.expires.UTC().Format(time.RFC3339)

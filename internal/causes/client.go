@@ -113,7 +113,7 @@ var (
 		Name: "local-password-wrong", SQLState: "28P01",
 		Message: "password authentication failed for user {quoted user}",
 		Detail:  "this proxy asks for its local password (--local-password)",
-		Hint:    "libpq reads it from {file}, if the line for this host and port is the first that fits and PGPASSWORD is not set; for other clients `pgkeyless password --local` prints it",
+		Hint:    "libpq reads it from {file}: pgkeyless's lines must come first there, and PGPASSWORD must not be set; for other clients `pgkeyless password --local` prints it",
 		Means:   "a client of a proxy with `--local-password` that has another password, or does not read the password file",
 	}
 	CertificateMissing = Cause{
@@ -136,7 +136,7 @@ var (
 	}
 	ServiceTokenRefused = Cause{
 		Name: "service-token-refused", SQLState: "28P01",
-		Message: "the token of user {quoted user} is not accepted: {said}",
+		Message: "service-account token rejected for user {quoted user}: {said}",
 		Detail:  "this proxy asks for a service-account token of Kubernetes as the password (auth=kubernetes)",
 		Hint:    "read the token from the pod's projected volume for each connection, with the audience {audience}; `kubectl create token NAME --audience {audience}` makes one to try",
 		Means:   "a client of a proxy with `auth=kubernetes` whose password is no token, or one that has expired, is for another audience or cluster, or belongs to a pod that is gone",
@@ -144,26 +144,26 @@ var (
 	AccountRefused = Cause{
 		Name: "account-refused", SQLState: invalidLogin,
 		Message: "{identity} may not connect",
-		Hint:    "let the one who runs the proxy add {account} to `kubernetes-accounts`, or connect as a service account that is there",
+		Hint:    "ask whoever runs the proxy to add {account} to `kubernetes-accounts`",
 		Means:   "a valid token of a service account that `kubernetes-accounts` does not name",
 	}
 	TokenReviewDenied = Cause{
 		Name: "token-review-denied", SQLState: rejected,
-		Message: "the Kubernetes API server does not let pgkeyless check tokens: {said}",
-		Hint:    "let the one who runs the proxy give its service account the ClusterRole system:auth-delegator: `kubectl create clusterrolebinding pgkeyless --clusterrole=system:auth-delegator --serviceaccount={account}`",
+		Message: "the Kubernetes API server does not allow pgkeyless to review tokens: {said}",
+		Hint:    "give pgkeyless's service account the ClusterRole system:auth-delegator: `kubectl create clusterrolebinding pgkeyless --clusterrole=system:auth-delegator --serviceaccount={account}`",
 		Means:   "`auth=kubernetes`, and pgkeyless's own service account may not create TokenReviews",
 	}
 	APIServerUnreachable = Cause{
 		Name: "api-server-unreachable", SQLState: cannotConnect,
-		Message: "the Kubernetes API server cannot be asked about the token: {said}",
+		Message: "cannot check the token with the Kubernetes API server: {said}",
 		Detail:  "asked: {server}",
-		Hint:    "try again; if it lasts, check the way from pgkeyless to the API server and `kubernetes-ca-file`, and that its service account has the ClusterRole system:auth-delegator",
+		Hint:    "try again; if it keeps failing, check the network from pgkeyless to the API server, `kubernetes-ca-file`, and that pgkeyless's service account has the ClusterRole system:auth-delegator",
 		Means:   "`auth=kubernetes`, and the API server is down, out of reach, or not the one meant",
 	}
 	TokenKeysUnreachable = Cause{
 		Name: "token-keys-unreachable", SQLState: cannotConnect,
-		Message: "the keys of {issuer} cannot be fetched to check the token: {said}",
-		Hint:    "try again; if it lasts, check the way from pgkeyless to the issuer, or give its keys as a file with `kubernetes-jwks-file`",
+		Message: "cannot fetch the keys of issuer {issuer} to verify the token: {said}",
+		Hint:    "try again; if it keeps failing, check the network from pgkeyless to the issuer, or give its keys as a file with `kubernetes-jwks-file`",
 		Means:   "`auth=kubernetes` with `kubernetes-issuer`, and the issuer is down, out of reach, or does not show its keys to everybody",
 	}
 	AuditFailed = Cause{

@@ -208,10 +208,10 @@ func TestDriversByServiceAccountToken(t *testing.T) {
 	token := func(text string) map[string]string { return map[string]string{"sslmode": "require", "password": text} }
 	tryAll(t, w, t.TempDir(), []attempt{
 		{name: "right", set: token(cluster.Token(nil))},
-		{name: "forged", set: token(cluster.Forged()), want: "is not accepted"},
-		{name: "for another audience", set: token(cluster.Token(func(c map[string]any) { c["aud"] = []string{"vault"} })), want: `for the audience "vault"`},
+		{name: "forged", set: token(cluster.Forged()), want: "the API server rejects it"},
+		{name: "for another audience", set: token(cluster.Token(func(c map[string]any) { c["aud"] = []string{"vault"} })), want: `its audience is "vault"`},
 		{name: "expired", set: token(cluster.Token(func(c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() })), want: "it expired at"},
-		{name: "a password", set: token("s3cret"), want: "no token of a service account"},
+		{name: "a password", set: token("s3cret"), want: "not a service-account token"},
 		{name: "without TLS", set: map[string]string{"sslmode": "disable", "password": cluster.Token(nil)}, want: "no connection without TLS"},
 	})
 }

@@ -35,21 +35,21 @@ func TestServiceAccountTokens(t *testing.T) {
 			cluster := rig.StartCluster(t)
 			audit := filepath.Join(t.TempDir(), "audit.jsonl")
 			w := rig.Start(t, rig.Setup{Flags: append(flags(cluster), "--audit-log", audit)})
-			forged := "is not accepted"
+			forged := "the API server rejects it"
 			if way == "by the issuer's keys" {
-				forged = "no key of the issuer " + cluster.URL
+				forged = "not a valid token of issuer " + cluster.URL
 			}
 			var all []string
 			for name, test := range map[string]struct{ token, want string }{
 				"right":             {cluster.Token(nil), ""},
 				"of a namespace":    {cluster.Token(of("bi:metabase")), ""},
 				"wrong signature":   {cluster.Forged(), forged},
-				"wrong audience":    {cluster.Token(func(c map[string]any) { c["aud"] = []string{"https://kubernetes.default.svc"} }), `for the audience "https://kubernetes.default.svc", and not for "pgkeyless"`},
+				"wrong audience":    {cluster.Token(func(c map[string]any) { c["aud"] = []string{"https://kubernetes.default.svc"} }), `its audience is "https://kubernetes.default.svc", not "pgkeyless"`},
 				"expired":           {cluster.Token(func(c map[string]any) { c["exp"] = time.Now().Add(-time.Second).Unix() }), "it expired at 2"},
 				"long expired":      {cluster.Token(func(c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() }), "it expired at 2"},
 				"not listed":        {cluster.Token(of("shop:other")), "system:serviceaccount:shop:other may not connect"},
 				"another cluster's": {rig.StartCluster(t).Token(nil), forged},
-				"a password":        {"s3cret pass", "no token of a service account"},
+				"a password":        {"s3cret pass", "not a service-account token"},
 			} {
 				all = append(all, test.token[strings.LastIndexByte(test.token, '.')+1:])
 				out, errs, err := psql(t, w.Conninfo("sslmode=require"), test.token)

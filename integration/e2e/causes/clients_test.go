@@ -159,7 +159,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.TokenKeysUnreachable.Name: {
 			setup:  rig.Setup{Flags: []string{"--auth", "kubernetes", "--kubernetes-accounts", "*", "--kubernetes-issuer", overloaded.URL, "--kubernetes-ca-file", overloaded.CAFile}},
 			client: "sslmode=require password=" + overloaded.Token(nil),
-			facts:  []string{"the keys of " + overloaded.URL, "HTTP status 503"},
+			facts:  []string{"the keys of issuer " + overloaded.URL, "HTTP status 503"},
 		},
 		causes.AuditFailed.Name: {setup: rig.Setup{Flags: []string{"--audit-log", "/dev/full"}}, facts: []string{"no space left"}},
 		causes.Disconnected.Name: {
