@@ -72,6 +72,22 @@ func regionOf(root *x509.Certificate) string {
 	return ""
 }
 
+// Regions are those that the embedded RDS roots are for, by name.
+func Regions() []string {
+	roots, err := parseCertificates(rdsPEM)
+	if err != nil { // they are tested
+		return nil
+	}
+	var all []string
+	for _, root := range roots {
+		if region := regionOf(root); region != "" {
+			all = append(all, region)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // NewRoots parses the embedded roots and reads the CA files. A file that cannot
 // be read, or holds no certificate that is valid today, is a causes.Misuse.
 func NewRoots(cfg RootsConfig) (*Roots, error) {

@@ -21,7 +21,7 @@ const maxProof = 16 << 10
 // Proof finds out whether clients are who they say. It is safe for concurrent use.
 type Proof interface {
 	// Prove returns who the client is, for logs and audits. Its error is what the client
-	// gets, with SQLSTATE 28000 where it has none. ctx bounds it.
+	// gets. ctx bounds it.
 	Prove(ctx context.Context, c *Claim) (identity string, err error)
 }
 
@@ -162,7 +162,7 @@ func (s *session) prove(ctx context.Context, m startupMessage) error {
 		return &unproven{err}
 	}
 	s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.Identity = identity })
-	if identity != "" {
+	if s.identity = identity; identity != "" {
 		s.log = s.log.With("identity", identity)
 	}
 	return nil

@@ -23,6 +23,8 @@ type SessionSnapshot struct {
 	TLS    bool   // between client and proxy
 	// Identity is who the client has proved to be; "" where nobody asked.
 	Identity string
+	// As is whose rights its login uses, where that is not the Route's own.
+	As string
 
 	// From the StartupMessage, as the database gets it: for people to recognize a
 	// session by. Nothing else of it is kept.

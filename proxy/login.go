@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -80,7 +81,8 @@ type login struct {
 //
 // Before AuthenticationOk the client gets NegotiateProtocolVersion only, since
 // drivers do not expect anything else there: notices follow AuthenticationOk.
-// From AuthenticationOk on it gets every byte as it came. While an early token
+// From AuthenticationOk on it gets every byte as it came, but for what is added to a
+// fatal error. While an early token
 // has not been asked for it gets nothing, and what goes wrong is a wrongGuess
 // unless the guess cannot be to blame.
 func (l *login) run(ctx context.Context, m startupMessage) error {
@@ -99,7 +101,7 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 	if err = l.judge(err); err != nil {
 		return err
 	}
-	return l.forward(first)
+	return l.forward(ctx, first)
 }
 
 // write sends packet and clears it. That this has failed is told when what the
@@ -217,7 +219,7 @@ func (l *login) password(ctx context.Context) ([]byte, error) {
 
 // forward passes messages on, beginning with out, until ReadyForQuery has been
 // sent. What it had read behind that is sent along.
-func (l *login) forward(out []byte) error {
+func (l *login) forward(ctx context.Context, out []byte) error {
 	for {
 		if len(out) >= flushSize || !l.in.ready(maxLoginBody) {
 			if err := l.send(out); err != nil {
@@ -235,15 +237,16 @@ func (l *login) forward(out []byte) error {
 			}
 			return l.lost(err)
 		}
+		body := msg[headLen:]
+		if msg[0] == 'E' {
+			out = append(out, l.complaint(ctx, msg)...)
+			continue
+		}
 		out = append(out, msg...)
-		switch body := msg[headLen:]; msg[0] {
+		switch msg[0] {
 		case 'K': // BackendKeyData
 			if secret := len(body) - 4; secret >= minCancelKey && secret <= maxCancelKey {
 				l.key(binary.BigEndian.Uint32(body), body[4:])
-			}
-		case 'E': // ErrorResponse, which the client gets as it is
-			if f := errorFields(body); cmp.Or(f['V'], f['S']) == "FATAL" {
-				l.last = &refusal{code: f['C'], message: f['M'], told: f['D'], help: f['H']}
 			}
 		case 'Z': // ReadyForQuery
 			if l.admitted != nil {
@@ -259,6 +262,27 @@ func (l *login) forward(out []byte) error {
 			return l.send(append(out, rest...))
 		}
 	}
+}
+
+// complaint is an ErrorResponse that came after AuthenticationOk, for the client. A fatal
+// one says why there is no ReadyForQuery; where the Route knows a DETAIL or a HINT that
+// the database does not give, it has these too.
+func (l *login) complaint(ctx context.Context, msg []byte) []byte {
+	f := errorFields(msg[headLen:])
+	if cmp.Or(f['V'], f['S']) != "FATAL" {
+		return msg
+	}
+	l.last = &refusal{user: l.user, code: f['C'], message: f['M'], told: f['D'], help: f['H']}
+	if l.route.Refusals == nil || msg[len(msg)-1] != 0 {
+		return msg
+	}
+	l.last.learn(ctx, l.route.Refusals)
+	if l.last.detail == "" && l.last.hint == "" {
+		return msg
+	}
+	whole := *l.last
+	whole.fields = bytes.Clone(msg[headLen : len(msg)-1])
+	return whole.packet()
 }
 
 // holdBack returns what is whole of rest, which came behind ReadyForQuery, and

@@ -14,7 +14,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
-// Refusal is a database's no, said before AuthenticationOk.
+// Refusal is a database's no to a login.
 type Refusal struct {
 	User              string // who was to be logged in
 	SQLState, Message string // the database's own words
@@ -183,14 +183,19 @@ func (r *Route) explain(ctx context.Context, err error) error {
 	if r.Refusals == nil || !errors.As(err, &said) || !said.early() {
 		return err
 	}
+	said.learn(ctx, r.Refusals)
+	return err
+}
+
+// learn notes what from knows of r.
+func (r *refusal) learn(ctx context.Context, from Explainer) {
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	e := r.Refusals.Explain(ctx, said.asks())
-	said.cause, said.detail, said.hint = e.Cause, e.Detail, e.Hint
-	if said.asked != "" {
-		said.message = cmp.Or(e.Message, said.message)
+	e := from.Explain(ctx, r.asks())
+	r.cause, r.detail, r.hint = e.Cause, e.Detail, e.Hint
+	if r.asked != "" {
+		r.message = cmp.Or(e.Message, r.message)
 	}
-	return err
 }
 
 // pauseBeforeRetry waits, and returns false when ctx ends first.

@@ -99,6 +99,10 @@ type Route struct {
 	// login found nothing there, or another server. Its errors reach the client as
 	// a Dialer's do.
 	Resolve func(ctx context.Context, stale bool) (Route, error)
+	// As, when not nil, returns the way to the same database with the rights of a role
+	// that a Grant names, for the client with this identity. It is called for each login,
+	// from many goroutines at once.
+	As func(role, identity string) (Route, error)
 }
 
 // Setting is a run-time parameter of PostgreSQL.

@@ -81,6 +81,10 @@ type Config struct {
 	// Proof has clients of TCP listeners prove who they are, once they have sent their
 	// StartupMessage. nil asks for nothing.
 	Proof Proof
+	// Grants says what a client may do that has proved its identity. Its error is what the
+	// client gets. nil grants everything. It is called for each login, from many
+	// goroutines at once.
+	Grants func(Wanted) (Grant, error)
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
 	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
@@ -123,6 +127,7 @@ type Server struct {
 	peer       func(net.Conn) string
 	admit      func(net.Conn) error
 	proof      Proof
+	grants     func(Wanted) (Grant, error)
 	requireTLS bool
 	audit      func(AuditEvent) error
 	loops      eventloop.Group // that relay sockets
@@ -171,6 +176,7 @@ func New(cfg Config) (*Server, error) {
 		peer:           cfg.Peer,
 		admit:          cfg.Admit,
 		proof:          cfg.Proof,
+		grants:         cfg.Grants,
 		requireTLS:     cfg.RequireTLS,
 		audit:          cfg.Audit,
 		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, slots: make(chan struct{}, maxStrangers)},

@@ -47,6 +47,9 @@ type session struct {
 	entry  *entry // what others see of it
 	barred error  // why this client may not connect; nil: it may
 	shown  *x509.Certificate
+	// identity is who the client has proved to be, role whose rights its login needs
+	// beside those of the Route; both may be "".
+	identity, role string
 	// ssmSession is the id of what carries its stream; "" without a tunnel.
 	ssmSession string
 
@@ -139,8 +142,11 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	if err := s.prove(ctx, m); err != nil {
 		return nil, nil, err
 	}
+	if err := s.granted(m); err != nil {
+		return nil, nil, err
+	}
 	sent := m.size()
-	s.wants, s.asked = s.route.rewrite(m), time.Now()
+	s.wants, s.asked = s.route.rewrite(s.signed(m)), time.Now()
 	s.introduce(s.wants)
 	s.log.Info("client accepted", "user", s.wants.value("user"), "database", s.wants.value("database"),
 		"application_name", s.wants.value("application_name"))
@@ -239,6 +245,9 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 	s.watch.enter(StageLookup, time.Now())
 	found, err := s.served.resolved(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if found, err = s.own(found); err != nil {
 		return nil, err
 	}
 	s.route = found

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -41,7 +40,7 @@ func NewCertificates(caFile, crlFile string, log *slog.Logger) (*Certificates, e
 }
 
 // Prove implements proxy.Proof. The identity is the first of the certificate's URI, DNS
-// name and e-mail address, or its common name, and must be the user.
+// name and e-mail address, or its common name.
 func (p *Certificates) Prove(_ context.Context, c *proxy.Claim) (identity string, err error) {
 	if c.TLS == nil {
 		return "", causes.NeedsTLS.New(nil, nil)
@@ -56,9 +55,6 @@ func (p *Certificates) Prove(_ context.Context, c *proxy.Claim) (identity string
 	identity = identityOf(chain[0])
 	if identity == "" {
 		return "", causes.CertificateRefused.New(nil, errors.New("it names nobody"))
-	}
-	if identity != c.User {
-		return "", causes.IdentityDiffers.New(causes.Facts{"identity": identity, "quoted identity": strconv.Quote(identity), "quoted user": strconv.Quote(c.User)}, nil)
 	}
 	return identity, nil
 }

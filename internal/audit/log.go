@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -183,7 +184,7 @@ type line struct {
 func (l *Log) Write(e proxy.AuditEvent) error {
 	r := line{
 		At: e.At.UTC(), Kind: e.Kind, Session: e.ID, Identity: clean(e.Identity), Proof: l.proof(e.SessionSnapshot), Peer: clean(e.Peer), From: clean(e.Client),
-		AWS: l.aws(e.Route), Target: e.Route, Database: clean(e.Database), User: clean(e.User), Application: clean(e.ApplicationName),
+		AWS: cmp.Or(e.As, l.aws(e.Route)), Target: e.Route, Database: clean(e.Database), User: clean(e.User), Application: clean(e.ApplicationName),
 		PID: e.PID, SSMSession: clean(e.SSMSession), TLS: e.TLS, Took: float64(e.Took.Microseconds()) / 1000,
 		Up: e.BytesUp, Down: e.BytesDown, SQLState: e.SQLState, Cause: e.Cause, Reason: clean(e.Reason),
 	}

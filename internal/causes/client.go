@@ -166,6 +166,24 @@ var (
 		Hint:    "try again; if it keeps failing, check the network from pgkeyless to the issuer, or give its keys as a file with `kubernetes-jwks-file`",
 		Means:   "`auth=kubernetes` with `kubernetes-issuer`, and the issuer is down, out of reach, or does not show its keys to everybody",
 	}
+	IdentityUnknown = Cause{
+		Name: "identity-unknown", SQLState: invalidLogin,
+		Message: "{identity} is nobody that this proxy lets in",
+		Hint:    "the one who runs the proxy adds {quoted identity} under `users:` in its config file",
+		Means:   "a client that has proved who it is, and whose identity the config file does not map",
+	}
+	DatabaseUserBarred = Cause{
+		Name: "database-user-barred", SQLState: invalidLogin,
+		Message: "{identity} may not log in as database user {quoted user}",
+		Hint:    "connect as {users}, or have {quoted user} added to its `database-users`",
+		Means:   "a client whose entry under `users:` does not list the database user that it names",
+	}
+	TargetBarred = Cause{
+		Name: "target-barred", SQLState: invalidLogin,
+		Message: "{identity} may not use target {quoted target}",
+		Hint:    "the one who runs the proxy adds it to `targets` of {quoted identity} under `users:`",
+		Means:   "a client whose entry under `users:` does not list the target",
+	}
 	AuditFailed = Cause{
 		Name: "audit-failed", SQLState: "58030",
 		Message: "nobody is logged in while the audit log cannot be written: {said}",
@@ -187,7 +205,7 @@ const nameTarget = "name the target behind the user (USER@TARGET) or the databas
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

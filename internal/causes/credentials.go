@@ -122,6 +122,13 @@ var (
 		Hint:    "the profile's source identity needs sts:AssumeRole on the role, and the role must trust that identity; try " + tryIdentity,
 		Means:   "a policy or the role's trust policy does not allow it",
 	}
+	PersonRoleRefused = Cause{
+		Name: "person-role-refused", SQLState: invalidLogin,
+		Message: "role {role} cannot be assumed for this client",
+		Detail:  "session name {session}[; {said}]",
+		Hint:    "allow sts:AssumeRole and sts:SetSourceIdentity on the role to the identity that pgkeyless runs with, and let the role's trust policy allow both",
+		Means:   "a `role-arn` under `users:` that the proxy's own identity may not assume, or not with a source identity",
+	}
 	MFAUnanswerable = Cause{
 		Name: "mfa-unanswerable", SQLState: invalidLogin,
 		Message: noCredentials + "the role wants an MFA code, and there is neither a terminal nor an mfa-command to ask",
@@ -183,7 +190,7 @@ var (
 func Credentials() []Cause {
 	return []Cause{
 		NoCredentials, NoProfile, BrokenConfiguration, SSOExpired, SSORoleRefused, SSOLoginWaiting, SSOLoginFailed,
-		LoginExpired, KeysExpired, KeysUnknown, ShadowingKeys, EnvironmentKeys, SignatureRefused, RoleRefused,
+		LoginExpired, KeysExpired, KeysUnknown, ShadowingKeys, EnvironmentKeys, SignatureRefused, RoleRefused, PersonRoleRefused,
 		MFAUnanswerable, MFARefused, MFAUnanswered, MFAWaiting, CredentialProcess,
 		CredentialsUnreachable, CredentialsSlow, CredentialsFailed,
 	}

@@ -4,7 +4,9 @@ const (
 	// attempt is the DETAIL of every refused login.
 	attempt = `tried to log in to {database} as user "{user}" with an IAM token[ of {identity}], ` +
 		"signed for {endpoint} in {region}[, jump host {jump host}][; {clock}]"
-	grant = `GRANT rds_iam TO {quoted user}`
+	// admitted is the DETAIL of what is refused behind a login.
+	admitted = `the login succeeded, as user "{user}" at {endpoint}`
+	grant    = `GRANT rds_iam TO {quoted user}`
 	// only is said wherever rds_iam is: granted to the master user, it locks out
 	// everybody who knows that user's password.
 	only = "a user that has it logs in with IAM tokens only: mind that before you grant it to a master user whose password is in use"
@@ -81,6 +83,19 @@ var (
 		Detail: attempt,
 		Hint:   `CREATE USER {quoted user} WITH LOGIN; ` + grant + "; names are case-sensitive",
 		Means:  "there is no such user (only some servers say so)",
+	}
+	NoDatabase = Cause{
+		Name:   "no-database",
+		Detail: admitted,
+		Hint: "check the database's name, which is case-sensitive: connect to postgres and list the databases with \\l; a client that names none gets the user's name; " +
+			"--dbname sets another default",
+		Means: "the login succeeded, and the server has no database of that name",
+	}
+	NoConnect = Cause{
+		Name: "no-connect", Says: "permission denied for database",
+		Detail: admitted,
+		Hint:   "GRANT CONNECT on this database to {quoted user}, or connect to another one",
+		Means:  "the login succeeded, and the user may not connect to this database",
 	}
 	NoEncryption = Cause{
 		Name: "no-encryption", Says: "no encryption",
@@ -223,5 +238,5 @@ func Refusals() []Cause {
 
 // Logins are the rows of this file.
 func Logins() []Cause {
-	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed}, Refusals()...)
+	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed, NoDatabase, NoConnect}, Refusals()...)
 }

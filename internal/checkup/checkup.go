@@ -113,18 +113,11 @@ func (c *Checkup) fail(err error, notes ...string) {
 	}
 	r.State = causes.SQLState(err)
 	r.Notes = append(r.Notes, notes...)
-	switch {
-	case r.Mend != "":
-	case r.State == unknownDatabase:
-		r.Mend = "name a database that exists: --dbname NAME"
-	default:
+	if r.Mend == "" {
 		r.Mend = "see the database's log; " + c.command("doctor") + " --debug-logs tells more of this side"
 	}
 	c.walk.Fail(r)
 }
-
-// unknownDatabase is SQLSTATE invalid_catalog_name.
-const unknownDatabase = "3D000"
 
 // direct says why no jump host is on the path, or "".
 func (c *Checkup) direct() string {

@@ -90,24 +90,24 @@ func (a *app) root() *cobra.Command {
 		Use:   "pgkeyless [serve] TARGET... [flags]",
 		Short: "Reach private RDS and Aurora PostgreSQL on localhost, without a password",
 		Long: `pgkeyless listens on localhost and forwards PostgreSQL clients to private RDS
-and Aurora databases: through an SSM session it opens itself, over TLS verified
-for the endpoint's name, logged in with an IAM token made for each login.
+and Aurora databases. It opens an SSM session by itself, verifies the database's
+certificate, and logs in with a new IAM token each time.
 
-A TARGET is a name of the config file, an RDS instance, cluster or proxy by its
-identifier or ARN, or the endpoint of a database, HOST[:PORT]. Options for one
-target follow as a query string, and go before flags, which go before
-PGKEYLESS_… variables, which go before the config file:
+A TARGET is a target of the config file, the identifier or ARN of an RDS
+instance, cluster or proxy, or an endpoint, HOST[:PORT]. Options for one target
+follow as a query string. They override flags, flags override PGKEYLESS_…
+variables, and variables override the config file:
 
-  pgkeyless orders.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
+  pgkeyless db.abc123.eu-central-1.rds.amazonaws.com --via i-0123456789abcdef0
   pgkeyless 'HOST?via=i-0123456789abcdef0&user=app&port=5433' 'HOST2?via=none'
 
-Without TARGET all targets of the config file are served: of pgkeyless.yaml in
-this directory or one above, else of your own; "pgkeyless config print" shows
-what comes from where.
+Without TARGET, pgkeyless serves all targets of the config file: pgkeyless.yaml
+in this directory or above, else your own. "pgkeyless config print" shows where
+each value comes from.
 
-The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0
-ended by itself, 1 error, 130 after SIGINT, 143 after SIGTERM. With a config
-file SIGHUP reads it again, and drops no session.`,
+The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0 on
+a normal end, 1 on an error, 130 after SIGINT, 143 after SIGTERM. With a config
+file, SIGHUP reloads it without dropping a session.`,
 		Version:                    a.versionText(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
@@ -120,6 +120,7 @@ file SIGHUP reads it again, and drops no session.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(printUsage)
 	a.addFlags(root, func(config.Option) bool { return true })
 	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(),
 		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),

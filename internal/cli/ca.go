@@ -30,15 +30,16 @@ const caCommandName = "ca"
 func (a *app) caCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   caCommandName,
-		Short: "Print your CA for clients that verify certificates, and how to use it",
-		Long: `Print the path of your own certificate authority, which is made when it is not
-there yet, and what to set in which client. It signs the certificates that
-pgkeyless shows to clients on this machine, and can sign none for other hosts.
+		Short: "Print your CA, for clients that verify certificates",
+		Long: `Print the path of your own certificate authority (CA), and what to set in which
+client. pgkeyless creates the CA if there is none. The CA signs the
+certificates that pgkeyless presents to clients on this machine. It cannot sign
+for other hosts.
 
   pgkeyless ca             the path, and how to use it
-  pgkeyless ca path        the path alone
-  pgkeyless ca install     put it into the trust stores of the system and of browsers
-  pgkeyless ca uninstall   take it out of them again`,
+  pgkeyless ca path        the path only
+  pgkeyless ca install     add it to the trust stores of system and browsers
+  pgkeyless ca uninstall   remove it from them`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			ca, err := openCA()
@@ -63,10 +64,10 @@ pgkeyless shows to clients on this machine, and can sign none for other hosts.
 		},
 		&cobra.Command{
 			Use:   "install",
-			Short: "Put your CA into the trust stores of the system and of browsers",
-			Long: `Put your CA into the trust store of the system and into those of the browsers
-that have one of their own. Every user's programs then trust your pgkeyless on
-localhost. Where it takes rights, sudo asks for your password.`,
+			Short: "Add your CA to the trust stores of the system and of browsers",
+			Long: `Add your CA to the trust store of the system, and to those of browsers that have
+their own. The programs of every user then trust your pgkeyless on localhost. If
+this needs root rights, sudo asks for your password.`,
 			Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return a.changeStores(cmd.Context(), "installed into", truststore.System.Install)
@@ -74,7 +75,7 @@ localhost. Where it takes rights, sudo asks for your password.`,
 		},
 		&cobra.Command{
 			Use:   "uninstall",
-			Short: "Take your CA out of the trust stores",
+			Short: "Remove your CA from the trust stores",
 			Args:  noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return a.changeStores(cmd.Context(), "not in", truststore.System.Uninstall)
@@ -92,9 +93,9 @@ localhost. Where it takes rights, sudo asks for your password.`,
 // Encryption; its NpgsqlConnector.cs since 6.0.
 var caGuide = template.Must(template.New("").Parse(`{{.Path}}
 
-This is your CA, valid until {{.Until}}. It vouches for pgkeyless on localhost, names
-beneath it and loopback addresses, and for nothing else. With it clients can verify
-that they talk to your pgkeyless: sslmode=require, verify-ca and verify-full.
+This is your CA, valid until {{.Until}}. It can sign for localhost, names under it and
+loopback addresses, and for nothing else. With it, clients can verify that they talk
+to your pgkeyless: sslmode=require, verify-ca and verify-full.
 
   libpq (psql, psycopg, Ruby, PHP …)  export PGSSLROOTCERT={{.Word}}
   pgx, lib/pq                         the same variable, or sslrootcert={{.Path}}
@@ -102,7 +103,7 @@ that they talk to your pgkeyless: sslmode=require, verify-ca and verify-full.
   pgjdbc (DBeaver, DataGrip …)        sslrootcert={{.Path}} in the URL
   asyncpg                             sslrootcert={{.Path}} in the URL
   Npgsql                              SSL Mode=VerifyFull;Root Certificate={{.Path}}
-  OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={{.Word}} before the command: in place of all other roots
+  OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={{.Word}} before the command; replaces all other roots
   other programs, browsers            pgkeyless ca install
 
 pgkeyless exec and env set both variables, service-file writes sslrootcert.

@@ -16,7 +16,7 @@ import (
 func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Show the configuration and where it comes from",
+		Short: "Show the configuration and where each value comes from",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			problem := "config wants a subcommand"
@@ -53,10 +53,10 @@ func (a *app) configPrintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "print [TARGET...]",
 		Short: "Print every option's value and where it came from",
-		Long: `Print the options of the process and of each TARGET as serve would take them from
-the same flags, variables and config file: the value, and the flag, variable or
-line that it came from. Without TARGET, those of serve without one. Options that
-nobody set show their default in parentheses.`,
+		Long: `Print the options of the process and of each TARGET as serve would use them:
+the value, and the flag, variable or line of the config file that it came from.
+Without TARGET, print the targets that serve would serve. Options that you did
+not set show their default in parentheses.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -73,11 +73,6 @@ nobody set show their default in parentheses.`,
 	a.addFlags(cmd, func(config.Option) bool { return true })
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// completeTargets offers the names of the config file.
-func (a *app) completeTargets(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return config.Names(a.input(nil)), cobra.ShellCompDirectiveNoFileComp
 }
 
 // The shape of config print --json.

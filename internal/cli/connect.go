@@ -12,16 +12,16 @@ func (a *app) connectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "connect TARGET [-- ARG...]",
 		Short: "Run psql on a target",
-		Long: `Run psql on TARGET, over a Unix socket that only you can reach and that is gone
-when psql ends. What stands behind -- goes to psql. If a pgkeyless of yours
-serves the target already, psql uses that, and --via need not be given again.
+		Long: `Run psql on TARGET, over a Unix socket that only you can reach and that goes
+away when psql ends. Arguments after -- go to psql. If a running pgkeyless
+already serves the target, psql uses it, and you do not need to repeat --via.
 
   pgkeyless connect orders --user app_user
   pgkeyless connect orders -- -d shop -c 'select 1'
 
 The exit code is psql's.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			own, theirs := splitAtDash(cmd, args)
 			return a.withProxy(cmd.Context(), own, guest{reads: "psql", command: func() (*exec.Cmd, error) {

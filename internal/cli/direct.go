@@ -14,12 +14,12 @@ import (
 )
 
 func (a *app) shutdownCommand() *cobra.Command {
-	return a.remoteCommand("shutdown [TARGET]", "Let a running proxy's sessions end, and end it",
-		`End a running proxy as SIGTERM does: it takes no new clients, and open sessions
-may end within --max-sigterm-delay. The proxy's own exit code is 0. With several
-running, TARGET says which.
+	return a.remoteCommand("shutdown [TARGET]", "Shut down a running proxy once its sessions have ended",
+		`Shut down a running proxy as SIGTERM does: it accepts no new clients, and open
+sessions have --max-sigterm-delay to end. The proxy's own exit code is 0. If
+several proxies run, TARGET says which one.
 
-Exit codes: 0 the proxy ends, 1 it does not.`,
+Exit codes: 0 the proxy shuts down, 1 it does not.`,
 		func(ctx context.Context, target string) error {
 			r, err := a.remote(ctx, target)
 			if err == nil {
@@ -33,12 +33,12 @@ Exit codes: 0 the proxy ends, 1 it does not.`,
 }
 
 func (a *app) reloadCommand() *cobra.Command {
-	return a.remoteCommand("reload [TARGET]", "Have a running proxy read its config file again",
-		`Have a running proxy read its config file again, as SIGHUP does. No session is
-dropped. When the file has a mistake, this says which, the command fails, and the
-proxy goes on as before. With several running, TARGET says which.
+	return a.remoteCommand("reload [TARGET]", "Reload the config file of a running proxy",
+		`Reload the config file of a running proxy, as SIGHUP does. No session is
+dropped. If the file has an error, the command prints it and fails, and the
+proxy keeps its settings. If several proxies run, TARGET says which one.
 
-Exit codes: 0 the new settings count, 1 the old ones do.`,
+Exit codes: 0 the new settings apply, 1 the old ones still do.`,
 		func(ctx context.Context, target string) error {
 			r, err := a.remote(ctx, target)
 			if err == nil {
@@ -53,11 +53,11 @@ Exit codes: 0 the new settings count, 1 the old ones do.`,
 
 func (a *app) disconnectCommand() *cobra.Command {
 	cmd := a.remoteCommand("disconnect ID [TARGET]", "End a client's session",
-		`End a client's session, whose client gets an error that says so (SQLSTATE
-57P01). ID is the number that "pgkeyless status" shows. With several proxies
-running, TARGET says which one is meant.
+		`End a client's session. The client gets an error that says so (SQLSTATE 57P01).
+ID is the number that "pgkeyless status" shows. If several proxies run, TARGET
+says which one.
 
-Exit codes: 0 the session ends, 1 there is none with that number.`, nil)
+Exit codes: 0 the session ends, 1 there is no session with that number.`, nil)
 	cmd.Args = a.atMost(2)
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -22,17 +22,19 @@ func (a *app) envCommand() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "env TARGET",
-		Short: "Print the variables that lead clients to a target",
-		Long: `Print commands for a shell that set PGHOST, PGPORT, PGUSER, PGDATABASE,
-DATABASE_URL, PGSSLROOTCERT and NODE_EXTRA_CA_CERTS (unless that is set) for
-TARGET, and unset what would lead clients elsewhere. They name
-the port of a pgkeyless that serves the target (--via need not be given again), or
-else the one on which it will be served with the same options, and warn of that.
+		Short: "Print the variables that point clients to a target",
+		Long: `Print shell commands that set PGHOST, PGPORT, PGUSER, PGDATABASE, DATABASE_URL
+and PGSSLROOTCERT for TARGET, and NODE_EXTRA_CA_CERTS unless it is already set.
+They unset variables that would point clients elsewhere.
+
+If a running pgkeyless serves the target, the commands name its port, and you
+do not need to repeat --via. Otherwise they name the port that the same options
+would use, and a warning says so.
 
   eval "$(pgkeyless env orders)"
   pgkeyless env orders --shell fish | source`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, ok := shell.Dialects[name]
 			if !ok {
@@ -55,6 +57,7 @@ else the one on which it will be served with the same options, and warn of that.
 	}
 	a.addFlags(cmd, forListening)
 	cmd.Flags().StringVar(&name, "shell", name, "sh, fish or powershell")
+	_ = cmd.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions([]cobra.Completion{"sh", "fish", "powershell"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

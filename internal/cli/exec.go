@@ -12,17 +12,18 @@ func (a *app) execCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec TARGET -- COMMAND [ARG...]",
 		Short: "Run a program with PGHOST and DATABASE_URL set for a target",
-		Long: `Run COMMAND with PGHOST, PGPORT, PGUSER and PGDATABASE (where the target says
-who and which) and DATABASE_URL set, so that it reaches TARGET on a port of this
-machine that is open until it ends, and PGSSLROOTCERT and NODE_EXTRA_CA_CERTS, so
-that it can verify the certificate there. If a pgkeyless of yours serves the target
-already, that is used, and --via need not be given again.
+		Long: `Run COMMAND with PGHOST, PGPORT, PGUSER, PGDATABASE and DATABASE_URL set, so
+that it reaches TARGET on a local port that closes when COMMAND ends. PGUSER
+and PGDATABASE are set if the target names a user and a database. PGSSLROOTCERT
+and NODE_EXTRA_CA_CERTS are set, so that COMMAND can verify pgkeyless's
+certificate. If a running pgkeyless already serves the target, COMMAND uses it,
+and you do not need to repeat --via.
 
   pgkeyless exec orders --user app_user --dbname shop -- ./manage.py migrate
 
-The exit code is COMMAND's, or 128 + N when signal N has ended it.`,
+The exit code is COMMAND's, or 128 + N if signal N ended it.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			own, theirs := splitAtDash(cmd, args)
 			if len(theirs) == 0 {

@@ -31,9 +31,9 @@ func (a *app) addFlags(cmd *cobra.Command, wanted func(config.Option) bool) {
 		if o.Switch() {
 			f.NoOptDefVal = "true"
 		}
-		if o.Name != "ca-file" && o.Name != "unix-socket" {
+		if complete := completeOption(o); complete != nil {
 			// The name is right, so registering cannot go wrong.
-			_ = cmd.RegisterFlagCompletionFunc(o.Name, cobra.NoFileCompletions)
+			_ = cmd.RegisterFlagCompletionFunc(o.Name, complete)
 		}
 	}
 }

@@ -42,10 +42,11 @@ func (a *app) listCommand() *cobra.Command {
 Manager, which can be jump hosts. Databases of other engines are marked. ECS
 tasks are not listed.
 
-Several regions are asked side by side: --region eu-central-1,eu-west-1. What
-cannot be listed is told on stderr.
+You can list several regions at once: --region eu-central-1,eu-west-1. stderr
+reports what could not be listed.
 
-Exit codes: 0 everything is listed, 1 nothing could be, 2 a part could not.`,
+Exit codes: 0 everything is listed, 1 nothing could be listed, 2 a part could
+not be listed.`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +60,8 @@ Exit codes: 0 everything is listed, 1 nothing could be, 2 a part could not.`,
 	}
 	cmd.Flags().StringVar(&regions, "region", "", "AWS regions, separated by commas (default AWS_REGION or the profile's)")
 	cmd.Flags().StringVar(&profile, "profile", "", "profile of the shared AWS configuration (default as the AWS CLI chooses)")
+	_ = cmd.RegisterFlagCompletionFunc("region", completeRegions)
+	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	a.addFlags(cmd, func(o config.Option) bool {
 		return o.Name == "mfa-command" || o.Name == "sso-login" || o.Name == "config-file"

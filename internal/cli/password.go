@@ -28,16 +28,16 @@ func (a *app) passwordCommand() *cobra.Command {
 	var local bool
 	cmd := &cobra.Command{
 		Use:   "password NAME | --local",
-		Short: "Make a line of an auth-file, or print the local password",
-		Long: `Ask for a password and print the line of an auth-file (--auth scram) that lets in
-the database user NAME by it. The line holds a verifier from which the password
-cannot be read. Without a terminal the password is the first line of stdin.
+		Short: "Create a line for an auth-file, or print the local password",
+		Long: `Ask for a password and print a line for an auth-file (--auth scram) that lets
+the database user NAME log in with it. The line holds a verifier, which does
+not reveal the password. Without a terminal, the password is the first line of
+stdin.
 
   pgkeyless password ada >> userlist.txt
 
-With --local, print the password that clients of pgkeyless --local-password need, for
-those that do not read it from the file where libpq looks (PGPASSFILE, or .pgpass in
-the home directory).
+With --local, print the password that --local-password asks for. libpq finds it
+by itself, in PGPASSFILE or ~/.pgpass. Paste it into other clients.
 
   pgkeyless password --local`,
 		Args: cobra.MatchAll(func(_ *cobra.Command, args []string) error {
@@ -57,7 +57,7 @@ the home directory).
 			return a.printVerifier(args[0])
 		},
 	}
-	cmd.Flags().BoolVar(&local, "local", false, "print the password of --local-password")
+	cmd.Flags().BoolVar(&local, "local", false, "print the local password (--local-password)")
 	return cmd
 }
 

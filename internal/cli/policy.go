@@ -25,27 +25,27 @@ var policyFormats = map[string]func(policy.Facts) string{"text": policy.Text, "j
 func (a *app) policyCommand() *cobra.Command {
 	format, check := "text", false
 	cmd := &cobra.Command{
-		Use:   "policy TARGET --user NAME [--format text|json|terraform] [--check]",
-		Short: "Print the IAM policy and the SQL that a target needs, or check them",
-		Long: `Print what it takes that an identity may log in to TARGET as NAME: the IAM policy,
-the least that works; the SQL; and what the jump host needs. ARNs are real as far
-as your credentials may ask for them. What is not known stands as a placeholder,
-which stderr names with the command that finds it.
+		Use:   "policy TARGET --user NAME [--format FORMAT] [--check]",
+		Short: "Print or check the IAM policy and the SQL that a target needs",
+		Long: `Print what an identity needs to log in to TARGET as NAME: the least IAM policy
+that works, the SQL, and what the jump host needs. ARNs are real if your
+credentials may look them up. Otherwise there is a placeholder, and stderr
+names it with the command that finds the value.
 
---format json prints the policy alone, terraform an aws_iam_policy_document.
+--format json prints the policy only, terraform an aws_iam_policy_document.
 
---check looks instead which parts are in place: the identity's permissions, by
-IAM's policy simulation; IAM authentication of the database; and, by logging in,
-that the user is in rds_iam.
+--check reports which parts are in place instead: the identity's permissions,
+from IAM's policy simulation; IAM authentication of the database; and, by
+logging in, whether the user is in rds_iam.
 
 Exit codes:
-    0  printed and complete; with --check, all is in place
-    1  the command line cannot be followed, or the target is not found
+    0  printed and complete; with --check, everything is in place
+    1  the command line is wrong, or the target was not found
     2  a placeholder is left; with --check, something is missing
-    3  with --check, nothing is known to be missing, but not all could be looked at
+    3  with --check, nothing seems to be missing, but a check was not possible
   130  interrupted`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if policyFormats[format] == nil {
 				return causes.Misuse(fmt.Sprintf("--format: %q is none of text, json, terraform", format), "text is for people, json the policy alone")
@@ -58,7 +58,8 @@ Exit codes:
 	}
 	a.addFlags(cmd, forOneProgram)
 	cmd.Flags().StringVar(&format, "format", format, "text, json or terraform")
-	cmd.Flags().BoolVar(&check, "check", false, "look which parts are in place")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]cobra.Completion{"text", "json", "terraform"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().BoolVar(&check, "check", false, "report which parts are in place")
 	return cmd
 }
 

@@ -28,7 +28,7 @@ func (a *app) remoteCommand(use, short, long string, do func(ctx context.Context
 		Short:             short,
 		Long:              long,
 		Args:              a.atMost(1),
-		ValidArgsFunction: a.completeTargets,
+		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return do(cmd.Context(), strings.Join(args, ""))
 		},

@@ -16,7 +16,7 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "serve TARGET...",
-		Short:             "Listen and forward; the same as no command at all",
+		Short:             "Listen and forward; the same as no command",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeTargets,
 		RunE:              a.serve,

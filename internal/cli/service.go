@@ -25,18 +25,17 @@ func (a *app) serviceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "service",
 		Short: "Serve the config file whenever you log in",
-		Long: `Manage a service of your own that serves the targets of a config file whenever
-you log in: a unit of systemd --user, an agent of launchd on macOS, a service of
-Windows.
+		Long: `Manage a service that serves the targets of a config file whenever you log in:
+a systemd user unit, a launchd agent on macOS, or a Windows service.
 
-  pgkeyless service install     write it, and have it started at each login
+  pgkeyless service install     write the service and start it at each login
   pgkeyless service start       start it now
   pgkeyless service stop        stop it until the next login
-  pgkeyless service uninstall   stop it and take it out again
-  pgkeyless service print       print it, and change nothing
+  pgkeyless service uninstall   stop it and remove it
+  pgkeyless service print       print it without changing anything
 
-The service serves the config file in your own directory for configuration, or
-the one that --config-file names. It sees none of this shell's variables.`,
+The service serves the config file in your configuration directory, or the one
+that --config-file names. It does not see the variables of your shell.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			problem := "service wants a subcommand"
@@ -60,7 +59,7 @@ the one that --config-file names. It sees none of this shell's variables.`,
 	}
 	cmd.AddCommand(
 		a.serviceInstallCommand(),
-		manage("uninstall", "Stop the service and take it out again", "uninstalled", service.Manager.Uninstall),
+		manage("uninstall", "Stop the service and remove it", "uninstalled", service.Manager.Uninstall),
 		manage("start", "Start the service now", "started", service.Manager.Start),
 		manage("stop", "Stop the service until the next login", "stopped", service.Manager.Stop),
 		a.servicePrintCommand(),
@@ -76,7 +75,7 @@ func serviceOptions(o config.Option) bool {
 func (a *app) serviceInstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Write the service and have it started at each login",
+		Short: "Write the service and start it at each login",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if user := sudoUser(a.environ, os.Geteuid()); user != "" {
@@ -129,10 +128,10 @@ func (a *app) servicePrintCommand() *cobra.Command {
 		Short: "Print what install would write",
 		Long: `Print what install would write.
 
-With --system, print a systemd unit for a server: with a user of its own and no
-rights, and /etc/pgkeyless/config.yaml for a config file. With --socket TARGET,
-print a socket unit that has systemd listen for TARGET and start pgkeyless when
-the first client comes.`,
+With --system, print a systemd unit for a server. It has its own unprivileged
+user and reads /etc/pgkeyless/config.yaml. With --socket TARGET, print a socket
+unit: systemd listens for TARGET and starts pgkeyless when the first client
+connects.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := a.serviceText(cmd.Context(), system, socket)
@@ -143,8 +142,8 @@ the first client comes.`,
 		},
 	}
 	a.addFlags(cmd, serviceOptions)
-	cmd.Flags().BoolVar(&system, "system", false, "the unit of a server's systemd")
-	cmd.Flags().StringVar(&socket, "socket", "", "the systemd socket unit of this `TARGET` of the config file")
+	cmd.Flags().BoolVar(&system, "system", false, "print a systemd unit for a server")
+	cmd.Flags().StringVar(&socket, "socket", "", "print a systemd socket unit for this `TARGET` of the config file")
 	_ = cmd.RegisterFlagCompletionFunc("socket", func(_ *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return config.Names(a.input(nil)), cobra.ShellCompDirectiveNoFileComp
 	})

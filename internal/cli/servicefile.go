@@ -25,19 +25,19 @@ func (a *app) serviceFileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "service-file TARGET...",
 		Short: "Write targets into libpq's service file",
-		Long: `Write a section for each TARGET into the connection service file of libpq, so
-that "psql service=NAME" and every other libpq client finds it. Sections stand
-between two marks and replace those that stood there; the rest of the file stays
-as it is. The file is PGSERVICEFILE, or .pg_service.conf in the home directory.
+		Long: `Write a section for each TARGET into libpq's connection service file, so that
+"psql service=NAME" and every other libpq client finds it. The sections go
+between two marks and replace what was there; the rest of the file does not
+change. The file is PGSERVICEFILE, or .pg_service.conf in your home directory.
 
   pgkeyless service-file orders billing
   psql service=orders
 
-A section names the Unix socket or port of a pgkeyless that serves the target
-(--via need not be given again), or else the one on which it will be served with
-the same options.`,
+If a running pgkeyless serves the target, the section names its Unix socket or
+port, and you do not need to repeat --via. Otherwise it names the one that the
+same options would use.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTargets,
 		RunE: func(_ *cobra.Command, args []string) error {
 			sections, err := a.sections(args)
 			if err != nil {
@@ -55,7 +55,7 @@ the same options.`,
 	}
 	a.addFlags(cmd, forListening)
 	cmd.Flags().StringVar(&file, "file", "", "the service file (default PGSERVICEFILE or ~/.pg_service.conf)")
-	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print the sections, change nothing")
+	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print the sections without changing the file")
 	return cmd
 }
 

@@ -27,18 +27,18 @@ const (
 func (a *app) statusCommand() *cobra.Command {
 	var asJSON, watch bool
 	cmd := a.remoteCommand("status [TARGET]", "Show what your running proxies do",
-		`Show what your running proxies do: targets and how their logins go, SSM
-sessions, clients, credentials and what happened lately; with TARGET, more about
-that target. What is wrong comes first.
+		`Show what your running proxies do: targets and their logins, SSM sessions,
+clients, credentials and recent events; with TARGET, more about that target.
+Problems come first.
 
   pgkeyless status
   pgkeyless status orders --watch
   pgkeyless status --json | jq '.[].targets[] | {name, state}'
 
-Proxies of this user are found without a port, also while they drain. Elsewhere,
-as in a container, --admin-port or --http-port names one.
+The command finds your own proxies without a port, even while they drain. In a
+container, for example, name a port with --admin-port or --http-port.
 
-Exit codes: 0 all is well, 1 no proxy is found, 2 logins to a target fail.`,
+Exit codes: 0 all is well, 1 no proxy found, 2 logins to a target fail.`,
 		func(ctx context.Context, target string) error {
 			if watch {
 				return a.watchStatus(ctx, target, asJSON)
@@ -46,7 +46,7 @@ Exit codes: 0 all is well, 1 no proxy is found, 2 logins to a target fail.`,
 			return a.status(ctx, target, asJSON, a.stdout)
 		})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the status documents as a JSON array; docs/status.md describes them")
-	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every 2 seconds, until Ctrl-C")
+	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every 2 seconds until Ctrl-C")
 	return cmd
 }
 

@@ -15,14 +15,14 @@ func (a *app) tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token TARGET --user NAME",
 		Short: "Print an IAM token for one login",
-		Long: `Print an IAM token, a password that logs NAME in to the database for the next 15
-minutes. Nothing else is printed on stdout. The token is signed here, without a
-call to the database; only a login proves it.
+		Long: `Print an IAM token: a password that logs NAME in to the database for the next 15
+minutes. stdout has nothing else. pgkeyless signs the token locally, without
+asking the database, so only a login shows whether it works.
 
-Options of serve for one target are accepted, so that its command line can be
-used again; those that only say how to connect or listen have no effect.`,
+The command accepts all options of a target, so that you can reuse the command
+line of serve. Options about connecting or listening have no effect.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeTarget,
 		RunE:              a.token,
 	}
 	a.addFlags(cmd, func(o config.Option) bool {
@@ -31,7 +31,7 @@ used again; those that only say how to connect or listen have no effect.`,
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
 		case "user":
-			f.Usage = "database user that the token is for; required"
+			f.Usage = "database user for the token; required"
 		case "region", "profile", "mfa-command", "sso-login", "structured-logs", "config-file", "endpoint", "rds-instance", "rds-cluster":
 		default:
 			f.Hidden = true // accepted without effect

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +28,8 @@ func (a *app) versionCommand() *cobra.Command {
 	return cmd
 }
 
-// versionText is one line: the version, and from which commit and by which Go
-// it was built as far as the binary knows.
+// versionText is one line: the version, and from which commit of which day and by which
+// Go it was built as far as the binary knows.
 func (a *app) versionText() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -60,6 +61,9 @@ func describeBuild(version string, info *debug.BuildInfo) string {
 		text += "commit " + commit[:min(12, len(commit))]
 		if settings["vcs.modified"] == "true" {
 			text += " modified"
+		}
+		if date, _, ok := strings.Cut(settings["vcs.time"], "T"); ok {
+			text += " of " + date
 		}
 		text += ", "
 	}

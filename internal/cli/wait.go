@@ -24,15 +24,15 @@ const (
 func (a *app) waitCommand() *cobra.Command {
 	var most time.Duration
 	cmd := a.remoteCommand("wait [TARGET]", "Wait until a proxy is ready for clients",
-		`Wait until a proxy of yours is ready for clients; with TARGET, one that serves
-it. Being ready does not depend on AWS or the database.
+		`Wait until a running proxy is ready for clients; with TARGET, one that serves
+that target. Being ready does not depend on AWS or the database.
 
   pgkeyless orders & pgkeyless wait --max 10s && psql -h localhost
   ["/pgkeyless", "wait", "--max", "1s"]        as a probe in a container
 
 Exit codes: 0 ready, 1 not ready in time.`,
 		func(ctx context.Context, target string) error { return a.wait(ctx, target, most) })
-	cmd.Flags().DurationVar(&most, "max", 30*time.Second, "how long to wait at most")
+	cmd.Flags().DurationVar(&most, "max", 30*time.Second, "maximum time to wait")
 	return cmd
 }
 

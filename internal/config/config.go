@@ -13,6 +13,8 @@ type Config struct {
 	Run     Run
 	// RunSettings tells where Run came from, in the order of All.
 	RunSettings []Setting
+	// Users are what clients with an identity may do; without any, whatever they ask for.
+	Users []User
 }
 
 // Input is where settings come from.
@@ -41,6 +43,9 @@ func Load(in Input) (Config, error) {
 		if err := t.CheckWay(); err != nil {
 			return Config{}, err
 		}
+	}
+	if err := cfg.checkUsers(); err != nil {
+		return Config{}, err
 	}
 	return cfg, cfg.arrange()
 }
@@ -185,7 +190,7 @@ type layers struct {
 }
 
 func (l layers) config() Config {
-	return Config{Run: l.run, RunSettings: l.settings.settings(func(o Option) bool { return o.run != nil })}
+	return Config{Users: l.file.users, Run: l.run, RunSettings: l.settings.settings(func(o Option) bool { return o.run != nil })}
 }
 
 // layers reads flags, environment and the config file.
@@ -259,9 +264,6 @@ func (r *Run) checkAuth() error {
 		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":
 		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
-	case r.Auth == AuthKubernetes && r.Kubernetes.Accounts == "":
-		return problem("auth is kubernetes, and no kubernetes-accounts says which service accounts may connect").hinted(
-			"name them with --kubernetes-accounts NAMESPACE/NAME; every pod of a cluster can get a token for any audience")
 	case r.Kubernetes.JWKSFile != "" && r.Kubernetes.Issuer == "":
 		return problem("kubernetes-jwks-file has keys, and no kubernetes-issuer says whose they are").hinted("name it with --kubernetes-issuer; `kubectl get --raw /.well-known/openid-configuration` shows it")
 	case r.Kubernetes.Issuer != "" && (r.Kubernetes.Server != "" || r.Kubernetes.TokenFile != ""):

@@ -364,7 +364,6 @@ func TestHTTPSettings(t *testing.T) {
 		"its file":    {"auth", "scram"},
 		"its CA":      {"auth", "cert"},
 		"the key":     {"tls-cert", "x.pem"},
-		"accounts":    {"auth", "kubernetes"},
 		"an account":  {"kubernetes-accounts", "shop/orders,Shop/Orders"},
 		"a namespace": {"kubernetes-accounts", "*/orders"},
 		"an audience": {"kubernetes-audience", "two words"},

@@ -160,6 +160,7 @@ type file struct {
 	run      layer
 	defaults layer
 	targets  []section
+	users    []User
 }
 
 // section is one target of the file.

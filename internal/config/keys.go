@@ -22,7 +22,7 @@ func (p *parser) process(key string, at, value *yaml.Node) {
 			p.keep(p.file.run, o, text, value.Line, false, func() error { return o.run(&Run{}, text) })
 		}
 	default:
-		p.unknown(at, key, func(o Option) bool { return o.run != nil && o.Name != "config-file" }, "targets", "defaults")
+		p.unknown(at, key, func(o Option) bool { return o.run != nil && o.Name != "config-file" }, "targets", "defaults", usersKind)
 	}
 }
 

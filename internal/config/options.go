@@ -217,9 +217,10 @@ type Option struct {
 	Name    string   // as a flag without dashes
 	Short   string   // the one-letter flag, or empty
 	Aliases []string // further names that mean the same, for flags and query strings
-	Value   string   // stands for the value in help texts; empty for a switch
-	Usage   string
-	Default string // in words; empty when there is none
+	Value   string   // placeholder for the value in help texts; empty for a switch
+	Usage   string   // what it means, in help texts, hints and the reference
+	Details string   // what only the reference adds, in Markdown; or empty
+	Default string   // in words; empty when there is none
 
 	target func(*Options, string) error // set for settings of a target
 	run    func(*Run, string) error     // set for settings of the process
@@ -233,6 +234,15 @@ func (o Option) NamesTarget() bool { return o.target == nil && o.run == nil }
 // PerTarget says whether the option may differ between targets, and so may
 // stand in a query string.
 func (o Option) PerTarget() bool { return o.target != nil }
+
+// InProjectFile reports whether a config file that was found in a project
+// directory, and not named, may set the option to some value at least.
+func (o Option) InProjectFile() bool {
+	return mayBeFound(o.Name, "") || mayBeFound(o.Name, SocketNone) || mayBeFound(o.Name, "127.0.0.1")
+}
+
+// InFile reports whether a config file may set the option.
+func (o Option) InFile() bool { return o.PerTarget() || o.run != nil && o.Name != "config-file" }
 
 // Switch says whether the flag may stand without a value.
 func (o Option) Switch() bool { return o.Value == "" }
@@ -266,71 +276,71 @@ func (o Option) Variable() string {
 // in a project directory may give those alone that mayBeFound lists.
 func All() []Option {
 	return []Option{
-		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE, ecs:CLUSTER_TASK_RUNTIME, or none for a database already in reach", target: text(checkVia, func(o *Options) *string { return &o.Via })},
-		{Name: "dial", Value: "HOST:PORT", Usage: "connect here in place of the endpoint (a tunnel of your own); token and certificate check stay the endpoint's", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
-		{Name: "user", Value: "NAME", Usage: "database user, in place of the one the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
-		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
-		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
-		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 takes a free one, none serves the Unix socket alone", Default: "5432", target: setPort},
-		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, made if only it is missing, or none", Default: "a per-user runtime directory", path: true, target: setSocket},
+		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE or ecs:CLUSTER_TASK_RUNTIME; none if this machine reaches the database directly", Details: "Required unless `dial` is set. `i-…` is an EC2 instance, `mi-…` a hybrid node, `ecs:CLUSTER_TASK_RUNTIME` one container. The other forms name several hosts: `tag:KEY=VALUE`, `asg:GROUP` (an Auto Scaling group; also `autoscaling:GROUP`) and `ecs:CLUSTER/SERVICE`. See [targets and jump hosts](../targets.md#jump-hosts).", target: text(checkVia, func(o *Options) *string { return &o.Via })},
+		{Name: "dial", Value: "HOST:PORT", Usage: "connect to this address instead of the endpoint (your own tunnel); the token and the certificate check still use the endpoint", Details: "Replaces `via`.", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
+		{Name: "user", Value: "NAME", Usage: "database user, instead of the one that the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
+		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Details: "libpq always names a database: if you give none, it uses the user name.", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
+		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Details: "One address, or `localhost` for both loopback addresses. A config file found in a project directory can set loopback addresses only.", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
+		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 picks a free port, none serves the Unix socket only", Details: "`--port` and `PGKEYLESS_PORT` override the ports of targets in the config file, and a warning names those targets.", Default: "5432", target: setPort},
+		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, or none", Details: "pgkeyless creates the last part of the path if it is missing. A config file found in a project directory can set `none` only.", Default: "a per-user runtime directory", path: true, target: setSocket},
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
-		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile of the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
-		{Name: "ca-file", Value: "FILE", path: true, Usage: "PEM file of further CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
-		{Name: "sessions", Value: "N", Usage: "most SSM sessions in parallel; each carries about 0.9 MB/s down", Default: "4", target: setSessions},
-		{Name: "session-age", Value: "DURATION", Usage: "no new connections on SSM sessions older than this; a new one resolves the endpoint anew", Default: "any age", target: setSessionAge},
-		{Name: "keep-alive", Value: "WHEN", Usage: "connected: SSM sessions are kept from the account's idle timeout while a client is connected; or off", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
-		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host in place of the one that AWS names: https://HOST of a VPC endpoint", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
-		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database begins: postgres, or direct for PostgreSQL 17 and later, one round trip sooner", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
-		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint of it", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
-		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
-		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Default: "the client's and the database's", target: setStatementTimeout},
+		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile in the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
+		{Name: "ca-file", Value: "FILE", path: true, Usage: "PEM file of additional CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
+		{Name: "sessions", Value: "N", Usage: "maximum number of parallel SSM sessions; each carries about 0.9 MB/s down", Details: "1 to 64. Connections on one session slow each other down. pgkeyless keeps one spare session while the target is in use.", Default: "4", target: setSessions},
+		{Name: "session-age", Value: "DURATION", Usage: "stop putting new connections on SSM sessions older than this; a new session resolves the endpoint again", Details: "A minute at least; `0s` means any age.", Default: "any age", target: setSessionAge},
+		{Name: "keep-alive", Value: "WHEN", Usage: "connected: keep SSM sessions past the account's idle timeout while a client is connected; or off", Details: "With `off`, sessions outlive the idle timeout only while a client waits for an answer, and there is no spare session.", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
+		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host instead of the one that AWS names: https://HOST of a VPC endpoint", Details: "For VPC endpoints without private DNS. `http://` is allowed for loopback addresses only. `AWS_ENDPOINT_URL_SSMMESSAGES` sets it for all targets.", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
+		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database starts: postgres, or direct (PostgreSQL 17 and later), which saves a round trip", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
+		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint", Details: "For clusters that you name by identifier or ARN.", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
+		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
+		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", Default: "the client's and the database's", target: setStatementTimeout},
 
 		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},
 		{Name: "rds-cluster", Value: "ID", Usage: "a target: an Aurora cluster by its identifier"},
 
-		{Name: "shared-port", Usage: "one port for all targets that name none of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
+		{Name: "shared-port", Usage: "one port for all targets without a port of their own; clients choose by USER@TARGET, DBNAME@TARGET or the TLS server name TARGET.localhost", Details: "See [several targets on one port](../shared-port.md).", run: flagged(func(r *Run) *bool { return &r.SharedPort })},
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
-		{Name: "max-connections", Value: "N", Usage: "most clients at a time, of all targets together; 0 for no limit", Default: "no limit", run: setMaxConnections},
+		{Name: "max-connections", Value: "N", Usage: "maximum number of client connections to all targets together; 0 for no limit", Details: "Further clients get SQLSTATE 53300. Cancel requests always get through.", Default: "no limit", run: setMaxConnections},
 		{Name: "allow-users", Value: "NAMES", Usage: "users of this machine who may connect over TCP on localhost, separated by commas; or any", Default: "you and root", run: setAllowUsers},
-		{Name: "local-password", Usage: "ask clients over TCP for a password, made once and kept in ~/.pgpass, where libpq finds it; `pgkeyless password --local` prints it", run: flagged(func(r *Run) *bool { return &r.LocalPassword })},
-		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram, cert or kubernetes", Default: "none", run: setAuth},
-		{Name: "auth-file", Value: "FILE", path: true, Usage: "for auth=scram: users and verifiers, as in PgBouncer's userlist.txt; `pgkeyless password` makes a verifier", run: fileOf(func(r *Run) *string { return &r.AuthFile })},
-		{Name: "client-ca-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of the CAs that vouch for clients", run: fileOf(func(r *Run) *string { return &r.ClientCAFile })},
+		{Name: "local-password", Usage: "ask clients over TCP for one password, which is kept in ~/.pgpass, where libpq finds it", Details: "`pgkeyless password --local` prints it. See [one password of your own](../authentication.md#one-password-of-your-own---local-password).", run: flagged(func(r *Run) *bool { return &r.LocalPassword })},
+		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram, cert or kubernetes", Details: "See [how clients prove who they are](../authentication.md).", Default: "none", run: setAuth},
+		{Name: "auth-file", Value: "FILE", path: true, Usage: "for auth=scram: users and verifiers in the format of PgBouncer's userlist.txt; `pgkeyless password` creates a line", run: fileOf(func(r *Run) *string { return &r.AuthFile })},
+		{Name: "client-ca-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of the CAs that issue client certificates", run: fileOf(func(r *Run) *string { return &r.ClientCAFile })},
 		{Name: "client-crl-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of revoked certificates", run: fileOf(func(r *Run) *string { return &r.ClientCRLFile })},
-		{Name: "kubernetes-accounts", Value: "NAMES", Usage: "for auth=kubernetes: service accounts that may connect, NAMESPACE/NAME or NAMESPACE/*, separated by commas; or *", run: setAccounts},
-		{Name: "kubernetes-audience", Value: "NAME", Usage: "for auth=kubernetes: audience that tokens must be for", Default: defaultAudience, run: setAudience},
-		{Name: "kubernetes-server", Value: "URL", Usage: "for auth=kubernetes: API server that reviews tokens", Default: "that of the pod", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Server })},
-		{Name: "kubernetes-ca-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: PEM file of the CAs of the API server, or of the issuer", Default: "that of the pod, else the system's", run: fileOf(func(r *Run) *string { return &r.Kubernetes.CAFile })},
-		{Name: "kubernetes-token-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: token by which the API server knows pgkeyless", Default: "that of the pod", run: fileOf(func(r *Run) *string { return &r.Kubernetes.TokenFile })},
-		{Name: "kubernetes-issuer", Value: "URL", Usage: "for auth=kubernetes: verify tokens by the keys of this issuer, in place of asking the API server", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Issuer })},
-		{Name: "kubernetes-jwks-file", Value: "FILE", path: true, Usage: "for kubernetes-issuer: file of its keys, as `kubectl get --raw /openid/v1/jwks` prints them", Default: "fetched from the issuer", run: fileOf(func(r *Run) *string { return &r.Kubernetes.JWKSFile })},
-		{Name: "tls-cert", Value: "FILE", path: true, Usage: "PEM file of the certificate that clients are shown, and its chain; read again when it changes", Default: "one of your own CA", run: fileOf(func(r *Run) *string { return &r.TLSCert })},
-		{Name: "tls-key", Value: "FILE", path: true, Usage: "PEM file of the key of tls-cert", run: fileOf(func(r *Run) *string { return &r.TLSKey })},
-		{Name: "require-tls", Usage: "refuse clients over TCP that use no TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},
-		{Name: "allow-anyone", Usage: "listen beyond localhost although clients prove nothing: whoever reaches the port is logged in", run: flagged(func(r *Run) *bool { return &r.AllowAnyone })},
-		{Name: "audit-log", Value: "FILE", path: true, Usage: "append a JSON line for each login, refusal, cancel request and end to this file; - for stdout", run: fileOf(func(r *Run) *string { return &r.AuditLog })},
+		{Name: "kubernetes-accounts", Value: "NAMES", Usage: "for auth=kubernetes: service accounts that may connect, NAMESPACE/NAME or NAMESPACE/*, separated by commas; or *", Default: "those that users in the config file lists", Details: "See [service accounts](../authentication.md#service-accounts---auth-kubernetes).", run: setAccounts},
+		{Name: "kubernetes-audience", Value: "NAME", Usage: "for auth=kubernetes: audience that tokens must have", Default: defaultAudience, run: setAudience},
+		{Name: "kubernetes-server", Value: "URL", Usage: "for auth=kubernetes: URL of the API server that reviews tokens", Default: "the pod's own", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Server })},
+		{Name: "kubernetes-ca-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: PEM file of the CAs of the API server or issuer", Default: "the pod's own for its API server, else the system's", run: fileOf(func(r *Run) *string { return &r.Kubernetes.CAFile })},
+		{Name: "kubernetes-token-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: file of the token with which pgkeyless authenticates to the API server; read again when it changes", Default: "the pod's own", run: fileOf(func(r *Run) *string { return &r.Kubernetes.TokenFile })},
+		{Name: "kubernetes-issuer", Value: "URL", Usage: "for auth=kubernetes: verify tokens with the keys of this issuer instead of asking the API server", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Issuer })},
+		{Name: "kubernetes-jwks-file", Value: "FILE", path: true, Usage: "for kubernetes-issuer: file of its keys, as `kubectl get --raw /openid/v1/jwks` prints them; read again when it changes", Default: "fetched from the issuer", run: fileOf(func(r *Run) *string { return &r.Kubernetes.JWKSFile })},
+		{Name: "tls-cert", Value: "FILE", path: true, Usage: "PEM file of the certificate to present to clients, and its chain; read again when it changes", Default: "issued by your own CA", run: fileOf(func(r *Run) *string { return &r.TLSCert })},
+		{Name: "tls-key", Value: "FILE", path: true, Usage: "PEM file of the private key for tls-cert", run: fileOf(func(r *Run) *string { return &r.TLSKey })},
+		{Name: "require-tls", Usage: "refuse clients over TCP that do not use TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},
+		{Name: "allow-anyone", Usage: "listen beyond localhost without authentication: anyone who reaches the port is logged in", run: flagged(func(r *Run) *bool { return &r.AllowAnyone })},
+		{Name: "audit-log", Value: "FILE", path: true, Usage: "append a JSON line to this file for each login, refusal, cancel request and end of a session; - for stdout", Details: "See [the audit log](../audit.md).", run: fileOf(func(r *Run) *string { return &r.AuditLog })},
 		{Name: "peers", Value: "NAME[:PORT]", Usage: "DNS name of all replicas: cancel requests with unknown keys are forwarded to them", run: setPeers},
 		{Name: "forward-cancels", Usage: "forward cancel requests with unknown keys to the database, which checks the key", run: flagged(func(r *Run) *bool { return &r.ForwardCancels })},
-		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
-		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
-		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of the names of metrics", Default: defaultNamespace, run: setNamespace},
-		{Name: "status-page", Usage: "serve a status page for this machine over HTTP", run: flagged(func(r *Run) *bool { return &r.StatusPage })},
+		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", Details: "See [probes](../operating.md#probes).", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
+		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", Details: "See [metrics](../metrics.md).", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
+		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of metric names", Default: defaultNamespace, run: setNamespace},
+		{Name: "status-page", Usage: "serve a status page for this machine over HTTP", Details: "See [the status page](../status-page.md).", run: flagged(func(r *Run) *bool { return &r.StatusPage })},
 		{Name: "http-address", Value: "HOST", Usage: "address for probes, metrics and the status page", Default: Localhost, run: setHTTPAddress},
 		{Name: "http-port", Value: "N", Usage: "port for probes, metrics and the status page", Default: "9090", run: setPortOf(func(r *Run) *int { return &r.HTTPPort })},
 		{Name: "unready-when-full", Usage: "fail the readiness probe while max-connections are open", run: flagged(func(r *Run) *bool { return &r.UnreadyWhenFull })},
 		{Name: "debug", Usage: "serve profiles of the process at /debug/pprof/ on the admin port", run: flagged(func(r *Run) *bool { return &r.Debug })},
 		{Name: "quitquitquit", Usage: "let POST /quitquitquit on the admin port end the proxy", run: flagged(func(r *Run) *bool { return &r.QuitQuitQuit })},
 		{Name: "admin-port", Value: "N", Usage: "port on localhost for --debug and --quitquitquit", Default: "9091", run: setPortOf(func(r *Run) *int { return &r.AdminPort })},
-		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
-		{Name: "login-timeout", Value: "DURATION", Usage: "most time that a client's login may take: a paused Aurora, or a person who is asked for a code, may need longer", Default: "1m", run: setLoginTimeout},
-		{Name: "mfa-command", Value: "CMD", Usage: "prints the MFA code for a role that wants one; words at spaces, no shell", Default: "ask on the terminal", run: func(r *Run, v string) error { r.MFACommand = v; return nil }},
-		{Name: "sso-login", Usage: "open the browser once to log in when an SSO session has expired", run: flagged(func(r *Run) *bool { return &r.SSOLogin })},
+		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Details: "See [the config file](config-file.md).", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
+		{Name: "login-timeout", Value: "DURATION", Usage: "maximum time for a login; allow more for a paused Aurora cluster or for typing an MFA code", Details: "A second at least. A `credential_process` has the same time.", Default: "1m", run: setLoginTimeout},
+		{Name: "mfa-command", Value: "CMD", Usage: "command that prints the MFA code for a role; split at spaces, run without a shell", Details: "`PGKEYLESS_MFA_SERIAL` and `PGKEYLESS_MFA_PROFILE` tell the command which code to print.", Default: "ask on the terminal", run: func(r *Run, v string) error { r.MFACommand = v; return nil }},
+		{Name: "sso-login", Usage: "open the browser once to log in when an SSO session has expired", Details: "One login serves all clients that wait for it. pgkeyless also prints the address and the code of the login page.", run: flagged(func(r *Run) *bool { return &r.SSOLogin })},
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},
 		{Name: "debug-logs", Usage: "log more", run: flagged(func(r *Run) *bool { return &r.DebugLogs })},
 		{Name: "quiet", Usage: "log errors only", run: flagged(func(r *Run) *bool { return &r.Quiet })},
-		{Name: "min-sigterm-delay", Value: "DURATION", Usage: "go on accepting clients for this long after SIGTERM", Default: "0s", run: delay(func(r *Run) *time.Duration { return &r.MinSigtermDelay })},
+		{Name: "min-sigterm-delay", Value: "DURATION", Usage: "keep accepting clients for this long after SIGTERM", Default: "0s", run: delay(func(r *Run) *time.Duration { return &r.MinSigtermDelay })},
 		{Name: "max-sigterm-delay", Value: "DURATION", Usage: "let open sessions end for at most this long after the first signal", Default: "30s", run: delay(func(r *Run) *time.Duration { return &r.MaxSigtermDelay })},
-		{Name: "ready-fd", Value: "N", Usage: "file descriptor that gets a line of JSON for each listener once clients are served, and is closed then", run: setReadyFD},
+		{Name: "ready-fd", Value: "N", Usage: "file descriptor that receives a line of JSON for each listener once pgkeyless is ready, and is then closed", Details: "Not on Windows. See [ready lines](../service.md#ready-lines-for-scripts).", run: setReadyFD},
 		{Name: "exit-zero-on-sigterm", Usage: "exit 0 instead of 143 after SIGTERM", run: flagged(func(r *Run) *bool { return &r.ExitZeroOnSigterm })},
 	}
 }

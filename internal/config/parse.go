@@ -107,7 +107,7 @@ func (p *parser) pairs(n *yaml.Node, kind string, each func(key string, at, valu
 			continue
 		}
 		name := key.Value
-		if o := Canonical(name); o != "" && kind != targetsKind {
+		if o := Canonical(name); o != "" && kind != targetsKind && kind != usersKind {
 			name = o
 		}
 		if line, twice := first[name]; twice {
@@ -132,6 +132,10 @@ func (p *parser) top(root *yaml.Node) {
 		case "targets":
 			if !isNull(value) {
 				p.pairs(value, targetsKind, p.target)
+			}
+		case usersKind:
+			if !isNull(value) {
+				p.pairs(value, usersKind, p.user)
 			}
 		case "defaults":
 			if !isNull(value) {

@@ -154,7 +154,7 @@ func (p *Profiles) load(profile, region string) (aws.Config, error) {
 	cfg := c.aws
 	cfg.Region = cmp.Or(c.env.Region, c.profile.Get("region"))
 	cfg.Credentials = &cache{
-		CredentialsCache: aws.NewCredentialsCache(source, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore }),
+		CredentialsCache: newCache(source),
 		profile:          profile,
 		source:           source,
 		open:             &source.open,

@@ -159,14 +159,23 @@ func (p *provider) retrieve(ctx context.Context) (aws.Credentials, *settings, er
 	return creds, c.settings, nil
 }
 
-// AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy: early
-// renewal, except for credentials that are short-lived when they arrive, which
-// serve to their last moment.
+// AdjustExpiresBy implements aws.AdjustExpiresByCredentialsCacheStrategy.
 func (p *provider) AdjustExpiresBy(creds aws.Credentials, by time.Duration) (aws.Credentials, error) {
+	return renewedEarly(creds, by), nil
+}
+
+// newCache keeps what source gives until renewBefore its end.
+func newCache(source aws.CredentialsProvider) *aws.CredentialsCache {
+	return aws.NewCredentialsCache(source, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore })
+}
+
+// renewedEarly lets credentials end earlier by that much, except for those that are
+// short-lived when they arrive, which serve to their last moment.
+func renewedEarly(creds aws.Credentials, by time.Duration) aws.Credentials {
 	if early := creds.Expires.Add(by); early.After(time.Now()) {
 		creds.Expires = early
 	} else {
 		creds.Expires = creds.Expires.Add(-lastMoment)
 	}
-	return creds, nil
+	return creds
 }

@@ -41,7 +41,7 @@ func Stages() []Stage {
 func CodeTable() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %3d  %-18s %s\n", 0, "", "all good")
-	fmt.Fprintf(&b, "  %3d  %-18s %s\n", 1, "", "the command line or the configuration cannot be followed")
+	fmt.Fprintf(&b, "  %3d  %-18s %s\n", 1, "", "the command line or the configuration is wrong")
 	for _, s := range Stages() {
 		if s.Code != 0 {
 			fmt.Fprintf(&b, "  %3d  %-18s %s\n", s.Code, s.ID, s.What)

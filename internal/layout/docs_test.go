@@ -9,29 +9,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
-	"github.com/pgkeyless/pgkeyless/internal/config"
 )
-
-// TestReadmeNamesEveryOption holds the README's table to the options there are.
-func TestReadmeNamesEveryOption(t *testing.T) {
-	readme := read(t, "../../README.md")
-	documented := make(map[string]bool)
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(readme, -1) {
-		documented[row[1]] = true
-	}
-	for _, option := range config.All() {
-		if option.PerTarget() && !documented[option.Name] {
-			t.Errorf("README's table lacks the option %s", option.Name)
-		}
-		if !option.PerTarget() && !strings.Contains(readme, "--"+option.Name) {
-			t.Errorf("README does not name the flag --%s", option.Name)
-		}
-		delete(documented, option.Name)
-	}
-	for name := range documented {
-		t.Errorf("README's table has %s, which is no option", name)
-	}
-}
 
 // TestArchitectureNamesEveryPackage holds the page's tables to the packages there
 // are. A package beneath another one may be told with that.

@@ -85,11 +85,13 @@ var arrows = map[string][]string{
 	"internal/supervisor": {module + "/internal/causes", "github.com/coreos/go-systemd/v22/activation", "github.com/coreos/go-systemd/v22/daemon", "golang.org/x/sys/unix", "golang.org/x/sys/windows/svc"},
 
 	// The command line, which may use every package beneath it.
-	"internal/cli":       {module + "/proxy", module + "/internal/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd/pgkeyless":      {module + "/internal/cli"},
-	"internal/layout":    {},
-	"internal/testenv":   {module + "/internal/config"},
-	"scripts/testreport": {},
+	"internal/cli":           {module + "/proxy", module + "/internal/...", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd/pgkeyless":          {module + "/internal/cli"},
+	"internal/layout":        {},
+	"internal/reference":     {module + "/internal/cli", module + "/internal/config", module + "/internal/doctor", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"internal/reference/gen": {module + "/internal/reference"},
+	"internal/testenv":       {module + "/internal/config"},
+	"scripts/testreport":     {},
 }
 
 // integrationArrows is the same for the module in integration.
@@ -127,6 +129,7 @@ var integrationArrows = map[string][]string{
 	"bench/proxy":  {integration + "/rig/...", integration + "/bench/kit", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
 	"bench/tunnel": {integration + "/rig/...", integration + "/bench/kit", integration + "/conformance/pluginrun", "github.com/jackc/pgx/v5/pgconn"},
 	"demo":         {integration + "/rig/..."},
+	"manpages":     {module + "/internal/cli", module + "/internal/config", "github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag"},
 	"soak":         {integration + "/rig/...", "github.com/jackc/pgx/v5/..."},
 }
 

@@ -51,8 +51,13 @@ type Refused struct {
 	Unserved, Served string
 }
 
-// stateNoDatabase is not about the login, though its words look like it.
-const stateNoDatabase = "3D000"
+// What a server says of a login that has succeeded.
+//
+// Source: PostgreSQL 18 docs, errcodes-appendix.html.
+const (
+	stateNoDatabase = "3D000"
+	stateNotAllowed = "42501"
+)
 
 // Cause is the row of the table for r by its words alone; false when there is
 // none.
@@ -60,8 +65,11 @@ func (r Refused) Cause() (causes.Cause, bool) {
 	if r.Asked != "" {
 		return causes.OtherPassword, true
 	}
-	if r.SQLState == stateNoDatabase {
-		return causes.Cause{}, false
+	switch r.SQLState {
+	case stateNoDatabase:
+		return causes.NoDatabase, true
+	case stateNotAllowed:
+		return causes.Spoken([]causes.Cause{causes.NoConnect}, r.Message)
 	}
 	if c, ok := causes.Spoken(causes.Refusals(), r.Message); ok {
 		return c, true
@@ -83,6 +91,9 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 	c, ok := r.Cause()
 	if !ok {
 		return causes.Cause{}, causes.Told{}, false
+	}
+	if c == causes.NoDatabase || c == causes.NoConnect {
+		return c, c.Fill(f.facts(r, credentials.Caller{}, clock.Reading{}, Described{})), true
 	}
 	caller, reading, described, refused := f.ask(ctx)
 	if c == causes.TokenRefused {

@@ -54,7 +54,9 @@ func TestRefusalsAreExplained(t *testing.T) {
 			cause: "dsql-refused", hint: `"dsql:DbConnect","Resource":"arn:aws:dsql:eu-west-1:111122223333:cluster/abc"`},
 		{name: "DSQL's admin", refused: Refused{User: "admin", SQLState: "08006", Message: "unable to accept connection, access denied"}, endpoint: "abc.dsql.eu-west-1.on.aws",
 			cause: "dsql-refused", hint: "dsql:DbConnectAdmin"},
-		{name: "no such database", refused: Refused{User: "ada", SQLState: "3D000", Message: `database "ada" does not exist`}},
+		{name: "no such database", refused: Refused{User: "ada", SQLState: "3D000", Message: `Datenbank »ada« existiert nicht`}, cause: "no-database", detail: "the login succeeded", hint: "case-sensitive"},
+		{name: "no right to connect", refused: Refused{User: "ada", SQLState: "42501", Message: `permission denied for database "app"`}, cause: "no-connect", detail: "the login succeeded", hint: `GRANT CONNECT on this database to "ada"`},
+		{name: "another right", refused: Refused{User: "ada", SQLState: "42501", Message: `permission denied to set role "x"`}},
 		{name: "something else", refused: Refused{User: "ada", SQLState: "53300", Message: "too many clients already"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -113,7 +115,7 @@ func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
 		{"RDS Proxy's token", Refused{SQLState: "28000", Message: "Check the IAM token for this role and try again."}, 0, "target-not-served", "", "prx-"},
 		{"a wrong clock", Refused{SQLState: "28000", Message: `PAM authentication failed for user "app@ordesr"`}, time.Hour, "clock-wrong", "", "set this machine's clock"},
 		{"a role that exists", Refused{SQLState: "28000", Message: `role "app@ordesr" is not permitted to log in`}, 0, "no-login", "", "ALTER ROLE"},
-		{"no such database", Refused{SQLState: "3D000", Message: `database "app" does not exist`}, 0, "", "", ""},
+		{"no such database", Refused{SQLState: "3D000", Message: `database "app" does not exist`}, 0, "no-database", "", "case-sensitive"},
 	} {
 		f := &Refusals{Name: "orders", Endpoint: endpoint, WhoAmI: func(context.Context) (credentials.Caller, clock.Reading, error) {
 			return credentials.Caller{ARN: callerARN}, clock.Reading{Known: true, Ahead: tc.ahead}, nil

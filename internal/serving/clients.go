@@ -9,6 +9,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/access"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -17,6 +18,7 @@ type clients struct {
 	local *access.Rule                // for users of this machine
 	admit func(net.Conn) error        // that rule, as far as clients prove nothing
 	proof proxy.Proof                 // nil: they prove nothing
+	may   *access.Grants              // what those may do that have proved who they are
 	shown *access.ListenerCertificate // nil: one of the user's own CA
 	// passwords keeps the local password; nil where clients need none.
 	passwords *localPassword
@@ -38,6 +40,7 @@ func newClients(run config.Run, environ []string, log *slog.Logger) (c clients, 
 			c.proof, err = access.NewLocalPassword(c.passwords.path, log)
 		}
 	}
+	c.may = &access.Grants{Same: run.Auth == config.AuthCert, Session: targets.RoleSession}
 	c.admit = c.local.Admit
 	if c.proof != nil { // which is for TCP
 		c.admit = c.local.AdmitUnix
@@ -48,8 +51,13 @@ func newClients(run config.Run, environ []string, log *slog.Logger) (c clients, 
 	return c, err
 }
 
+// kubernetes is for access. Without accounts it is for users to say who may connect.
 func kubernetes(k config.Kubernetes) access.KubernetesConfig {
-	return access.KubernetesConfig{Audience: k.Audience, Accounts: strings.Split(k.Accounts, ","), Server: k.Server, TokenFile: k.TokenFile, CAFile: k.CAFile,
+	accounts := []string{"*"}
+	if k.Accounts != "" {
+		accounts = strings.Split(k.Accounts, ",")
+	}
+	return access.KubernetesConfig{Audience: k.Audience, Accounts: accounts, Server: k.Server, TokenFile: k.TokenFile, CAFile: k.CAFile,
 		Issuer: k.Issuer, JWKSFile: k.JWKSFile}
 }
 
@@ -79,4 +87,14 @@ func localRule(run config.Run, log *slog.Logger) (*access.Rule, error) {
 		return access.NewRule([]string{access.Anyone})
 	}
 	return rule, nil
+}
+
+// entries are what users of the config file may do.
+func entries(users []config.User) []access.Entry {
+	all := make([]access.Entry, len(users))
+	for i, u := range users {
+		all[i] = access.Entry{Identity: u.Identity, DatabaseUsers: u.DatabaseUsers, Targets: u.Targets, Role: u.RoleARN,
+			Settings: targets.Guards(config.Options{ReadOnly: u.ReadOnly})}
+	}
+	return all
 }

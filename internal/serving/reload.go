@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/access"
 	"github.com/pgkeyless/pgkeyless/internal/admin"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -26,6 +27,7 @@ type reloading struct {
 	run    config.Run       // as the process began
 	said   []config.Setting // where run came from
 	wiring *targets.Wiring
+	may    *access.Grants
 	srv    *proxy.Server
 	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
@@ -141,6 +143,7 @@ func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, err
 		p.close()
 		return front{}, err
 	}
+	r.may.Replace(entries(cfg.Users))
 	return next, nil
 }
 

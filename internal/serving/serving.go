@@ -56,10 +56,11 @@ func Serve(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	clients.may.Replace(entries(c.Config.Users))
 	wanted, quit := withRequests(c.Signals)
 	defer wanted.stop()
 	w := targets.New(log, c.Profiles)
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, enrolled: new(running.Enrolment), passwords: clients.passwords, log: log}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, may: clients.may, enrolled: new(running.Enrolment), passwords: clients.passwords, log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
 		Admit: clients.local.Admit, Reload: r.onRequest, Quit: quit})
 	if r.audit, err = openAudit(run, r.admin); err != nil {
@@ -89,7 +90,7 @@ func Serve(ctx context.Context, c Config) error {
 	certificate, ca := clients.certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
 		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
-		Admit: clients.admit, Proof: clients.proof, RequireTLS: run.RequireTLS, Audit: r.audit.write,
+		Admit: clients.admit, Proof: clients.proof, Grants: clients.may.Grant, RequireTLS: run.RequireTLS, Audit: r.audit.write,
 		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lull: debug.FreeOSMemory,
 		BrowserHint: browserHint(r.admin)})
 	if err != nil {

@@ -220,3 +220,20 @@ func shellWords(text string) ([]string, bool) {
 	}
 	return words, quote == 0 && !escaped
 }
+
+// Profiles are the names of all profiles, in order.
+func (f Files) Profiles() []string {
+	var all []string
+	for _, s := range f.Config.sections {
+		if name, ok := nameOf("profile", s.header); ok {
+			all = append(all, name)
+		} else if s.header == DefaultProfile {
+			all = append(all, DefaultProfile)
+		}
+	}
+	for _, s := range f.Credentials.sections {
+		all = append(all, s.header)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

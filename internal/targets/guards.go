@@ -8,8 +8,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// guards are the settings with which t's clients are logged in.
-func guards(o config.Options) []proxy.Setting {
+// Guards are the settings with which a target's clients are logged in.
+func Guards(o config.Options) []proxy.Setting {
 	var settings []proxy.Setting
 	if o.ReadOnly {
 		settings = append(settings, proxy.Setting{Name: "default_transaction_read_only", Value: "on"})
@@ -24,7 +24,7 @@ func guards(o config.Options) []proxy.Setting {
 //
 // Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL.
 func guardsRefused(t config.Target, kind auth.Kind) string {
-	if kind != auth.KindProxy || len(guards(t.Options)) == 0 {
+	if kind != auth.KindProxy || len(Guards(t.Options)) == 0 {
 		return ""
 	}
 	return "an RDS Proxy takes few start-up parameters, and refuses logins with read-only or statement-timeout"

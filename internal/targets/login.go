@@ -13,6 +13,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
@@ -21,8 +22,11 @@ type Login struct {
 	Endpoint      auth.Endpoint
 	regionGuessed bool       // not the endpoint's own, nor the user's word
 	AWS           aws.Config // in the database's region
+	asks          aws.Config // what look-ups are made with; AWS, unless that is a person's
 	tokens        *auth.Tokens
 	Database      discover.Database // as AWS described it; zero when it was not asked
+	describes     *describer        // nil: none yet
+	person        personKey         // whose AWS is; the zero value: nobody's in particular
 }
 
 // NewLogin finds out where t leads, by asking AWS when it must be looked up.
@@ -62,7 +66,7 @@ func loginAt(endpoint auth.Endpoint, cfg aws.Config, t config.Target) (Login, er
 	if err != nil {
 		return Login{}, err
 	}
-	return Login{Endpoint: endpoint, AWS: cfg, tokens: tokens}, nil
+	return Login{Endpoint: endpoint, AWS: cfg, asks: cfg, tokens: tokens}, nil
 }
 
 // tunnelConfig is for sessions on t's jump host, which is taken to be in the
@@ -76,6 +80,7 @@ func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		Credentials: l.AWS.Credentials,
 		Region:      l.Endpoint.Region,
 		Target:      t.Via,
+		Reason:      l.reason(),
 		Profile:     t.Profile,
 		Explain: func(err error) error {
 			err = credentials.Explain(t.Profile, err)
@@ -94,6 +99,21 @@ func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		NoKeepAlive:      !p.keepAlive,
 		Log:              log,
 	}
+}
+
+// maxReason is how long the Reason of StartSession may be, in characters.
+//
+// Source: AWS Systems Manager API reference, StartSession.
+const maxReason = 256
+
+// reason is what the session history says of SSM sessions: for whom they are. "" leaves
+// that to the tunnel.
+func (l Login) reason() string {
+	if l.person.Person == "" {
+		return ""
+	}
+	words := []rune("pgkeyless for " + display.Line(l.person.Person))
+	return string(words[:min(len(words), maxReason)])
 }
 
 // IAMToken makes the password for one login as t.User.

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -14,16 +15,21 @@ type Place struct {
 	Region   string
 	Kind     string // of database, in words; "" where AWS was not asked
 
-	address string         // that is dialled
-	tunnel  *tunnel.Dialer // nil without one
+	address   string           // that is dialled
+	tunnelled bool             // whether there is a tunnel
+	key       tunnelKey        // of its Dialer
+	tunnels   []*tunnel.Dialer // that one, and those of people with a role of their own
 }
 
 // Sessions are the SSM sessions that lead there, the oldest first.
 func (p Place) Sessions() []tunnel.SessionSnapshot {
-	if p.tunnel == nil {
-		return nil
+	var all []tunnel.SessionSnapshot
+	for _, d := range p.tunnels {
+		all = append(all, d.Snapshot()...)
 	}
-	return slices.DeleteFunc(p.tunnel.Snapshot(), func(s tunnel.SessionSnapshot) bool { return !strings.EqualFold(s.Address, p.address) })
+	all = slices.DeleteFunc(all, func(s tunnel.SessionSnapshot) bool { return !strings.EqualFold(s.Address, p.address) })
+	slices.SortStableFunc(all, func(a, b tunnel.SessionSnapshot) int { return cmp.Compare(b.Age, a.Age) })
+	return all
 }
 
 // Places are those of the targets that have been found, by name. A target of an
@@ -31,14 +37,26 @@ func (p Place) Sessions() []tunnel.SessionSnapshot {
 func (w *Wiring) Places() map[string]Place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return maps.Clone(w.places)
+	all := maps.Clone(w.places)
+	for name, p := range all {
+		if !p.tunnelled {
+			continue
+		}
+		for key, d := range w.tunnels {
+			if key.person = (personKey{}); key == p.key {
+				p.tunnels = append(p.tunnels, d)
+			}
+		}
+		all[name] = p
+	}
+	return all
 }
 
 // Totals are those of all SSM sessions since the start.
 func (w *Wiring) Totals() tunnel.Totals {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var all tunnel.Totals
+	all := w.past
 	for _, d := range w.tunnels {
 		all = all.Plus(d.Totals())
 	}

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -51,8 +52,7 @@ func (l Login) explain(t config.Target) *refusals.Refusals {
 		r.JumpHost = t.Via
 	}
 	if l.Endpoint.Described() {
-		d := &describer{login: l, profile: t.Profile, asking: make(chan struct{}, 1)}
-		r.Describe = d.describe
+		r.Describe = cmp.Or(l.describes, newDescriber(l, t.Profile)).describe
 	}
 	return r
 }
@@ -67,6 +67,10 @@ type describer struct {
 	asked time.Time // when that was over; zero before
 	found refusals.Described
 	err   error
+}
+
+func newDescriber(l Login, profile string) *describer {
+	return &describer{login: l, profile: profile, asking: make(chan struct{}, 1)}
 }
 
 // describe is refusals.Refusals' Describe. It calls AWS with permissions that a login
@@ -95,7 +99,7 @@ func (d *describer) describe(ctx context.Context) (refusals.Described, error) {
 // describe asks RDS which database has l's endpoint. Where it must not, a name
 // that was looked up still has the answer of then.
 func (l Login) describe(ctx context.Context, profile string) (discover.Database, error) {
-	finder, err := NewFinder(l.AWS, profile)
+	finder, err := NewFinder(l.asks, profile)
 	if err != nil {
 		return discover.Database{}, err
 	}

@@ -35,6 +35,8 @@ type Wiring struct {
 	mu      sync.Mutex // routes may be made while clients come
 	roots   map[rootsKey]*auth.Roots
 	tunnels map[tunnelKey]*tunnel.Dialer
+	people  map[personKey]*person
+	past    tunnel.Totals    // of Dialers that are no more among tunnels
 	places  map[string]Place // by the target's name
 }
 
@@ -43,6 +45,7 @@ type (
 	tunnelKey struct {
 		profile, region, via, messages string
 		pool                           pool
+		person                         personKey // the zero value: nobody in particular
 	}
 	// pool is the options that a Dialer holds to for all its addresses.
 	pool struct {
@@ -58,7 +61,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, places: map[string]Place{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -128,6 +131,23 @@ func (w *Wiring) Route(ctx context.Context, t config.Target) (proxy.Route, error
 
 // RouteTo makes the Route for t, whose database is l's.
 func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
+	l.describes = newDescriber(l, t.Profile)
+	r, err := w.wired(t, l)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
+		w.log.Warn(refused, "route", t.Name)
+	}
+	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
+	r.As = func(role, identity string) (proxy.Route, error) {
+		return w.routeAs(t, l, credentials.Assumed{Role: role, Person: identity})
+	}
+	return r, nil
+}
+
+// wired is RouteTo, but for what it tells others.
+func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	roots, err := w.rootsFor(t, l.AWS)
 	if err != nil {
 		return proxy.Route{}, err
@@ -136,18 +156,13 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
-		w.log.Warn(refused, "route", t.Name)
-	}
 	r := baseRoute(t)
 	r.Address = l.Endpoint.Address()
 	if t.Dial != "" {
 		r.Address = t.Dial
 	}
 	r.Dialer, r.Tokens = dialer, l.tokens
-	way, tunnelled := dialer.(*tunnel.Dialer)
-	r.Tunnel = tunnelled
-	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, tunnel: way})
+	_, r.Tunnel = dialer.(*tunnel.Dialer)
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
@@ -160,7 +175,7 @@ func baseRoute(t config.Target) proxy.Route {
 		Name:      t.Name,
 		User:      t.User,
 		Database:  t.Database,
-		Settings:  guards(t.Options),
+		Settings:  Guards(t.Options),
 		DirectTLS: t.SSLNegotiation == config.SSLDirect,
 	}
 }
@@ -198,8 +213,7 @@ func (w *Wiring) dialerFor(t config.Target, l Login) (proxy.Dialer, error) {
 	if t.Via == config.ViaNone {
 		return &tunnel.Direct{}, nil
 	}
-	messages, setBy := messagesEndpoint(t)
-	key := tunnelKey{t.Profile, l.Endpoint.Region, t.Via, messages, poolOf(t)}
+	key := l.tunnelKey(t)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if d, ok := w.tunnels[key]; ok {
@@ -208,13 +222,14 @@ func (w *Wiring) dialerFor(t config.Target, l Login) (proxy.Dialer, error) {
 	cfg := l.tunnelConfig(t, w.log)
 	cfg.Trace = w.Trace
 	if discover.Several(t.Via) {
-		finder, err := NewFinder(l.AWS, t.Profile)
+		finder, err := NewFinder(l.asks, t.Profile)
 		if err != nil {
 			return nil, err
 		}
 		cfg.Targets = func(ctx context.Context) ([]string, error) { return finder.OnlineTargets(ctx, t.Via) }
 	}
 	d, err := tunnel.New(cfg)
+	_, setBy := messagesEndpoint(t)
 	if err != nil && setBy != "" { // all else has been checked before
 		return nil, causes.MisuseOf(fmt.Errorf("%s: %s", setBy, strings.TrimPrefix(err.Error(), "tunnel: ")), "write it as https://HOST, and http:// for a loopback host only")
 	}
@@ -223,6 +238,12 @@ func (w *Wiring) dialerFor(t config.Target, l Login) (proxy.Dialer, error) {
 	}
 	w.tunnels[key] = d
 	return d, nil
+}
+
+// tunnelKey is that of the Dialer for t's jump host.
+func (l Login) tunnelKey(t config.Target) tunnelKey {
+	messages, _ := messagesEndpoint(t)
+	return tunnelKey{t.Profile, l.Endpoint.Region, t.Via, messages, poolOf(t), l.person}
 }
 
 // messagesEndpoint is where t's websockets go in place of the host that AWS names,

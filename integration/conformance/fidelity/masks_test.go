@@ -26,8 +26,8 @@ var masks = []mask{
 		}
 		return r, true
 	}},
-	{"after a refused login the proxy adds DETAIL and HINT where the database gives none", func(r record) (record, bool) {
-		if r.kind == 'E' && strings.Contains(r.body, "\x00C28") {
+	{"after a refused login, or for a database that cannot be entered, the proxy adds DETAIL and HINT where the database gives none", func(r record) (record, bool) {
+		if r.kind == 'E' && explained(r.body) {
 			var kept []string
 			for _, field := range strings.Split(r.body, "\x00") {
 				if !strings.HasPrefix(field, "D") && !strings.HasPrefix(field, "H") {
@@ -38,6 +38,16 @@ var masks = []mask{
 		}
 		return r, true
 	}},
+}
+
+// explained reports whether the proxy has something to add to an ErrorResponse.
+func explained(body string) bool {
+	for _, sign := range []string{"\x00C28", "\x00C3D000", "\x00Mpermission denied for database "} {
+		if strings.Contains(body, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // replicationMasks are for exchanges that read the write-ahead log, which goes on

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,5 +181,32 @@ func TestKeysInAFile(t *testing.T) {
 	}
 	if _, errs, err := psql(t, w.Conninfo("sslmode=require"), cluster.Token(nil)); err != nil {
 		t.Errorf("after the file has changed: %v: %s", err, errs)
+	}
+}
+
+// What a service account may do stands in the config file.
+func TestUsersThatAreServiceAccounts(t *testing.T) {
+	cluster := rig.StartCluster(t)
+	file := write(t, t.TempDir(), "pgkeyless.yaml", fmt.Sprintf(`
+auth: kubernetes
+kubernetes-server: %s
+kubernetes-ca-file: %s
+kubernetes-token-file: %s
+users:
+  "system:serviceaccount:shop:*": {database-users: app_user, read-only: true}
+`, cluster.URL, cluster.CAFile, cluster.TokenFile))
+	w := rig.Start(t, rig.Setup{Flags: []string{"--config-file", file}})
+	show := func(token, query string) string {
+		t.Helper()
+		cmd := rig.PsqlCommand(t.Context(), w.Conninfo("sslmode=require"), "-c", query)
+		cmd.Env = append(cmd.Env, "PGPASSWORD="+token, "PGAPPNAME=")
+		out, _ := cmd.CombinedOutput()
+		return strings.TrimSpace(string(out))
+	}
+	if got := show(cluster.Token(nil), "select current_user || ' ' || current_setting('default_transaction_read_only')"); got != "app_user on" {
+		t.Errorf("a listed account: %q", got)
+	}
+	if got := show(cluster.Token(of("bi:metabase")), "select 1"); !strings.Contains(got, "system:serviceaccount:bi:metabase is nobody that this proxy lets in") {
+		t.Errorf("another: %q", got)
 	}
 }

@@ -33,6 +33,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 	cluster, denying, overloaded := rig.StartCluster(t), rig.StartCluster(t), rig.StartCluster(t)
 	denying.Deny()
 	overloaded.Break(503)
+	mapping := func(user string) rig.Setup { return mapped(t, proving("cert"), user) }
 	severalTargets := rig.Setup{
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
 		Flags: []string{"--shared-port"},
@@ -161,7 +162,10 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			client: "sslmode=require password=" + overloaded.Token(nil),
 			facts:  []string{"the keys of issuer " + overloaded.URL, "HTTP status 503"},
 		},
-		causes.AuditFailed.Name: {setup: rig.Setup{Flags: []string{"--audit-log", "/dev/full"}}, facts: []string{"no space left"}},
+		causes.IdentityUnknown.Name:    {setup: mapping("somebody: {database-users: app_user}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", "users:"}},
+		causes.DatabaseUserBarred.Name: {setup: mapping("bob: {database-users: [reports, audit]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`, "connect as reports, audit"}},
+		causes.TargetBarred.Name:       {setup: mapping("bob: {database-users: app_user, targets: [billing]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", lab.Host, `"bob"`}},
+		causes.AuditFailed.Name:        {setup: rig.Setup{Flags: []string{"--audit-log", "/dev/full"}}, facts: []string{"no space left"}},
 		causes.Disconnected.Name: {
 			setup: answering(func(c io.ReadWriter) {
 				started <- struct{}{}
@@ -208,6 +212,17 @@ func provingClients(t *testing.T) (setup func(auth string) rig.Setup, certs map[
 // byToken is a set-up in which clients prove who they are by a service account's token.
 func byToken(c *rig.Cluster) rig.Setup {
 	return rig.Setup{Flags: []string{"--auth", "kubernetes", "--kubernetes-accounts", "shop/orders", "--kubernetes-server", c.URL, "--kubernetes-ca-file", c.CAFile, "--kubernetes-token-file", c.TokenFile}}
+}
+
+// mapped is s with an entry under users of its config file.
+func mapped(t *testing.T, s rig.Setup, user string) rig.Setup {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pgkeyless.yaml")
+	if err := os.WriteFile(file, []byte("users:\n  "+user+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Flags = append(s.Flags, "--config-file", file)
+	return s
 }
 
 // waitingOnly is s in which logins may take so long at most.

@@ -25,6 +25,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 		s, _ := rig.WithPerson(t, profile, flags...)
 		return s
 	}
+	proving, certs := provingClients(t)
 	showCauses(t, causes.Credentials(), map[string]way{
 		causes.NoCredentials.Name: {
 			setup: rig.Setup{Env: withoutKeys},
@@ -76,6 +77,11 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 		causes.RoleRefused.Name: {
 			setup: as("other"),
 			facts: []string{`from profile "other"`, "not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::" + lab.Account + ":role/other", "get-caller-identity --profile other"},
+		},
+		causes.PersonRoleRefused.Name: {
+			setup:  mapped(t, proving("cert"), "bob: {database-users: app_user, role-arn: \"arn:aws:iam::"+lab.Account+":role/other\"}"),
+			client: "sslmode=require " + certs["bob"],
+			facts:  []string{"role arn:aws:iam::" + lab.Account + ":role/other", "session name bob;", "not authorized to perform: sts:AssumeRole"},
 		},
 		causes.MFAUnanswerable.Name: editedLater(t, "other", "role_arn = arn:aws:iam::"+lab.Account+":role/other", "role_arn = "+rig.MFARole+"\nmfa_serial = "+rig.MFADevice,
 			`from profile "other"`),

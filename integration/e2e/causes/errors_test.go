@@ -34,7 +34,7 @@ func TestFailuresExplainThemselves(t *testing.T) {
 		{
 			name:     "unknown database",
 			client:   "dbname=nowhere",
-			sqlstate: "3D000", message: `database "nowhere" does not exist`, hint: "",
+			sqlstate: "3D000", message: `database "nowhere" does not exist`, hint: "case-sensitive",
 		},
 	}
 	for _, test := range tests {

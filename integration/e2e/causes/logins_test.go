@@ -23,6 +23,9 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 	own := rig.StartFakeDatabase(t, alias, nil)
 	own.Say("SFATAL", "C28000", pamRefusal)
 
+	closed := rig.StartFakeDatabase(t, lab.Host, nil)
+	closed.Say("SFATAL", "C42501", `Mpermission denied for database "app"`)
+
 	rows := slices.DeleteFunc(causes.Logins(), func(c causes.Cause) bool { return slices.Contains(causes.Refusals(), c) })
 	showCauses(t, rows, map[string]way{
 		causes.ClockWrong.Name: {
@@ -53,6 +56,14 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 			setup:  rig.Setup{Flags: []string{"--shared-port"}},
 			client: "user=plain_user@ordesr",
 			state:  "28000", facts: []string{`no target "ordesr"`, "the targets are " + lab.Host, "asks for a SCRAM password"},
+		},
+		causes.NoDatabase.Name: {
+			client: "dbname=nowhere",
+			state:  "3D000", facts: []string{`database "nowhere" does not exist`, "the login succeeded", lab.Endpoint},
+		},
+		causes.NoConnect.Name: {
+			setup: rig.Setup{Emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = closed.Address() }},
+			state: "42501", facts: []string{`GRANT CONNECT on this database to "app_user"`},
 		},
 		causes.MasterUser.Name: {
 			client: "user=postgres",

@@ -44,7 +44,7 @@ type Emulator struct {
 	databases  Databases
 	fleet      Fleet
 	calls      map[string]int // by operation
-	assumed    int            // calls of AssumeRole for a role that there is
+	assumed    []Assumption
 	sso        ssoState
 }
 

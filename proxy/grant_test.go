@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+)
+
+// provenAs is a Proof that asks for nothing.
+func provenAs(identity string) Proof {
+	return proofFunc(func(context.Context, *Claim) (string, error) { return identity, nil })
+}
+
+func TestGrantChangesTheLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked Wanted
+		var as [2]string
+		r := newRig(t, func(c *databaseConn) { c.logIn(); c.untilTerminate() }, func(cfg *Config) {
+			cfg.Proof = provenAs("ada")
+			cfg.Grants = func(w Wanted) (Grant, error) {
+				asked = w
+				return Grant{User: "reports", Settings: []Setting{{"default_transaction_read_only", "on"}}, Role: "analyst", As: "analyst/ada"}, nil
+			}
+			route := cfg.Routes[0]
+			cfg.Routes[0].As = func(role, identity string) (Route, error) {
+				as = [2]string{role, identity}
+				return route, nil
+			}
+		})
+		c := r.dial()
+		c.send(plainStartup)
+		c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
+		if want := (Wanted{Identity: "ada", Named: "app_user", User: "app_user", Route: r.server.routes[0].Name}); asked != want {
+			t.Errorf("asked for %+v, want %+v", asked, want)
+		}
+		if as != [2]string{"analyst", "ada"} {
+			t.Errorf("the way of %q, want that of analyst for ada", as)
+		}
+		synctest.Wait()
+		got := r.server.Sessions()
+		if len(got) != 1 || got[0].User != "reports" || got[0].As != "analyst/ada" || got[0].ApplicationName != "ada" {
+			t.Errorf("sessions %+v", got)
+		}
+		c.send(terminate)
+		c.Close()
+		r.stop()
+	})
+}
+
+func TestWhoIsGrantedNothingReachesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.Proof = provenAs("ada")
+			cfg.Grants = func(Wanted) (Grant, error) {
+				return Grant{}, causes.IdentityUnknown.New(causes.Facts{"identity": "ada"}, nil)
+			}
+		})
+		c := r.dial()
+		c.send(plainStartup)
+		if said := c.failed(); said['C'] != "28000" || said['M'] != "ada is nobody that this proxy lets in" {
+			t.Errorf("the client got %q", said)
+		}
+		if n := len(r.db.addresses); n != 0 {
+			t.Errorf("the database was dialled %d times", n)
+		}
+		c.Close()
+		r.stop()
+	})
+}
+
+// A Route that knows no roles does not serve with its own rights in their place.
+func TestRoleThatARouteDoesNotKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.Proof = provenAs("ada")
+			cfg.Grants = func(Wanted) (Grant, error) { return Grant{Role: "analyst"}, nil }
+		})
+		c := r.dial()
+		c.send(plainStartup)
+		if said := c.failed(); said['C'] != "08001" || !strings.Contains(said['M'], "no roles") {
+			t.Errorf("the client got %q", said)
+		}
+		c.Close()
+		r.stop()
+	})
+}
+
+func TestLongIdentityAsApplicationName(t *testing.T) {
+	s := &session{identity: "spiffe://example.org/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaéé"}
+	got := s.signed(startupMessage{}).value("application_name")
+	if len(got) > maxApplicationName || len(got) < maxApplicationName-1 {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+	if named := s.signed(startupMessage{params: []param{{"application_name", "mine"}}}).value("application_name"); named != "mine" {
+		t.Errorf("the client's own name became %q", named)
+	}
+}
