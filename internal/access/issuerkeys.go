@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -28,8 +29,11 @@ const (
 	// keysLast is how long fetched keys count before they are fetched again, so that one
 	// that its issuer has withdrawn ends.
 	keysLast = 10 * time.Minute
-	// keysServe is how long they count where that fails.
-	keysServe = 24 * time.Hour
+	// keysServe is how long they count where that fails. It is tried again after
+	// keysRetry, and each try holds up one login for refreshLimit at most.
+	keysServe    = 24 * time.Hour
+	keysRetry    = time.Minute
+	refreshLimit = 3 * time.Second
 	// Tokens that name an unknown key make pgkeyless fetch the keys at most so often, so
 	// that inventing key ids costs the issuer nothing.
 	keysBurst, keysEvery = 5, 10 * time.Second
@@ -138,12 +142,14 @@ type issuerKeys struct {
 	fetch  *fetcher
 	log    *slog.Logger
 
-	turn     chan struct{} // of one: who holds it may use what is below
+	turn chan struct{} // of one: who fetches holds it
+
+	mu       sync.Mutex
 	keys     keySet
 	fetched  time.Time // zero: never
-	failure  error     // of the last fetch
+	failure  error     // of the last fetch, if it failed
 	failedAt time.Time
-	budget   int       // further fetches
+	budget   int       // further fetches for unknown keys
 	filled   time.Time // when the budget was last added to
 }
 
@@ -154,48 +160,99 @@ func newIssuerKeys(issuer, caFile string, log *slog.Logger) (*issuerKeys, error)
 
 func (i *issuerKeys) of(ctx context.Context, id string) ([]crypto.PublicKey, error) {
 	came := time.Now()
-	select {
-	case i.turn <- struct{}{}:
-		defer func() { <-i.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if i.failure != nil && i.failedAt.After(came) { // who waited for it need not try again
-		return nil, i.failure
-	}
-	now := time.Now()
-	old := i.fetched.IsZero() || now.Sub(i.fetched) > keysLast
-	if !old && (len(i.keys.of(id)) > 0 || id == "") || !i.allow(now) {
-		return i.keys.of(id), nil
-	}
-	keys, err := i.get(ctx)
+	keys, old := i.look(id, came)
 	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case err == nil:
-		i.keys, i.fetched, i.failure = keys, now, nil
-	case i.fetched.IsZero() || now.Sub(i.fetched) > keysServe:
-		i.failure, i.failedAt = causes.TokenKeysUnreachable.New(causes.Facts{"issuer": i.issuer}, err), time.Now()
-		return nil, i.failure
+	case len(keys) > 0 && !old:
+		return keys, nil
+	case len(keys) > 0:
+		select {
+		case i.turn <- struct{}{}:
+		default: // somebody fetches them already
+			return keys, nil
+		}
 	default:
-		i.log.Warn("the issuer's keys cannot be fetched again, those from before still count", "issuer", display.Line(i.issuer), "error", display.Line(err.Error()))
+		select {
+		case i.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
-	return i.keys.of(id), nil
+	defer func() { <-i.turn }()
+	if keys, old = i.look(id, time.Now()); len(keys) > 0 && !old {
+		return keys, nil
+	}
+	if len(keys) > 0 {
+		return i.refresh(ctx, id, keys)
+	}
+	if tried, err := i.tried(came, time.Now()); tried {
+		return nil, err
+	}
+	return i.fetchFor(ctx, id)
 }
 
-// allow takes one from the budget. The first fetch needs none.
-func (i *issuerKeys) allow(now time.Time) bool {
-	if i.fetched.IsZero() {
-		return true
+// look returns the keys for id that count, and whether it is time to fetch new ones.
+func (i *issuerKeys) look(id string, now time.Time) (keys []crypto.PublicKey, old bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.usable(now) {
+		return nil, true
+	}
+	return i.keys.of(id), now.Sub(i.fetched) > keysLast && now.Sub(i.failedAt) > keysRetry
+}
+
+// usable reports whether there are keys that count; mu is held.
+func (i *issuerKeys) usable(now time.Time) bool {
+	return !i.fetched.IsZero() && now.Sub(i.fetched) <= keysServe
+}
+
+// tried reports whether one who came at that time, and looks for a key that is not there,
+// has to do with what others found out: their fetch has failed since, or the budget is
+// spent.
+func (i *issuerKeys) tried(came, now time.Time) (bool, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.failure != nil && i.failedAt.After(came) {
+		return true, i.failure
+	}
+	if !i.usable(now) {
+		return false, nil
 	}
 	if more := int(now.Sub(i.filled) / keysEvery); more > 0 {
 		i.budget, i.filled = min(i.budget+more, keysBurst), now
 	}
 	if i.budget == 0 {
-		return false
+		return true, nil
 	}
 	i.budget--
-	return true
+	return false, nil
+}
+
+// refresh fetches the keys anew, or makes do with the old ones. The turn is held.
+func (i *issuerKeys) refresh(ctx context.Context, id string, old []crypto.PublicKey) ([]crypto.PublicKey, error) {
+	limited, cancel := context.WithTimeout(ctx, refreshLimit)
+	defer cancel()
+	keys, err := i.fetchFor(limited, id)
+	if err != nil && ctx.Err() == nil {
+		i.log.Warn("the issuer's keys cannot be fetched again, those from before still count", "issuer", display.Line(i.issuer), "error", display.Line(err.Error()))
+		return old, nil
+	}
+	return keys, err
+}
+
+// fetchFor fetches all keys, for one that waits for id. The turn is held.
+func (i *issuerKeys) fetchFor(ctx context.Context, id string) ([]crypto.PublicKey, error) {
+	keys, err := i.get(ctx)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err == nil {
+		i.keys, i.fetched, i.failure, i.failedAt = keys, time.Now(), nil, time.Time{}
+		return keys.of(id), nil
+	}
+	if errors.Is(ctx.Err(), context.Canceled) { // who asked has left
+		return nil, context.Cause(ctx)
+	}
+	i.failure, i.failedAt = causes.TokenKeysUnreachable.New(causes.Facts{"issuer": i.issuer}, err), time.Now()
+	return nil, i.failure
 }
 
 // get finds out where the issuer has its keys, and fetches them.

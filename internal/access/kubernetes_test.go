@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -476,10 +477,15 @@ func TestAnswersAreBounded(t *testing.T) {
 type published struct {
 	keys    []byte
 	err     error
+	silent  bool // it never answers
 	fetches int
 }
 
 func (p *published) answer(r *http.Request) (int, string, error) {
+	if p.silent {
+		<-r.Context().Done()
+		return 0, "", r.Context().Err()
+	}
 	if p.err != nil {
 		return 0, "", p.err
 	}
@@ -574,6 +580,75 @@ func TestKeysOfTheIssuerAreFetchedSeldom(t *testing.T) {
 		p.err = nil
 		if err := login(next); err != nil {
 			t.Errorf("when it is back: %v", err)
+		}
+	})
+}
+
+// An issuer that does not answer holds up no login whose key is known for more than a
+// moment, and those for unknown keys do not stand in its way.
+func TestSilentIssuerHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSigner(t, "a")
+		p := &published{keys: jwks(t, s)}
+		k := p.verifier()
+		login := func(s signer) (time.Duration, error) {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			_, err := k.identity(ctx, s.token(t, nil), time.Now())
+			return time.Since(began), err
+		}
+		if _, err := login(s); err != nil {
+			t.Fatal(err)
+		}
+		p.silent = true
+		var strangers sync.WaitGroup
+		for i := range 5 {
+			stranger := newSigner(t, fmt.Sprint("made up", i))
+			strangers.Go(func() {
+				if _, err := login(stranger); err == nil {
+					t.Error("a key that nobody has counts")
+				}
+			})
+		}
+		synctest.Wait()
+		if took, err := login(s); took > 0 || err != nil {
+			t.Errorf("while others look for keys: %v after %v", err, took)
+		}
+		strangers.Wait()
+		time.Sleep(2 * keysLast)
+		slow := 0
+		for range 60 {
+			took, err := login(s)
+			if err != nil || took > refreshLimit {
+				t.Errorf("%v after %v", err, took)
+			}
+			if took > 0 {
+				slow++
+			}
+			time.Sleep(time.Second)
+		}
+		if slow != 1 {
+			t.Errorf("%d logins of a minute were held up, want 1", slow)
+		}
+		if _, err := login(newSigner(t, "b")); !errors.Is(err, causes.TokenKeysUnreachable) {
+			t.Errorf("a new key that cannot be fetched: %v", err)
+		}
+	})
+}
+
+func FuzzKeys(f *testing.F) {
+	f.Add(jwks(f, newSigner(f, "a")))
+	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"},{"kty":"oct","k":"AAAA"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		keys, err := parseKeys(text)
+		if (len(keys.all) > 0) != (err == nil) || len(keys.all) > maxKeys {
+			t.Errorf("%q: %d keys, %v", text, len(keys.all), err)
+		}
+		for _, key := range keys.all {
+			if secret, ok := key.(crypto.Signer); ok {
+				t.Errorf("%q: %T is no public key", text, secret)
+			}
 		}
 	})
 }
