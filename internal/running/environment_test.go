@@ -117,6 +117,9 @@ func TestChildKnowsTheLocalPassword(t *testing.T) {
 	if got, want := environ.LookUp(env, "DATABASE_URL"), "postgresql://ada:"+words.Reveal()+"@127.0.0.1:6000/"; got != want {
 		t.Errorf("DATABASE_URL is %q, want %q", got, want)
 	}
+	if got := environ.LookUp(env, "PGREQUIREAUTH"); got != "scram-sha-256" {
+		t.Errorf("PGREQUIREAUTH is %q", got)
+	}
 	if got := environ.LookUp(env, "PGPASSWORD"); got != "" {
 		t.Errorf("PGPASSWORD is %q", got)
 	}

@@ -45,8 +45,8 @@ func (p Place) Variables(env []string) []Variable {
 	if p.Database != "" {
 		vars = append(vars, Variable{"PGDATABASE", p.Database})
 	}
-	if p.PassFile != "" {
-		vars = append(vars, Variable{passfile.Variable, p.PassFile})
+	if p.PassFile != "" { // and none but SCRAM: whoever has taken the port could ask for it in clear text
+		vars = append(vars, Variable{passfile.Variable, p.PassFile}, Variable{"PGREQUIREAUTH", "scram-sha-256"})
 	}
 	vars = append(vars, Variable{"DATABASE_URL", p.URL(env)})
 	return append(vars, p.trust(env)...)

@@ -193,7 +193,7 @@ func TestCommandsKnowTheLocalPassword(t *testing.T) {
 	run("exec", "exec", target, "--", "sh", "-c", query)
 	run("exec, by the URL alone", "exec", target, "--", "sh", "-c", `unset PGHOST PGPORT PGPASSFILE; psql -XAtw -d "$DATABASE_URL" -c "select current_user"`)
 	out, _, code := rig.Run(t, env, "env", target, "--shell=sh")
-	if code != 0 || !strings.Contains(out, "export PGPASSFILE="+passfile+"\n") || strings.Contains(out, ":"+readPassword(t, passfile)) {
+	if code != 0 || !strings.Contains(out, "export PGPASSFILE="+passfile+"\nexport PGREQUIREAUTH=scram-sha-256\n") || strings.Contains(out, ":"+readPassword(t, passfile)) {
 		t.Errorf("env: code %d, %s", code, out)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
