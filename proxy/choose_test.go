@@ -79,11 +79,11 @@ func TestSharedListenerSaysWhatCanBeChosen(t *testing.T) {
 		fallback            bool
 		want                string
 	}{
-		{"nothing named", "", "app", "app", false, "leads to several targets"},
-		{"host that names nothing", "localhost", "app", "", false, "leads to several targets"},
+		{"nothing named", "", "app", "app", false, "serves several targets"},
+		{"host that names nothing", "localhost", "app", "", false, "serves several targets"},
 		{"unknown behind the user", "", "app@ordesr", "", false, `no target "ordesr"`},
 		{"unknown behind the database", "", "app", "app@ordesr", false, `no target "ordesr"`},
-		{"nothing behind the @", "", "app@", "", false, "leads to several targets"},
+		{"nothing behind the @", "", "app@", "", false, "serves several targets"},
 		{"unknown TLS server name", "ordesr.localhost", "app@orders", "", false, `no target "ordesr"`},
 		{"unknown TLS server name, one to fall back on", "ordesr.localhost", "app", "", true, `no target "ordesr"`},
 		{"user and database differ", "", "app@orders", "app@billing", true, `the user names the target "orders", and the database names "billing"`},

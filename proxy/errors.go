@@ -100,7 +100,7 @@ type barred struct{ error }
 
 func (b *barred) Unwrap() error { return b.error }
 
-// protocolViolation is a client that breaks the protocol before its login.
+// protocolViolation is the client breaks the protocol before its login.
 func protocolViolation(how string) error {
 	return causes.StartupGarbled.New(causes.Facts{"said": how}, nil)
 }
@@ -184,7 +184,7 @@ func state(err error) string {
 }
 
 // severity is the level at which the end of a session by err is logged: what a
-// client does to itself is news, what somebody must mend is an error.
+// client does to itself is news, what somebody must fix is an error.
 func severity(err error) slog.Level {
 	var said *refusal
 	switch code := state(err); {

@@ -38,8 +38,8 @@ type causedError struct {
 func (e *causedError) Unwrap() []error { return []error{e.statedError, e.beneath} }
 
 func TestLostSessionIsExplained(t *testing.T) {
-	lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "connect again"}
-	closed := &statedError{"SSM session on i-0abc ended", "57P01", "jump host i-0abc", "connect again"}
+	lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "reconnect"}
+	closed := &statedError{"SSM session on i-0abc ended", "57P01", "jump host i-0abc", "reconnect"}
 	expired := &statedError{"no AWS credentials", "28000", "", "log in"}
 	row := message('D', 1, 2, 3, 4)
 	half := row[:7]
@@ -112,7 +112,7 @@ func TestLostSessionIsExplained(t *testing.T) {
 func TestLostSessionIsLoggedAsLost(t *testing.T) {
 	for range 20 { // which of the two ways ends first is the scheduler's choice
 		synctest.Test(t, func(t *testing.T) {
-			lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "connect again"}
+			lost := &statedError{"SSM session on i-0abc lost", "08006", "jump host i-0abc", "reconnect"}
 			r := newRig(t, func(c *databaseConn) {
 				c.logIn()
 				c.NetConn().Close()
@@ -287,7 +287,7 @@ func TestLostDatabaseIsExplained(t *testing.T) {
 					return
 				}
 				told := c.failed()
-				if told['S'] != "FATAL" || told['C'] != "08006" || !strings.Contains(told['M'], test.words) || !strings.Contains(told['H'], "connect again") {
+				if told['S'] != "FATAL" || told['C'] != "08006" || !strings.Contains(told['M'], test.words) || !strings.Contains(told['H'], "reconnect") {
 					t.Errorf("client got %q, want FATAL 08006 with %q and a HINT", told, test.words)
 				}
 			})

@@ -74,7 +74,7 @@ type refusal struct {
 // repeated only where they are about user, database and host.
 func (r *refusal) Error() string {
 	if !r.quotable() {
-		return "the database ended the login; its words went to the client alone"
+		return "the database ended the login; only the client got its message"
 	}
 	return display.Line(r.message)
 }

@@ -393,7 +393,7 @@ func TestDirectTLSWithServersThatDoNotSpeakIt(t *testing.T) {
 	}
 }
 
-// What is wrong with a certificate is not mended by an SSLRequest.
+// What is wrong with a certificate is not fixed by an SSLRequest.
 func TestDirectTLSHintIsNotForCertificates(t *testing.T) {
 	r := &Route{Name: host, DirectTLS: true}
 	for err, want := range map[error]bool{

@@ -27,7 +27,7 @@ func TestDeniedResumeAndTerminateCostOneSession(t *testing.T) {
 			f.net.cut()
 			_, err := c.Read(make([]byte, 1))
 			e := wantError(t, err, "08006", "access denied")
-			for _, part := range []string{"connect again", `"Resource":["arn:aws:ssm:*:*:session/*"],"Condition":{"StringLike":{"ssm:resourceTag/aws:ssmmessages:session-id":"${aws:userid}"}}`,
+			for _, part := range []string{"reconnect", `"Resource":["arn:aws:ssm:*:*:session/*"],"Condition":{"StringLike":{"ssm:resourceTag/aws:ssmmessages:session-id":"${aws:userid}"}}`,
 				`"Resource":["arn:aws:ssm:*:*:session/${aws:username}-*"]`} {
 				if !strings.Contains(e.Hint(), part) {
 					t.Errorf("hint %q lacks %q", e.Hint(), part)

@@ -19,13 +19,13 @@ func TestAgentRefusals(t *testing.T) {
 		{"Forwarding to IP address 169.254.169.254 is forbidden.", "must not forward", "reserved addresses"},
 		{"lookup db.internal on 10.0.0.2:53: no such host", "cannot resolve", "typing errors"},
 		{"lookup db.internal: i/o timeout", "cannot resolve", "DNS settings"},
-		{"Port number is empty in session properties.", "no port", iampolicy.RemoteHostDocument},
+		{"Port number is empty in session properties.", "pass portNumber", iampolicy.RemoteHostDocument},
 		{"Unable to connect to specified port: dial tcp: refused", "cannot connect", "security group"},
 		{"Plugin with name Port is not supported by this version of ssm agent, please update", "too old", "3.1.1374.0"},
 		{"\n----------ERROR-------\nSetting up data channel with id x failed: y", "could not open its side: Setting up", "instance role"},
 		{"\n----------ERROR-------\nEncountered error while initiating handshake. z", "handshake", "update"},
-		{"something new", "the jump host says: something new", "connect again"},
-		{"", "idle timeout", "connect again"},
+		{"something new", "the jump host says: something new", "reconnect"},
+		{"", "idle timeout", "reconnect"},
 	}
 	for _, tt := range tests {
 		err := &datachannel.ChannelClosedError{Output: tt.output}
@@ -51,13 +51,13 @@ func TestSessionEndsAreWorded(t *testing.T) {
 		hint  string
 	}{
 		{&datachannel.ChannelClosedError{}, "57P01", "idle timeout", "Session Manager preferences"},
-		{&datachannel.ChannelClosedError{Output: "the instance is stopping"}, "57P01", "jump host says: the instance is stopping", "connect again"},
+		{&datachannel.ChannelClosedError{Output: "the instance is stopping"}, "57P01", "jump host says: the instance is stopping", "reconnect"},
 		{datachannel.ErrPeerSilent, "08006", "stopped answering", "jump host is running"},
-		{datachannel.ErrGap, "08006", "lost", "connect again"},
+		{datachannel.ErrGap, "08006", "lost", "reconnect"},
 		{datachannel.ErrHandshakeTimeout, "08006", "handshake", "instance role"},
 		{&datachannel.HandshakeError{Reason: "session type Standard_Stream"}, "08006", "Standard_Stream", iampolicy.RemoteHostDocument},
 		{errSessionOver, "57P01", "idle timeout", "Session Manager preferences"},
-		{mux.ErrProtocol, "08006", "smux", "connect again"},
+		{mux.ErrProtocol, "08006", "smux", "reconnect"},
 		{causes.DatabaseRefuses.New(testPlace.facts(), nil), "08001", "cannot connect to db.internal:5432", "security group"},
 	}
 	for _, tt := range tests {

@@ -135,7 +135,7 @@ func (l *line) warn(kind fault, err error) {
 		return
 	}
 	l.outage.warned = kind
-	l.log.Warn("ssm session not resumed yet, trying on", "error", err, "hint", causes.Hint(err))
+	l.log.Warn("ssm session not resumed yet, still trying", "error", err, "hint", causes.Hint(err))
 }
 
 // tryResume is one try: credentials, ResumeSession, websocket.

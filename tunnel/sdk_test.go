@@ -47,7 +47,7 @@ func TestErrorsOfTheRealSDK(t *testing.T) {
 			staticKeys(), "08001", faultFinal, "access denied: User: arn:x", "identity arn:x"},
 		{400, `{"__type":"ExpiredTokenException","message":"expired"}`, staticKeys(), "28000", faultCredentials, "starting: SSO session of dev expired", "req-42"},
 		{400, `{"__type":"DoesNotExistException","message":"no"}`, staticKeys(), "08001", faultGone, "DoesNotExistException: no", "req-42"},
-		{500, `{"__type":"InternalServerError","message":"oops"}`, staticKeys(), "08001", faultTransient, "fault of its own", "req-42"},
+		{500, `{"__type":"InternalServerError","message":"oops"}`, staticKeys(), "08001", faultTransient, "internal error", "req-42"},
 		{502, `<html>bad gateway</html>`, staticKeys(), "08001", faultTransient, "starting: ", "req-42"},
 		{200, `{}`, noKeys, "28000", faultCredentials, "starting: SSO session of dev expired", ""},
 	}

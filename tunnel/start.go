@@ -219,12 +219,12 @@ func (d *Dialer) startOn(ctx context.Context, p, beside place, short bool) (*ses
 				doubt.Reset(time.Second)
 				continue
 			}
-			d.log.Warn("ssm session is slow to start, starting another one beside it", "address", p.address)
+			d.log.Warn("ssm session is slow to start, starting a second one", "address", p.address)
 			pending++
 			d.running.Go(func() { tries <- d.startSecond(race, beside) })
 		case <-late.C:
 			if !short { // else it is given up now
-				d.log.Warn("the ssm agent has not come yet, waiting on: it may be slow, or not work", "address", p.address,
+				d.log.Warn("no answer from the ssm agent yet, still waiting: it may be slow or broken", "address", p.address,
 					"at_most", arrivalTimeout, "hint", causes.AgentSilent.Fill(p.facts()).Hint)
 			}
 		case t := <-tries:

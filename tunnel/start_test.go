@@ -133,7 +133,7 @@ func TestSilentJumpHostIsReportedSoonTheSecondTime(t *testing.T) {
 			}
 		}
 		fails("the first dial", arrivalTimeout)
-		if !strings.Contains(log.String(), "has not come yet") {
+		if !strings.Contains(log.String(), "no answer from the ssm agent yet") {
 			t.Errorf("no word of it in the log:\n%s", log.String())
 		}
 		fails("the second", handshakeTimeout)

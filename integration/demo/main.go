@@ -5,6 +5,9 @@
 // With --check it runs one query through the whole path, prints who it was
 // logged in as and how, runs the commands doctor and policy against the same
 // target, and exits 0 only if everything was as it should be.
+//
+// With --record it runs a few commands and draws what they print: the README's
+// pictures.
 package main
 
 import (
@@ -42,6 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	check := flags.Bool("check", false, "run one query through the whole path, doctor and policy, and exit")
 	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
 	port := flags.Int("port", 0, "local `port`; 0 takes a free one")
+	record := flags.String("record", "", "draw a recording into this `directory`, and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -52,11 +56,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "pgkeyless-demo: error: unexpected argument %q\npgkeyless-demo: hint: it takes flags only; --help lists them\n", flags.Arg(0))
 		return 1
 	}
-	d := demo{binary: *binary, port: *port, out: stdout}
+	d := demo{binary: *binary, port: *port, out: stdout, recorded: *record != ""}
 	act := d.showAndWait
-	if *check {
+	switch {
+	case *check:
 		act = d.check
-	} else {
+	case d.recorded:
+		act = d.recordTo(*record)
+		if d.port == 0 {
+			d.port = 5432
+		}
+	default:
 		d.echo = stderr
 	}
 	if err := d.run(ctx, act); err != nil {
@@ -85,6 +95,8 @@ type demo struct {
 	port   int
 	out    io.Writer
 	echo   io.Writer // gets what pgkeyless prints; may be nil
+
+	recorded bool // pgkeyless is started as a recording shows it
 
 	env      []string // of pgkeyless: the emulated account's keys and endpoint
 	database *pgserver.Server
@@ -116,14 +128,19 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	populate(d.aws)
 	// Neither the CA nor the registry's record is to outlive the demo.
 	d.env = append(keys.Env(d.aws.URL()), "XDG_STATE_HOME="+dir, "XDG_RUNTIME_DIR="+dir)
-	d.proxy, err = lab.StartProxy(starting, lab.Command{
+	command := lab.Command{
 		Binary: d.binary,
 		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),
 			"--port", fmt.Sprint(d.port), "--unix-socket", dir, "--status-page", "--http-port", "0"},
 		Env:  d.env,
 		Echo: d.echo,
-	})
-	if err != nil {
+	}
+	if d.recorded {
+		if command, err = d.recordedCommand(dir, keys); err != nil {
+			return err
+		}
+	}
+	if d.proxy, err = lab.StartProxy(starting, command); err != nil {
 		return err
 	}
 	return errors.Join(act(ctx), d.end())

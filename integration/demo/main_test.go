@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"os"
@@ -56,5 +57,23 @@ func TestKilledProxyIsNoticedAtOnce(t *testing.T) {
 	}
 	if err := d.end(); err == nil || !strings.Contains(err.Error(), "was killed") && runtime.GOOS != "windows" {
 		t.Errorf("got %v, want it told", err)
+	}
+}
+
+func TestRecordingIsWellFormed(t *testing.T) {
+	long := strings.Repeat("word ", 30)
+	picture := draw([]scene{{"psql -c 'select 1 < 2'", "a & b\n" + long}}, themes["dark"])
+	if err := xml.Unmarshal(picture, new(struct{})); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"select 1 &lt; 2", "a &amp; b"} {
+		if !bytes.Contains(picture, []byte(want)) {
+			t.Errorf("the picture lacks %q:\n%s", want, picture)
+		}
+	}
+	for _, line := range wrapped(long) {
+		if len(line) > columns {
+			t.Errorf("a line of %d characters, want %d at most", len(line), columns)
+		}
 	}
 }

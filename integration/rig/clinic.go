@@ -80,12 +80,12 @@ func (c *Clinic) Target(options ...string) string {
 
 // StageLine is what doctor --json prints of a stage, or at the end.
 type StageLine struct {
-	Stage, Status, Text, Mend, SQLState string
-	Seconds                             float64
-	Notes                               []string
-	Result                              string
-	FailedStage                         string `json:"failed_stage"`
-	ExitCode                            int    `json:"exit_code"`
+	Stage, Status, Text, Fix, SQLState string
+	Seconds                            float64
+	Notes                              []string
+	Result                             string
+	FailedStage                        string `json:"failed_stage"`
+	ExitCode                           int    `json:"exit_code"`
 }
 
 // Stages runs doctor --json.

@@ -104,7 +104,7 @@ func StartCloud(t *testing.T) *Cloud {
 func (c *Cloud) Run(args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
 	stdout, stderr, code = Run(c.t, c.Env, args...)
-	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), ErrorLimit)
 	defer cancel()
 	if err := c.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		c.t.Errorf("SSM session(s) left open: %+v", c.AWS.Sessions())

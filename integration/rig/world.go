@@ -152,10 +152,10 @@ func (w *World) AwaitExit() int {
 }
 
 // AwaitSessionsEnded gives the agent the 2 s it may take to drain after the
-// client's flag, and as much again.
+// client's flag, and a busy machine some more.
 func (w *World) AwaitSessionsEnded() {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), ErrorLimit)
 	defer cancel()
 	if err := w.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		w.T.Errorf("SSM session(s) left open: %+v", w.AWS.Sessions())

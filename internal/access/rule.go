@@ -22,13 +22,13 @@ const Anyone = "any"
 var errClientLeft = errors.New("the client has closed its connection")
 
 // errCannotTell is a system that does not say whose a socket is.
-var errCannotTell = errors.New("this system does not tell whose a connection on loopback is")
+var errCannotTell = errors.New("this system does not say who owns a connection on loopback")
 
 // ownerUnknown has no name, and so no row in the table of causes: where the system tells
 // owners at all, a client without one has left, and reads no error.
 var ownerUnknown = causes.Cause{
 	SQLState: "28000",
-	Message:  "this proxy is for {owner} alone, and the system does not say whose this client is: {said}",
+	Message:  "this proxy is for {owner} only, and the system does not say who owns this client: {said}",
 	Hint:     "connect over the Unix socket; `--allow-users any` lets in every user of this machine",
 }
 

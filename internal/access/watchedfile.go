@@ -69,7 +69,7 @@ func (f *watchedFile[T]) now() T {
 		value, err = f.read()
 	}
 	if err != nil {
-		f.log.Error("a file that has changed cannot be used, what it said before still counts", "path", f.path, "error", display.Line(err.Error()), "hint", causes.Hint(err))
+		f.log.Error("a changed file cannot be used, its previous content still applies", "path", f.path, "error", display.Line(err.Error()), "hint", causes.Hint(err))
 		return f.value
 	}
 	f.value = value

@@ -82,7 +82,7 @@ func (a *Admin) turnAway(w http.ResponseWriter, r *http.Request, why refusal, no
 func (a *Admin) pressDisconnect(w http.ResponseWriter, r *http.Request) {
 	token := r.PostFormValue("token") // never the query's, which a link may hold
 	if !a.ofThisRun(token) {
-		writeJSON(w, http.StatusForbidden, problem{Error: "this page may disconnect nobody", Hint: "open the link that `pgkeyless status` prints"})
+		writeJSON(w, http.StatusForbidden, problem{Error: "this page may not disconnect clients", Hint: "open the link that `pgkeyless status` prints"})
 		return
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {

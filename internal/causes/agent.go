@@ -4,7 +4,7 @@ import "github.com/pgkeyless/pgkeyless/internal/agentversion"
 
 const (
 	agentSays   = "{doing}: the jump host says: "
-	preferences = "; how long sessions may last, and idle, is in the account's Session Manager preferences"
+	preferences = "; the account's Session Manager preferences set the idle timeout and the maximum duration"
 )
 
 // The agent ends a session and says why, in channel_closed. Says is matched
@@ -24,7 +24,7 @@ var (
 		Message: "{doing}: the jump host cannot resolve the endpoint's name: {said}",
 		Detail:  where,
 		Hint:    "check the name for typing errors and that the jump host uses the DNS of the database's VPC",
-		Means:   "typing mistake, or a private zone of another VPC",
+		Means:   "a typing error, or a private zone of another VPC",
 	}
 	LookupFailed = Cause{
 		Name: "lookup-failed-on-jump-host", SQLState: cannotConnect, Says: "lookup ",
@@ -35,17 +35,17 @@ var (
 	}
 	PortEmpty = Cause{
 		Name: "document-without-port", SQLState: cannotConnect, Says: "port number is empty",
-		Message: "{doing}: the document passes no port on: {said}",
+		Message: "{doing}: the session document does not pass portNumber to the agent: {said}",
 		Detail:  where,
-		Hint:    "document {document} must pass portNumber on to the agent: see what Systems Manager has under this name in the jump host's region",
+		Hint:    "check in Systems Manager that document {document}, in the jump host's region, passes portNumber to the agent",
 		Means:   "the session document reaches the agent without a port",
 	}
 	PortUnreachable = Cause{
 		Name: "port-unreachable", SQLState: cannotConnect, Stale: true, Says: "unable to connect to specified port",
 		Message: "{doing}: the jump host cannot connect to the endpoint: {said}",
 		Detail:  where,
-		Hint:    "the database's security group must allow the jump host on this port (" + noGroup + "); and bring the agent up to date, as it can carry one connection only",
-		Means:   "an agent too old for several streams tries the database first, and could not reach it",
+		Hint:    "the database's security group must allow the jump host on this port (" + noGroup + "); also update the agent, which can carry one connection only",
+		Means:   "an old agent, without support for several streams, could not reach the database",
 	}
 	AgentTooOld = Cause{
 		Name: "agent-too-old", SQLState: cannotConnect, Says: "plugin with name port is not supported",
@@ -60,13 +60,13 @@ var (
 		Detail:  where,
 		Hint: "the jump host's instance role must allow ssmmessages:CreateDataChannel and ssmmessages:OpenDataChannel, " +
 			"and it needs a route to ssmmessages",
-		Means: "the jump host's role or its network lets it not reach `ssmmessages`",
+		Means: "the jump host's role or network does not let it reach `ssmmessages`",
 	}
 	AgentHandshakeFailed = Cause{
 		Name: "agent-handshake-failed", SQLState: cannotConnect, Says: "initiating handshake",
 		Message: "{doing}: the handshake with the SSM agent was not completed: {said}",
 		Detail:  where,
-		Hint:    "connect again; if it lasts, update the SSM agent on the jump host",
+		Hint:    "reconnect; if it persists, update the SSM agent on the jump host",
 		Means:   "the agent gave up the handshake",
 	}
 	AgentSays = Cause{
@@ -82,17 +82,17 @@ var (
 var (
 	SessionClosed = Cause{
 		Name:    "session-closed",
-		Message: "{doing}: closed by the service or the jump host (idle timeout, maximum duration, or somebody terminated it)",
+		Message: "{doing}: closed by the service or the jump host (idle timeout, maximum duration, or someone terminated it)",
 		Detail:  where,
 		Hint:    reconnect + preferences,
 		Means:   "the account's idle timeout or maximum duration, or `TerminateSession`; 08001 before the session carries anything, else 57P01",
 	}
 	SessionOver = Cause{
 		Name:    "session-over",
-		Message: "{doing}: the service has ended it (idle timeout, maximum duration, or somebody terminated it)",
+		Message: "{doing}: the service has ended it (idle timeout, maximum duration, or someone terminated it)",
 		Detail:  where,
 		Hint:    reconnect + preferences,
-		Means:   "the same, found out when a lost websocket was to be resumed",
+		Means:   "the same, detected when pgkeyless tried to resume a lost websocket",
 	}
 	SessionLost = Cause{
 		Name:    "session-lost",
@@ -114,7 +114,7 @@ var (
 		Detail:  where,
 		Hint: "check the SSM agent on {jump host}: it is registered but opened no data channel; it needs a route to ssmmessages and " +
 			"ssmmessages:CreateDataChannel and OpenDataChannel in its instance role",
-		Means: "StartSession went well, then the agent does not come for 50 s (14 s from the second time on), nor to a second session started after 5 s; or it comes, and does not finish the handshake within 14 s",
+		Means: "StartSession succeeded, but the agent did not answer within 50 s (14 s after a first failure), or did not finish the handshake within 14 s",
 	}
 	JumpHostGone = Cause{
 		Name:    "jump-host-gone",
@@ -125,9 +125,9 @@ var (
 	}
 	StillStarting = Cause{
 		Name: "still-starting", SQLState: notReady,
-		Message: "{doing}: not ready when the wait ended",
+		Message: "{doing}: not ready in time",
 		Detail:  where,
-		Hint:    "the start goes on: connect again, or give logins longer with --login-timeout",
+		Hint:    "the start continues: reconnect, or allow logins more time with --login-timeout",
 		Means:   "AWS or the jump host is slow; the next client may find the session ready",
 	}
 )

@@ -6,20 +6,20 @@ var (
 		Name: "login-overdue", SQLState: notReady,
 		Message: "login not finished within {limit}",
 		Detail:  "[{doing}]",
-		Hint:    "try again: a paused or restarting database may need a minute to wake, and --login-timeout may give it longer",
-		Means:   "a paused Aurora is waking up, or a firewall swallows packets",
+		Hint:    "try again: a paused or restarting database may need a minute; --login-timeout allows more time",
+		Means:   "a paused Aurora cluster is waking up, or a firewall drops packets",
 	}
 	LoginLost = Cause{
 		Name: "login-lost", SQLState: connectionLost,
 		Message: "logging in to {database}: {said}",
-		Hint:    "try again; if it lasts, see the database's log",
-		Means:   "the connection ended during the login: a restart, a fail-over, or a crash",
+		Hint:    "try again; if it persists, see the database's log",
+		Means:   "the connection ended during the login: a restart, a failover, or a crash",
 	}
 	DatabaseLost = Cause{
 		Name: "database-lost", SQLState: connectionLost,
 		Message: "connection to {database} lost: {said}",
-		Hint:    "connect again, and look whether what was under way was done; if it lasts, see the database's log",
-		Means:   "a session ended without a word of the database: a crash, a fail-over, or a network that dropped it",
+		Hint:    "reconnect, and check whether your last statement was committed; if it persists, see the database's log",
+		Means:   "the connection ended without a message from the database: a crash, a failover, or a dropped connection",
 	}
 	LoginGarbled = Cause{
 		Name: "login-garbled", SQLState: rejected,
@@ -37,20 +37,20 @@ var (
 		Name: "bad-startup", SQLState: protocolViolation,
 		Message: "invalid length of startup packet",
 		Hint:    "this port speaks the PostgreSQL protocol, version 3",
-		Means:   "something else than a PostgreSQL client, or start-up parameters of more than 10,000 bytes",
+		Means:   "not a PostgreSQL client, or start-up parameters of more than 10,000 bytes",
 	}
 	StartupTooLong = Cause{
 		Name: "startup-too-long", SQLState: protocolViolation,
-		Message: "the StartupMessage has {length} bytes, with what pgkeyless puts into it, and the database takes {limit} at most",
-		Detail:  "of them {sent} are the client's own",
-		Hint:    "set fewer or shorter start-up parameters in the client, as options (PGOPTIONS) and application_name",
-		Means:   "user, database and guards of the target make a very long StartupMessage longer than PostgreSQL takes",
+		Message: "the StartupMessage has {length} bytes, including what pgkeyless adds; the database accepts {limit} at most",
+		Detail:  "the client sent {sent} of them",
+		Hint:    "set fewer or shorter start-up parameters in the client, such as options (PGOPTIONS) and application_name",
+		Means:   "the target's user, database and guards make a long StartupMessage longer than PostgreSQL accepts",
 	}
 	StartupGarbled = Cause{
 		Name: "startup-garbled", SQLState: protocolViolation,
 		Message: "{said}",
 		Hint:    "this port speaks the PostgreSQL protocol, version 3",
-		Means:   "a client that breaks the protocol before its login",
+		Means:   "the client breaks the protocol before its login",
 	}
 	OldProtocol = Cause{
 		Name: "old-protocol", SQLState: unsupported,
@@ -62,12 +62,12 @@ var (
 		Name: "no-such-target", SQLState: rejected,
 		Message: "no target {quoted word} on this port",
 		Detail:  "the targets are {targets}",
-		Hint:    nameTarget + "[; a name that has an @ of its own needs its target behind it, as in NAME@{default}]",
+		Hint:    nameTarget + "[; if the name itself has an @, add the target, as in NAME@{default}]",
 		Means:   "what follows the last `@` of the user or the database, or precedes `.localhost` in the host, is no target of a shared port",
 	}
 	NoTarget = Cause{
 		Name: "no-target", SQLState: rejected,
-		Message: "this port leads to several targets, and the client names none",
+		Message: "this port serves several targets, and the client names none",
 		Detail:  "the targets are {targets}",
 		Hint:    nameTarget,
 		Means:   "a shared port without a `--default-target`, and a client that does not say which target it means",
@@ -76,37 +76,37 @@ var (
 		Name: "targets-differ", SQLState: rejected,
 		Message: "the {one} names the target {quoted target}, and the {other} names {quoted other}",
 		Hint:    "name one target",
-		Means:   "a client of a shared port names a target in two places, and not the same one",
+		Means:   "the client names two different targets",
 	}
 	TooManyClients = Cause{
 		Name: "too-many-clients", SQLState: tooManyConnections,
 		Message: "too many connections: the proxy is limited to {limit}",
 		Hint:    "close another client, or raise --max-connections",
-		Means:   "pgkeyless has as many clients as it may have",
+		Means:   "the maximum number of client connections is reached",
 	}
 	ShuttingDown = Cause{
 		Name: "shutting-down", SQLState: shuttingDown,
 		Message: "the proxy is shutting down",
 		Hint:    "start it again, then reconnect",
-		Means:   "pgkeyless was ended while this login was under way",
+		Means:   "a signal or `pgkeyless shutdown` ended pgkeyless",
 	}
 	OtherUser = Cause{
 		Name: "other-user", SQLState: invalidLogin,
-		Message: "this proxy is for {owner} alone, and its client belongs to {user}",
+		Message: "this proxy is for {owner} only, and this client belongs to {user}",
 		Hint:    "connect as {owner}; or let {owner} start pgkeyless with `--allow-users {user}`",
-		Means:   "another user of this machine has connected over TCP on loopback",
+		Means:   "another user of this machine connected over TCP on loopback",
 	}
 	NeedsTLS = Cause{
 		Name: "needs-tls", SQLState: invalidLogin,
-		Message: "this proxy takes no connection without TLS",
+		Message: "this proxy requires TLS",
 		Hint:    "set `sslmode=require`, or `verify-full` with the CA of the proxy's certificate",
-		Means:   "`require-tls`, or a way to prove who a client is that takes TLS, and a client that uses none",
+		Means:   "`require-tls` is set, or `auth` needs TLS, and the client does not use it",
 	}
 	PasswordWrong = Cause{
 		Name: "password-wrong", SQLState: "28P01",
 		Message: "password authentication failed for user {quoted user}",
-		Detail:  "this proxy asks for a password of its own (auth={auth})",
-		Hint:    "check the password; the one who runs the proxy sets it in {file}",
+		Detail:  "this proxy has its own passwords (auth={auth})",
+		Hint:    "check the password; the operator of the proxy sets it in {file}",
 		Means:   "a client of a proxy with `auth=scram` that has no password, or a wrong one",
 	}
 	LocalPasswordWrong = Cause{
@@ -118,15 +118,15 @@ var (
 	}
 	CertificateMissing = Cause{
 		Name: "certificate-missing", SQLState: invalidLogin,
-		Message: "this proxy asks clients for a certificate, and this one shows none",
+		Message: "this proxy requires a client certificate, and the client presents none",
 		Hint:    "set `sslcert` and `sslkey` to yours (libpq), and `sslmode=require` or stronger",
 		Means:   "a client of a proxy with `auth=cert` that has no certificate",
 	}
 	CertificateRefused = Cause{
 		Name: "certificate-refused", SQLState: invalidLogin,
 		Message: "the client's certificate is not accepted: {said}",
-		Hint:    "use a certificate that the proxy's `client-ca-file` vouches for, for clients, that has not ended or been revoked",
-		Means:   "a certificate of another CA, for another use, that has ended, or that a CRL lists",
+		Hint:    "use a valid client certificate from a CA in the proxy's `client-ca-file`",
+		Means:   "the certificate is from another CA, for another use, expired or revoked",
 	}
 	IdentityDiffers = Cause{
 		Name: "identity-differs", SQLState: invalidLogin,
@@ -186,20 +186,20 @@ var (
 	}
 	AuditFailed = Cause{
 		Name: "audit-failed", SQLState: "58030",
-		Message: "nobody is logged in while the audit log cannot be written: {said}",
+		Message: "logins are refused while the audit log cannot be written: {said}",
 		Hint:    "free space or restore access to the file that `audit-log` names, then reconnect",
 		Means:   "`audit-log` names a file on a full or unreachable file system",
 	}
 	Disconnected = Cause{
 		Name: "disconnected", SQLState: shuttingDown,
 		Message: "the proxy ended this session on request",
-		Detail:  "`pgkeyless disconnect` or the status page named it",
+		Detail:  "`pgkeyless disconnect` or the status page ended it",
 		Hint:    "reconnect",
 		Means:   "someone who runs this proxy ended the session",
 	}
 )
 
-const nameTarget = "name the target behind the user (USER@TARGET) or the database (DBNAME@TARGET), or connect with TLS to the host TARGET.localhost"
+const nameTarget = "name the target after the user (USER@TARGET) or the database (DBNAME@TARGET), or connect with TLS to the host TARGET.localhost"
 
 // Clients are the rows of this file.
 func Clients() []Cause {

@@ -28,13 +28,13 @@ var (
 		Message: noCredentials + "none found[, {unnamed}]",
 		Detail:  "[{looked}]",
 		Hint:    "log in with `aws sso login` or `aws login`, or name a profile with --profile or AWS_PROFILE",
-		Means:   "neither the environment nor the profile, nor this machine's role, gives credentials",
+		Means:   "the environment, the profile and this machine's role give no credentials",
 	}
 	NoProfile = Cause{
 		Name: "no-profile", SQLState: invalidLogin,
 		Message: noCredentials + "there is no such profile",
 		Detail:  "[{said}]",
-		Hint:    "`aws configure list-profiles` prints the profiles there are; name one with --profile or AWS_PROFILE",
+		Hint:    "`aws configure list-profiles` lists the profiles; name one with --profile or AWS_PROFILE",
 		Means:   "the profile is in none of the shared files",
 	}
 	BrokenConfiguration = Cause{
@@ -42,7 +42,7 @@ var (
 		Message: noCredentials + "{what}",
 		Detail:  "[{where}]",
 		Hint:    "{fix}",
-		Means:   "a setting of the shared files or the environment that cannot be followed: half a profile, a source_profile, sso_session or file that does not exist",
+		Means:   "a setting in the shared files or the environment is broken: an incomplete profile, or a source_profile, sso_session or file that does not exist",
 	}
 	SSOExpired = Cause{
 		Name: "sso-expired", SQLState: invalidLogin,
@@ -55,22 +55,22 @@ var (
 		Name: "sso-role-refused", SQLState: invalidLogin,
 		Message: noCredentials + "the SSO session gives no access to this account and role",
 		Detail:  "[{said}]",
-		Hint:    "check sso_account_id and sso_role_name of the profile; `aws sso login[ {login}]` shows as whom you are logged in",
+		Hint:    "check sso_account_id and sso_role_name of the profile; `aws sso login[ {login}]` shows who you are logged in as",
 		Means:   "the permission set is not assigned to you in that account",
 	}
 	SSOLoginWaiting = Cause{
 		Name: "sso-login-waiting", SQLState: notReady,
-		Message: noCredentials + "an SSO login waits in the browser",
+		Message: noCredentials + "an SSO login is waiting in the browser",
 		Detail:  "open {url} and check that it shows the code {code}",
 		Hint:    "finish the login in the browser, then reconnect",
-		Means:   "`--sso-login` has started a login, and the client did not wait for its end",
+		Means:   "`--sso-login` started a login, and the client did not wait until it was finished",
 	}
 	SSOLoginFailed = Cause{
 		Name: "sso-login-failed", SQLState: invalidLogin,
-		Message: noCredentials + "the SSO login in the browser came to nothing",
+		Message: noCredentials + "the SSO login in the browser failed",
 		Detail:  "[{said}]",
 		Hint:    "reconnect to start another, or run `aws sso login[ {login}]`",
-		Means:   "the login was denied, left alone until its code expired, or not to be started",
+		Means:   "the login was denied, could not start, or was not finished before its code expired",
 	}
 	LoginExpired = Cause{
 		Name: "login-expired", SQLState: invalidLogin,
@@ -84,7 +84,7 @@ var (
 		Message: noCredentials + "they have expired",
 		Detail:  "[{said}]",
 		Hint:    "log in again or renew the keys of the profile[, which are in {keys}]" + keepRunning,
-		Means:   "temporary keys are too old",
+		Means:   "temporary keys have expired",
 	}
 	KeysUnknown = Cause{
 		Name: "keys-unknown", SQLState: invalidLogin,
@@ -95,25 +95,25 @@ var (
 	}
 	ShadowingKeys = Cause{
 		Name: "shadowing-keys", SQLState: invalidLogin,
-		Message: noCredentials + "{what}, and are used in place of the profile's {over}",
+		Message: noCredentials + "{what}, and override the profile's {over}",
 		Detail:  "the keys are in {keys}[; {said}]",
 		Hint:    "remove aws_access_key_id, aws_secret_access_key and aws_session_token from {keys}: keys override every other source of a profile",
-		Means:   "a profile has old keys, often in the credentials file, that go before its credential_process, SSO or login",
+		Means:   "the profile has old keys, often in the credentials file, that override its credential_process, SSO or login",
 	}
 	EnvironmentKeys = Cause{
 		Name: "environment-keys", SQLState: invalidLogin,
 		Message: noCredentials + "{what}",
 		Detail:  "[{said}]",
 		Final:   true,
-		Hint:    "keys exported in the environment go before any profile and are not refreshed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
-		Means:   "exported keys have expired or are not known; no profile is asked while they are there",
+		Hint:    "keys in the environment override every profile and cannot be renewed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
+		Means:   "exported keys have expired or are unknown to AWS; pgkeyless uses no profile while they are set",
 	}
 	SignatureRefused = Cause{
 		Name: "signature-refused", SQLState: invalidLogin,
-		Message: noCredentials + "AWS refuses their signature",
+		Message: noCredentials + "AWS rejects their signature",
 		Detail:  "[{said}]",
 		Hint:    "check this machine's clock, then the secret key",
-		Means:   "this machine's clock is wrong, or the secret key is",
+		Means:   "this machine's clock or the secret key is wrong",
 	}
 	RoleRefused = Cause{
 		Name: "role-refused", SQLState: invalidLogin,
@@ -131,45 +131,45 @@ var (
 	}
 	MFAUnanswerable = Cause{
 		Name: "mfa-unanswerable", SQLState: invalidLogin,
-		Message: noCredentials + "the role wants an MFA code, and there is neither a terminal nor an mfa-command to ask",
+		Message: noCredentials + "the role requires an MFA code, and there is no terminal or mfa-command to get it from",
 		Detail:  "[{said}]",
 		Hint:    "start pgkeyless on a terminal, or give --mfa-command CMD, which prints the code",
-		Means:   "a role with MFA needs somebody to give the code",
+		Means:   "a role with MFA needs a person or a command that gives the code",
 	}
 	MFARefused = Cause{
 		Name: "mfa-refused", SQLState: invalidLogin,
 		Message: noCredentials + "the MFA code was not accepted",
 		Detail:  "[{said}]",
 		Hint:    "reconnect to be asked again; a code works once, so wait for the next one",
-		Means:   "a mistyped, used or late code, or a device whose clock is wrong",
+		Means:   "a mistyped, reused or expired code, or a device with a wrong clock",
 	}
 	MFAUnanswered = Cause{
 		Name: "mfa-unanswered", SQLState: invalidLogin,
 		Message: noCredentials + "no MFA code was given",
 		Detail:  "[{said}]",
-		Hint:    "type the code of six digits on the terminal where pgkeyless runs, or see what the mfa-command prints, then reconnect",
+		Hint:    "type the six-digit code on the terminal where pgkeyless runs, or check what the mfa-command prints, then reconnect",
 		Means:   "nobody answered on the terminal, or the command failed",
 	}
 	MFAWaiting = Cause{
 		Name: "mfa-waiting", SQLState: notReady,
-		Message: noCredentials + "an MFA code is awaited",
+		Message: noCredentials + "waiting for an MFA code",
 		Detail:  "asked for {device}",
 		Hint:    "type the code on the terminal where pgkeyless runs, then reconnect",
 		Means:   "the client did not wait until the code was typed",
 	}
 	CredentialProcess = Cause{
 		Name: "credential-process", SQLState: invalidLogin,
-		Message: noCredentials + "credential_process[ {owner}] gave none",
+		Message: noCredentials + "credential_process[ {owner}] returned none",
 		Detail:  "[{said}][; its stderr ends with: {stderr}]",
-		Hint:    "[{fix}; ]run {process} by hand; it must print its JSON alone and exit 0",
+		Hint:    "[{fix}; ]run {process} by hand; it must print only its JSON and exit 0",
 		Means:   "the profile's command failed or printed something else",
 	}
 	CredentialsUnreachable = Cause{
 		Name: "credentials-unreachable", SQLState: invalidLogin,
-		Message: noCredentials + "the service that gives them cannot be reached[: {why}]",
+		Message: noCredentials + "the service that issues them cannot be reached[: {why}]",
 		Detail:  "[{said}]",
 		Hint:    "check the network, HTTPS_PROXY and AWS_CA_BUNDLE" + keepRunning,
-		Means:   "STS, SSO or the sign-in service is out of reach",
+		Means:   "STS, SSO or the sign-in service cannot be reached",
 	}
 	CredentialsSlow = Cause{
 		Name: "credentials-slow", SQLState: notReady,
@@ -182,7 +182,7 @@ var (
 		Name: "credentials-failed", SQLState: invalidLogin,
 		Message: noCredentials + "{said}",
 		Hint:    tryIdentity + " tries the same credentials; with SSO, `aws sso login[ {login}]` renews them",
-		Means:   "anything else the SDK says",
+		Means:   "any other error of the AWS SDK",
 	}
 )
 

@@ -19,14 +19,14 @@ var (
 		Detail:  where,
 		Hint: "the jump host gets no answer from the database: its security group must allow the jump host on this port (" + noGroup + "); " +
 			"also check host and port",
-		Means: "packets to the database are swallowed, so that connections pile up on the jump host",
+		Means: "packets to the database are dropped, and connections pile up on the jump host",
 	}
 	StreamOverflow = Cause{
 		Name: "stream-overflow", SQLState: connectionLost,
 		Message: "connection to {endpoint} cut: the client does not read what the database sends",
 		Detail:  where,
 		Hint:    "fetch large results in parts (a cursor, or COPY to a file)",
-		Means:   "a client that stops reading for long in the middle of a result",
+		Means:   "the client stopped reading for a long time in the middle of a result",
 	}
 	DirectUnreachable = Cause{
 		Name: "direct-unreachable", SQLState: cannotConnect, Stale: true,
@@ -40,13 +40,13 @@ var (
 		Name: "out-of-files", SQLState: cannotConnect,
 		Message: "[{doing}: ]cannot connect to {endpoint}: {said}",
 		Detail:  "[{through}, jump host {jump host} in {region}, endpoint {endpoint}]",
-		Hint:    "the proxy can have no more files open, and each client takes two: raise its limit (`ulimit -n`)",
-		Means:   "the process has as many files open as the hard limit allows (systemd: `LimitNOFILE`); the soft limit is raised to that by itself",
+		Hint:    "the proxy cannot open more files, and each client takes two: raise its limit (`ulimit -n`)",
+		Means:   "the process has reached the hard limit of open files (systemd: `LimitNOFILE`); it raises the soft limit by itself",
 	}
 	OwnTunnelDown = Cause{
 		Name: "own-tunnel-down", SQLState: cannotConnect,
 		Message: "cannot connect to {address}: {said}",
-		Detail:  "dialled {address} (option dial) in place of {endpoint}",
+		Detail:  "dialled {address} (option dial) instead of {endpoint}",
 		Hint:    "is your own tunnel at {address} up?",
 		Means:   "nothing listens where `dial` points",
 	}
@@ -54,13 +54,13 @@ var (
 		Name: "database-unreachable", SQLState: cannotConnect, Stale: true,
 		Message: "reaching {database}: {said}",
 		Detail:  "[dialled {address}]",
-		Hint:    "check that the database is up and that its security group lets in where the proxy dials from (" + noGroup + ")",
+		Hint:    "check that the database is up and that its security group allows the address that the proxy connects from (" + noGroup + ")",
 		Means:   "the connection ended before the database said anything",
 	}
 	TLSRefused = Cause{
 		Name: "tls-refused", SQLState: cannotConnect, Stale: true,
 		Message: "{database} refuses TLS",
-		Hint:    "check that this is the database's own port; passwords are sent over verified TLS only",
+		Hint:    "check that this is the database's own port; pgkeyless sends passwords over verified TLS only",
 		Means:   "the server has no TLS, so it is not RDS",
 	}
 	TLSErrored = Cause{
@@ -81,26 +81,26 @@ var (
 		Message: "certificate of {database} is for another name: {said}",
 		Detail:  certificate,
 		Hint:    "the address dialled leads to another server, or the target is not the database's own endpoint name",
-		Means:   "the target is a name of your own for the endpoint, or `dial` leads elsewhere",
+		Means:   "the target is another name for the endpoint, or `dial` leads elsewhere",
 	}
 	CertificateUntrusted = Cause{
 		Name: "certificate-untrusted", SQLState: cannotConnect, Stale: true,
 		Message: "certificate of {database} is not trusted: {said}",
 		Detail:  certificate,
-		Hint:    "if the database uses an authority of its own, name its certificate file with ca-file",
+		Hint:    "if the database uses its own CA, give that CA's certificate file with ca-file",
 		Means:   "the chain ends in a root that is not trusted for this kind of endpoint",
 	}
 	RootsUnreachable = Cause{
 		Name:   "roots-unreachable",
-		Detail: "no root that pgkeyless has vouches for it, and the roots of {region} could not be fetched from {host}",
-		Hint:   "let pgkeyless reach {host} (it asks again after a minute), or give the CA certificates of {region} with ca-file",
+		Detail: "none of the roots that pgkeyless has signed it, and fetching the roots of {region} from {host} failed",
+		Hint:   "let pgkeyless reach {host} (it tries again after a minute), or give the CA certificates of {region} with ca-file",
 		Means:  "as before, where the region's roots may be newer than this pgkeyless; message and SQLSTATE are those of `certificate-untrusted`",
 	}
 	RootsInspected = Cause{
 		Name:   "roots-inspected",
-		Detail: "no root that pgkeyless has vouches for it, and what answered for {host}, which publishes the roots of {region}, showed a certificate of no Amazon authority: the network inspects TLS",
-		Hint:   "download {url} where nobody inspects TLS, and name the file with ca-file",
-		Means:  "as before, on a network that inspects TLS: roots for databases are taken from nobody but AWS",
+		Detail: "none of the roots that pgkeyless has signed it, and {host}, which publishes the roots of {region}, presented a certificate that is not from Amazon: the network inspects TLS",
+		Hint:   "download {url} on a network that does not inspect TLS, and give the file with ca-file",
+		Means:  "as before, on a network that inspects TLS: pgkeyless takes roots for databases from AWS only",
 	}
 	CertificateExpired = Cause{
 		Name: "certificate-expired", SQLState: cannotConnect,
@@ -111,8 +111,8 @@ var (
 	}
 	DirectTLSUnsupported = Cause{
 		Name: "direct-tls-unsupported", SQLState: cannotConnect,
-		Message: "{database} does not speak PostgreSQL right inside TLS: {said}",
-		Hint:    "sslnegotiation=direct takes PostgreSQL 17 or later: use sslnegotiation=postgres",
+		Message: "{database} does not support direct TLS: {said}",
+		Hint:    "sslnegotiation=direct needs PostgreSQL 17 or later: use sslnegotiation=postgres",
 		Means:   "servers before PostgreSQL 17 close a connection that begins with TLS",
 	}
 	TLSEnded = Cause{

@@ -9,7 +9,7 @@ const (
 	grant    = `GRANT rds_iam TO {quoted user}`
 	// only is said wherever rds_iam is: granted to the master user, it locks out
 	// everybody who knows that user's password.
-	only = "a user that has it logs in with IAM tokens only: mind that before you grant it to a master user whose password is in use"
+	only = "a user with rds_iam can log in with IAM tokens only, so do not grant it to a master user whose password is in use"
 )
 
 // The database, RDS Proxy, DSQL or Redshift refuses a login. What they say is
@@ -21,7 +21,7 @@ var (
 	ClockWrong = Cause{
 		Name:   "clock-wrong",
 		Detail: attempt,
-		Hint:   "set this machine's clock: {clock}, and a token counts for 15 minutes from the time it is signed",
+		Hint:   "set this machine's clock: {clock}, and a token is valid for 15 minutes after it is signed",
 		Means:  "a refused token, and AWS's clock is more than 5 minutes from this machine's",
 	}
 	IAMOff = Cause{
@@ -33,27 +33,27 @@ var (
 	RegionGuessed = Cause{
 		Name:   "region-guessed",
 		Detail: attempt,
-		Hint: "the endpoint's name holds no region, so the token is for {region} from the AWS configuration: if the database is elsewhere, give its region with --region; " +
+		Hint: "the endpoint's name has no region, so the token is for {region} from the AWS configuration: if the database is elsewhere, give its region with --region; " +
 			"otherwise the policy must allow rds-db:connect on {resource}",
-		Means: "a refused token for a name of your own, whose region is only assumed",
+		Means: "a refused token for an endpoint name without a region, which pgkeyless had to assume",
 	}
 	TokenRefused = Cause{
 		Name: "token-refused", Says: "authentication failed for user", Passing: true,
 		Detail: attempt,
-		Hint: "[AWS itself says: {keys}; otherwise ]check in this order: the identity's policies allow rds-db:connect on the database's resource id (which is not its name, and is new after a restore) " +
-			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock; temporary AWS keys that have ended, which are signed with all the same; user names are case-sensitive",
-		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, AWS keys that have ended, or IAM authentication switched off",
+		Hint: "[AWS itself says: {keys}; otherwise ]check in this order: the identity's policies allow rds-db:connect on the database's resource id (not its name; a restore changes it) " +
+			"and this user, as {statement}; IAM authentication is on; the user is granted rds_iam; this machine's clock is right; temporary AWS keys have not expired (pgkeyless can sign with expired keys too); user names are case-sensitive",
+		Means: "RDS refused the token (`PAM authentication failed`): policy, resource id, user, region, clock, expired AWS keys, or IAM authentication switched off",
 	}
 	UserNotGranted = Cause{
 		Name: "user-not-granted", Says: "password authentication failed",
 		Detail: attempt,
 		Hint:   "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
-		Means:  "the token was checked as a password: the user is not in `rds_iam`",
+		Means:  "the database checked the token as a password: the user is not in `rds_iam`",
 	}
 	OtherPassword = Cause{
 		Name: "other-password", SQLState: invalidLogin,
 		Message: `{database} asks for {asked} for user "{user}", not for an IAM token`,
-		Detail:  "a database asks for a clear-text password when the user logs in with IAM tokens",
+		Detail:  "a database asks a user of IAM tokens for a clear-text password",
 		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
 		Means:   "the database asks for another password (SCRAM, MD5): the user is not in `rds_iam`, or does not exist",
 	}
@@ -62,13 +62,13 @@ var (
 		Detail: attempt,
 		Hint: "log in as a user that is granted rds_iam: CREATE USER name WITH LOGIN; GRANT rds_iam TO name; " +
 			`"postgres" is usually the master user, and here it has a password: to let it log in with IAM tokens, grant it rds_iam, or set ` +
-			"MasterUserAuthenticationType to iam-db-auth, which takes that password away",
+			"MasterUserAuthenticationType to iam-db-auth, which removes that password",
 		Means: "the same two for `postgres`, whose password somebody may still need",
 	}
 	TargetNotServed = Cause{
 		Name:   "target-not-served",
 		Detail: attempt,
-		Hint: `no target "{word}" is served here, the targets are {targets}; if "{user}" is a user's whole name, ` +
+		Hint: `there is no target "{word}" here, the targets are {targets}; if "{user}" is the full user name, ` +
 			"check that the user exists and is granted rds_iam[; {rest}]",
 		Means: "an unknown user of a shared port whose name ends in `@` and a word, as an address does, or a mistyped target",
 	}
@@ -100,32 +100,32 @@ var (
 	NoEncryption = Cause{
 		Name: "no-encryption", Says: "no encryption",
 		Detail: attempt,
-		Hint:   "pgkeyless always uses TLS: something between it and the database ends that and goes on without",
-		Means:  "`pg_hba.conf` lets nobody in without TLS; psql's second try without TLS is only noise",
+		Hint:   "pgkeyless always uses TLS: something between it and the database removes it",
+		Means:  "`pg_hba.conf` requires TLS; ignore psql's second attempt, which is without TLS",
 	}
 	SSLOff = Cause{
 		Name: "ssl-off", Says: "ssl off",
 		Detail: attempt,
-		Hint:   "pgkeyless always uses TLS: something between it and the database ends that and goes on without",
+		Hint:   "pgkeyless always uses TLS: something between it and the database removes it",
 		Means:  "the same from PostgreSQL 13 and earlier",
 	}
 	NoEntry = Cause{
 		Name: "no-pg-hba-entry", Says: "pg_hba.conf",
 		Detail: attempt,
-		Hint:   "RDS lets this user or database in by no rule: replication connections, for one, have no IAM login",
+		Hint:   "no rule of RDS allows this user or database: replication connections, for example, have no IAM login",
 		Means:  "no rule of `pg_hba.conf` fits, or one rejects",
 	}
 	AuthenticationSlow = Cause{
 		Name: "authentication-slow", Says: "canceling authentication due to timeout",
 		Detail: attempt,
-		Hint:   "the database's IAM check takes too long: it may be short of memory, or logins come faster than it can check them; connect again",
+		Hint:   "the database's IAM check takes too long: it may be short of memory, or logins come faster than it can check them; reconnect",
 		Means:  "the database's authentication agent does not answer",
 	}
 	RedshiftRefused = Cause{
 		Name: "redshift-refused", Says: "iam authentication failed",
 		Detail: attempt,
-		Hint:   "this is Redshift's answer, which gives out temporary users and passwords in place of IAM tokens: connect to it directly",
-		Means:  "Redshift behind a name of your own",
+		Hint:   "this is Redshift, which issues temporary users and passwords instead of IAM tokens: connect to it directly",
+		Means:  "the target is Redshift",
 	}
 	DSQLRefused = Cause{
 		Name: "dsql-refused", Says: "unable to accept connection, access denied",
@@ -141,7 +141,7 @@ var (
 	ProxyBusy = Cause{
 		Name: "rds-proxy-busy", Says: "too many competing requests",
 		Detail: attempt,
-		Hint:   "RDS Proxy checks only so many IAM logins at a time: open fewer connections at once, then connect again",
+		Hint:   "RDS Proxy checks only so many IAM logins at a time: open fewer connections at once, then reconnect",
 		Means:  "too many IAM logins at the proxy at the same time",
 	}
 	ProxyTokenRefused = Cause{
@@ -166,13 +166,13 @@ var (
 	ProxyWantsTLS = Cause{
 		Name: "rds-proxy-tls", Says: "requires tls connections",
 		Detail: attempt,
-		Hint:   "pgkeyless always uses TLS: something between it and the proxy ends that and goes on without",
+		Hint:   "pgkeyless always uses TLS: something between it and the proxy removes it",
 		Means:  "RDS Proxy got a connection without TLS",
 	}
 	ProxyWantsSSL = Cause{
 		Name: "rds-proxy-ssl", Says: "allowed only with ssl connections",
 		Detail: attempt,
-		Hint:   "pgkeyless always uses TLS: something between it and the proxy ends that and goes on without",
+		Hint:   "pgkeyless always uses TLS: something between it and the proxy removes it",
 		Means:  "the same for an IAM login",
 	}
 	ProxyAuthentication = Cause{
@@ -184,14 +184,14 @@ var (
 	ProxyOption = Cause{
 		Name: "rds-proxy-option", Says: "support the option",
 		Detail: attempt,
-		Hint:   "RDS Proxy takes few start-up parameters: leave this one out of the client's settings (read-only and statement-timeout out of pgkeyless's) and SET it after the login",
-		Means:  "the client sends a start-up parameter that RDS Proxy does not take",
+		Hint:   "RDS Proxy accepts few start-up parameters: leave this one out of the client's settings (read-only and statement-timeout out of pgkeyless's) and SET it after the login",
+		Means:  "the client sends a start-up parameter that RDS Proxy does not accept",
 	}
 	ProxyCommandLine = Cause{
 		Name: "rds-proxy-command-line", Says: "support command-line options",
 		Detail: attempt,
 		Hint:   "leave out the client's options setting (PGOPTIONS, options=-c…) and SET the values after the login",
-		Means:  "the client sends `options`, which RDS Proxy does not take",
+		Means:  "the client sends `options`, which RDS Proxy does not accept",
 	}
 	ProxyReplication = Cause{
 		Name: "rds-proxy-replication", Says: "support streaming replication",
@@ -210,7 +210,7 @@ var (
 		Detail: attempt,
 		Hint: "the proxy gets no connection to its database: see the targets' health (describe-db-proxy-targets), MaxConnectionsPercent, " +
 			"and pinned or long transactions",
-		Means: "the proxy's pool is used up, or its database is out of reach",
+		Means: "the proxy's pool is exhausted, or it cannot reach its database",
 	}
 	ProxyRate = Cause{
 		Name: "rds-proxy-rate", Says: "rate of connection to proxy exceeded",
@@ -221,8 +221,8 @@ var (
 	ProxyFull = Cause{
 		Name: "rds-proxy-full", Says: "maximum number of client connections",
 		Detail: attempt,
-		Hint:   "close connections that are not used, and keep pools in clients small",
-		Means:  "the proxy has as many clients as it takes",
+		Hint:   "close unused connections, and keep pools in clients small",
+		Means:  "the proxy has reached its maximum number of clients",
 	}
 )
 

@@ -1,7 +1,7 @@
 package causes
 
 const (
-	reconnect = "connect again: a new session is started by itself"
+	reconnect = "reconnect: pgkeyless starts a new session"
 	where     = "jump host {jump host} in {region}, endpoint {endpoint}[, SSM session {session}]"
 	called    = "{action}, " + where + "[, request id {request}][, identity {identity}]"
 	presents  = "{host}[, through HTTP proxy {proxy},] presents a certificate by {issuer}"
@@ -15,7 +15,7 @@ var (
 		Message: "{doing}: the SSM agent there is not connected",
 		Detail:  called,
 		Hint: "check `aws ssm get-connection-status --target {jump host} --region {region}`; likely causes: the instance is stopped, " +
-			"its agent is down or has no route to ssmmessages, it lacks an instance role, ECS Exec is off, or region or account are wrong",
+			"its agent is down or has no route to ssmmessages, it has no instance role, ECS Exec is off, or the region or account is wrong",
 		Means: "the jump host is stopped, its agent is down, or it is in another region or account",
 	}
 	InvalidDocument = Cause{
@@ -36,7 +36,7 @@ var (
 		Name: "session-denied", SQLState: connectionLost,
 		Message: "{doing}: access denied: {said}",
 		Detail:  called,
-		Hint: "connect again: a new session is started by itself; so that sessions outlive a lost websocket, and can be ended, " +
+		Hint: "reconnect: pgkeyless starts a new session; to let sessions survive a lost websocket, and to end them, " +
 			"add these statements to an IAM policy of this identity: {statements}",
 		Means: "the IAM policy lets this identity start sessions, but not resume its own",
 	}
@@ -44,28 +44,28 @@ var (
 		Name: "explicit-deny", SQLState: cannotConnect,
 		Message: "{doing}: access denied: {said}",
 		Detail:  called,
-		Hint:    "a policy denies {missing} on {resource} explicitly: find it among the identity's policies, boundaries and SCPs",
-		Means:   "a Deny statement goes before every Allow",
+		Hint:    "a policy explicitly denies {missing} on {resource}: look for it in the identity's policies, permissions boundaries and SCPs",
+		Means:   "a Deny statement overrides every Allow",
 	}
 	Throttled = Cause{
 		Name: "throttled", SQLState: cannotConnect,
 		Message: "{doing}: too many Systems Manager calls in this account: {said}",
 		Detail:  called,
-		Hint:    "connect again in a minute",
-		Means:   "the account's limit of API calls is used up, by anybody in it",
+		Hint:    "reconnect in a minute",
+		Means:   "the account has reached its limit of API calls",
 	}
 	ParametersRefused = Cause{
 		Name: "parameters-refused", SQLState: cannotConnect,
-		Message: "{doing}: host, port, jump host or document parameters refused: {said}",
+		Message: "{doing}: AWS rejects the host, port, jump host or document parameters: {said}",
 		Detail:  called,
 		Hint:    "check the endpoint {endpoint}, the jump host {jump host} and the document {document}",
-		Means:   "AWS does not take the endpoint, the jump host or the document's parameters",
+		Means:   "AWS does not accept the endpoint, the jump host or the document's parameters",
 	}
 	SessionManagerFault = Cause{
 		Name: "session-manager-fault", SQLState: cannotConnect,
-		Message: "{doing}: Systems Manager has a fault of its own ({said})",
+		Message: "{doing}: Systems Manager has an internal error ({said})",
 		Detail:  called,
-		Hint:    "connect again; if it lasts, see the AWS health dashboard for {region}",
+		Hint:    "reconnect; if it persists, see the AWS health dashboard for {region}",
 		Means:   "AWS answers with a server error",
 	}
 	SessionManagerOther = Cause{
@@ -83,20 +83,20 @@ var (
 		Name: "aws-unreachable", SQLState: cannotConnect,
 		Message: "{doing}: cannot reach {what}: {said}",
 		Detail:  "[{through}, ]" + where + "[, request id {request}]",
-		Hint:    "check this machine's network, HTTPS_PROXY and NO_PROXY, and AWS_CA_BUNDLE if a proxy opens TLS",
+		Hint:    "check this machine's network, HTTPS_PROXY and NO_PROXY, and AWS_CA_BUNDLE if a proxy inspects TLS",
 		Means:   "no network, or an HTTP proxy is needed",
 	}
 	NoAnswer = Cause{
 		Name: "aws-no-answer", SQLState: cannotConnect,
 		Message: "{doing}: no answer from {what} in time",
 		Detail:  "[{through}, ]" + where + "[, request id {request}]",
-		Hint:    "check this machine's network, HTTPS_PROXY and NO_PROXY, and AWS_CA_BUNDLE if a proxy opens TLS",
-		Means:   "packets are swallowed on the way to AWS, or the jump host is very slow",
+		Hint:    "check this machine's network, HTTPS_PROXY and NO_PROXY, and AWS_CA_BUNDLE if a proxy inspects TLS",
+		Means:   "packets are dropped on the way to AWS, or the jump host is very slow",
 	}
 	ProxyWantsLogin = Cause{
 		Name: "http-proxy-login", SQLState: cannotConnect,
-		Message: "HTTP proxy {proxy} wants a login before it leads to {host}",
-		Hint:    "put user and password of the HTTP proxy into HTTPS_PROXY, as http://USER:PASSWORD@{proxy}",
+		Message: "HTTP proxy {proxy} requires a login to reach {host}",
+		Hint:    "put the HTTP proxy's user and password into HTTPS_PROXY: http://USER:PASSWORD@{proxy}",
 		Means:   "the HTTP proxy on the way to AWS answers 407",
 	}
 	EndpointSetting = Cause{
@@ -108,30 +108,30 @@ var (
 	}
 	ProxyRefuses = Cause{
 		Name: "http-proxy-refuses", SQLState: cannotConnect,
-		Message: "HTTP proxy {proxy} does not lead to {host}: {said}",
-		Hint:    "the proxy must let {host} through; if there is a way without it, name that host in NO_PROXY",
-		Means:   "the HTTP proxy on the way to AWS answers 403 or 502, say, or closes the connection",
+		Message: "HTTP proxy {proxy} does not connect to {host}: {said}",
+		Hint:    "the proxy must allow {host}; if there is a way without the proxy, add the host to NO_PROXY",
+		Means:   "the HTTP proxy on the way to AWS answers 403 or 502, for example, or closes the connection",
 	}
 	AWSCertificateUntrusted = Cause{
 		Name: "aws-certificate-untrusted", SQLState: cannotConnect,
 		Message: "the certificate that {host} presents is not trusted: {said}",
 		Detail:  presents,
-		Hint: "something on the way to AWS opens TLS: put its CA certificate into a PEM file, with the public ones if not all hosts come that way, " +
-			"set AWS_CA_BUNDLE to that file and start pgkeyless again[; AWS_CA_BUNDLE is {bundle} now, which does not have it]",
-		Means: "an HTTP proxy or a firewall inspects TLS, and AWS_CA_BUNDLE does not name its CA",
+		Hint: "something on the way to AWS inspects TLS: put its CA certificate into a PEM file, with the public CAs if some hosts are not inspected, " +
+			"set AWS_CA_BUNDLE to that file and restart pgkeyless[; AWS_CA_BUNDLE is {bundle} now, which does not contain it]",
+		Means: "an HTTP proxy or a firewall inspects TLS, and AWS_CA_BUNDLE does not contain its CA",
 	}
 	AWSCertificateName = Cause{
 		Name: "aws-certificate-name", SQLState: cannotConnect,
 		Message: "the certificate that {host} presents is for another name: {said}",
 		Detail:  presents,
-		Hint:    "another server answers in its place: check HTTPS_PROXY and NO_PROXY, the name server, the endpoint settings (AWS_ENDPOINT_URL), and whether this network wants a login in the browser",
-		Means:   "a wrong endpoint setting, or a network that leads to a page of its own",
+		Hint:    "another server answers in its place: check HTTPS_PROXY and NO_PROXY, DNS, the endpoint settings (AWS_ENDPOINT_URL), and whether this network requires a login in the browser",
+		Means:   "a wrong endpoint setting, or a network with a login page",
 	}
 	AWSCertificateExpired = Cause{
 		Name: "aws-certificate-expired", SQLState: cannotConnect,
 		Message: "the certificate that {host} presents is expired or not valid yet: {said}",
 		Detail:  presents,
-		Hint:    "check this machine's clock; otherwise whoever opens TLS on the way to AWS must renew the certificate",
+		Hint:    "check this machine's clock; otherwise whoever inspects TLS on the way to AWS must renew the certificate",
 		Means:   "this machine's clock is wrong, or an inspecting HTTP proxy has an old certificate",
 	}
 	ChannelDenied = Cause{
@@ -146,21 +146,21 @@ var (
 		Name: "channel-fault", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
 		Detail:  websocket,
-		Hint:    "connect again; if it lasts, see the AWS health dashboard for {region}",
+		Hint:    "reconnect; if it persists, see the AWS health dashboard for {region}",
 		Means:   "AWS answers the upgrade with a server error",
 	}
 	ChannelRefused = Cause{
 		Name: "channel-refused", SQLState: cannotConnect,
 		Message: "{doing}: the websocket was refused with {said}",
 		Detail:  websocket,
-		Hint:    "connect again; if it lasts, something between here and AWS (HTTPS_PROXY?) may not let websockets pass",
-		Means:   "something on the way does not let websockets pass",
+		Hint:    "reconnect; if it persists, something between here and AWS (HTTPS_PROXY?) may block websockets",
+		Means:   "something on the way blocks websockets",
 	}
 	StreamURLRefused = Cause{
 		Name: "stream-url-refused", SQLState: cannotConnect,
 		Message: "{doing}: {said}",
 		Detail:  websocket,
-		Hint:    "AWS returned a stream URL that is not to be trusted; if this is an endpoint of your own, set AWS_ENDPOINT_URL_SSM to it, or --ssmmessages-endpoint to where the websockets are to go",
+		Hint:    "AWS returned a stream URL that pgkeyless does not trust; if this is your own endpoint, set AWS_ENDPOINT_URL_SSM to it, or --ssmmessages-endpoint to the host for websockets",
 		Means:   "the session's URL leads to a host that is not Session Manager's",
 	}
 )

@@ -54,7 +54,7 @@ func (c *Checkup) credentials(ctx context.Context) {
 		notes = append(notes, stale)
 	}
 	if c.aws.Region == "" {
-		c.walk.Warn("found, but without a region nobody can be asked whose they are", "name the region with --region or AWS_REGION", notes...)
+		c.walk.Warn("found, but without a region pgkeyless cannot ask AWS whose they are", "name the region with --region or AWS_REGION", notes...)
 		return
 	}
 	c.caller, c.clock, err = credentials.WhoAmI(ctx, c.aws)
@@ -80,12 +80,12 @@ func (c *Checkup) unidentified(err error, notes []string) {
 		c.fail(bad, notes...)
 		return
 	}
-	mend := cmp.Or(causes.Hint(err), "check this machine's network, HTTPS_PROXY and NO_PROXY")
+	fix := cmp.Or(causes.Hint(err), "check this machine's network, HTTPS_PROXY and NO_PROXY")
 	if detail := causes.Detail(err); detail != "" {
 		notes = append(notes, display.Line(detail))
 	}
-	c.walk.Warn("found; whose they are is not known: "+display.Line(err.Error()),
-		"no login needs this answer; if what follows fails, too, "+mend, notes...)
+	c.walk.Warn("found; whose they are is unknown: "+display.Line(err.Error()),
+		"no login needs this answer; if the next checks fail too, "+fix, notes...)
 }
 
 // compareClocks judges what the last answer of AWS was dated.
@@ -95,9 +95,9 @@ func (c *Checkup) compareClocks(context.Context) {
 	const set = "set the clock, best by NTP: `sudo timedatectl set-ntp true` on Linux"
 	switch {
 	case !c.clock.Known:
-		c.walk.Skip("no answer of AWS to compare with")
+		c.walk.Skip("no answer from AWS to compare with")
 	case c.clock.Wrong():
-		c.walk.Fail(doctor.Result{Text: off + ", and AWS takes signatures and tokens within 5 minutes", Mend: set, State: "28000"})
+		c.walk.Fail(doctor.Result{Text: off + ", and AWS takes signatures and tokens within 5 minutes", Fix: set, State: "28000"})
 	case c.clock.Ahead.Abs() >= clockWorth:
 		c.walk.Warn(off, set)
 	default:
@@ -209,7 +209,7 @@ func (c *Checkup) notListed(ctx context.Context) {
 	listed, _ := c.finder.Databases(ctx) // those that may be seen will do
 	for _, db := range listed {
 		if mark != "" && discover.Mark(db.Host) == mark {
-			c.fail(c.absent, fmt.Sprintf("%s in the name stands for account %s in %s, as in that of %s %s: there is no such endpoint any more, or it was renamed",
+			c.fail(c.absent, fmt.Sprintf("%s in the name belongs to account %s in %s, as in that of %s %s: this endpoint no longer exists, or was renamed",
 				mark, cmp.Or(db.Account, c.caller.Account), db.Region, db.Kind, db.Identifier))
 			return
 		}
@@ -231,6 +231,10 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if err := c.target.CheckWay(); err != nil {
+		c.fail(err, c.jumpHostsThere(ctx)...)
+		return
+	}
 	hosts, err := c.finder.JumpHosts(ctx, c.target.Via)
 	switch {
 	case errors.Is(err, discover.ErrDenied) && !discover.Several(c.target.Via):
@@ -256,12 +260,32 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 		c.host.Target, c.login.Endpoint.Region)
 	switch {
 	case agentversion.After(agentversion.Forwards, c.host.Agent):
-		c.walk.Fail(doctor.Result{Text: fmt.Sprintf("the agent on %s, %s, is too old to forward to another host", c.host.Target, c.host.Agent), Mend: update, State: "08001"})
+		c.walk.Fail(doctor.Result{Text: fmt.Sprintf("the agent on %s, %s, is too old to forward to another host", c.host.Target, c.host.Agent), Fix: update, State: "08001"})
 	case agentversion.After(agentversion.Supported, c.host.Agent):
 		c.walk.Warn(text, update)
 	default:
 		c.walk.OK(text)
 	}
+}
+
+// jumpHostsThere is a note of those that the user could name; none where there is none,
+// or nobody may ask.
+func (c *Checkup) jumpHostsThere(ctx context.Context) []string {
+	const most = 5
+	hosts, _ := c.finder.AllJumpHosts(ctx) // those that may be seen will do
+	var online []string
+	for _, h := range hosts {
+		if h.Online {
+			online = append(online, strings.TrimSpace(h.Target+" "+h.Name))
+		}
+	}
+	switch n := len(online); {
+	case n == 0:
+		return nil
+	case n > most:
+		online = append(online[:most], fmt.Sprintf("%d more", n-most))
+	}
+	return []string{"online in " + c.login.Endpoint.Region + ": " + strings.Join(online, ", ")}
 }
 
 // permissions lets IAM simulate what the path takes.
@@ -277,9 +301,9 @@ func (c *Checkup) permissions(ctx context.Context) {
 	case err != nil:
 		c.walk.Skip(mayNotAsk(err))
 	case len(c.denied) > 0:
-		c.walk.Warn("IAM's simulation finds permissions missing; the walk will show", c.policyHint(), verdicts(c.denied)...)
+		c.walk.Warn("IAM's simulation finds missing permissions; the next checks will show", c.policyHint(), verdicts(c.denied)...)
 	default:
-		c.walk.OK("IAM's simulation allows all that is needed")
+		c.walk.OK("IAM's simulation allows everything that is needed")
 	}
 }
 
@@ -345,7 +369,7 @@ func (c *Checkup) pastLogins(ctx context.Context) {
 	logins, err := evidence.LoginMetrics(ctx, cloudwatch.NewFromConfig(c.login.AWS), dimension, identifier)
 	switch {
 	case errors.Is(err, evidence.ErrNotPermitted):
-		c.walk.Skip(display.Line(err.Error()) + ", which would tell of earlier IAM logins; nothing depends on it")
+		c.walk.Skip(display.Line(err.Error()) + ", which would show earlier IAM logins; nothing depends on it")
 	case err != nil:
 		c.walk.Skip(mayNotAsk(err))
 	default:

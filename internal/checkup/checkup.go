@@ -107,14 +107,14 @@ func (c *Checkup) Close(ctx context.Context) {
 
 // fail ends the walk with what err says about itself.
 func (c *Checkup) fail(err error, notes ...string) {
-	r := doctor.Result{Text: display.Line(err.Error()), Mend: causes.Hint(err)}
+	r := doctor.Result{Text: display.Line(err.Error()), Fix: causes.Hint(err)}
 	if detail := causes.Detail(err); detail != "" {
 		r.Notes = append(r.Notes, display.Line(detail))
 	}
 	r.State = causes.SQLState(err)
 	r.Notes = append(r.Notes, notes...)
-	if r.Mend == "" {
-		r.Mend = "see the database's log; " + c.command("doctor") + " --debug-logs tells more of this side"
+	if r.Fix == "" {
+		r.Fix = "see the database's log; " + c.command("doctor") + " --debug-logs shows more of this side"
 	}
 	c.walk.Fail(r)
 }

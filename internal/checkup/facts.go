@@ -61,6 +61,9 @@ func (c *Checkup) facts() policy.Facts {
 	if c.direct() == "" {
 		f.Via = c.target.Via
 	}
+	if public := f.Express || f.Kind == database.DSQL; f.Via == "" && c.direct() == "" && !public {
+		f.Via = policy.UnknownJumpHost
+	}
 	if f.Kind == database.DSQL {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")
 	}

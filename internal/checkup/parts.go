@@ -31,7 +31,7 @@ type Part struct {
 	Presence Presence
 	what     string
 	why      string // or what was found; may be empty
-	mend     string
+	fix      string
 }
 
 // Parts looks at every part of what the target needs, whatever the others are like.
@@ -52,8 +52,8 @@ func (c *Checkup) Parts(ctx context.Context) ([]Part, error) {
 // String is p for people, with a line of what to do where that is known.
 func (p Part) String() string {
 	s := fmt.Sprintf("%-9s %s\n", p.Presence, strings.Join(nonEmpty(p.what, p.why), ": "))
-	if p.mend != "" {
-		s += fmt.Sprintf("          mend: %s\n", p.mend)
+	if p.fix != "" {
+		s += fmt.Sprintf("          fix: %s\n", p.fix)
 	}
 	return s
 }
@@ -97,6 +97,9 @@ func (c *Checkup) iamPart(described error) []Part {
 func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
 	if c.direct() != "" {
 		return nil
+	}
+	if err := c.target.CheckWay(); err != nil {
+		return []Part{{NotKnown, "jump host", "none is named", causes.Hint(err)}}
 	}
 	what := "jump host " + c.target.Via
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

@@ -53,6 +53,9 @@ func (c *Checkup) connect(ctx context.Context) {
 
 // logIn goes the way of a client.
 func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
+	if err := c.target.CheckWay(); err != nil {
+		return nil, err
+	}
 	route, err := c.wiring.RouteTo(c.target, c.login)
 	if err != nil {
 		return nil, err
@@ -98,9 +101,9 @@ func (c *Checkup) tellTLS(s tls.ConnectionState) {
 		leaf.NotAfter.Format(time.DateOnly), cmp.Or(root.Subject.CommonName, root.Subject.String()), root.NotAfter.Format(time.DateOnly))
 	switch now := time.Now(); {
 	case root.NotAfter.Before(now.Add(rootWorth)):
-		c.walk.Warn(text, "the root ends soon: move the database to a newer CA (`aws rds modify-db-instance --ca-certificate-identifier …`), and renew pgkeyless or ca-file")
+		c.walk.Warn(text, "the root certificate expires soon: move the database to a newer CA (`aws rds modify-db-instance --ca-certificate-identifier …`), and renew pgkeyless or ca-file")
 	case leaf.NotAfter.Before(now.Add(leafWorth)):
-		c.walk.Warn(text, "the server's certificate ends soon: RDS renews it by itself; a restart may be pending")
+		c.walk.Warn(text, "the server's certificate expires soon: RDS renews it by itself; a restart may be pending")
 	default:
 		c.walk.OK(text)
 	}
@@ -112,11 +115,11 @@ func (c *Checkup) broken(err error) {
 	if at := c.walk.Current(); at != nil && (at.ID == doctor.Login.ID || at.ID == doctor.StartSession.ID || at.ID == doctor.Websocket.ID) {
 		notes = append(notes, c.explainedBy(at.ID)...)
 		if at.ID == doctor.Login.ID && !c.named {
-			notes = append(notes, fmt.Sprintf("no --user is given, so this login was as your account's name here, %q", c.user))
+			notes = append(notes, fmt.Sprintf("no --user was given, so this login used the name of your account here, %q", c.user))
 		}
 	}
 	if c.mayWake() && causes.Name(err) == causes.LoginOverdue.Name {
-		notes = append(notes, "an Aurora that has scaled to zero takes 15 s to wake, at times longer; this try has woken it: run doctor again in a minute")
+		notes = append(notes, "an Aurora cluster that has scaled to zero takes 15 s or more to wake; this attempt has woken it: run doctor again in a minute")
 	}
 	c.fail(err, notes...)
 }

@@ -70,13 +70,13 @@ func (c *Checkup) rights(ctx context.Context) {
 		c.walk.OK(r.name + " is the master user, and logs in by IAM without being in rds_iam")
 	case r.path == "":
 		c.walk.Fail(doctor.Result{
-			Text:  fmt.Sprintf("%s is not in rds_iam, and was let in all the same", r.name),
-			Notes: []string{map[bool]string{true: "the database asked for the token, and took it by a rule of its own", false: "the database asked for no password: whoever reaches it gets in"}[c.conn.AskedForToken()]},
-			Mend:  "as the master user: " + policy.Grant(c.facts()) + " On a database that is no RDS, see its pg_hba.conf",
+			Text:  fmt.Sprintf("%s is not in rds_iam, but was let in", r.name),
+			Notes: []string{map[bool]string{true: "the database asked for the token, and accepted it by its own rules", false: "the database asked for no password: anyone who reaches it gets in"}[c.conn.AskedForToken()]},
+			Fix:   "as the master user: " + policy.Grant(c.facts()) + " On a database that is no RDS, see its pg_hba.conf",
 			State: "28000",
 		})
 	case !r.canLogin:
-		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Mend: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", dbuser.Quote(r.name)), State: "28000"})
+		c.walk.Fail(doctor.Result{Text: r.name + " may not log in any more", Fix: fmt.Sprintf("ALTER ROLE %s WITH LOGIN;", dbuser.Quote(r.name)), State: "28000"})
 	default:
 		c.walk.OK(fmt.Sprintf("%s may log in, and is in rds_iam (%s)", r.name, r.path))
 	}

@@ -37,10 +37,10 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"unknown letter", []string{testenv.Orders, "-z"}, "unknown flag -z", "`pgkeyless --help`"},
 		{"flag of another command", []string{"token", testenv.Orders, "--quiet"}, "unknown flag --quiet", "`pgkeyless token --help`"},
 		{"connect to a target by flag", []string{"connect", "--rds-instance", "orders"}, `target "orders": no jump host given`, "add --via"},
-		{"doctor for a target by flag", []string{"doctor", "--rds-cluster", "orders"}, `target "orders": no jump host given`, "add --via"},
-		{"flag of psql", []string{"connect", testenv.Orders, "-c", "select 1"}, "unknown flag -c", "`pgkeyless connect --help` lists the flags; those of psql go behind two dashes: pgkeyless connect TARGET -- -c"},
+		{"this machine as a target", []string{"localhost:5432"}, `target "localhost:5432" is this machine, where clients connect`, "name the database: its identifier, ARN or endpoint"},
+		{"flag of psql", []string{"connect", testenv.Orders, "-c", "select 1"}, "unknown flag -c", "`pgkeyless connect --help` lists the flags; put psql's own flags after two dashes: pgkeyless connect TARGET -- -c"},
 		{"mistyped flag of connect", []string{"connect", testenv.Orders, "--vai", testenv.Jump}, "unknown flag --vai", "did you mean --via?"},
-		{"command without dashes", []string{"exec", testenv.Orders, "psql", "-c", "select 1"}, "unknown flag -c", "`pgkeyless exec --help` lists the flags; the command goes behind two dashes"},
+		{"command without dashes", []string{"exec", testenv.Orders, "psql", "-c", "select 1"}, "unknown flag -c", "`pgkeyless exec --help` lists the flags; put the command after two dashes"},
 		{"flag without value", []string{testenv.Orders, "--via"}, "flag --via needs a value", "jump host"},
 		{"letter without value", []string{testenv.Orders, "-p"}, "flag -p needs a value", "port to listen on"},
 		{"flag twice", []string{testenv.Orders, "--user=a", "--user=b"}, "--user is given twice", "leave out one"},
@@ -48,7 +48,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"wrong type", []string{testenv.Orders, "-p", "pg"}, `--port: "pg" is not a port number`, "give a number"},
 		{"switch with a word", []string{testenv.Orders, "--quiet=perhaps"}, `--quiet: "perhaps" is neither true nor false`, "write true or false"},
 		{"unknown option", []string{testenv.Orders + "?prot=1"}, `target "` + testenv.Orders + `": unknown option "prot"`, "did you mean port?"},
-		{"mistyped command", []string{"tokn", testenv.Orders}, `unknown command "tokn"`, "did you mean `pgkeyless token`? a target of this name goes behind serve: `pgkeyless serve tokn`"},
+		{"mistyped command", []string{"tokn", testenv.Orders}, `unknown command "tokn"`, "did you mean `pgkeyless token`? a target of this name goes after serve: `pgkeyless serve tokn`"},
 		{"word", []string{"orders_prod"}, `target "orders_prod" is neither an identifier nor the host name`, "a target is"},
 		{"identifier", []string{"orders", "--via", testenv.Jump}, "no AWS region to look in", "name it with --region"},
 		{"target like a command", []string{"serve", "token"}, `target "token": no jump host`, "add --via"},
@@ -67,8 +67,8 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"version of something", []string{"version", "x"}, "`pgkeyless version` takes no argument", "see"},
 		{"help for a mistyped command", []string{"help", "tokn"}, `unknown command "tokn"`, "did you mean `pgkeyless help token`?"},
 		{"help for nothing known", []string{"help", "config", "xyz"}, `unknown command "config xyz"`, "`pgkeyless help` lists the commands"},
-		{"completion for nothing", []string{"completion"}, "completion wants one shell", "name one of bash"},
-		{"completion for an unknown shell", []string{"completion", "tcsh"}, `completion wants one shell, got "tcsh"`, "name one of bash"},
+		{"completion for nothing", []string{"completion"}, "completion needs one shell", "name one of bash"},
+		{"completion for an unknown shell", []string{"completion", "tcsh"}, `completion needs one shell, got "tcsh"`, "name one of bash"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestTokenAloneOnStdout(t *testing.T) {
 	}
 }
 
-// Where the endpoint's name holds no region, the SDK's own counts.
+// Where the endpoint's name has no region, the SDK's own counts.
 func TestRegionOfTheAWSConfiguration(t *testing.T) {
 	for _, tt := range []struct {
 		name, variable, profile string // the region of each

@@ -29,7 +29,7 @@ func (a *app) completionCommand() *cobra.Command {
 			if len(args) == 1 && slices.Contains(shells, args[0]) {
 				return nil
 			}
-			return causes.Misuse(fmt.Sprintf("completion wants one shell, got %q", strings.Join(args, " ")), "name one of "+strings.Join(shells, ", "))
+			return causes.Misuse(fmt.Sprintf("completion needs one shell, got %q", strings.Join(args, " ")), "name one of "+strings.Join(shells, ", "))
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return writeCompletion(cmd.Root(), args[0], a.stdout)

@@ -19,7 +19,7 @@ func (a *app) configCommand() *cobra.Command {
 		Short: "Show the configuration and where each value comes from",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			problem := "config wants a subcommand"
+			problem := "config needs a subcommand"
 			if len(args) > 0 {
 				problem = fmt.Sprintf("config has no subcommand %q", args[0])
 			}

@@ -27,7 +27,7 @@ database postgres. It changes nothing and leaves no SSM session behind. A paused
 Aurora cluster wakes up.
 
 --json prints one object per line for each stage (stage, status: ok, warning,
-skipped, left_out or failed, seconds, text, notes, mend, sqlstate), and one at
+skipped, left_out or failed, seconds, text, notes, fix, sqlstate), and one at
 the end (result: ok, failed or interrupted; failed_stage, exit_code).
 
 Exit codes:
@@ -44,7 +44,7 @@ Exit codes:
 }
 
 func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
-	target, run, err := a.loadServable(args)
+	target, run, err := a.loadServed(args)
 	if err != nil {
 		return err
 	}

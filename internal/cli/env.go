@@ -73,7 +73,7 @@ func (a *app) warnUnserved(t config.Target) {
 	if s, ok := running.ServedAt(t.Addresses()[0], t.Port); ok && !t.NoTCP {
 		yet = fmt.Sprintf("; %s is %q now", s.Address, s.Name)
 	}
-	fmt.Fprintf(a.stderr, "pgkeyless: warning: no pgkeyless of yours serves %q with these options yet%s\n", t.Name, yet)
+	fmt.Fprintf(a.stderr, "pgkeyless: warning: no running pgkeyless serves %q with these options yet%s\n", t.Name, yet)
 }
 
 // printEnvironment writes what makes a client of p out of a shell in env.

@@ -53,7 +53,7 @@ Remove-Item Env:PGSSLMODE
 			if runtime.GOOS == "windows" && tt.name == "all said" {
 				args = append(args, "--shell=sh")
 			}
-			const yet = `pgkeyless: warning: no pgkeyless of yours serves "` + testenv.Orders + `" with these options yet` + "\n"
+			const yet = `pgkeyless: warning: no running pgkeyless serves "` + testenv.Orders + `" with these options yet` + "\n"
 			if code, stdout, stderr := pgkeyless(t, args...); code != 0 || stderr != yet || stdout != tt.want {
 				t.Errorf("code %d, stderr %q, want %q; stdout\n%swant\n%s", code, stderr, yet, stdout, tt.want)
 			}

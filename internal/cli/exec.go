@@ -27,7 +27,7 @@ The exit code is COMMAND's, or 128 + N if signal N ended it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			own, theirs := splitAtDash(cmd, args)
 			if len(theirs) == 0 {
-				return causes.Misuse("no command to run", "put it behind two dashes: pgkeyless exec TARGET -- COMMAND")
+				return causes.Misuse("no command to run", "put it after two dashes: pgkeyless exec TARGET -- COMMAND")
 			}
 			return a.withProxy(cmd.Context(), own, guest{overTCP: true, command: func() (*exec.Cmd, error) {
 				program, err := findProgram(theirs[0], "check its name, or give its path")

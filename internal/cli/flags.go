@@ -93,9 +93,9 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError, help string) error 
 	name := e.GetSpecifiedName()
 	switch cmd.Name() {
 	case "connect":
-		help += "; those of psql go behind two dashes: pgkeyless connect TARGET -- " + dashed(name)
+		help += "; put psql's own flags after two dashes: pgkeyless connect TARGET -- " + dashed(name)
 	case "exec":
-		help += "; the command goes behind two dashes: pgkeyless exec TARGET -- COMMAND"
+		help += "; put the command after two dashes: pgkeyless exec TARGET -- COMMAND"
 	}
 	if meant := config.Suggest(name); len(name) > 1 && meant != "" && cmd.Flags().Lookup(meant) != nil {
 		help = "did you mean --" + meant + "?"

@@ -20,6 +20,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/environ"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
 
@@ -100,6 +101,7 @@ type listedDatabase struct {
 	IAM        bool   `json:"iam"`
 	Endpoint   string `json:"endpoint"` // "" while it is being created
 	Cluster    string `json:"cluster"`
+	VPC        string `json:"vpc"` // "" where it is not known
 	Region     string `json:"region"`
 	ResourceID string `json:"resource_id"`
 	ARN        string `json:"arn"`
@@ -108,6 +110,7 @@ type listedDatabase struct {
 type listedJumpHost struct {
 	ID       string `json:"id"`
 	Name     string `json:"name"`
+	IP       string `json:"ip_address"`
 	Agent    string `json:"agent"`
 	Online   bool   `json:"online"`
 	Status   string `json:"status"`
@@ -139,6 +142,9 @@ func (a *app) list(ctx context.Context, profiles *credentials.Profiles, profile 
 	}
 	for _, e := range found.Errors {
 		a.explainOne(causes.Misuse(e.Region+": "+e.Error, e.Hint))
+	}
+	if next := found.next(profile); next != "" && !asJSON {
+		fmt.Fprintf(a.stderr, "pgkeyless: next: %s\n", next)
 	}
 	return found.end(a.stderr, regions)
 }
@@ -184,7 +190,7 @@ func databasesOf(ctx context.Context, f *discover.Finder, region string) (part i
 	for _, d := range databases {
 		row := listedDatabase{
 			Identifier: d.Identifier, Kind: d.Kind.String(), Engine: strings.ToLower(d.Engine), Version: d.EngineVersion, Postgres: d.Postgres(),
-			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
+			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, VPC: d.VPC, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
 		}
 		if d.Host != "" {
 			row.Endpoint = d.Address()
@@ -198,7 +204,7 @@ func databasesOf(ctx context.Context, f *discover.Finder, region string) (part i
 func jumpHostsOf(ctx context.Context, f *discover.Finder, region string) (part inventory) {
 	hosts, err := f.AllJumpHosts(ctx)
 	for _, h := range hosts {
-		part.JumpHosts = append(part.JumpHosts, listedJumpHost{h.Target, h.Name, h.Agent, h.Online, h.Status, h.Platform, h.Region})
+		part.JumpHosts = append(part.JumpHosts, listedJumpHost{h.Target, h.Name, h.IP, h.Agent, h.Online, h.Status, h.Platform, h.Region})
 	}
 	part.note(region, err)
 	return part
@@ -215,7 +221,7 @@ func (i *inventory) note(region string, err error) {
 func (i inventory) write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(i.Databases) > 0 {
-		fmt.Fprintln(t, "DATABASE\tKIND\tENGINE\tSTATUS\tIAM\tENDPOINT\tREGION")
+		fmt.Fprintln(t, "DATABASE\tKIND\tENGINE\tSTATUS\tIAM\tVPC\tENDPOINT\tREGION")
 	}
 	for _, d := range i.Databases {
 		iam := "off"
@@ -225,22 +231,43 @@ func (i inventory) write(w io.Writer) error {
 		case d.IAM:
 			iam = "on"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, cmp.Or(d.Endpoint, "-"), d.Region)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, cmp.Or(d.VPC, "-"), cmp.Or(d.Endpoint, "-"), d.Region)
 	}
 	if len(i.JumpHosts) > 0 {
 		if len(i.Databases) > 0 {
 			fmt.Fprintln(t)
 		}
-		fmt.Fprintln(t, "JUMP HOST\tNAME\tAGENT\tONLINE\tPLATFORM\tREGION")
+		fmt.Fprintln(t, "JUMP HOST\tNAME\tADDRESS\tAGENT\tONLINE\tPLATFORM\tREGION")
 	}
 	for _, h := range i.JumpHosts {
 		online := "yes"
 		if !h.Online {
 			online = "no"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, cmp.Or(h.Name, "-"), h.Agent, online, h.Platform, h.Region)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, cmp.Or(h.Name, "-"), cmp.Or(h.IP, "-"), h.Agent, online, h.Platform, h.Region)
 	}
 	return t.Flush()
+}
+
+// next is a command for a database that was found, and a jump host in its region: the
+// first of each that may serve. "" when there is none.
+func (i inventory) next(profile string) string {
+	for _, d := range i.Databases {
+		if !d.Postgres || !d.IAM || d.Endpoint == "" || d.Status != "available" {
+			continue
+		}
+		for _, h := range i.JumpHosts {
+			if !h.Online || h.Region != d.Region {
+				continue
+			}
+			command := "pgkeyless doctor " + shell.Word(d.Identifier) + " --via " + shell.Word(h.ID) + " --region " + d.Region
+			if profile != "" {
+				command += " --profile " + shell.Word(profile)
+			}
+			return "`" + command + "` checks the path; the jump host must be able to reach the database's VPC"
+		}
+	}
+	return ""
 }
 
 // end says so when there is nothing, and whether all could be listed.

@@ -7,12 +7,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
-// loadServable reads the settings for serving one target.
-func (a *app) loadServable(args []string) (config.Target, config.Run, error) {
-	return onlyTarget(config.Load(a.input(args)))
-}
-
-// loadServed is loadServable for a target that may be served already.
+// loadServed reads the settings of one target, which may be served already, or lack a
+// way to its database.
 func (a *app) loadServed(args []string) (config.Target, config.Run, error) {
 	return onlyTarget(config.LoadServed(a.input(args)))
 }

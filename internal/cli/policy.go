@@ -48,7 +48,7 @@ Exit codes:
 		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if policyFormats[format] == nil {
-				return causes.Misuse(fmt.Sprintf("--format: %q is none of text, json, terraform", format), "text is for people, json the policy alone")
+				return causes.Misuse(fmt.Sprintf("--format: %q is none of text, json, terraform", format), "text is for people, json the policy only")
 			}
 			if check && format != "text" {
 				return causes.Misuse("--check prints no policy, so that --format has no effect", "leave out one of the two")
@@ -64,7 +64,7 @@ Exit codes:
 }
 
 func (a *app) policy(ctx context.Context, args []string, format string, check bool) error {
-	t, run, err := a.loadServable(args)
+	t, run, err := a.loadServed(args)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (a *app) printPolicy(f policy.Facts, format string) error {
 	}
 	gaps := f.Unknown()
 	for _, gap := range gaps {
-		fmt.Fprintf(a.stderr, "pgkeyless: %s stands for %s\n", gap.Placeholder, gap.What)
+		fmt.Fprintf(a.stderr, "pgkeyless: %s means %s\n", gap.Placeholder, gap.What)
 	}
 	if len(gaps) > 0 {
 		return &ended{policyIncomplete}

@@ -178,7 +178,7 @@ func TestWrongConfigFileIsNotReloaded(t *testing.T) {
 			continue
 		}
 		s.rewrite(tt.text)
-		if told := s.reload("configuration not reloaded, the old one stays"); !strings.Contains(told, tt.want) || strings.Count(told, "\n") != 1 {
+		if told := s.reload("configuration not reloaded, keeping the old one"); !strings.Contains(told, tt.want) || strings.Count(told, "\n") != 1 {
 			t.Errorf("%s: told\n%swant one line with %s", tt.name, told, tt.want)
 		}
 		speaks(t, dialTCP(t, address))
@@ -228,7 +228,7 @@ func TestReloadEndsWhereARestartWould(t *testing.T) {
 	r.told("  jdbc:")
 	r.rewrite(after)
 	reloaded := r.reload("configuration reloaded")
-	warning := "--port overrides the port that the config file gives to targets targets=billing"
+	warning := "--port overrides the ports of targets in the config file targets=billing"
 	if !strings.Contains(reloaded, warning) {
 		t.Errorf("the reload does not warn:\n%s", reloaded)
 	}

@@ -43,7 +43,7 @@ func (a *app) atMost(n int) cobra.PositionalArgs {
 		if len(args) <= n {
 			return nil
 		}
-		return causes.Misuse(fmt.Sprintf("%s takes no further argument %q", cmd.Name(), args[n]), "`"+cmd.CommandPath()+" --help` has examples")
+		return causes.Misuse(fmt.Sprintf("%s accepts no further argument %q", cmd.Name(), args[n]), "`"+cmd.CommandPath()+" --help` has examples")
 	}
 }
 

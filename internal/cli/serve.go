@@ -65,5 +65,5 @@ func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	if slices.ContainsFunc(config.Names(a.input(nil)), func(name string) bool { return strings.EqualFold(name, args[0]) }) {
 		return nil
 	}
-	return causes.Misuse(fmt.Sprintf("unknown command %q", args[0]), fmt.Sprintf("did you mean `pgkeyless %s`? a target of this name goes behind serve: `pgkeyless serve %s`", near[0], args[0]))
+	return causes.Misuse(fmt.Sprintf("unknown command %q", args[0]), fmt.Sprintf("did you mean `pgkeyless %s`? a target of this name goes after serve: `pgkeyless serve %s`", near[0], args[0]))
 }

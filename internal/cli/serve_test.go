@@ -203,7 +203,7 @@ func TestPortInUse(t *testing.T) {
 	port := l.Addr().(*net.TCPAddr).Port
 	code, _, stderr := pgkeyless(t, testenv.Orders+"?port=0", testenv.Billing, "--via", testenv.Jump, "-p", fmt.Sprint(port))
 	want := fmt.Sprintf("pgkeyless: error: port %d on 127.0.0.1 is already in use\npgkeyless: hint: a local PostgreSQL or another pgkeyless may hold it; "+
-		"choose another with --port %d, or for this target alone in its query string: '%s?port=%[2]d&…'\n", port, port%65535+1, testenv.Billing)
+		"choose another with --port %d, or for this target only in its query string: '%s?port=%[2]d&…'\n", port, port%65535+1, testenv.Billing)
 	if code != 1 || stderr != want {
 		t.Errorf("code %d, stderr\n%swant code 1 and\n%s", code, stderr, want)
 	}
@@ -214,7 +214,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer enrolled.Withdraw()
 	_, _, stderr = pgkeyless(t, testenv.Billing, "--via", testenv.Jump, "-p", fmt.Sprint(port))
-	want = fmt.Sprintf("pgkeyless: error: port %d on 127.0.0.1 is already in use: a pgkeyless of yours serves \"stock\" there\npgkeyless: hint: choose another with --port %d", port, port%65535+1)
+	want = fmt.Sprintf("pgkeyless: error: port %d on 127.0.0.1 is already in use: a running pgkeyless serves \"stock\" there\npgkeyless: hint: choose another with --port %d", port, port%65535+1)
 	if !strings.HasPrefix(stderr, want) {
 		t.Errorf("beside a pgkeyless: stderr\n%swant\n%s", stderr, want)
 	}

@@ -38,7 +38,7 @@ The service serves the config file in your configuration directory, or the one
 that --config-file names. It does not see the variables of your shell.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			problem := "service wants a subcommand"
+			problem := "service needs a subcommand"
 			if len(args) > 0 {
 				problem = fmt.Sprintf("service has no subcommand %q", args[0])
 			}

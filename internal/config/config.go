@@ -266,7 +266,7 @@ func (r *Run) checkAuth() error {
 		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
 	case r.Kubernetes.JWKSFile != "" && r.Kubernetes.Issuer == "":
 		return problem("kubernetes-jwks-file has keys, and no kubernetes-issuer says whose they are").hinted("name it with --kubernetes-issuer; `kubectl get --raw /.well-known/openid-configuration` shows it")
-	case r.Kubernetes.Issuer != "" && (r.Kubernetes.Server != "" || r.Kubernetes.TokenFile != ""):
+	case r.Auth == AuthKubernetes && r.Kubernetes.Issuer != "" && (r.Kubernetes.Server != "" || r.Kubernetes.TokenFile != ""):
 		return problem("kubernetes-issuer and kubernetes-server exclude each other").hinted("leave out one: tokens are verified by the issuer's keys, or reviewed by the API server")
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")

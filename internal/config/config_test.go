@@ -370,7 +370,7 @@ func TestHTTPSettings(t *testing.T) {
 		"plain HTTP":  {"kubernetes-server", "http://api.example"},
 		"a question":  {"kubernetes-issuer", "https://issuer.example?x=y"},
 		"an issuer":   {"kubernetes-jwks-file", "jwks.json"},
-		"one of two":  {"kubernetes-issuer", "https://issuer.example", "kubernetes-server", "https://api.example"},
+		"one of two":  {"auth", "kubernetes", "kubernetes-issuer", "https://issuer.example", "kubernetes-server", "https://api.example"},
 		"users":       {"allow-users", "a,,b"},
 	} {
 		var e *Error

@@ -31,14 +31,23 @@ func parseName(s string) (Target, error) {
 		return Target{}, problem("a target is not a URL").hinted(nameForm)
 	case strings.LastIndexByte(s, '@') >= 0:
 		return Target{}, problem("target …%q: a user does not belong here", s[strings.LastIndexByte(s, '@'):]).hinted(
-			"give the endpoint alone, and the user with --user or '?user=NAME'")
+			"give the endpoint only, and the user with --user or '?user=NAME'")
 	case strings.HasPrefix(s, "arn:"):
 		return parseARN(s)
+	case isHere(s):
+		return Target{}, problem("target %q is this machine, where clients connect", s).hinted(
+			"name the database: its identifier, ARN or endpoint; `pgkeyless list` shows those that you can see. Clients then connect to localhost")
 	case isIdentifier(s):
 		return Target{Ref: s, Name: s}, nil
 	}
 	host, err := parseEndpoint(s)
 	return Target{Endpoint: s, Name: host}, err
+}
+
+// isHere reports whether s is localhost, with or without a port.
+func isHere(s string) bool {
+	host, _, _ := strings.Cut(s, ":")
+	return strings.EqualFold(host, "localhost")
 }
 
 func isIdentifier(s string) bool { return len(s) <= maxIdentifier && identifier.MatchString(s) }

@@ -209,7 +209,7 @@ func TestMistakesInTheFileAreToldByLine(t *testing.T) {
 		{"key twice", "defaults:\n  user: a\n  user: b\n", `f.yaml:3: "user" is given twice, first in line 2`, "leave out"},
 		{"key twice by alias", "defaults:\n  profile: a\n  aws-profile: b\n", `f.yaml:3: "aws-profile" is given twice, first in line 2`, "leave out"},
 		{"target twice", "targets:\n  a:\n  a:\n", `f.yaml:3: "a" is given twice`, "leave out"},
-		{"target twice but for case", "targets:\n  a:\n  A:\n", `f.yaml:3: target "A" differs from "a" in line 2 by its case`, "rename"},
+		{"target twice but for case", "targets:\n  a:\n  A:\n", `f.yaml:3: target "A" differs from "a" in line 2 by case`, "rename"},
 		{"section twice", "targets:\n  a:\ntargets:\n  b:\n", `f.yaml:3: "targets" is given twice`, "leave out"},
 		{"same port", "targets:\n  a: {port: 6000}\n  b: {port: 6000}\n", `f.yaml:3: targets "a" and "b" both want port 6000`, "another port"},
 		{"same port on all addresses", "targets:\n  a: {port: 6000, address: 0.0.0.0}\n  b:\n    port: 6000\n", `f.yaml:4: targets "a" and "b" both want port 6000`, "another port"},

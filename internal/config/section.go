@@ -21,7 +21,7 @@ func (p *parser) target(name string, at, value *yaml.Node) {
 		return
 	}
 	if s, ok := p.file.target(name); ok {
-		p.wrong(at.Line, "target %q differs from %q in line %d by its case alone", name, s.named.Name, s.line).hinted("rename one of them")
+		p.wrong(at.Line, "target %q differs from %q in line %d by case only", name, s.named.Name, s.line).hinted("rename one of them")
 		return
 	}
 	if value.Kind == yaml.ScalarNode && !isNull(value) && (name == "database" || Canonical(name) != "") {

@@ -62,7 +62,7 @@ func (t Target) CheckWay() error {
 		return nil
 	}
 	return problem("target %q: no jump host given", t.Name).hinted("%s", t.Hint(
-		"add --via i-… with an instance that SSM manages near the database, --via none if this machine reaches the database itself, or --dial HOST:PORT if a tunnel of your own does"))
+		"add --via i-… with an instance that SSM manages near the database (`pgkeyless list` shows them), --via none if this machine reaches the database itself, or --dial HOST:PORT if you have your own tunnel"))
 }
 
 // Hint is what to do about an error of t that may be one of its name: to take
@@ -197,7 +197,7 @@ func (l layer) exclusive() error {
 	dial, hasDial := l["dial"]
 	if hasVia && hasDial && via.text != ViaNone {
 		return problem("%s: a dial address and a jump host exclude each other", dial.origin.label).hinted(
-			"dial is for a tunnel of your own; leave out one of the two")
+			"dial is for your own tunnel; leave out one of the two")
 	}
 	return nil
 }

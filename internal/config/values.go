@@ -160,7 +160,7 @@ func setPort(o *Options, v string) error {
 	}
 	n, err := strconv.ParseUint(v, 10, 16)
 	if err != nil {
-		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, 0 for any free port, or none for the Unix socket alone")
+		e := problem("%q is not a port number", v).hinted("give a number from 1 to 65535, 0 for any free port, or none for the Unix socket only")
 		if strings.HasPrefix(v, "tcp://") {
 			e = e.hinted("Kubernetes sets this variable for a service of that name; turn enableServiceLinks off or set it yourself")
 		}

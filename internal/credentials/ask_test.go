@@ -69,7 +69,7 @@ func TestMFAFailuresSayWhatToDo(t *testing.T) {
 		cause  causes.Cause
 		detail string
 	}{
-		{"nobody answers", "", errors.New("nobody typed a code in time"), "", causes.MFAUnanswered, "nobody typed a code in time"},
+		{"nobody answers", "", errors.New("no code was typed in time"), "", causes.MFAUnanswered, "no code was typed in time"},
 		{"not a code", "12345", nil, "", causes.MFAUnanswered, "six digits"},
 		{"letters", "12345x", nil, "", causes.MFAUnanswered, "six digits"},
 		{"refused", "123456", nil, stsError("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code."), causes.MFARefused, "invalid MFA"},

@@ -22,7 +22,7 @@ import (
 )
 
 // errNeedsCode is a role with MFA when nobody can be asked.
-var errNeedsCode = errors.New("the role wants an MFA code")
+var errNeedsCode = errors.New("the role requires an MFA code")
 
 // sourceFile marks keys that stand in a shared file.
 const sourceFile = "SharedConfigCredentials"
@@ -236,7 +236,7 @@ func (c *chain) named(s sharedfiles.Section) (aws.CredentialsProvider, error) {
 		}
 		return c.container()
 	default:
-		return nil, &broken{what: fmt.Sprintf("credential_source of profile %q is %q, which is none of Environment, Ec2InstanceMetadata and EcsContainer", s.Name, source), where: where,
+		return nil, &broken{what: fmt.Sprintf("credential_source of profile %q is %q, which is not Environment, Ec2InstanceMetadata or EcsContainer", s.Name, source), where: where,
 			fix: "correct that setting"}
 	}
 }
@@ -334,7 +334,7 @@ func (s *settings) lookedAt() string {
 		"a container's role")
 	instance := " and an instance's role (EC2 metadata)"
 	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
-		instance = "; an instance's role was not asked for (AWS_EC2_METADATA_DISABLED)"
+		instance = "; pgkeyless did not look for an instance's role (AWS_EC2_METADATA_DISABLED)"
 	}
 	text := "looked at " + strings.Join(places, ", ") + instance
 	if foreign := whoseHome(s.files); foreign != "" {

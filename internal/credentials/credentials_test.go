@@ -213,7 +213,7 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 			message: "no usable AWS credentials: none found, and no profile is named", hint: "name a profile",
 			detail: "looked at the environment (AWS_ACCESS_KEY_ID), profile \"default\" of "},
 		{name: "instance metadata turned off", message: "none found", hint: "name a profile",
-			detail: "a container's role; an instance's role was not asked for (AWS_EC2_METADATA_DISABLED)"},
+			detail: "a container's role; pgkeyless did not look for an instance's role (AWS_EC2_METADATA_DISABLED)"},
 		{name: "a named profile without keys", profile: "empty",
 			message: `from profile "empty": none found`, hint: "name a profile", detail: `looked at profile "empty" of `},
 		{name: "the default profile, named", profile: "default", message: `from profile "default": none found`, hint: "name a profile"},
@@ -243,7 +243,7 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		{name: "half an SSO profile", profile: "half",
 			message: `profile "half" uses SSO and has no sso_region`, hint: "add sso_region", detail: "[profile half] of /"},
 		{name: "MFA", profile: "mfa",
-			message: "the role wants an MFA code", hint: "--mfa-command"},
+			message: "the role requires an MFA code", hint: "--mfa-command"},
 		{name: "legacy SSO, never logged in", profile: "legacy sso",
 			message: `from profile "legacy sso": the SSO session has expired or does not exist`,
 			hint:    "run `aws sso login --profile 'legacy sso'`" + keepRunning},
@@ -299,16 +299,16 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		}, message: "AWS does not know these keys", hint: "renew the keys"},
 		{name: "role and a wrong clock", profile: "role", setup: func(t *testing.T, _ string) {
 			answer(t, "AWS_ENDPOINT_URL_STS", 403, nil, stsError("SignatureDoesNotMatch", "Signature expired\nX-Amz-Security-Token: hunter2"))
-		}, message: "refuses their signature", hint: "clock", detail: "Signature expired"},
+		}, message: "rejects their signature", hint: "clock", detail: "Signature expired"},
 		{name: "role out of reach", profile: "role", setup: func(t *testing.T, _ string) {
 			t.Setenv("AWS_ENDPOINT_URL_STS", closedPort(t))
 		}, message: "cannot be reached", hint: "HTTPS_PROXY"},
 		{name: "credential_process prints a secret", profile: "leaky",
-			message: "credential_process gave none", hint: "by hand", detail: "not JSON"},
+			message: "credential_process returned none", hint: "by hand", detail: "not JSON"},
 		{name: "credential_process prints half", profile: "half process",
-			message: "credential_process gave none", hint: "by hand", detail: "its JSON has no AccessKeyId"},
+			message: "credential_process returned none", hint: "by hand", detail: "its JSON has no AccessKeyId"},
 		{name: "credential_process fails", profile: "failing",
-			message: "credential_process gave none", hint: "by hand", detail: "exit status 3"},
+			message: "credential_process returned none", hint: "by hand", detail: "exit status 3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			home := awsFiles(t, rolesConfig, keysFile)

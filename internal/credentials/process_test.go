@@ -39,18 +39,18 @@ func TestProcessOutputThatIsRefused(t *testing.T) {
 		{"an empty Expiration", `{` + processKeys + `, "Expiration": ""}`, `its JSON has "Expiration": "", which is not a time such as "2026-01-31T15:04:05Z"`, "leave Expiration out if the keys do not expire; run"},
 		{"a word", `{` + processKeys + `, "Expiration": "never"}`, `"Expiration": "never", which is not a time`, "leave Expiration out"},
 		{"zero", `{` + processKeys + `, "Expiration": 0}`, `"Expiration": 0, which is not a time`, "leave Expiration out"},
-		{"text before", "Logging in as hunter2 …\n{" + processKeys + `}`, "it prints text before its JSON", "it must print its JSON alone"},
-		{"a brace in the text before", "{hunter2} says\n{" + processKeys + `}`, "it prints text before its JSON", "alone"},
-		{"text behind", "{" + processKeys + `}` + "\nhunter2", "it prints text after its JSON", "alone"},
-		{"no JSON", "hunter2", "what it prints is not JSON", "alone"},
-		{"a list", `["hunter2"]`, "what it prints is not JSON", "alone"},
-		{"half", `{"Version":1,"SecretAccessKey":"hunter2`, "what it prints is not JSON", "alone"},
-		{"nothing", "\n", "it printed nothing on stdout", "alone"},
-		{"no version", `{"AccessKeyId":"A","SecretAccessKey":"hunter2"}`, `its JSON has no "Version": 1`, "alone"},
-		{"another version", `{"Version":2,"AccessKeyId":"A","SecretAccessKey":"hunter2"}`, `its JSON has "Version": 2 in place of 1`, "alone"},
-		{"a version in quotes", `{"Version":"1","AccessKeyId":"A","SecretAccessKey":"hunter2"}`, `its JSON has "Version": "1" in place of 1`, "alone"},
-		{"no secret key", `{"Version":1,"AccessKeyId":"A"}`, "its JSON has no SecretAccessKey", "alone"},
-		{"a number for a key", `{"Version":1,"AccessKeyId":1,"SecretAccessKey":"hunter2"}`, "AccessKeyId in its JSON is not a string", "alone"},
+		{"text before", "Logging in as hunter2 …\n{" + processKeys + `}`, "it prints text before its JSON", "it must print only its JSON"},
+		{"a brace in the text before", "{hunter2} says\n{" + processKeys + `}`, "it prints text before its JSON", "only its JSON"},
+		{"text behind", "{" + processKeys + `}` + "\nhunter2", "it prints text after its JSON", "only its JSON"},
+		{"no JSON", "hunter2", "what it prints is not JSON", "only its JSON"},
+		{"a list", `["hunter2"]`, "what it prints is not JSON", "only its JSON"},
+		{"half", `{"Version":1,"SecretAccessKey":"hunter2`, "what it prints is not JSON", "only its JSON"},
+		{"nothing", "\n", "it printed nothing on stdout", "only its JSON"},
+		{"no version", `{"AccessKeyId":"A","SecretAccessKey":"hunter2"}`, `its JSON has no "Version": 1`, "only its JSON"},
+		{"another version", `{"Version":2,"AccessKeyId":"A","SecretAccessKey":"hunter2"}`, `its JSON has "Version": 2 in place of 1`, "only its JSON"},
+		{"a version in quotes", `{"Version":"1","AccessKeyId":"A","SecretAccessKey":"hunter2"}`, `its JSON has "Version": "1" in place of 1`, "only its JSON"},
+		{"no secret key", `{"Version":1,"AccessKeyId":"A"}`, "its JSON has no SecretAccessKey", "only its JSON"},
+		{"a number for a key", `{"Version":1,"AccessKeyId":1,"SecretAccessKey":"hunter2"}`, "AccessKeyId in its JSON is not a string", "only its JSON"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			awsFiles(t, printing(t, tc.out), "")
@@ -101,7 +101,7 @@ func TestProcessOutputThatIsTaken(t *testing.T) {
 func TestProcessOfASourceProfile(t *testing.T) {
 	awsFiles(t, printing(t, "hunter2"), "")
 	known, _ := Blamed(retrieve(t, "over"))
-	if want := `from profile "over": credential_process of profile "p" gave none`; !strings.Contains(known.Error(), want) {
+	if want := `from profile "over": credential_process of profile "p" returned none`; !strings.Contains(known.Error(), want) {
 		t.Errorf("%q, want %q", known, want)
 	}
 	if want := `run the credential_process of profile "p" by hand`; !strings.Contains(known.Hint(), want) {

@@ -184,6 +184,9 @@ func (f *Finder) instanceEntry(i types.DBInstance) entry {
 		Cluster:       aws.ToString(i.DBClusterIdentifier),
 		MasterUser:    aws.ToString(i.MasterUsername),
 	}
+	if g := i.DBSubnetGroup; g != nil {
+		d.VPC = aws.ToString(g.VpcId)
+	}
 	if e := i.Endpoint; e != nil { // none while it is being created
 		d.Host, d.Port = strings.ToLower(aws.ToString(e.Address)), int(aws.ToInt32(e.Port))
 	}
@@ -229,6 +232,7 @@ func (f *Finder) proxyEntry(p types.DBProxy) entry {
 		Status:     string(p.Status),
 		Host:       strings.ToLower(aws.ToString(p.Endpoint)),
 		Port:       proxyPort,
+		VPC:        aws.ToString(p.VpcId),
 		IAM:        aws.ToString(p.DefaultAuthScheme) == string(types.DefaultAuthSchemeIamAuth),
 	}
 	for _, a := range p.Auth {

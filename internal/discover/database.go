@@ -43,6 +43,9 @@ type Database struct {
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
+	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
+	// was looked up by itself.
+	VPC string
 }
 
 // Address is "host:port".
@@ -65,8 +68,8 @@ func (d Database) Postgres() bool {
 var unusable = map[string]string{
 	"stopped":                             "",
 	"stopping":                            "wait until it has stopped, then start it",
-	"starting":                            "wait a few minutes, then connect again",
-	"creating":                            "wait until it is available, then connect again",
+	"starting":                            "wait a few minutes, then reconnect",
+	"creating":                            "wait until it is available, then reconnect",
 	"deleting":                            "it will be gone: name another database",
 	"failed":                              "restore it from a snapshot or a point in time",
 	"incompatible-network":                "its VPC or subnets are gone: see the events in the RDS console",
@@ -77,17 +80,17 @@ var unusable = map[string]string{
 }
 
 // Trouble says why logins cannot succeed as the database is now, or nil: IAM
-// authentication is off, or it is stopped. Both can be mended while pgkeyless
+// authentication is off, or it is stopped. Both can be fixed while pgkeyless
 // runs.
 func (d Database) Trouble() error {
-	if mend, down := unusable[d.Status]; down {
+	if fix, down := unusable[d.Status]; down {
 		if d.Status == "stopped" {
-			mend = "start it: `" + d.command("start-db", "") + "`"
+			fix = "start it: `" + d.command("start-db", "") + "`"
 		}
-		return causes.DatabaseDown.New(d.facts("mend", mend), nil)
+		return causes.DatabaseDown.New(d.facts("fix", fix), nil)
 	}
 	if d.TokensOff() {
-		return causes.IAMSwitchedOff.New(d.facts("mend", d.switchOn()), nil)
+		return causes.IAMSwitchedOff.New(d.facts("fix", d.switchOn()), nil)
 	}
 	return nil
 }

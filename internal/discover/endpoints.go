@@ -48,7 +48,7 @@ func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, 
 		if err := d.Trouble(); err != nil { // it is being made, say
 			return Database{}, err
 		}
-		return Database{}, causes.DatabaseDown.New(d.facts("mend", "it has no endpoint yet: see its state in the RDS console, then connect again"), nil)
+		return Database{}, causes.DatabaseDown.New(d.facts("fix", "it has no endpoint yet: see its state in the RDS console, then reconnect"), nil)
 	}
 	return d, nil
 }

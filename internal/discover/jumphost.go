@@ -7,6 +7,7 @@ type JumpHost struct {
 	Target string // as StartSession takes it: i-…, mi-…, ecs:CLUSTER_TASK_RUNTIMEID
 	// Name is the host name, or a container's name; empty when not told.
 	Name   string
+	IP     string // private address; empty when not told
 	Online bool
 	// Status is SSM's or ECS's own word: "Online", "ConnectionLost", "RUNNING".
 	Status   string

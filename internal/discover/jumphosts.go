@@ -96,7 +96,7 @@ func (f *Finder) OnlineTargets(ctx context.Context, via string) ([]string, error
 	}
 	if len(online) == 0 {
 		return nil, causes.NoneOnline.New(causes.Facts{
-			"via": via, "where": f.where(), "seen": display.Line(strings.Join(seen, ", ")), "mend": offlineHint(via),
+			"via": via, "where": f.where(), "seen": display.Line(strings.Join(seen, ", ")), "fix": offlineHint(via),
 		}, nil)
 	}
 	return online, nil
@@ -113,14 +113,14 @@ func offlineHint(via string) string {
 func (f *Finder) noJumpHost(via string) error {
 	facts := causes.Facts{
 		"via": via, "where": f.where(), "asked": "asked Systems Manager for managed nodes in " + f.where(),
-		"mend": "`pgkeyless list` shows the jump hosts there; --region and --profile choose where to look",
+		"fix": "`pgkeyless list` shows the jump hosts there; --region and --profile choose where to look",
 	}
 	switch kind, _, _ := strings.Cut(via, ":"); kind {
 	case "asg", "autoscaling":
-		facts["asked"] = "asked for the group's instances in service, and whether Systems Manager manages them"
+		facts["asked"] = "looked for the group's instances in service that Systems Manager manages"
 	case "ecs":
 		facts["asked"] = "asked ECS for the running tasks"
-		facts["mend"] = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
+		facts["fix"] = "check cluster, service and region: `aws ecs list-tasks --cluster CLUSTER --service-name SERVICE`"
 	}
 	return causes.NoJumpHost.New(facts, about{ErrNotFound, nil})
 }
@@ -151,6 +151,7 @@ func (f *Finder) node(i types.InstanceInformation) JumpHost {
 	h := JumpHost{
 		Target:   aws.ToString(i.InstanceId),
 		Name:     cmp.Or(aws.ToString(i.Name), aws.ToString(i.ComputerName)),
+		IP:       aws.ToString(i.IPAddress),
 		Online:   i.PingStatus == types.PingStatusOnline,
 		Status:   string(i.PingStatus),
 		Agent:    aws.ToString(i.AgentVersion),

@@ -19,11 +19,10 @@ func (f *Finder) Databases(ctx context.Context) ([]Database, error) {
 	for _, e := range slices.Concat(results...) {
 		all = append(all, e.Database)
 	}
-	clusters := results[1]
 	for i, d := range all {
-		for _, c := range clusters {
-			if d.Kind == database.Instance && d.Cluster == c.Identifier {
-				all[i].ResourceID = c.ResourceID
+		for j, c := range all {
+			if d.Kind == database.Instance && c.Kind == database.Cluster && d.Cluster == c.Identifier { // which does not say its VPC
+				all[i].ResourceID, all[j].VPC = c.ResourceID, d.VPC
 			}
 		}
 	}

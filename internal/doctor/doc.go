@@ -1,5 +1,5 @@
 // Package doctor tells people and programs how a walk along the path to a
-// database goes: a line for each stage, what is wrong and its mend at the first
+// database goes: a line for each stage, what is wrong and its fix at the first
 // that is broken, and an exit code of that stage's own.
 //
 //	Stage ─ Walk.Begin … Walk.OK, Warn, Skip, LeaveOut or Fail ─► Printer: plain, terminal, JSON

@@ -23,7 +23,7 @@ func broken(p Printer) int {
 	w.Warn("2 minutes behind", "set it")
 	w.Begin(Login)
 	time.Sleep(250 * time.Millisecond)
-	w.Fail(Result{Text: "refused", Notes: []string{"one", "two"}, Mend: "GRANT <x>", State: "28000"})
+	w.Fail(Result{Text: "refused", Notes: []string{"one", "two"}, Fix: "GRANT <x>", State: "28000"})
 	w.Begin(Rights) // has no effect any more
 	w.OK("never told")
 	return w.Done()
@@ -39,13 +39,13 @@ func TestPlain(t *testing.T) {
 skip  permissions         0.000 s  not permitted: iam:SimulatePrincipalPolicy
 -     jump-host           0.000 s  via=none
 warn  clock               0.000 s  2 minutes behind
-      mend: set it
+      fix: set it
 FAIL  login               0.250 s  refused
       note: one
       note: two
-      mend: GRANT <x>
+      fix: GRANT <x>
 
-stopped at login: what comes after it was not tried
+stopped at login: later checks did not run
 `
 		if out.String() != want {
 			t.Errorf("got\n%s\nwant\n%s", out.String(), want)
@@ -85,7 +85,7 @@ func TestJSONLines(t *testing.T) {
 		}
 		for i, want := range map[int]string{
 			0: `{"stage":"credentials","status":"ok","seconds":1.234,"text":"arn:aws:iam::111122223333:user/ada"}`,
-			4: `{"stage":"login","status":"failed","seconds":0.25,"text":"refused","notes":["one","two"],"mend":"GRANT <x>","sqlstate":"28000"}`,
+			4: `{"stage":"login","status":"failed","seconds":0.25,"text":"refused","notes":["one","two"],"fix":"GRANT <x>","sqlstate":"28000"}`,
 			5: `{"result":"failed","failed_stage":"login","exit_code":20}`,
 		} {
 			if i >= len(lines) || lines[i] != want {

@@ -22,8 +22,8 @@ func line(r Result) string {
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "%snote: %s\n", indent, note)
 	}
-	if r.Mend != "" {
-		fmt.Fprintf(&b, "%smend: %s\n", indent, r.Mend)
+	if r.Fix != "" {
+		fmt.Fprintf(&b, "%sfix: %s\n", indent, r.Fix)
 	}
 	return b.String()
 }
@@ -40,7 +40,7 @@ func verdict(failed *Result) string {
 	case failed.Status == Interrupted:
 		return "\ninterrupted\n"
 	}
-	return fmt.Sprintf("\nstopped at %s: what comes after it was not tried\n", failed.Stage.ID)
+	return fmt.Sprintf("\nstopped at %s: later checks did not run\n", failed.Stage.ID)
 }
 
 // Plain writes a line when a stage has ended.
@@ -147,7 +147,7 @@ type stageObject struct {
 	Seconds  float64  `json:"seconds"`
 	Text     string   `json:"text"`
 	Notes    []string `json:"notes,omitempty"`
-	Mend     string   `json:"mend,omitempty"`
+	Fix      string   `json:"fix,omitempty"`
 	SQLState string   `json:"sqlstate,omitempty"`
 }
 
@@ -163,7 +163,7 @@ func (j *JSON) Pause()      {}
 func (j *JSON) Resume()     {}
 
 func (j *JSON) End(r Result) {
-	_ = j.enc.Encode(stageObject{r.Stage.ID, r.Status, r.Took.Round(time.Microsecond).Seconds(), r.Text, r.Notes, r.Mend, r.State})
+	_ = j.enc.Encode(stageObject{r.Stage.ID, r.Status, r.Took.Round(time.Microsecond).Seconds(), r.Text, r.Notes, r.Fix, r.State})
 }
 
 func (j *JSON) Done(failed *Result) {

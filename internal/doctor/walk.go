@@ -25,7 +25,7 @@ type Result struct {
 	Took   time.Duration
 	Text   string   // what was found, or what is wrong
 	Notes  []string // what else speaks for it, a line each
-	Mend   string   // what to do, when there is something
+	Fix    string   // what to do, when there is something
 	State  string   // SQLSTATE that a client would see, of a failure
 }
 
@@ -70,9 +70,9 @@ func (w *Walk) Begin(s Stage) {
 // OK ends the current stage well. The methods beside it end it otherwise.
 func (w *Walk) OK(text string, notes ...string) { w.end(Result{Status: OK, Text: text, Notes: notes}) }
 
-// Warn says that the stage is passed and mend would be better done.
-func (w *Walk) Warn(text, mend string, notes ...string) {
-	w.end(Result{Status: Warning, Text: text, Mend: mend, Notes: notes})
+// Warn says that the stage is passed and a fix would be better done.
+func (w *Walk) Warn(text, fix string, notes ...string) {
+	w.end(Result{Status: Warning, Text: text, Fix: fix, Notes: notes})
 }
 
 // Skip says why what the stage looks at could not be asked.
@@ -81,7 +81,7 @@ func (w *Walk) Skip(why string) { w.end(Result{Status: Skipped, Text: why}) }
 // LeaveOut says why the path has no such link.
 func (w *Walk) LeaveOut(why string) { w.end(Result{Status: LeftOut, Text: why}) }
 
-// Fail ends the walk: text is what is wrong, mend what to do about it.
+// Fail ends the walk: text is what is wrong, fix what to do about it.
 func (w *Walk) Fail(r Result) {
 	r.Status = Failed
 	w.end(r)

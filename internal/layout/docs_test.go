@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
 // TestArchitectureNamesEveryPackage holds the page's tables to the packages there
@@ -68,4 +69,20 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestExampleFileSaysWhatOptionsMean holds its comments to the options table, which
+// is the home of what an option means.
+func TestExampleFileSaysWhatOptionsMean(t *testing.T) {
+	example, _, _ := strings.Cut(read(t, "../../docs/pgkeyless.example.yaml"), "\nusers:\n")
+	lines := regexp.MustCompile(`(?m)^ *([a-z-]+): [^\n]*?\s# (.*?)(?: \(\*\))?$`).FindAllStringSubmatch(example, -1)
+	for _, o := range config.All() {
+		i := slices.IndexFunc(lines, func(line []string) bool { return line[1] == o.Name })
+		switch {
+		case i < 0 && o.InFile():
+			t.Errorf("docs/pgkeyless.example.yaml lacks %s, with a comment", o.Name)
+		case i >= 0 && lines[i][2] != o.Usage:
+			t.Errorf("docs/pgkeyless.example.yaml says of %s %q, and the options table %q", o.Name, lines[i][2], o.Usage)
+		}
+	}
 }

@@ -47,7 +47,7 @@ var (
 	loginRetries = &family{"login_retries_total", counter, []string{"target"},
 		"Logins that pgkeyless repeated with a new token after a refusal that may pass."}
 	unstarted = &family{"unstarted_total", counter, []string{"reason"},
-		"Connections that ended before they had asked for a login: barred, closed, crowded, http, overdue, protocol, shutdown or tls."}
+		"Connections that ended before they asked for a login: barred, closed, crowded, http, overdue, protocol, shutdown or tls."}
 	sentBytes = &family{"bytes_total", counter, []string{"target", "direction"},
 		"Bytes that sessions carried after the login, running sessions included: up to the database, down to the client."}
 	cancels = &family{"cancels_total", counter, []string{"known"},

@@ -42,7 +42,7 @@ func Advice(f Facts) []string {
 func (f Facts) public() string {
 	switch {
 	case f.Kind == database.DSQL:
-		return "a DSQL cluster has none, as its public endpoint is open to all addresses and IAM alone decides; a PrivateLink endpoint of yours has one"
+		return "a DSQL cluster has none, as its public endpoint is open to all addresses and IAM alone decides; your own PrivateLink endpoint has one"
 	case f.Express:
 		return "an Aurora express cluster has none, as it is in no VPC; its public endpoint is open to all addresses and IAM alone decides"
 	}

@@ -14,6 +14,7 @@ const (
 	UnknownResourceID = "RESOURCE-ID-UNKNOWN"
 	UnknownAccount    = "ACCOUNT-UNKNOWN"
 	UnknownUser       = "DATABASE-USER-UNKNOWN"
+	UnknownJumpHost   = "JUMP-HOST-UNKNOWN"
 )
 
 // Facts are what is known of a target. Empty fields are not known, unless it
@@ -35,7 +36,7 @@ type Facts struct {
 	Express bool
 
 	// Via is the jump host as pgkeyless takes it: i-…, mi-…, ecs:…, tag:KEY=VALUE,
-	// asg:NAME; empty for none.
+	// asg:NAME; UnknownJumpHost; empty for none.
 	Via        string
 	ViaAccount string // that owns it
 	Document   string // session document, name or ARN; empty: the usual one
@@ -58,6 +59,9 @@ func (f Facts) Unknown() []Gap {
 	}
 	if f.ResourceID == "" {
 		gaps = append(gaps, Gap{UnknownResourceID, "the database's resource id: `" + f.findResourceID() + "` prints it"})
+	}
+	if f.Via == UnknownJumpHost {
+		gaps = append(gaps, Gap{UnknownJumpHost, "the jump host: `pgkeyless list --region " + f.Region + "` lists those there are; name it with --via"})
 	}
 	if f.Account == "" || f.Via != "" && f.ViaAccount == "" {
 		gaps = append(gaps, Gap{UnknownAccount, "the account's number: `aws sts get-caller-identity --query Account --output text` prints it"})

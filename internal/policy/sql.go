@@ -24,7 +24,7 @@ func SQL(f Facts) string {
 		return fmt.Sprintf("-- %s is the master user. One that was made for IAM (MasterUserAuthenticationType iam-db-auth): nothing to do.\n"+
 			"-- One that logs in with a password keeps it only if it is not granted rds_iam. Make another user, and name that with --user:\n"+
 			"--   CREATE USER \"app_user\" WITH LOGIN; GRANT rds_iam TO \"app_user\";\n"+
-			"-- Or let it log in with IAM tokens only, which takes its password away:\n"+
+			"-- Or let it log in with IAM tokens only, which removes its password:\n"+
 			"--   GRANT rds_iam TO %[1]s;\n", user)
 	case f.Kind == database.Proxy:
 		return fmt.Sprintf("-- The proxy logs in to the database itself. With a secret for each user (the usual way) the user\n"+

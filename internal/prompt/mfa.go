@@ -42,8 +42,8 @@ func (c Config) mfaFromTerminal(ctx context.Context, q credentials.MFAQuestion) 
 	case err == nil:
 		return strings.TrimSpace(line), nil
 	case ctx.Err() != nil:
-		fmt.Fprintln(out, "\npgkeyless: no code in time; the next client is asked for again")
-		return "", errors.New("nobody typed a code in time")
+		fmt.Fprintln(out, "\npgkeyless: no code in time; the next client will ask again")
+		return "", errors.New("no code was typed in time")
 	case errors.Is(err, io.EOF):
 		return "", errors.New("the terminal was closed without a code")
 	}

@@ -126,7 +126,7 @@ func TestUnservedTargetIsNoUserToGrant(t *testing.T) {
 			t.Errorf("%s: cause %q, message %q, hint %q; want %q, %q and %q", tc.name, cause.Name, told.Message, told.Hint, tc.cause, tc.message, tc.hint)
 		}
 		if tc.cause == "target-not-served" {
-			if !strings.HasPrefix(told.Hint, `no target "ordesr" is served here, the targets are orders, billing; `) || strings.Contains(told.Hint, "GRANT") || strings.Contains(told.Hint, "CREATE") {
+			if !strings.HasPrefix(told.Hint, `there is no target "ordesr" here, the targets are orders, billing; `) || strings.Contains(told.Hint, "GRANT") || strings.Contains(told.Hint, "CREATE") {
 				t.Errorf("%s: hint %q, want the targets and no GRANT", tc.name, told.Hint)
 			}
 			if !strings.Contains(told.Detail, `as user "app@ordesr"`) {
@@ -194,7 +194,7 @@ func TestRefusalByKeysThatHaveEnded(t *testing.T) {
 		t.Errorf("cause %s, hint %q, want %q", cause.Name, told.Hint, want)
 	}
 	f.WhoAmI = nil
-	if _, told, _ = f.Explain(t.Context(), Refused{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}); !strings.Contains(told.Hint, "keys that have ended") {
-		t.Errorf("hint %q does not mention keys that have ended", told.Hint)
+	if _, told, _ = f.Explain(t.Context(), Refused{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}); !strings.Contains(told.Hint, "keys have not expired") {
+		t.Errorf("hint %q does not mention expired keys", told.Hint)
 	}
 }

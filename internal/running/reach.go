@@ -17,7 +17,7 @@ func PlaceOf(t config.Target, overTCP bool) (p Place, served bool, err error) {
 		return Place{}, false, err
 	}
 	if t.Port == 0 && !t.NoTCP {
-		return Place{}, false, causes.Misuse(fmt.Sprintf("the port of %q is chosen when it is served, and no pgkeyless of yours serves it", t.Name),
+		return Place{}, false, causes.Misuse(fmt.Sprintf("pgkeyless chooses the port of %q when it serves it, and no running pgkeyless does", t.Name),
 			"start it first, or give it a port of its own")
 	}
 	p = Place{Host: t.Addresses()[0], Port: t.Port, User: t.User, Database: t.Database}

@@ -60,7 +60,7 @@ func SystemdUnit(u Unit) string {
 	} else {
 		line("# %s install`, which writes it anew.", mark)
 	}
-	line("# Put changes of your own into a drop-in: %s", edit)
+	line("# Put your own changes into a drop-in: %s", edit)
 	line("")
 	line("[Unit]")
 	line("Description=pgkeyless: private RDS PostgreSQL on localhost")

@@ -53,6 +53,6 @@ func (a auditing) reopen(log *slog.Logger) {
 		return
 	}
 	if err := a.log.Reopen(); err != nil {
-		log.Error("the audit log goes on in the file that it was begun in", "error", display.Line(err.Error()))
+		log.Error("the audit log continues in its previous file", "error", display.Line(err.Error()))
 	}
 }

@@ -19,7 +19,7 @@ func certificates(log *slog.Logger) (choose func(*tls.ClientHelloInfo) (*tls.Cer
 		leaves, err = localca.NewLeaves(dir, time.Now())
 	}
 	if err != nil {
-		log.Warn("clients cannot verify the certificate shown to them: this user has no CA, and one is made in memory",
+		log.Warn("clients cannot verify the certificate shown to them: this user has no CA, so pgkeyless made one in memory",
 			"reason", display.Line(err.Error()), "hint", "let pgkeyless keep files in "+dirOr(dir)+", or set XDG_STATE_HOME to another directory")
 		return nil, ""
 	}

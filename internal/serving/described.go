@@ -47,8 +47,8 @@ func warnings(run config.Run, f front) []status.Warning {
 	for i, t := range f.targets {
 		if a := f.beyond(i); a != nil && run.Auth == config.AuthNone {
 			all = append(all, status.Warning{
-				Text: fmt.Sprintf("whoever reaches %s is logged in to %s without a password", a, t.Name),
-				Hint: "listen on localhost, which is for this machine alone",
+				Text: fmt.Sprintf("anyone who reaches %s is logged in to %s without a password", a, t.Name),
+				Hint: "listen on localhost, which is for this machine only",
 			})
 		}
 	}

@@ -87,11 +87,11 @@ func isAny(err error, others ...error) bool {
 // listenError is err of listening for t on one of its addresses.
 func listenError(t config.Target, address string, err error) error {
 	other := t.Port%65535 + 1
-	choose := fmt.Sprintf("choose another with --port %d, or for this target alone in its query string: '%s?port=%d&…'", other, t.Arg(), other)
+	choose := fmt.Sprintf("choose another with --port %d, or for this target only in its query string: '%s?port=%d&…'", other, t.Arg(), other)
 	switch {
 	case inUse(err):
 		if s, ok := running.ServedAt(address, t.Port); ok {
-			return causes.Misuse(fmt.Sprintf("port %d on %s is already in use: a pgkeyless of yours serves %q there", t.Port, address, s.Name), choose)
+			return causes.Misuse(fmt.Sprintf("port %d on %s is already in use: a running pgkeyless serves %q there", t.Port, address, s.Name), choose)
 		}
 		return causes.Misuse(fmt.Sprintf("port %d on %s is already in use", t.Port, address),
 			"a local PostgreSQL or another pgkeyless may hold it; "+choose)

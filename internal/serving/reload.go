@@ -65,7 +65,7 @@ func (r *reloading) reload(ctx context.Context) error {
 	}
 	r.admin.Reloaded(err, time.Now())
 	if err != nil {
-		r.log.Error("configuration not reloaded, the old one stays", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
+		r.log.Error("configuration not reloaded, keeping the old one", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
 		return err
 	}
 	before := r.served()

@@ -121,6 +121,7 @@ func Serve(ctx context.Context, c Config) error {
 	if err := tellReady(ready, front); err != nil {
 		log.Error("the ready lines could not be written", "error", display.Line(err.Error()))
 	}
+	defer inBackground(func(ctx context.Context) { warnOfMissing(ctx, log, front.targets, c.Profiles) })()
 	hangups.reload = func(ctx context.Context) { _ = r.reload(ctx) } // which logs its error
 	sup.ready()
 	defer sup.keep(r.admin)()
@@ -161,11 +162,11 @@ func warn(log *slog.Logger, run config.Run, front front) {
 		}
 	}
 	for by, names := range moved {
-		log.Warn(by+" overrides the port that the config file gives to targets", "targets", strings.Join(names, ", "))
+		log.Warn(by+" overrides the ports of targets in the config file", "targets", strings.Join(names, ", "))
 	}
 	for i, t := range front.targets {
 		if a := front.beyond(i); a != nil && run.Auth == config.AuthNone {
-			log.Warn("whoever reaches this address is logged in without a password; localhost is for this machine alone",
+			log.Warn("anyone who reaches this address is logged in without a password; localhost is for this machine only",
 				"address", a.String(), "route", t.Name)
 		}
 	}
@@ -174,6 +175,6 @@ func warn(log *slog.Logger, run config.Run, front front) {
 // tellWithout6 says so where it is so.
 func tellWithout6(log *slog.Logger, front front) {
 	if front.without6 {
-		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 alone")
+		log.Info("this machine has no ::1; clients reach localhost at 127.0.0.1 only")
 	}
 }

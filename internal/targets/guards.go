@@ -27,5 +27,5 @@ func guardsRefused(t config.Target, kind auth.Kind) string {
 	if kind != auth.KindProxy || len(Guards(t.Options)) == 0 {
 		return ""
 	}
-	return "an RDS Proxy takes few start-up parameters, and refuses logins with read-only or statement-timeout"
+	return "an RDS Proxy accepts few start-up parameters, and refuses logins with read-only or statement-timeout"
 }

@@ -47,7 +47,7 @@ func TestGuardsWarnOfRDSProxy(t *testing.T) {
 	}{{proxied, true, true}, {proxied, false, false}, {testenv.Orders, true, false}} {
 		var log bytes.Buffer
 		wireRoute(t, New(slog.New(slog.NewTextHandler(&log, nil)), new(credentials.Profiles)), testenv.Target(tt.endpoint, func(o *config.Options) { o.ReadOnly = tt.guarded }))
-		if got := strings.Contains(log.String(), "an RDS Proxy takes few start-up parameters"); got != tt.want {
+		if got := strings.Contains(log.String(), "an RDS Proxy accepts few start-up parameters"); got != tt.want {
 			t.Errorf("%s, guarded %v: warned %v, want %v: %s", tt.endpoint, tt.guarded, got, tt.want, &log)
 		}
 	}

@@ -142,7 +142,7 @@ func (l *late) resolve(ctx context.Context, stale bool) (proxy.Route, error) {
 	case err == nil:
 		l.known, l.route = true, route
 	case l.known && mayPass(err) && !errors.As(err, new(*troubleError)):
-		l.w.log.Debug("database not looked up again, the last answer is used", "route", l.target.Name, "error", display.Line(err.Error()))
+		l.w.log.Debug("database not looked up again, using the last answer", "route", l.target.Name, "error", display.Line(err.Error()))
 		return l.route, nil
 	default:
 		l.known, l.err = false, err
@@ -197,7 +197,7 @@ func (l *late) tell(found Login) {
 	l.endpoint = address
 	log := l.w.log.With("route", l.target.Name, "endpoint", address, "region", found.Endpoint.Region)
 	if l.target.Ref == "" {
-		log.Info("the name is a CNAME; tokens are signed for its endpoint, whose certificate is verified")
+		log.Info("the name is a CNAME; pgkeyless signs tokens and verifies the certificate for its endpoint")
 		return
 	}
 	log.Info("database found", "kind", found.Database.Kind.String(), "resource_id", found.Database.ResourceID)

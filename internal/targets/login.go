@@ -57,7 +57,7 @@ func oneRegion(t config.Target, named string) error {
 		return nil
 	}
 	return causes.Misuse(fmt.Sprintf("target %q is in %s by its name, and in %s by the option region", t.Name, named, t.Region),
-		fmt.Sprintf("leave the region out, the name has it; for another target alone give it there: 'TARGET?region=%s'", t.Region))
+		fmt.Sprintf("leave the region out, the name has it; for another target only, give it there: 'TARGET?region=%s'", t.Region))
 }
 
 // loginAt is a login at endpoint with cfg, both in the database's region.

@@ -50,7 +50,7 @@ func (w *Wiring) person(profile string, cfg aws.Config, a credentials.Assumed, n
 	w.mu.Unlock()
 	for _, d := range left { // without sessions: at once
 		if err := d.Close(context.Background()); err != nil {
-			w.log.Debug("ending the tunnel of somebody who has left", "error", display.Line(err.Error()))
+			w.log.Debug("ending the tunnel of a person who has left", "error", display.Line(err.Error()))
 		}
 	}
 	return p.aws

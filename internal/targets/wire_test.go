@@ -178,7 +178,7 @@ func TestOwnTunnelDownIsToldAsSuch(t *testing.T) {
 		t.Fatalf("error %v does not explain itself", err)
 	}
 	if !strings.Contains(told.Error(), "cannot connect to "+address) || told.SQLState() != "08001" ||
-		told.Detail() != "dialled "+address+" (option dial) in place of "+testenv.Orders+":5432" || told.Hint() != "is your own tunnel at "+address+" up?" {
+		told.Detail() != "dialled "+address+" (option dial) instead of "+testenv.Orders+":5432" || told.Hint() != "is your own tunnel at "+address+" up?" {
 		t.Errorf("got %q, %s, detail %q, hint %q", told, told.SQLState(), told.Detail(), told.Hint())
 	}
 }

@@ -1,6 +1,6 @@
 // Command testreport reads what `go test -json` prints and writes it for people:
-// one line for a package, everything for a test that failed, the reason for one
-// that was skipped, and a last line "N passed, N failed, N skipped".
+// one line for a package, everything for a test that failed and its own words once
+// more at the end, the reason for one that was skipped, and a last line "N passed, N failed, N skipped".
 //
 // It exits with 1 when a test failed or was skipped, or when none ran: a skip
 // names what is missing, and a green run must not hide it.
@@ -13,6 +13,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -99,12 +100,40 @@ func (r *report) take(e event) string {
 		r.passed++
 	case "fail":
 		r.fail(e.Package)
-		return output
+		return output + again(e, output)
 	case "skip":
 		r.skipped++
 		r.skips = append(r.skips, e.Package+"."+e.Test+": "+reason(output))
 	}
 	return ""
+}
+
+const (
+	longOutput = 50  // lines, behind which the reason for a failure is lost
+	longLine   = 500 // bytes
+)
+
+// testLine is how a line begins that a test wrote itself, by t.Error and the like.
+var testLine = regexp.MustCompile(`^ +[\w-]+\.go:\d+: `)
+
+// again repeats what the test itself said, without the logs of what it tested, when
+// those are long.
+func again(e event, output string) string {
+	if strings.Count(output, "\n") <= longOutput {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Once more, what %s.%s said itself:\n", e.Package, e.Test)
+	for line := range strings.Lines(output) {
+		if !testLine.MatchString(line) {
+			continue
+		}
+		if len(line) > longLine {
+			line = strings.ToValidUTF8(line[:longLine], "") + "…\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 func (r *report) fail(pkg string) {

@@ -6,6 +6,7 @@ import (
 )
 
 func TestReport(t *testing.T) {
+	long := strings.Repeat("long ", 200)
 	for _, tt := range []struct {
 		name, in, out string
 		good          bool
@@ -32,6 +33,17 @@ func TestReport(t *testing.T) {
 {"Action":"fail","Package":"p"}
 `,
 			out: "    a_test.go:1: got 1, want 2\nFAIL\tp\t0.1s\n0 passed, 1 failed, 0 skipped\n",
+		},
+		{
+			name: "what a failed test said itself comes again behind a long log",
+			in: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"    a_test.go:1: got 1, want 2 ` + long + `\n"}
+{"Action":"output","Package":"p","Test":"TestA/x","Output":"    rig.go:22: it printed:\n"}
+` + strings.Repeat(`{"Action":"output","Package":"p","Test":"TestA/x","Output":"        level=INFO msg=done\n"}`+"\n", longOutput) +
+				`{"Action":"fail","Package":"p","Test":"TestA/x"}
+`,
+			out: "    a_test.go:1: got 1, want 2 " + long + "\n    rig.go:22: it printed:\n" + strings.Repeat("        level=INFO msg=done\n", longOutput) +
+				"Once more, what p.TestA/x said itself:\n" + ("    a_test.go:1: got 1, want 2 " + long)[:longLine] + "…\n    rig.go:22: it printed:\n" +
+				"0 passed, 1 failed, 0 skipped\n",
 		},
 		{
 			name: "a skip is told and not good",

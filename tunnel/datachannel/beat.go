@@ -3,14 +3,18 @@ package datachannel
 import "time"
 
 const (
-	// beatFrom full messages are the beginning of an upload, when the first comes
-	// within ackDelay and the others within beatHope: clients send what they read.
-	beatFrom = 16
-	beatHope = 40 * time.Millisecond
+	// beatFrom full messages in reply to the agent are the beginning of an upload, when
+	// the first comes within beatHope, or ackDelay after several messages, and each
+	// within beatPause of the one before: clients send what they read, and may read
+	// slowly.
+	beatFrom  = 16
+	beatHope  = 40 * time.Millisecond
+	beatPause = 200 * time.Millisecond
 
-	// beatQuiet is how long after its last message an upload rests. An acknowledge
-	// that is kept back keeps the agent from sending anything else again.
-	beatQuiet = 200 * time.Millisecond
+	// beatRest is how long an upload may rest and still be one. Each rest is paid for
+	// with ten messages a second; and what the agent sends meanwhile and its service
+	// loses without a word is sent again that much later.
+	beatRest = 10 * time.Second
 )
 
 // beat is the newest message of the agent, whose acknowledge is kept back while we
@@ -25,7 +29,9 @@ type beat struct {
 	owed
 	at    time.Time // when it came
 	waits bool      // for its acknowledge
-	full  int       // full messages that have gone out since
+	full  int       // full messages that have gone out since, for the first time
+	last  time.Time // when the latest of them did
+	along bool      // the acknowledge goes with others, or a message that is not full, or lets the agent repair
 	heard bool      // the agent has sent it again
 }
 
@@ -35,10 +41,28 @@ func (b *beat) kept() bool { return b.waits && b.full >= beatFrom }
 // due is when the acknowledge goes out that would go at then, as long as no upload is
 // known to have begun.
 func (b *beat) due(then time.Time) time.Time {
-	if end := b.at.Add(beatHope); b.full > 0 && then.Before(end) {
+	end := then
+	switch {
+	case b.full > 0:
+		end = b.last.Add(beatPause)
+	case !b.along:
+		end = b.at.Add(beatHope)
+	}
+	if then.Before(end) {
 		return end
 	}
 	return then
+}
+
+// sent notes a new message of ours, which may be a full one.
+func (b *beat) sent(now time.Time, full bool) {
+	switch {
+	case full:
+		b.full++
+		b.last = now
+	case b.full == 0:
+		b.along = true
+	}
 }
 
 // keepBeat makes o the newest message, and owes the acknowledge of the one before.
@@ -47,7 +71,7 @@ func (c *Conn) keepBeat(now time.Time, o owed) {
 	if c.beat.waits {
 		c.acks.push(c.beat.owed)
 	}
-	c.beat = beat{owed: o, at: now, waits: true}
+	c.beat = beat{owed: o, at: now, waits: true, along: c.acks.len() > 0 || c.reorder.missing() > 0}
 }
 
 // releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.
@@ -65,7 +89,7 @@ func (c *Conn) beatEnd() time.Time {
 	if !c.beat.kept() || !c.window.empty() {
 		return time.Time{}
 	}
-	return c.lastData.Add(beatQuiet)
+	return c.lastData.Add(beatRest)
 }
 
 // stalled: so much is unanswered that a target may have stalled the agent. c.mu is held.

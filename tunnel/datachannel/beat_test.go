@@ -1,6 +1,7 @@
 package datachannel
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,52 @@ func TestDeadAgentIsNoticedInALargeUpload(t *testing.T) {
 	}
 }
 
+// Also an upload that begins slowly, or rests, is one.
+func TestDeadAgentIsNoticedInASlowUpload(t *testing.T) {
+	message := make([]byte, 1024-8)
+	for name, slow := range map[string]func(write func([]byte)){
+		"begins slowly": func(write func([]byte)) {
+			time.Sleep(30 * ms)
+			for range 2 * beatFrom {
+				write(message)
+				time.Sleep(100 * ms)
+			}
+		},
+		"rests": func(write func([]byte)) {
+			write(make([]byte, 1<<20))
+			time.Sleep(8 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.stream.asks = true
+				r.run()
+				r.awaitReady()
+				time.Sleep(time.Second)
+				r.agent.output(1, []byte("go on"))
+				time.Sleep(r.latency)
+				slow(r.stream.write)
+				go func() {
+					for range 8 {
+						r.stream.write(make([]byte, 1<<20))
+						time.Sleep(100 * ms)
+					}
+				}()
+				awaitUpload(r)
+				stall(r, true, true)
+				start := time.Now()
+				if err := r.ended(time.Minute); !errors.Is(err, ErrPeerSilent) {
+					t.Errorf("Run ended with %v", err)
+				}
+				if took := time.Since(start); took > 13*time.Second {
+					t.Errorf("Run ended after %v, want some 12s", took)
+				}
+			})
+		})
+	}
+}
+
 // An agent whose target takes nothing for long is not given up, as it shows that it
 // lives.
 func TestStalledAgentIsWaitedFor(t *testing.T) {
@@ -116,6 +163,10 @@ func TestStalledAgentIsNotWaitedForByOthers(t *testing.T) {
 func TestKeptAcknowledgeGoesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := uploading(t, 1)
+		time.Sleep(beatRest)
+		if got := r.agent.acksOf(2); got != 0 {
+			t.Errorf("%d acknowledges in the upload's rest, want none", got)
+		}
 		time.Sleep(2 * time.Second)
 		if got := r.conn.Stats(); got.Unacknowledged > 0 || r.agent.acksOf(2) == 0 {
 			t.Errorf("%d acknowledges after the upload, stats are %+v", r.agent.acksOf(2), got)
@@ -142,4 +193,69 @@ func TestKeptAcknowledgeGoesOut(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// What goes out again on a new transport is no upload in reply to what comes there: its
+// acknowledge is not kept back.
+func TestReplayKeepsNoAcknowledgeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).run()
+		r.awaitReady()
+		stall(r, true, false)
+		r.stream.write(make([]byte, 20*(1024-8))) // full messages
+		time.Sleep(time.Second)
+		busy := make(chan struct{})
+		r.wrap = func(_ int, l Transport) Transport { return &busyTransport{l, busy} }
+		r.cut()
+		time.Sleep(time.Second)
+		r.agent.output(1, []byte("go on"))
+		time.Sleep(r.latency + ms)
+		close(busy)
+		time.Sleep(time.Second)
+		if got := r.agent.acksOf(2); got == 0 {
+			t.Errorf("no acknowledge, stats are %+v", r.conn.Stats())
+		}
+		stall(r, false, false)
+		time.Sleep(10 * time.Second)
+		r.stop()
+	})
+}
+
+// An agent repairs one message each 100 ms, if the one before is acknowledged by then.
+func TestRepairWaitsForNoUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.latency = 40 * ms
+		r.run()
+		r.awaitReady()
+		time.Sleep(time.Second)
+		const lost = 20
+		r.agent.mu.Lock()
+		l := r.agent.link
+		r.agent.mu.Unlock()
+		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+		for range lost {
+			r.agent.output(1, []byte("lost"))
+		}
+		setFaults(l.down, nil)
+		r.agent.output(1, []byte("not lost"))
+		time.Sleep(lost*100*ms + 400*ms)
+		if s := r.conn.Stats(); s.Missing != 0 {
+			t.Errorf("%d of %d messages are missing still", s.Missing, lost)
+		}
+		r.stop()
+	})
+}
+
+// busyTransport takes data only once busy is closed.
+type busyTransport struct {
+	Transport
+	busy chan struct{}
+}
+
+func (t *busyTransport) WriteMessage(p []byte) error {
+	if bytes.Contains(p, []byte("input_stream_data ")) {
+		<-t.busy
+	}
+	return t.Transport.WriteMessage(p)
 }

@@ -20,7 +20,8 @@
 // Where several streams have little to say, a message that is not full may wait up to
 // 2 ms for more of them (mux, crowd.go). One stream alone waits for nothing. What is
 // to be written at one time goes out in one write, acknowledges with data: each is a
-// message of its own, and may wait 4 ms for company (ackDelay).
+// message of its own, and may wait 4 ms for company (ackDelay), and longer where an
+// upload may begin in reply (beat.go).
 //
 // # Silence
 //
@@ -29,6 +30,9 @@
 // present transport.
 //
 //	4 ms    ackDelay          an acknowledge has waited for company in vain
+//	40 ms   beatHope          nothing of an upload has come in reply to a lone message of the
+//	                          agent: its acknowledge goes
+//	200 ms  beatPause         nor has more of it: likewise
 //	200 ms  minRTO            the message goes out again, then with growing pauses
 //	1 s     pauseProbe        the service said pause: one message goes out all the same
 //	2 s     maxRTO            the longest of those pauses
@@ -42,6 +46,7 @@
 //	                          target has stalled the agent
 //	9 s     aliveWithin       a transport without a sign of life for so long may be dead
 //	                          itself: StallTimeout counts
+//	10 s    beatRest          an upload rests: the acknowledge that was kept back goes
 //	10 s    GapTimeout        messages of the agent came, those before them did not, and for
 //	                          so long it has sent none of them again, on a transport that
 //	                          works: ErrGap

@@ -8,7 +8,7 @@ import (
 var (
 	// ErrHandshakeTimeout: the agent did not finish the handshake in time. A
 	// session started within seconds of the agent's own start may vanish so; a
-	// new StartSession mends it.
+	// new StartSession helps.
 	ErrHandshakeTimeout = errors.New("the SSM agent did not finish the handshake in time")
 
 	// ErrAgentAbsent is an ErrHandshakeTimeout of an agent that has given no sign of

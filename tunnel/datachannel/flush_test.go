@@ -78,7 +78,7 @@ func TestWhatIsDueTogetherIsWrittenTogether(t *testing.T) {
 		want []batch
 	}{
 		{"one answer", func(r *rig) { answers(r, 1) },
-			[]batch{{latency + ackDelay, []string{"ack 2"}}}},
+			[]batch{{latency + beatHope, []string{"ack 2"}}}},
 		{"answers", func(r *rig) { answers(r, 3) },
 			[]batch{{latency + ackDelay, []string{"ack 2", "ack 3", "ack 4"}}}},
 		{"an answer and the next question", func(r *rig) {
@@ -90,7 +90,7 @@ func TestWhatIsDueTogetherIsWrittenTogether(t *testing.T) {
 			r.agent.output(1, []byte("answer"))
 			time.Sleep(latency - ms)
 			r.stream.write([]byte("question"))
-		}, []batch{{latency - ms, []string{"data"}}, {latency + ackDelay, []string{"ack 2"}}}},
+		}, []batch{{latency - ms, []string{"data"}}, {latency + beatHope, []string{"ack 2"}}}},
 		{"more than one message has room for", func(r *rig) { r.stream.write(make([]byte, 5000)) },
 			[]batch{{0, []string{"data", "data", "data", "data", "data"}}}},
 		{"a message that is ahead of its turn", func(r *rig) {

@@ -115,7 +115,7 @@ func (r *handshakeRequest) refuseSession(parameters json.RawMessage) string {
 		return reasonNoSessionType
 	}
 	if p.SessionType != sessionTypePort {
-		return fmt.Sprintf("session type %s in place of Port", p.SessionType)
+		return fmt.Sprintf("session type %s instead of Port", p.SessionType)
 	}
 	// Properties of another shape count as none.
 	var properties struct{ Type any }

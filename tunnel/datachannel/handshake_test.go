@@ -50,7 +50,7 @@ func TestHandshakeAnswer(t *testing.T) {
 		{
 			name:    "shell",
 			request: strings.Replace(portRequest, `"Port"`, `"Standard_Stream"`, 1),
-			want:    `"ActionStatus":2,"ActionResult":null,"Error":"session type Standard_Stream in place of Port"`,
+			want:    `"ActionStatus":2,"ActionResult":null,"Error":"session type Standard_Stream instead of Port"`,
 			refused: "Standard_Stream",
 		},
 		{

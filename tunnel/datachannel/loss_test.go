@@ -164,7 +164,7 @@ func TestRepairIsWaitedFor(t *testing.T) {
 				}
 				r.agent.outputStream([]byte("after"))
 				time.Sleep(time.Second)
-				for _, line := range []string{"messages of the SSM agent are lost, waiting until it has sent them again", "the SSM agent has sent again what was lost"} {
+				for _, line := range []string{"messages of the SSM agent are lost, waiting for it to resend them", "the SSM agent has resent the lost messages"} {
 					told := slices.DeleteFunc(slices.Clone(log.lines), func(got string) bool { return got != line })
 					if len(told) != 1 {
 						t.Errorf("the log has %q, want %q once", log.lines, line)

@@ -47,9 +47,9 @@ func (c *Conn) receive(now time.Time, frame []byte) error {
 }
 
 // receiveOutput acknowledges a message of the agent as soon as it is in our
-// hands, each copy anew: an agent whose oldest message stays unacknowledged
-// repairs nothing else. Stream bytes are delivered first, the rest is queued in
-// order or held.
+// hands, each copy anew, but for copies of the beat: an agent whose oldest message
+// stays unacknowledged repairs nothing else. Stream bytes are delivered first, the
+// rest is queued in order or held.
 func (c *Conn) receiveOutput(now time.Time, m Message) error {
 	if m.Seq < 0 {
 		c.drop(fmt.Errorf("%w: number %d", ErrMalformed, m.Seq))
@@ -99,7 +99,7 @@ func (c *Conn) sortIn(now time.Time, m Message) (arrival, error) {
 	if err != nil {
 		return what, fmt.Errorf("%w: %w", ErrGap, err)
 	}
-	if what == duplicate && c.beat.kept() && m.Seq == c.beat.seq {
+	if what == duplicate && c.beat.waits && m.Seq == c.beat.seq { // whose acknowledge is due anyway
 		c.beat.heard = true
 		return repeated, nil
 	}
@@ -139,10 +139,10 @@ func (c *Conn) tellOfRepair(now time.Time) {
 	}
 	c.mu.Unlock()
 	if told {
-		c.log.Info("the SSM agent has sent again what was lost", "ms", now.Sub(began).Milliseconds())
+		c.log.Info("the SSM agent has resent the lost messages", "ms", now.Sub(began).Milliseconds())
 		return
 	}
-	c.log.Warn("messages of the SSM agent are lost, waiting until it has sent them again", "missing", missing,
+	c.log.Warn("messages of the SSM agent are lost, waiting for it to resend them", "missing", missing,
 		"estimate", repair, "at_most", c.cfg.GapPatience)
 }
 
@@ -342,6 +342,9 @@ func (c *Conn) lift(now time.Time) {
 	if !c.paused.IsZero() {
 		c.paused, c.lifted = time.Time{}, now
 		c.reorder.restart(now)
+		if !c.stalled() { // what it sent meanwhile may be lost
+			c.releaseBeat(now)
+		}
 	}
 }
 

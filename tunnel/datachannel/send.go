@@ -69,8 +69,6 @@ func (c *Conn) next(now, alive time.Time) (frame []byte, until time.Time, err er
 	if frame := c.nextMessage(now); frame != nil {
 		if len(frame) < headerSize+c.cfg.MaxPayload-minMaxPayload {
 			c.acksAt = now // they go along
-		} else {
-			c.beat.full++
 		}
 		return frame, time.Time{}, nil
 	}
@@ -169,6 +167,7 @@ func (c *Conn) nextData(now time.Time) []byte {
 	c.stats.BytesOut += int64(n)
 	c.traffic.add(now, n)
 	c.lastData = now
+	c.beat.sent(now, n >= c.cfg.MaxPayload-minMaxPayload)
 	return c.send(now, s, PayloadOutput)
 }
 
@@ -213,7 +212,7 @@ func (c *Conn) alarm(now time.Time) time.Time {
 		c.pauseEnd(),
 		c.keepAliveAt(),
 		c.gathering,
-		c.acksEnd(),
+		c.acksEnd(now),
 		check,
 	} {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {
@@ -223,14 +222,14 @@ func (c *Conn) alarm(now time.Time) time.Time {
 	return first
 }
 
-func (c *Conn) acksEnd() time.Time {
+func (c *Conn) acksEnd(now time.Time) time.Time {
 	if c.acks.len() == 0 && (!c.beat.waits || c.beat.kept()) {
 		return c.beatEnd()
 	}
-	if c.acks.len() == 0 {
-		return c.beat.due(c.acksAt)
+	if c.acks.len() > 0 || c.acksAt.After(now) { // others may have come by then
+		return c.acksAt
 	}
-	return c.acksAt
+	return c.beat.due(c.acksAt)
 }
 
 func (c *Conn) pauseEnd() time.Time {

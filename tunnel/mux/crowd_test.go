@@ -67,14 +67,14 @@ func TestFillAt(t *testing.T) {
 			wait(us * 900), answered(0, 1), write(40, 0)}, 0},
 		{"the other did not ask when it was expected", append(known(0, 1), wait(us*900), answered(0, 1), write(40, 0), wait(holdFor), fill,
 			wait(us*900), answered(0), write(40, 0)), 0},
-		{"a large crowd", []step{write(1, numbers(20)...), fill, write(1, 0)}, 20 * holdEach},
-		{"a very large crowd", []step{write(1, numbers(90)...), fill, write(1, 0)}, holdMost},
+		{"a large crowd", []step{write(1, numbers(30)...), fill, write(1, 0)}, 30 * holdEach},
+		{"a very large crowd", []step{write(1, numbers(120)...), fill, write(1, 0)}, holdMost},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			m := New(Config{MaxWaiting: 100})
+			m := New(Config{MaxWaiting: 120})
 			var all []*Stream
-			for range 100 {
+			for range 120 {
 				s, err := m.OpenStream()
 				if err != nil {
 					t.Fatal(err)

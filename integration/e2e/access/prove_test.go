@@ -201,10 +201,10 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%s: %q, %v: %s; want %q", name, out, err, errs, test.want)
 		}
 	}
-	if _, errs, err := psql(t, w.Conninfo(base+" sslcert=/nonexistent"), ""); err == nil || !strings.Contains(errs, "asks clients for a certificate") {
+	if _, errs, err := psql(t, w.Conninfo(base+" sslcert=/nonexistent"), ""); err == nil || !strings.Contains(errs, "requires a client certificate") {
 		t.Errorf("without a certificate: %v: %s", err, errs)
 	}
-	if _, errs, err := psql(t, w.Conninfo("sslmode=disable"), ""); err == nil || !strings.Contains(errs, "no connection without TLS") {
+	if _, errs, err := psql(t, w.Conninfo("sslmode=disable"), ""); err == nil || !strings.Contains(errs, "requires TLS") {
 		t.Errorf("without TLS: %v: %s", err, errs)
 	}
 	// The listener's certificate is read again when it changes.

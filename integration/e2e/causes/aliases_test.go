@@ -28,7 +28,7 @@ func TestEveryCauseOfAnAlias(t *testing.T) {
 		},
 		causes.AliasUnanswered.Name: {
 			setup: named(silent),
-			facts: []string{"what " + silent + " stands for", "server misbehaving"},
+			facts: []string{"resolving " + silent, "server misbehaving"},
 		},
 	})
 }

@@ -75,7 +75,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 				body = append(body, bytes.Repeat([]byte{'x'}, 10000-len(body)-2)...)
 				return sayFirst(append([]byte{0, 0, 0x27, 0x14}, append(body, 0, 0)...))(t, w)
 			},
-			facts: []string{"takes 10000 at most", "of them 10000 are the client's own"},
+			facts: []string{"accepts 10000 at most", "the client sent 10000 of them"},
 		},
 		causes.StartupGarbled.Name: {
 			meet:  sayFirst([]byte{0, 0, 0, 9, 4, 210, 22, 47, 0}), // an SSLRequest with one byte too many
@@ -124,7 +124,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
 				return asOtherUser(t, w.Proxy.Addresses()[0])
 			},
-			facts: []string{"for root alone", "belongs to nobody", "--allow-users nobody"},
+			facts: []string{"for root only", "belongs to nobody", "--allow-users nobody"},
 		},
 		causes.NeedsTLS.Name: {setup: rig.Setup{Flags: []string{"--require-tls"}}},
 		causes.PasswordWrong.Name: {

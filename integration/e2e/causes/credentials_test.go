@@ -156,7 +156,7 @@ func shadowed(s rig.Setup) way {
 				t.Fatal(err)
 			}
 		},
-		facts: []string{"they have expired, and are used in place of the profile's credential_process in [profile temporary] of /", "remove aws_access_key_id"},
+		facts: []string{"they have expired, and override the profile's credential_process in [profile temporary] of /", "remove aws_access_key_id"},
 	}
 }
 

@@ -67,7 +67,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 		},
 		causes.OwnTunnelDown.Name: {
 			setup: dialling(rig.ClosedPort, ""),
-			facts: []string{"cannot connect to " + rig.ClosedPort, "connection refused", "in place of " + lab.Endpoint},
+			facts: []string{"cannot connect to " + rig.ClosedPort, "connection refused", "instead of " + lab.Endpoint},
 		},
 		causes.DatabaseUnreachable.Name: {
 			setup: dialling(answerTo(t, askForTLS, ""), ""),

@@ -93,7 +93,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 		causes.WrongDocument.Name: {
 			arm:   handshakes(gateway.OtherSession("Standard_Stream")),
 			state: "08001",
-			facts: []string{starting, "agent 3.3.1142.0: session type Standard_Stream in place of Port", "document AWS-StartPortForwardingSessionToRemoteHost", session},
+			facts: []string{starting, "agent 3.3.1142.0: session type Standard_Stream instead of Port", "document AWS-StartPortForwardingSessionToRemoteHost", session},
 		},
 		causes.AgentSilent.Name: {
 			arm:   handshakes(gateway.NoHandshake()),

@@ -51,7 +51,7 @@ func TestEveryCauseOfALookUp(t *testing.T) {
 		causes.OtherEngine.Name:    is("shop", `instance "shop" runs MySQL`, "account "+lab.Account),
 		causes.ServerlessOne.Name:  is("old", `cluster "old"`, "cluster old in eu-central-1, account "+lab.Account, "--db-cluster-identifier old"),
 		causes.NoSuchEndpoint.Name: is("ledger?endpoint=nobody", `cluster "ledger" has no endpoint "nobody"`, "writer, reader, ledger-1, reports"),
-		causes.OneEndpoint.Name:    is("ledger-1?endpoint=reader", `instance "ledger-1"`, `"reader" is none of it`, "or name the cluster ledger,"),
+		causes.OneEndpoint.Name:    is("ledger-1?endpoint=reader", `instance "ledger-1"`, `not "reader"`, "or name the cluster ledger,"),
 		causes.DatabaseDown.Name:   is("asleep", `instance "asleep" is stopped`, "`aws rds start-db-instance --db-instance-identifier asleep --region eu-central-1`"),
 		causes.IAMSwitchedOff.Name: is("noiam", `for the instance "noiam"`, "`aws rds modify-db-instance --db-instance-identifier noiam --region eu-central-1 --enable-iam-database-authentication --apply-immediately`"),
 		causes.LookupDenied.Name: told(fail("AccessDenied", denied), "looking for database orders: access denied", "identity "+lab.ARN,
@@ -68,7 +68,7 @@ func TestEveryCauseOfALookUp(t *testing.T) {
 		causes.LookupError.Name: told(fail("OptInRequired", "You must be subscribed to use this service"), "looking for database orders",
 			"OptInRequired: You must be subscribed", "error of rds:DescribeDBInstances"),
 		causes.NoJumpHost.Name: {setup: via("tag:Role=nobody"), facts: []string{"no jump host tag:Role=nobody in eu-central-1", "managed nodes"}},
-		causes.NoneOnline.Name: {setup: via("tag:Role=jump"), facts: []string{"that tag:Role=jump stands for", rig.OtherHost + " ConnectionLost"}},
+		causes.NoneOnline.Name: {setup: via("tag:Role=jump"), facts: []string{"no jump host of tag:Role=jump is online", rig.OtherHost + " ConnectionLost"}},
 	})
 }
 
@@ -116,7 +116,7 @@ func TestDoctorTellsTheCauseOfAnUnknownEndpoint(t *testing.T) {
 	c.AWS.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "ledger", Host: rig.LedgerMember}}})
 	lines, _ := c.Stages(c.Target("user=app_user"))
 	failed := lines[len(lines)-2]
-	checkTold(t, causes.NoSuchHost, &pgconn.PgError{Code: failed.SQLState, Message: failed.Text, Detail: strings.Join(failed.Notes, "; "), Hint: failed.Mend}, "")
+	checkTold(t, causes.NoSuchHost, &pgconn.PgError{Code: failed.SQLState, Message: failed.Text, Detail: strings.Join(failed.Notes, "; "), Hint: failed.Fix}, "")
 	if failed.Status != "failed" || !strings.Contains(failed.Text, lab.Host) {
 		t.Errorf("%+v, want a failure that names %s", failed, lab.Host)
 	}

@@ -98,7 +98,7 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 		},
 		causes.ProxyRefuses.Name: {
 			setup: inspected("ssm.", rig.Gate{Status: http.StatusForbidden}, true),
-			facts: []string{"does not lead to " + host + ":443: 403 Forbidden", "let " + host + ":443 through"},
+			facts: []string{"does not connect to " + host + ":443: 403 Forbidden", "allow " + host + ":443"},
 		},
 		causes.AWSCertificateUntrusted.Name: {
 			setup: inspected("ssm.", rig.Gate{Cert: rig.OtherCert}, true),

@@ -175,7 +175,7 @@ func TestRunningProxyIsUsed(t *testing.T) {
 		t.Errorf("as another user: code %d, stderr %q", code, stderr)
 	}
 	_, stderr, code = rig.Run(t, env, "env", "billing?via="+lab.Target+"&region=eu-central-1&port="+port)
-	if code != 0 || !strings.Contains(stderr, `no pgkeyless of yours serves "billing" with these options yet; 127.0.0.1:`+port+` is "`+lab.Host+`" now`) {
+	if code != 0 || !strings.Contains(stderr, `no running pgkeyless serves "billing" with these options yet; 127.0.0.1:`+port+` is "`+lab.Host+`" now`) {
 		t.Errorf("env of what is not served: code %d, stderr %q", code, stderr)
 	}
 	// What leads elsewhere, or there as somebody else, is another target.

@@ -19,7 +19,7 @@ const alias = "orders.corp.example"
 func TestCNAMEStandsForItsEndpoint(t *testing.T) {
 	names := rig.StartNameServer(t, map[string]string{alias: lab.Host})
 	w := rig.Start(t, rig.Setup{Args: []string{alias + "?" + rig.NoSpare + "&via=" + lab.Target}, Change: names.Asking})
-	if out := w.Proxy.Output(); !strings.Contains(out, "the name is a CNAME; tokens are signed for its endpoint, whose certificate is verified") || !strings.Contains(out, "endpoint="+lab.Endpoint) {
+	if out := w.Proxy.Output(); !strings.Contains(out, "the name is a CNAME; pgkeyless signs tokens and verifies the certificate for its endpoint") || !strings.Contains(out, "endpoint="+lab.Endpoint) {
 		t.Errorf("the start does not tell the endpoint:\n%s", out)
 	}
 	w.MustRefuse("roots-unreachable", "08001", "certificate of "+alias+" is not trusted", "the roots of "+lab.Region, "ca-file")

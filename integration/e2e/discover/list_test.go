@@ -34,23 +34,23 @@ func startRegions(t *testing.T) *awsemu.Emulator {
 func TestListShowsDatabasesAndJumpHosts(t *testing.T) {
 	aws := startRegions(t)
 	stdout, stderr, code := rig.Run(t, rig.Shared.Keys.Env(aws.URL()), "list", "--region", "eu-central-1,eu-west-1")
-	if code != 0 || stderr != "" {
-		t.Fatalf("exit code %d, stderr %q", code, stderr)
+	if want := "pgkeyless: next: `pgkeyless doctor ledger --via i-"; code != 0 || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Fatalf("exit code %d, stderr %q, want %q", code, stderr, want)
 	}
 	for _, line := range []string{
-		`DATABASE KIND ENGINE STATUS IAM ENDPOINT REGION`,
-		`orders instance postgres 16.4 available on ` + lab.Endpoint + ` eu-central-1`,
-		`ledger cluster aurora-postgresql 16.4 available on ` + rig.LedgerWriter + `:5432 eu-central-1`,
-		`ledger-1 instance aurora-postgresql 16.4 available on ` + rig.LedgerMember + `:5432 eu-central-1`,
-		`pooled proxy postgresql available on ` + rig.PooledHost + `:5432 eu-central-1`,
+		`DATABASE KIND ENGINE STATUS IAM VPC ENDPOINT REGION`,
+		`orders instance postgres 16.4 available on vpc-0123456789abcdef0 ` + lab.Endpoint + ` eu-central-1`,
+		`ledger cluster aurora-postgresql 16.4 available on vpc-0123456789abcdef0 ` + rig.LedgerWriter + `:5432 eu-central-1`,
+		`ledger-1 instance aurora-postgresql 16.4 available on vpc-0123456789abcdef0 ` + rig.LedgerMember + `:5432 eu-central-1`,
+		`pooled proxy postgresql available on vpc-0123456789abcdef0 ` + rig.PooledHost + `:5432 eu-central-1`,
 		`noiam instance postgres 16.4 available off `,
 		`asleep instance postgres 16.4 stopped on `,
-		`shop instance mysql 16.4 available not PostgreSQL shop.` + rig.Domain + `:3306 eu-central-1`,
-		`dublin instance postgres 16.4 available on dublin.x.eu-west-1.rds.amazonaws.com:5432 eu-west-1`,
-		`JUMP HOST NAME AGENT ONLINE PLATFORM REGION`,
-		lab.Target + ` jump-a 3.3.1142.0 yes Amazon Linux eu-central-1`,
-		rig.OtherHost + ` jump-b 3.3.1142.0 no Amazon Linux eu-central-1`,
-		`mi-0123456789abcdef0 office 3.3.1142.0 yes Amazon Linux eu-west-1`,
+		`shop instance mysql 16.4 available not PostgreSQL vpc-0123456789abcdef0 shop.` + rig.Domain + `:3306 eu-central-1`,
+		`dublin instance postgres 16.4 available on vpc-0123456789abcdef0 dublin.x.eu-west-1.rds.amazonaws.com:5432 eu-west-1`,
+		`JUMP HOST NAME ADDRESS AGENT ONLINE PLATFORM REGION`,
+		lab.Target + ` jump-a 10.0.0.10 3.3.1142.0 yes Amazon Linux eu-central-1`,
+		rig.OtherHost + ` jump-b 10.0.0.10 3.3.1142.0 no Amazon Linux eu-central-1`,
+		`mi-0123456789abcdef0 office 10.0.0.10 3.3.1142.0 yes Amazon Linux eu-west-1`,
 	} {
 		if table := regexp.MustCompile(` +`).ReplaceAllString(stdout, " "); !strings.Contains(table, line) {
 			t.Errorf("the table lacks %q:\n%s", line, stdout)

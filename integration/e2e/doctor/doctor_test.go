@@ -45,7 +45,7 @@ func TestDoctorFindsAllGood(t *testing.T) {
 			}
 			return []string{c.Target("user=app_user")}
 		}, map[string]string{"credentials": "warning", "clock": "skipped", "permissions": "skipped"},
-			map[string]string{"credentials": "found; whose they are is not known: sts:GetCallerIdentity: dial tcp", "permissions": "not known whose policies"}},
+			map[string]string{"credentials": "found; whose they are is unknown: sts:GetCallerIdentity: dial tcp", "permissions": "not known whose policies"}},
 		{"with STS refused by an endpoint's policy", func(c *rig.Clinic) []string {
 			c.AWS.FailNext("GetCallerIdentity", "AccessDenied", "no", -1)
 			return []string{c.Target("user=app_user")}
@@ -85,7 +85,7 @@ func TestDoctorFindsAllGood(t *testing.T) {
 }
 
 // TestDoctorStopsAtEachStage breaks one link at a time, and reads where doctor
-// stops, with which exit code, and what it says mends it.
+// stops, with which exit code, and what it says fixes it.
 func TestDoctorStopsAtEachStage(t *testing.T) {
 	denied := func(action, resource string) string {
 		return "User: " + lab.ARN + " is not authorized to perform: " + action + " on resource: " + resource
@@ -98,42 +98,45 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 		args   func(*rig.Clinic) []string    // nil: the usual target as app_user
 		env    func([]string) []string
 		text   string
-		mend   string
+		fix    string
 		notes  string
 	}{
 		{name: "no credentials", stage: "credentials", code: 10, env: rig.Without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-			text: "no usable AWS credentials", mend: "aws sso login"},
+			text: "no usable AWS credentials", fix: "aws sso login"},
 		{name: "expired credentials", stage: "credentials", code: 10, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.FailNext("GetCallerIdentity", "ExpiredToken", "The security token included in the request is expired", -1)
-		}, text: "expired", mend: "AWS_SESSION_TOKEN"},
+		}, text: "expired", fix: "AWS_SESSION_TOKEN"},
 		{name: "no network", stage: "jump-host", code: 15, env: func(env []string) []string {
 			return append(rig.Without("AWS_ENDPOINT_URL")(env), "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1")
-		}, text: "connection refused", mend: "check this machine's network, HTTPS_PROXY"},
+		}, text: "connection refused", fix: "check this machine's network, HTTPS_PROXY"},
+		{name: "no jump host named", stage: "jump-host", code: 15, args: func(c *rig.Clinic) []string {
+			return []string{lab.Host + "?user=app_user&ca-file=" + c.Database.CAFile()}
+		}, text: "no jump host given", fix: "`pgkeyless list` shows them", notes: "online in eu-central-1: " + lab.Target},
 		{name: "clock behind", stage: "clock", code: 11, broken: func(_ *testing.T, c *rig.Clinic) { c.AWS.SetClock(20 * time.Minute) },
-			text: "20m0s behind AWS's", mend: "timedatectl set-ntp true"},
+			text: "20m0s behind AWS's", fix: "timedatectl set-ntp true"},
 		{name: "no such database", stage: "endpoint", code: 12, args: func(*rig.Clinic) []string { return []string{"ordres?region=eu-central-1&via=none"} },
-			text: `no database "ordres"`, mend: "did you mean orders?"},
+			text: `no database "ordres"`, fix: "did you mean orders?"},
 		{name: "IAM authentication off", stage: "iam-authentication", code: 13, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.SetDatabases(rig.OrdersDatabase(func(i *awsemu.DBInstance) { i.NoIAM = true }))
-		}, text: "IAM authentication is off", mend: "aws rds modify-db-instance --db-instance-identifier orders --region eu-central-1 --enable-iam-database-authentication"},
+		}, text: "IAM authentication is off", fix: "aws rds modify-db-instance --db-instance-identifier orders --region eu-central-1 --enable-iam-database-authentication"},
 		{name: "stopped", stage: "iam-authentication", code: 13, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.SetDatabases(rig.OrdersDatabase(func(i *awsemu.DBInstance) { i.Status = "stopped" }))
-		}, text: "is stopped", mend: "aws rds start-db-instance"},
+		}, text: "is stopped", fix: "aws rds start-db-instance"},
 		{name: "deleted database", stage: "resource-id", code: 14, broken: func(_ *testing.T, c *rig.Clinic) {
 			all := policyDatabases()
 			all.Instances = nil
 			c.AWS.SetDatabases(all)
-		}, text: lab.Host, mend: "check the name", notes: "c9akciq32abc in the name stands for account 111122223333 in eu-central-1, as in that of "},
+		}, text: lab.Host, fix: "check the name", notes: "c9akciq32abc in the name belongs to account 111122223333 in eu-central-1, as in that of "},
 		{name: "tags may not be looked up", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.FailNext("DescribeInstanceInformation", "AccessDeniedException", denied("ssm:DescribeInstanceInformation", "*"), -1)
 		}, args: func(c *rig.Clinic) []string {
 			return []string{lab.Host + "?user=app_user&via=tag:Role=jump&ca-file=" + c.Database.CAFile()}
-		}, text: "access denied", mend: "ssm:DescribeInstanceInformation"},
+		}, text: "access denied", fix: "ssm:DescribeInstanceInformation"},
 		{name: "jump host offline", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *rig.Clinic) { c.AWS.SetOnline(lab.Target, false) },
-			text: "online", mend: "agent"},
+			text: "online", fix: "agent"},
 		{name: "agent too old", stage: "jump-host", code: 15, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target, Agent: "3.1.1080.0"}}})
-		}, text: "too old", mend: "AWS-UpdateSSMAgent"},
+		}, text: "too old", fix: "AWS-UpdateSSMAgent"},
 		{name: "StartSession denied", stage: "start-session", code: 16, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.FailNext("StartSession", "AccessDeniedException", denied("ssm:StartSession", "arn:aws:ssm:eu-central-1::document/AWS-StartPortForwardingSessionToRemoteHost"), -1)
 			c.AWS.SetSimulation(func(_, action, resource string) awsemu.Decision {
@@ -142,20 +145,20 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 				}
 				return awsemu.Allowed
 			})
-		}, text: "access denied", mend: "ssm:StartSession", notes: "no policy allows ssm:StartSession on arn:aws:ssm:eu-central-1::document/"},
+		}, text: "access denied", fix: "ssm:StartSession", notes: "no policy allows ssm:StartSession on arn:aws:ssm:eu-central-1::document/"},
 		{name: "document missing", stage: "start-session", code: 16, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.FailNext("StartSession", "InvalidDocument", "Document with name X does not exist.", -1)
-		}, text: "document", mend: "aws ssm describe-document"},
+		}, text: "document", fix: "aws ssm describe-document"},
 		{name: "data channel denied", stage: "websocket", code: 17, broken: func(_ *testing.T, c *rig.Clinic) { c.AWS.RefuseUpgrades(403, -1) },
-			text: "403", mend: "ssmmessages:OpenDataChannel"},
+			text: "403", fix: "ssmmessages:OpenDataChannel"},
 		{name: "security group", stage: "stream", code: 18, broken: func(t *testing.T, c *rig.Clinic) { c.AWS.SetHost(lab.Endpoint, rig.ClosedPort) },
-			text: lab.Endpoint, mend: "security group"},
+			text: lab.Endpoint, fix: "security group"},
 		{name: "own tunnel is not there", stage: "stream", code: 18, args: func(c *rig.Clinic) []string {
 			return []string{lab.Host + "?user=app_user&dial=" + rig.ClosedPort + "&ca-file=" + c.Database.CAFile()}
-		}, text: "refused", mend: "tunnel"},
+		}, text: "refused", fix: "tunnel"},
 		{name: "unknown authority", stage: "tls", code: 19, args: func(*rig.Clinic) []string {
 			return []string{lab.Host + "?user=app_user&via=" + lab.Target}
-		}, env: func(env []string) []string { return append(env, "HTTPS_PROXY=http://127.0.0.1:1") }, text: "not trusted", mend: "ca-file"},
+		}, env: func(env []string) []string { return append(env, "HTTPS_PROXY=http://127.0.0.1:1") }, text: "not trusted", fix: "ca-file"},
 		{name: "token refused", stage: "login", code: 20, broken: func(t *testing.T, c *rig.Clinic) {
 			c.AWS.SetSimulation(func(_, action, _ string) awsemu.Decision {
 				if action == "rds-db:connect" {
@@ -166,21 +169,21 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 			c.AWS.SetMetric("IamDbAuthConnectionFailure", "DBInstanceIdentifier", "orders", 3)
 			c.AWS.SetMetric("IamDbAuthConnectionFailureInsufficientPermissions", "DBInstanceIdentifier", "orders", 3)
 		}, args: func(c *rig.Clinic) []string { return []string{c.Target("user=app_user", "region=eu-central-1")} },
-			text: "LDAP authentication failed", mend: "rds-db:connect",
+			text: "LDAP authentication failed", fix: "rds-db:connect",
 			notes: "no policy allows rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:" + rig.OrdersID + "/app_user"},
 		{name: "another account's database", stage: "login", code: 20, broken: func(_ *testing.T, c *rig.Clinic) {
 			c.AWS.SetDatabases(awsemu.Databases{})
-		}, text: "LDAP authentication failed", mend: "rds-db:connect", notes: "these credentials are of account 111122223333"},
+		}, text: "LDAP authentication failed", fix: "rds-db:connect", notes: "these credentials are of account 111122223333"},
 		{name: "user without rds_iam", stage: "login", code: 20, args: func(c *rig.Clinic) []string { return []string{c.Target("user=plain_user")} },
-			text: "plain_user", mend: `GRANT rds_iam TO "plain_user"`},
+			text: "plain_user", fix: `GRANT rds_iam TO "plain_user"`},
 		{name: "nobody named", stage: "login", code: 20, args: func(c *rig.Clinic) []string { return []string{c.Target()} },
-			text: "not for an IAM token", mend: "GRANT rds_iam", notes: "no --user is given, so this login was as your account's name here"},
+			text: "not for an IAM token", fix: "GRANT rds_iam", notes: "no --user was given, so this login used the name of your account here"},
 		{name: "unknown database", stage: "login", code: 20, args: func(c *rig.Clinic) []string { return []string{c.Target("user=app_user", "dbname=nowhere")} },
-			text: `database "nowhere" does not exist`, mend: "--dbname"},
+			text: `database "nowhere" does not exist`, fix: "--dbname"},
 		{name: "let in without rds_iam", stage: "rights", code: 21, args: func(c *rig.Clinic) []string { return []string{c.Target("user=guest")} },
-			text: "guest is not in rds_iam", mend: `GRANT rds_iam TO "guest";`, notes: "asked for no password"},
+			text: "guest is not in rds_iam", fix: `GRANT rds_iam TO "guest";`, notes: "asked for no password"},
 		{name: "queries too slow", stage: "speed", code: 22, args: func(c *rig.Clinic) []string { return []string{c.Target("user=hasty")} },
-			text: "statement timeout", mend: "--debug-logs"},
+			text: "statement timeout", fix: "--debug-logs"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -215,7 +218,7 @@ func TestDoctorStopsAtEachStage(t *testing.T) {
 					t.Errorf("%+v and went on", l)
 				}
 			}
-			for what, pair := range map[string][2]string{"text": {failed.Text, test.text}, "mend": {failed.Mend, test.mend}, "notes": {strings.Join(failed.Notes, "\n"), test.notes}} {
+			for what, pair := range map[string][2]string{"text": {failed.Text, test.text}, "fix": {failed.Fix, test.fix}, "notes": {strings.Join(failed.Notes, "\n"), test.notes}} {
 				if !strings.Contains(pair[0], pair[1]) {
 					t.Errorf("%s %q lacks %q", what, pair[0], pair[1])
 				}

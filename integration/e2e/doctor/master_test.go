@@ -78,7 +78,7 @@ func TestExpressCluster(t *testing.T) {
 		if l.Stage == "iam-authentication" && l.Status != "ok" {
 			t.Errorf("%+v", l)
 		}
-		if l.Status == "failed" && (l.Stage != "stream" || !strings.Contains(l.Mend, "express clusters have none")) {
+		if l.Status == "failed" && (l.Stage != "stream" || !strings.Contains(l.Fix, "express clusters have none")) {
 			t.Errorf("%+v", l)
 		}
 	}

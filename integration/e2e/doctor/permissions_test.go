@@ -30,17 +30,17 @@ func as(who awsemu.Caller) func(*awsemu.Config) {
 	}
 }
 
-// readmePolicy is the one that the README shows.
-func readmePolicy(t *testing.T) string {
+// shownPolicy is the one that the page about getting started shows.
+func shownPolicy(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../README.md")
+	text, err := os.ReadFile("../../../docs/get-started.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "The policy:\n\n```json\n")
+	_, rest, _ := strings.Cut(string(text), "```json\n")
 	policy, _, ok := strings.Cut(rest, "```")
 	if !ok {
-		t.Fatal("the README has no policy")
+		t.Fatal("docs/get-started.md has no policy")
 	}
 	return policy
 }
@@ -56,7 +56,7 @@ func TestPoliciesAreEnough(t *testing.T) {
 			if code != 0 {
 				t.Fatalf("policy ended with %d: %s", code, stderr)
 			}
-			for source, policy := range map[string]string{"pgkeyless policy": printed, "README": readmePolicy(t)} {
+			for source, policy := range map[string]string{"pgkeyless policy": printed, "docs/get-started.md": shownPolicy(t)} {
 				if err := c.AWS.SetPolicy(policy); err != nil {
 					t.Fatalf("%s: %v", source, err)
 				}
@@ -127,7 +127,7 @@ func TestPolicyThatMatchesNoSession(t *testing.T) {
 				w.AWS.CutWebsockets()
 				_, err := conn.Exec(t.Context(), "select 1")
 				told, ok := errors.AsType[*pgconn.PgError](err)
-				if !ok || told.Code != "08006" || !strings.Contains(told.Message, "access denied") || !strings.Contains(told.Hint, "connect again") ||
+				if !ok || told.Code != "08006" || !strings.Contains(told.Message, "access denied") || !strings.Contains(told.Hint, "reconnect") ||
 					!strings.Contains(told.Hint, "ssm:resourceTag/aws:ssmmessages:session-id") || !strings.Contains(told.Hint, "session/${aws:username}-*") {
 					t.Fatalf("a query after the websocket was cut: %+v", err)
 				}

@@ -98,6 +98,23 @@ func TestPolicySaysWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+// A jump host that is still to be chosen is a placeholder like any other.
+func TestPolicyWithoutAJumpHost(t *testing.T) {
+	c := rig.OpenClinic(t, nil, nil)
+	target := lab.Host + "?user=app_user&ca-file=" + c.Database.CAFile()
+	stdout, stderr, code := c.Run("policy", target, "--format", "json")
+	if code != 2 || !json.Valid([]byte(stdout)) || !strings.Contains(stdout, ":instance/JUMP-HOST-UNKNOWN") || !strings.Contains(stdout, "dbuser:"+rig.OrdersID+"/app_user") {
+		t.Errorf("ended with %d:\n%s", code, stdout)
+	}
+	if !strings.Contains(stderr, "JUMP-HOST-UNKNOWN") || !strings.Contains(stderr, "`pgkeyless list --region eu-central-1`") {
+		t.Errorf("stderr %q", stderr)
+	}
+	stdout, _, code = c.Run("policy", target, "--check")
+	if code != 3 || !strings.Contains(stdout, "not known jump host: none is named") || !strings.Contains(stdout, "in place  rds-db:connect") {
+		t.Errorf("--check ended with %d:\n%s", code, stdout)
+	}
+}
+
 func TestPolicyCheck(t *testing.T) {
 	tests := []struct {
 		name   string

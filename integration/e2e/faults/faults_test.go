@@ -153,7 +153,7 @@ type result struct {
 	at  time.Time
 }
 
-// transfer runs the clients; struck is when the fault came.
+// transfer runs the clients; struck is when the fault came, zero if that is not known.
 func transfer(w *rig.World, f fault, size int) (results []result, struck time.Time) {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), rig.ExactLimit)
@@ -164,8 +164,8 @@ func transfer(w *rig.World, f fault, size int) (results []result, struck time.Ti
 	}
 	if f.rest != nil {
 		f.rest(w)
+		struck = time.Now()
 	}
-	struck = time.Now()
 	var mu sync.Mutex
 	var times atomic.Int32
 	during := func() {
@@ -208,7 +208,7 @@ func (r result) judge(want outcome, struck time.Time) error {
 	if !errors.As(r.err, &pe) && !closed(r.err) {
 		return fmt.Errorf("%w (%T), want a closed connection or an ErrorResponse", r.err, r.err)
 	}
-	if took := r.at.Sub(struck); took > rig.ErrorLimit {
+	if took := r.at.Sub(struck); !struck.IsZero() && took > rig.ErrorLimit {
 		return fmt.Errorf("%w after %v, limit %v", r.err, took, rig.ErrorLimit)
 	}
 	return nil

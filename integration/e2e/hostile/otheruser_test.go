@@ -35,7 +35,7 @@ func TestOtherUserGetsNowhere(t *testing.T) {
 			if err == nil || out != "" {
 				t.Errorf("%s: nobody is let in: %q", conninfo, out)
 			}
-			for _, want := range []string{"this proxy is for root alone, and its client belongs to nobody", "--allow-users nobody"} {
+			for _, want := range []string{"this proxy is for root only, and this client belongs to nobody", "--allow-users nobody"} {
 				if !strings.Contains(errs, want) {
 					t.Errorf("%s: psql says %q, want %q", conninfo, errs, want)
 				}

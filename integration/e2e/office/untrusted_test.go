@@ -117,7 +117,7 @@ func TestResumptionOutlivesAnInspectingProxy(t *testing.T) {
 	conn := w.Connect("")
 	o.Answer("", rig.Gate{Cert: rig.OtherCert})
 	w.AWS.CutWebsockets()
-	if _, err := w.Proxy.AwaitLine(t.Context(), "ssm session not resumed yet, trying on"); err != nil {
+	if _, err := w.Proxy.AwaitLine(t.Context(), "ssm session not resumed yet, still trying"); err != nil {
 		t.Fatal(err)
 	}
 	o.Forget()
@@ -140,7 +140,7 @@ func TestProxyThatRefuses(t *testing.T) {
 		once          bool
 	}{
 		{rig.Gate{Status: 403}, "http-proxy-refuses", "443: 403 Forbidden", "NO_PROXY", true},
-		{rig.Gate{Status: 407}, "http-proxy-login", "wants a login before it leads to", "USER:PASSWORD", true},
+		{rig.Gate{Status: 407}, "http-proxy-login", "requires a login to reach", "USER:PASSWORD", true},
 		{rig.Gate{Status: 502}, "http-proxy-refuses", "443: 502 Bad Gateway", "NO_PROXY", false},
 		{rig.Gate{HangUp: true}, "http-proxy-refuses", "the connection ends without an answer", "NO_PROXY", false},
 	} {
@@ -207,7 +207,7 @@ func TestDoctorBlamesTheCertificate(t *testing.T) {
 	blamed := map[string]string{"credentials": "sts", "jump-host": "ssm"}
 	for _, l := range lines {
 		if service := blamed[l.Stage]; service != "" && (!strings.Contains(l.Text, host(service)+" presents is not trusted") ||
-			!strings.Contains(l.Mend, "AWS_CA_BUNDLE") || !strings.Contains(strings.Join(l.Notes, " "), "by CN=Office Inspection CA")) {
+			!strings.Contains(l.Fix, "AWS_CA_BUNDLE") || !strings.Contains(strings.Join(l.Notes, " "), "by CN=Office Inspection CA")) {
 			t.Errorf("%+v", l)
 		}
 	}

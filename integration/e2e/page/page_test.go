@@ -152,7 +152,7 @@ func TestPage(t *testing.T) {
 	if code := b.open(w.link, nil); code != 200 {
 		t.Fatalf("the page is %d", code)
 	}
-	b.wait(`h1:has-text("Ready, nobody is connected")`)
+	b.wait(`h1:has-text("Ready, no clients connected")`)
 	b.eval("window.sameWindow = true")
 
 	// A login appears as it happens.
@@ -174,7 +174,7 @@ func TestPage(t *testing.T) {
 		t.Error("the page was loaded anew")
 	}
 
-	// What is wrong comes first, with what mends it.
+	// What is wrong comes first, with what fixes it.
 	_, billing, _ := strings.Cut(w.address(1), ":")
 	_, stderr, err := rig.Psql(t, "host=127.0.0.1 port="+billing+" user=app_user dbname=app sslmode=disable", "-c", "select 1")
 	if err == nil || !strings.Contains(stderr, "aws sso login --profile billing") {

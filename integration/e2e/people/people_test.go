@@ -129,7 +129,7 @@ func TestMFAWithNobodyToAsk(t *testing.T) {
 	cmd.Env = s.Env([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home})
 	s.Change(cmd)
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "neither a terminal nor an mfa-command to ask") || !strings.Contains(string(out), "hint: start pgkeyless on a terminal, or give --mfa-command CMD") {
+	if err == nil || !strings.Contains(string(out), "no terminal or mfa-command to get it from") || !strings.Contains(string(out), "hint: start pgkeyless on a terminal, or give --mfa-command CMD") {
 		t.Errorf("%v, printed %q, want an error and what to do", err, out)
 	}
 }
@@ -216,8 +216,8 @@ func TestSSOLoginDenied(t *testing.T) {
 	s, _ := rig.WithPerson(t, "sso", "--sso-login")
 	w := rig.Start(t, s)
 	rig.DenyLogin(t, w)
-	w.MustRefuse("sso-login-failed", "28000", "came to nothing", "denied in the browser", "aws sso login --profile sso")
-	w.MustRefuse("sso-login-failed", "28000", "came to nothing", "denied in the browser", "reconnect")
+	w.MustRefuse("sso-login-failed", "28000", "failed", "denied in the browser", "aws sso login --profile sso")
+	w.MustRefuse("sso-login-failed", "28000", "failed", "denied in the browser", "reconnect")
 	if n := w.AWS.SSOLogins(); n != 1 {
 		t.Errorf("%d logins begun, want 1: the second client came right after", n)
 	}

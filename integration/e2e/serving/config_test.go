@@ -159,7 +159,7 @@ func TestSIGHUPKeepsSessions(t *testing.T) {
 	if err := os.WriteFile(path, []byte("targets:\n  stays: {prot: 1}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if told := reload(w, "configuration not reloaded, the old one stays"); !strings.Contains(told, `:2: unknown key \"prot\"`) || !strings.Contains(told, "did you mean port?") {
+	if told := reload(w, "configuration not reloaded, keeping the old one"); !strings.Contains(told, `:2: unknown key \"prot\"`) || !strings.Contains(told, "did you mean port?") {
 		t.Errorf("told %s", told)
 	}
 	if _, err := connectAt(w, comes).Exec(t.Context(), "select 1"); err != nil {
@@ -209,7 +209,7 @@ func TestMistypedNameIsOfTheFile(t *testing.T) {
 		t.Errorf("code %d, %q", code, stderr)
 	}
 	stdout, _, code := c.Run("doctor", "reprots", "--config-file", path, "--json")
-	if code != 12 || !strings.Contains(stdout, `"mend":"did you mean reports, as in the config file?`) || !strings.Contains(stdout, `"sqlstate":"08001"`) {
+	if code != 12 || !strings.Contains(stdout, `"fix":"did you mean reports, as in the config file?`) || !strings.Contains(stdout, `"sqlstate":"08001"`) {
 		t.Errorf("doctor: code %d, %s", code, stdout)
 	}
 }

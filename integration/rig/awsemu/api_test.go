@@ -48,7 +48,7 @@ func TestStartSession(t *testing.T) {
 		{"long reason", change(func(in *ssm.StartSessionInput) { in.Reason = aws.String(strings.Repeat("x", 257)) }), "ValidationException"},
 		{"two lines of reason", change(func(in *ssm.StartSessionInput) { in.Reason = aws.String("a\nb") }), "ValidationException"},
 		{"shell", change(func(in *ssm.StartSessionInput) { in.DocumentName = nil }), "InvalidDocument"},
-		{"no port", change(func(in *ssm.StartSessionInput) { delete(in.Parameters, "portNumber") }), "InvalidParameters"},
+		{"passes portNumber", change(func(in *ssm.StartSessionInput) { delete(in.Parameters, "portNumber") }), "InvalidParameters"},
 		{"bad port", change(func(in *ssm.StartSessionInput) { in.Parameters["portNumber"] = []string{"65536"} }), "InvalidParameters"},
 		{"no host", change(func(in *ssm.StartSessionInput) { delete(in.Parameters, "host") }), "InvalidParameters"},
 		{"two hosts", change(func(in *ssm.StartSessionInput) { in.Parameters["host"] = []string{"a", "b"} }), "InvalidParameters"},

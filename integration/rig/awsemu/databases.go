@@ -15,6 +15,7 @@ type DBInstance struct {
 	Port                                         int
 	NoIAM                                        bool
 	Cluster                                      string
+	VPC                                          string // empty: vpc-0123456789abcdef0
 	Region                                       string
 }
 

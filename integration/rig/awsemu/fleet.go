@@ -49,8 +49,8 @@ func (e *Emulator) machines() Fleet {
 }
 
 type nodeRow struct {
-	InstanceId, PingStatus, AgentVersion, ComputerName, PlatformName, PlatformType, ResourceType string
-	LastPingDateTime                                                                             float64
+	InstanceId, PingStatus, AgentVersion, ComputerName, PlatformName, PlatformType, ResourceType, IPAddress string
+	LastPingDateTime                                                                                        float64
 }
 
 // describeNodes is DescribeInstanceInformation.
@@ -81,7 +81,7 @@ func (e *Emulator) describeNodes(caller Caller, in ssmInput) (any, *apiError) {
 			if n.Status == "" && e.online(n.ID) {
 				status = "Online"
 			}
-			rows = append(rows, nodeRow{n.ID, status, or(n.Agent, e.AgentVersion()), n.Name, or(n.Platform, "Amazon Linux"), "Linux", "EC2Instance", epoch(time.Now())})
+			rows = append(rows, nodeRow{n.ID, status, or(n.Agent, e.AgentVersion()), n.Name, or(n.Platform, "Amazon Linux"), "Linux", "EC2Instance", "10.0.0.10", epoch(time.Now())})
 		}
 	}
 	most := 10

@@ -28,7 +28,13 @@ type instanceXML struct {
 	DBClusterIdentifier                                                                                         string `xml:",omitempty"`
 	Endpoint                                                                                                    *endpointXML
 	IAMDatabaseAuthenticationEnabled                                                                            bool
+	DBSubnetGroup                                                                                               subnetGroupXML
 }
+
+// defaultVPC is where everything is that says nothing else.
+const defaultVPC = "vpc-0123456789abcdef0"
+
+type subnetGroupXML struct{ VpcId string }
 
 type endpointXML struct {
 	Address string
@@ -56,7 +62,7 @@ func (e *Emulator) describeInstances(caller Caller, form url.Values) (any, *apiE
 		x := instanceXML{
 			DBInstanceIdentifier: i.Identifier, DBInstanceArn: e.arn("rds", i.Region, "db:"+i.Identifier), DbiResourceId: i.ResourceID,
 			Engine: or(i.Engine, "postgres"), EngineVersion: "16.4", DBInstanceStatus: or(i.Status, "available"), MasterUsername: "postgres",
-			DBClusterIdentifier: i.Cluster, IAMDatabaseAuthenticationEnabled: !i.NoIAM,
+			DBClusterIdentifier: i.Cluster, IAMDatabaseAuthenticationEnabled: !i.NoIAM, DBSubnetGroup: subnetGroupXML{or(i.VPC, defaultVPC)},
 		}
 		if i.Host != "" { // none while it is being created
 			x.Endpoint = &endpointXML{i.Host, orPort(i.Port)}
@@ -161,9 +167,9 @@ func (e *Emulator) describeClusterEndpoints(caller Caller, form url.Values) (any
 }
 
 type proxyXML struct {
-	DBProxyName, DBProxyArn, EngineFamily, Status, Endpoint string
-	RequireTLS                                              bool
-	Auth                                                    []proxyAuthXML `xml:"Auth>member"`
+	DBProxyName, DBProxyArn, EngineFamily, Status, Endpoint, VpcId string
+	RequireTLS                                                     bool
+	Auth                                                           []proxyAuthXML `xml:"Auth>member"`
 }
 
 type proxyAuthXML struct{ AuthScheme, SecretArn, IAMAuth string }
@@ -192,7 +198,7 @@ func (e *Emulator) describeProxies(caller Caller, form url.Values) (any, *apiErr
 		}
 		result.Items = append(result.Items, proxyXML{
 			DBProxyName: p.Name, DBProxyArn: e.arn("rds", p.Region, "db-proxy:"+p.ResourceID), EngineFamily: or(p.EngineFamily, "POSTGRESQL"),
-			Status: or(p.Status, "available"), Endpoint: p.Host, RequireTLS: true, Auth: []proxyAuthXML{auth},
+			Status: or(p.Status, "available"), Endpoint: p.Host, VpcId: defaultVPC, RequireTLS: true, Auth: []proxyAuthXML{auth},
 		})
 	}
 	return rdsResult("DescribeDBProxies", result), nil

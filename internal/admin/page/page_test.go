@@ -81,7 +81,7 @@ func TestIdsAreUnique(t *testing.T) {
 
 func TestIdleIsNormal(t *testing.T) {
 	html := draw(t, idle(), Options{Nonce: "n"})
-	wants(t, html, `<h1 class="ok">`, "Ready, nobody is connected", "No client, so no tunnel is open", "psql -h localhost -p 5432 -U app_user app")
+	wants(t, html, `<h1 class="ok">`, "Ready, no clients connected", "No client, so no tunnel is open", "psql -h localhost -p 5432 -U app_user app")
 	for _, alarm := range []string{`class="problem`, `class="bad"`, `class="tag"`} {
 		if strings.Contains(html, alarm) {
 			t.Errorf("an idle proxy alarms: %q", alarm)

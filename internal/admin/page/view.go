@@ -37,7 +37,7 @@ type view struct {
 	Unshown  int
 }
 
-// problem is one thing that is wrong, with what mends it.
+// problem is one thing that is wrong, with what fixes it.
 type problem struct {
 	Key      string
 	Failing  bool // else it is a warning
@@ -94,7 +94,7 @@ func newView(d status.Document, o Options) *view {
 	}
 	for i, w := range d.Warnings {
 		if w.Hint != "" && slices.ContainsFunc(d.Failing(), func(t status.Target) bool { return t.Failure != nil && t.Failure.Hint == w.Hint }) {
-			continue // a login has failed for it: one mends both
+			continue // a login has failed for it: one fix serves both
 		}
 		p := problem{Key: fmt.Sprint("w", i), Title: capital(display.Line(w.Text)), Hint: split(w.Hint)}
 		p.Commands = commands(p.Hint)
@@ -131,7 +131,7 @@ func (v *view) sayHow() {
 	case len(v.Warnings) > 0:
 		v.Mood, v.Headline = "warn", "Working, with "+plural(len(v.Warnings), "warning")
 	case v.Proxy.Open == 0:
-		v.Mood, v.Headline = "ok", "Ready, nobody is connected"
+		v.Mood, v.Headline = "ok", "Ready, no clients connected"
 	default:
 		v.Mood, v.Headline = "ok", "All is well"
 	}

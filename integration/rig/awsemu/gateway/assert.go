@@ -186,12 +186,7 @@ func (w *watch) ack(m message) {
 		w.reportf("acknowledge for output %d names the wrong message id", n)
 	}
 	o.acks++
-	switch {
-	case w.answered(o): // one stands for all
-		o.waived, o.since = o.deliveries, nil
-	case len(o.since) > 0:
-		o.since = o.since[1:]
-	}
+	o.since = nil // one answers all copies so far: the client may have kept it back
 	if o.acks == o.deliveries && !w.g.cfg.OfficialClient {
 		delete(w.outputs, n)
 	}

@@ -171,7 +171,32 @@ func TestUploadMayKeepAnAcknowledgementBack(t *testing.T) {
 		g.order[0].watch.overdue()
 	}
 	wantNoViolations(t, g)
-	waitViolation(t, g, "not acknowledged within") // the upload rests
+	for range int(uploadRest/g.cfg.AckWithin) * ticksAllowed {
+		g.ticks.advance()
+	}
+	g.order[0].watch.overdue()
+	wantNoViolations(t, g) // the upload rests
+	waitViolation(t, g, "not acknowledged within")
+}
+
+// What an old connection is still given, when the client is on the next already, has
+// not arrived.
+func TestDeliveriesOnGoneConnectionsAreWaived(t *testing.T) {
+	g := startService(t, Config{})
+	w := newWatch(g.Gateway, "s")
+	output := newMessage(typeOutput, []byte("data"))
+	frame := output.encode()
+	w.attached(1, nil)
+	w.attached(2, nil)
+	w.delivered(w.delivering(1, frame))
+	w.delivered(w.delivering(2, frame))
+	ack := newAck(output)
+	w.fromClient(2, ack.encode())
+	for range 2 * ticksAllowed {
+		g.ticks.advance()
+	}
+	w.overdue()
+	wantNoViolations(t, g)
 }
 
 // waitViolation waits for a violation to be reported.

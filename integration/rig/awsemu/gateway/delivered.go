@@ -32,6 +32,10 @@ func (w *watch) delivering(connection int, frame []byte) (mark message) {
 			}
 		}
 		o.deliveries++
+		if connection != w.connection { // it will not arrive
+			o.waived++
+			break
+		}
 		o.since = append(o.since, farFuture)
 	case typeAck:
 		w.paused = false
@@ -76,8 +80,8 @@ func (w *watch) delivered(mark message) {
 }
 
 // answered says whether the client has uploaded in reply to an output. It may keep the
-// acknowledgement of the newest one back while it does: as long as the agent sends that
-// again, it lives.
+// acknowledgement of the newest one back while it does, and rests: as long as the agent
+// sends that again, it lives.
 func (w *watch) answered(o *outputRecord) bool { return w.uploaded-o.uploaded >= uploadFrom }
 
 // overdue reports deliveries that have waited too long for their
@@ -89,8 +93,9 @@ func (w *watch) overdue() {
 		return
 	}
 	latest := w.g.ticks.now() - w.allowed()
+	resting := latest - int64(uploadRest/(w.g.cfg.AckWithin/ticksAllowed))
 	for n, o := range w.outputs {
-		if n == w.nextOutput-1 && w.answered(o) && (w.unacked > 0 || w.uploadedAt >= latest) {
+		if n == w.nextOutput-1 && w.answered(o) && (w.unacked > 0 || w.uploadedAt >= resting) {
 			o.waived, o.since = o.deliveries, nil
 			continue
 		}

@@ -14,8 +14,11 @@ const (
 	maxViolations = 1000
 	// dateSlack is how far a first copy's date may be from now.
 	dateSlack = 10 * time.Minute
-	// uploadFrom payload bytes of the client's are the beginning of an upload.
-	uploadFrom = 16 << 10
+	// uploadFrom payload bytes of the client's may be the beginning of an upload: those
+	// of a message that has room for no more than a small frame.
+	uploadFrom = maxChunk - 64
+	// uploadRest is how long an upload may rest.
+	uploadRest = 10 * time.Second
 	// keptInputs bounds how far back a resend is compared with its first copy.
 	keptInputs = 100_000
 )
