@@ -197,8 +197,8 @@ func TestDriversByCertificate(t *testing.T) {
 		{name: "right", set: by(ours, 10, pgserver.AppUser+".ours")},
 		{name: "somebody else's", set: by(ours, 11, "bob"), want: `bob may not connect as user "` + pgserver.AppUser + `"`},
 		{name: "another CA's", set: by(theirs, 12, pgserver.AppUser+".theirs"), want: "certificate is not accepted"},
-		{name: "none", set: map[string]string{"sslmode": "require"}, want: "asks clients for a certificate"},
-		{name: "without TLS", set: map[string]string{"sslmode": "disable"}, want: "no connection without TLS"},
+		{name: "none", set: map[string]string{"sslmode": "require"}, want: "requires a client certificate"},
+		{name: "without TLS", set: map[string]string{"sslmode": "disable"}, want: "requires TLS"},
 	})
 }
 
@@ -212,6 +212,6 @@ func TestDriversByServiceAccountToken(t *testing.T) {
 		{name: "for another audience", set: token(cluster.Token(func(c map[string]any) { c["aud"] = []string{"vault"} })), want: `its audience is "vault"`},
 		{name: "expired", set: token(cluster.Token(func(c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() })), want: "it expired at"},
 		{name: "a password", set: token("s3cret"), want: "not a service-account token"},
-		{name: "without TLS", set: map[string]string{"sslmode": "disable", "password": cluster.Token(nil)}, want: "no connection without TLS"},
+		{name: "without TLS", set: map[string]string{"sslmode": "disable", "password": cluster.Token(nil)}, want: "requires TLS"},
 	})
 }

@@ -67,7 +67,7 @@ func TestServiceAccountTokens(t *testing.T) {
 				t.Errorf("pgx with a forged token: %v", err)
 			}
 			// Without TLS nothing is asked for.
-			if _, errs, err := psql(t, w.Conninfo("sslmode=disable"), cluster.Token(nil)); err == nil || !strings.Contains(errs, "no connection without TLS") || !strings.Contains(errs, "sslmode=require") {
+			if _, errs, err := psql(t, w.Conninfo("sslmode=disable"), cluster.Token(nil)); err == nil || !strings.Contains(errs, "requires TLS") || !strings.Contains(errs, "sslmode=require") {
 				t.Errorf("without TLS: %v: %s", err, errs)
 			}
 			records := await(t, audit, 1)
