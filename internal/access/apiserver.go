@@ -49,11 +49,7 @@ func newFetcher(caFile string, log *slog.Logger) (*fetcher, error) {
 	}
 	var err error
 	f.cas, err = newWatchedFile(caFile, maxPEM, log, func(text []byte) (*x509.CertPool, error) {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(text) {
-			return nil, causes.Misuse(caFile+" holds no certificate", "name a PEM file with the CA of the Kubernetes API server")
-		}
-		return pool, nil
+		return parsePool(text, caFile, "the CA of the Kubernetes API server or issuer")
 	})
 	return f, err
 }
