@@ -131,3 +131,20 @@ func TestChildKnowsTheLocalPassword(t *testing.T) {
 		t.Errorf("over TCP %+v, by the socket %+v", byTCP, bySocket)
 	}
 }
+
+// Who must prove who they are to a proxy does so with what they have.
+func TestChildProvesWhoItIs(t *testing.T) {
+	theirs := []string{"PGPASSWORD=s3cret", "PGSSLCERT=/ada.pem", "PGSSLMODE=require", "PGHOST=elsewhere", "PGSERVICE=other"}
+	for asks, want := range map[bool][]string{true: {"s3cret", "/ada.pem", "require"}, false: {"", "", ""}} {
+		s := Served{Address: "127.0.0.1:6000", Asks: asks}
+		env := ChildEnvironment(theirs, s.Place(config.Target{}, true))
+		for i, name := range []string{"PGPASSWORD", "PGSSLCERT", "PGSSLMODE"} {
+			if got := environ.LookUp(env, name); got != want[i] {
+				t.Errorf("asks %v: %s is %q, want %q", asks, name, got, want[i])
+			}
+		}
+		if host, service := environ.LookUp(env, "PGHOST"), environ.LookUp(env, "PGSERVICE"); host != "127.0.0.1" || service != "" {
+			t.Errorf("asks %v: led to %q, service %q", asks, host, service)
+		}
+	}
+}

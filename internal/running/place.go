@@ -26,6 +26,9 @@ type Place struct {
 	// where it needs none. Password is what it holds, or zero: see WithPassword.
 	PassFile string
 	Password secret.Text
+	// Asks says that a client must prove who it is, with a password or certificate of its
+	// own.
+	Asks bool
 	// User and Database are empty where they are the client's own choice.
 	User, Database string
 }

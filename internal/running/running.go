@@ -67,7 +67,7 @@ func (s Served) Place(t config.Target, overTCP bool) Place {
 		p.Host, p.AnyPeer = filepath.Dir(s.Socket), s.Inherited
 		p.Port, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(s.Socket), ".s.PGSQL."))
 	} else {
-		p.PassFile = s.PassFile
+		p.PassFile, p.Asks = s.PassFile, s.Asks
 		if s.Shared {
 			p = OnShared(s.Name, p)
 		}

@@ -126,7 +126,7 @@ func (r *reloading) onRequest(ctx context.Context) error {
 
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.served(), r.ca, r.passwords.file(), r.input.Environ, r.log)
+	enrol(r.enrolled, r.served(), way{r.ca, r.passwords.file(), r.run.Auth != config.AuthNone && r.passwords == nil}, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.
