@@ -91,6 +91,11 @@ func (c *Claim) SASL(mechanisms ...string) (chosen string, response []byte, err 
 	if err != nil {
 		return "", nil, err
 	}
+	return initialResponse(body, mechanisms)
+}
+
+// initialResponse reads the body of a SASLInitialResponse to an offer of mechanisms.
+func initialResponse(body []byte, offered []string) (chosen string, response []byte, err error) {
 	name, rest, ok := bytes.Cut(body, []byte{0})
 	if !ok || len(rest) < 4 {
 		return "", nil, protocolViolation("invalid SASLInitialResponse")
@@ -100,7 +105,7 @@ func (c *Claim) SASL(mechanisms ...string) (chosen string, response []byte, err 
 	if length != ^uint32(0) && length != uint32(len(response)) {
 		return "", nil, protocolViolation("invalid SASLInitialResponse")
 	}
-	for _, m := range mechanisms {
+	for _, m := range offered {
 		if m == string(name) {
 			return m, response, nil
 		}

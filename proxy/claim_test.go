@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,7 +90,11 @@ func TestWhoCannotProveReachesNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, nil, func(cfg *Config) { cfg.Proof = test.prove })
+				var refused []AuditEvent
+				r := newRig(t, nil, func(cfg *Config) {
+					cfg.Proof = test.prove
+					cfg.Audit = func(e AuditEvent) error { refused = append(refused, e); return nil }
+				})
 				c := r.dial()
 				c.send(plainStartup)
 				if name != "no SQLSTATE" && name != "password without TLS" {
@@ -97,7 +102,7 @@ func TestWhoCannotProveReachesNobody(t *testing.T) {
 				}
 				go c.Write(test.answer) // of which not all may be read
 				if test.state != "" {
-					if said := c.failed(); said['C'] != test.state || said['S'] != "FATAL" {
+					if said := c.failed(); said['C'] != test.state || said['S'] != "FATAL" || strings.Contains(said['D'], `user ""`) {
 						t.Errorf("the client got %q, want SQLSTATE %s", said, test.state)
 					}
 				}
@@ -105,6 +110,9 @@ func TestWhoCannotProveReachesNobody(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				if n := len(r.db.addresses); n != 0 {
 					t.Errorf("the database was dialled %d times", n)
+				}
+				if test.state != "" && (len(refused) != 1 || refused[0].Kind != AuditRefusal || refused[0].User != "app_user" || refused[0].Database != "app") {
+					t.Errorf("the audit has %+v, want a refusal of the user app_user", refused)
 				}
 				got := r.server.Snapshot()
 				if !got.only(t).FailingSince.IsZero() {
@@ -152,5 +160,23 @@ func TestClaimInsideTLS(t *testing.T) {
 		plain.Close()
 		time.Sleep(10 * time.Second)
 		r.stop()
+	})
+}
+
+func FuzzSASLInitialResponse(f *testing.F) {
+	f.Add(saslInitial("A", "hello")[headLen:])
+	f.Add(saslInitial("A-PLUS", "")[headLen:])
+	f.Add([]byte("A\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		chosen, response, err := initialResponse(body, []string{"A-PLUS", "A"})
+		if err != nil {
+			if chosen != "" || response != nil {
+				t.Errorf("%q, %q with %v", chosen, response, err)
+			}
+			return
+		}
+		if chosen != "A" && chosen != "A-PLUS" || len(body) != len(chosen)+1+4+len(response) {
+			t.Errorf("%q chooses %q with %q", body, chosen, response)
+		}
 	})
 }

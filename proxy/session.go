@@ -145,6 +145,8 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		}
 	}
 	s.named = true
+	s.wants = s.route.rewrite(m) // as far as is known; who is refused is told, and audited, by it
+	s.introduce(s.wants)
 	if err := s.prove(ctx, m); err != nil {
 		return nil, nil, err
 	}

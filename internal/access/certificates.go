@@ -28,7 +28,9 @@ type Certificates struct {
 func NewCertificates(caFile, crlFile string, log *slog.Logger) (*Certificates, error) {
 	c := new(Certificates)
 	var err error
-	if c.cas, err = newWatchedFile(caFile, maxPEM, log, func(text []byte) (*x509.CertPool, error) { return parsePool(text, caFile) }); err != nil {
+	if c.cas, err = newWatchedFile(caFile, maxPEM, log, func(text []byte) (*x509.CertPool, error) {
+		return parsePool(text, caFile, "the CA that signs the clients' certificates")
+	}); err != nil {
 		return nil, err
 	}
 	if crlFile != "" {
@@ -116,10 +118,11 @@ func identityOf(c *x509.Certificate) string {
 	return c.Subject.CommonName
 }
 
-func parsePool(text []byte, path string) (*x509.CertPool, error) {
+// parsePool reads a PEM file of CAs; wanted says in a hint which those should be.
+func parsePool(text []byte, path, wanted string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, causes.Misuse(path+" holds no certificate", "name a PEM file with the CA that signs the clients' certificates")
+		return nil, causes.Misuse(path+" holds no certificate", "name a PEM file with "+wanted)
 	}
 	return pool, nil
 }

@@ -47,20 +47,23 @@ func (p *Passwords) Prove(_ context.Context, c *proxy.Claim) (identity string, e
 	if !exists {
 		known = list.mocked(c.User)
 	}
-	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return known, nil })
-	if err != nil {
-		return "", err
-	}
-	if err := converse(c, server); err != nil || !exists {
+	if err := converse(c, c.Shown, scramServer(known)); err != nil || !exists {
 		return "", p.wrong(c.User, err)
 	}
 	return c.User, nil
 }
 
-// converse is the exchange. An error that is not the client's doing is kept; its own is
-// a scramError.
-func converse(c *proxy.Claim, server *scram.Server) error {
-	binding, bound := endPoint(c.Shown)
+// exchange is SASL with a client. *proxy.Claim is one.
+type exchange interface {
+	SASL(mechanisms ...string) (chosen string, response []byte, err error)
+	Challenge(data []byte) ([]byte, error)
+	Conclude(data []byte) error
+}
+
+// converse is the exchange with a client that was shown a certificate, or nil. An error
+// that is not the client's doing is kept; its own is a scramError.
+func converse(c exchange, shown *x509.Certificate, server *scram.Server) error {
+	binding, bound := endPoint(shown)
 	mechanisms, conversation := []string{scramPlain}, server.NewConversation()
 	if bound {
 		mechanisms, conversation = []string{scramPlus, scramPlain}, server.NewConversationWithChannelBinding(binding)

@@ -127,6 +127,13 @@ var (
 		Hint:    "check the password; the operator of the proxy sets it in {file}",
 		Means:   "a client of a proxy with `auth=scram` that has no password, or a wrong one",
 	}
+	LocalPasswordWrong = Cause{
+		Name: "local-password-wrong", SQLState: "28P01",
+		Message: "password authentication failed for user {quoted user}",
+		Detail:  "this proxy asks for its local password (--local-password)",
+		Hint:    "libpq reads it from {file}: pgkeyless's lines must come first there, and PGPASSWORD must not be set; for other clients `pgkeyless password --local` prints it",
+		Means:   "a client of a proxy with `--local-password` that has another password, or does not read the password file",
+	}
 	CertificateMissing = Cause{
 		Name: "certificate-missing", SQLState: invalidLogin,
 		Message: "this proxy requires a client certificate, and the client presents none",
@@ -144,6 +151,38 @@ var (
 		Message: "{identity} may not connect as user {quoted user}",
 		Hint:    "connect as {quoted identity}, or with a certificate that names {quoted user}",
 		Means:   "the certificate names another user than the StartupMessage",
+	}
+	ServiceTokenRefused = Cause{
+		Name: "service-token-refused", SQLState: "28P01",
+		Message: "service-account token rejected for user {quoted user}: {said}",
+		Detail:  "this proxy asks for a service-account token of Kubernetes as the password (auth=kubernetes)",
+		Hint:    "read the token from the pod's projected volume for each connection, with the audience {audience}; `kubectl create token NAME --audience {audience}` makes one to try",
+		Means:   "a client of a proxy with `auth=kubernetes` whose password is no token, or one that has expired, is for another audience or cluster, or belongs to a pod that is gone",
+	}
+	AccountRefused = Cause{
+		Name: "account-refused", SQLState: invalidLogin,
+		Message: "{identity} may not connect",
+		Hint:    "ask whoever runs the proxy to add {account} to `kubernetes-accounts`",
+		Means:   "a valid token of a service account that `kubernetes-accounts` does not name",
+	}
+	TokenReviewDenied = Cause{
+		Name: "token-review-denied", SQLState: rejected,
+		Message: "the Kubernetes API server does not allow pgkeyless to review tokens: {said}",
+		Hint:    "give pgkeyless's service account the ClusterRole system:auth-delegator: `kubectl create clusterrolebinding pgkeyless --clusterrole=system:auth-delegator --serviceaccount={account}`",
+		Means:   "`auth=kubernetes`, and pgkeyless's own service account may not create TokenReviews",
+	}
+	APIServerUnreachable = Cause{
+		Name: "api-server-unreachable", SQLState: cannotConnect,
+		Message: "cannot check the token with the Kubernetes API server: {said}",
+		Detail:  "asked: {server}",
+		Hint:    "try again; if it keeps failing, check the network from pgkeyless to the API server, `kubernetes-ca-file`, and that pgkeyless's service account has the ClusterRole system:auth-delegator",
+		Means:   "`auth=kubernetes`, and the API server is down, out of reach, or not the one meant",
+	}
+	TokenKeysUnreachable = Cause{
+		Name: "token-keys-unreachable", SQLState: cannotConnect,
+		Message: "cannot fetch the keys of issuer {issuer} to verify the token: {said}",
+		Hint:    "try again; if it keeps failing, check the network from pgkeyless to the issuer, or give its keys as a file with `kubernetes-jwks-file`",
+		Means:   "`auth=kubernetes` with `kubernetes-issuer`, and the issuer is down, out of reach, or does not show its keys to everybody",
 	}
 	IdentityUnknown = Cause{
 		Name: "identity-unknown", SQLState: invalidLogin,
@@ -184,6 +223,8 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred, AuditFailed, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
+		PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
+		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

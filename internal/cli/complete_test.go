@@ -47,7 +47,7 @@ func TestCompletion(t *testing.T) {
 	for name, test := range map[string]struct{ args, want []string }{
 		"a second target":        {[]string{"serve", "orders", ""}, []string{"billing"}},
 		"no second target":       {[]string{"doctor", "orders", ""}, nil},
-		"a way to prove":         {[]string{"serve", "--auth", ""}, []string{"none", "scram", "cert"}},
+		"a way to prove":         {[]string{"serve", "--auth", ""}, []string{"none", "scram", "cert", "kubernetes"}},
 		"an endpoint":            {[]string{"connect", "--endpoint", "w"}, []string{"writer"}},
 		"a profile":              {[]string{"list", "--profile", ""}, []string{"default", "dev", "my prod"}},
 		"a region":               {[]string{"serve", "--region", "eu-central-"}, []string{"eu-central-1", "eu-central-2"}},
@@ -69,7 +69,7 @@ func TestChoicesAreTaken(t *testing.T) {
 			if o.Name == "via" && word != config.ViaNone {
 				continue // a beginning
 			}
-			in := config.Input{Targets: []string{"orders"}, Flags: map[string]string{"via": config.ViaNone, "auth-file": "x", "client-ca-file": "x", o.Name: word}}
+			in := config.Input{Targets: []string{"orders"}, Flags: map[string]string{"via": config.ViaNone, "auth-file": "x", "client-ca-file": "x", "kubernetes-accounts": "*", o.Name: word}}
 			if _, err := config.Load(in); err != nil {
 				t.Errorf("--%s %s: %v", o.Name, word, err)
 			}

@@ -84,7 +84,7 @@ func printEnvironment(w io.Writer, dialect shell.Dialect, env []string, p runnin
 		set[v.Name] = true
 		lines = append(lines, dialect.Set(v.Name, v.Value))
 	}
-	for _, name := range running.LibpqVariables {
+	for _, name := range p.Misleading() {
 		if !set[name] && environ.LookUp(env, name) != "" {
 			lines = append(lines, dialect.Unset(name))
 		}

@@ -102,7 +102,7 @@ func (a *app) runAt(ctx context.Context, p running.Place, g guest, signals <-cha
 	if err != nil {
 		return err
 	}
-	cmd.Env = running.ChildEnvironment(a.environ, p)
+	cmd.Env = running.ChildEnvironment(a.environ, p.WithPassword())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return program.Run(ctx, cmd, signals)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/environ"
+	"github.com/pgkeyless/pgkeyless/internal/passfile"
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/servicefile"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
@@ -82,6 +83,9 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 		}
 		if p.CA != "" {
 			s.Params = append(s.Params, servicefile.Param{Key: "sslrootcert", Value: p.CA})
+		}
+		if usual, err := passfile.Default(); p.PassFile != "" && (err != nil || p.PassFile != usual) {
+			s.Params = append(s.Params, servicefile.Param{Key: "passfile", Value: p.PassFile})
 		}
 		all = append(all, s)
 	}

@@ -3,7 +3,7 @@ package config
 // choices are the words that options take where there are only some, or some usual ones.
 var choices = map[string][]string{
 	"via":            {ViaNone, "i-", "mi-", "tag:", "asg:", "ecs:"},
-	"auth":           {AuthNone, AuthSCRAM, AuthCert},
+	"auth":           {AuthNone, AuthSCRAM, AuthCert, AuthKubernetes},
 	"keep-alive":     {KeepAliveConnected, KeepAliveOff},
 	"sslnegotiation": {SSLPostgres, SSLDirect},
 	"endpoint":       {"writer", "reader"},

@@ -216,6 +216,9 @@ func (in Input) layers() (l layers, err error) {
 	if _, named := l.settings["config-file"]; !named && l.file.path != "" {
 		l.settings["config-file"] = setting{text: l.file.path, origin: Origin{Source: FromDefault, Place: "found"}}
 	}
+	if l.run.LocalPassword && l.run.Auth == AuthNone {
+		l.run.Auth = AuthLocal
+	}
 	return l, l.run.check()
 }
 
@@ -255,10 +258,16 @@ func (r *Run) check() error {
 // checkAuth refuses a way to prove who a client is that lacks something.
 func (r *Run) checkAuth() error {
 	switch {
+	case r.LocalPassword && r.Auth != AuthLocal:
+		return problem("local-password and auth=%s exclude each other", r.Auth).hinted("leave out one of the two")
 	case r.Auth == AuthSCRAM && r.AuthFile == "":
 		return problem("auth is scram, but there is no auth-file").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":
 		return problem("auth is cert, but there is no client-ca-file").hinted("name the CA of the clients with --client-ca-file")
+	case r.Kubernetes.JWKSFile != "" && r.Kubernetes.Issuer == "":
+		return problem("kubernetes-jwks-file has keys, and no kubernetes-issuer says whose they are").hinted("name it with --kubernetes-issuer; `kubectl get --raw /.well-known/openid-configuration` shows it")
+	case r.Auth == AuthKubernetes && r.Kubernetes.Issuer != "" && (r.Kubernetes.Server != "" || r.Kubernetes.TokenFile != ""):
+		return problem("kubernetes-issuer and kubernetes-server exclude each other").hinted("leave out one: tokens are verified by the issuer's keys, or reviewed by the API server")
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
 	case r.ProxyProtocol && r.Auth == AuthNone && !r.AllowAnyone:

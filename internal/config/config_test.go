@@ -350,6 +350,10 @@ func TestHTTPSettings(t *testing.T) {
 	if err != nil || !run.HealthCheck || run.PrometheusNamespace != "pg_1" || run.HTTPAddress != "0.0.0.0" || run.HTTPPort != 0 || run.AdminPort != 9000 || !run.Debug {
 		t.Errorf("got %+v, %v", run, err)
 	}
+	run, err = LoadRun(Input{Flags: flags("auth", "kubernetes", "kubernetes-accounts", "shop/orders,bi/*,*", "kubernetes-server", "https://rancher.example:6443/k8s/clusters/c-1")})
+	if err != nil || run.Auth != AuthKubernetes || run.Kubernetes.Accounts != "shop/orders,bi/*,*" || run.Kubernetes.Audience != "pgkeyless" {
+		t.Errorf("got %+v, %v", run, err)
+	}
 	for name, bad := range map[string][]string{
 		"a port":      {"http-port", "65536"},
 		"a prefix":    {"prometheus-namespace", "1a"},
@@ -360,6 +364,13 @@ func TestHTTPSettings(t *testing.T) {
 		"its file":    {"auth", "scram"},
 		"its CA":      {"auth", "cert"},
 		"the key":     {"tls-cert", "x.pem"},
+		"an account":  {"kubernetes-accounts", "shop/orders,Shop/Orders"},
+		"a namespace": {"kubernetes-accounts", "*/orders"},
+		"an audience": {"kubernetes-audience", "two words"},
+		"plain HTTP":  {"kubernetes-server", "http://api.example"},
+		"a question":  {"kubernetes-issuer", "https://issuer.example?x=y"},
+		"an issuer":   {"kubernetes-jwks-file", "jwks.json"},
+		"one of two":  {"auth", "kubernetes", "kubernetes-issuer", "https://issuer.example", "kubernetes-server", "https://api.example"},
 		"users":       {"allow-users", "a,,b"},
 	} {
 		var e *Error

@@ -147,6 +147,6 @@ func TestFilesOfOthersAreNotReadUnnamed(t *testing.T) {
 // withDefaults is r with the defaults that are not zero values.
 func withDefaults(r Run) Run {
 	d := defaultRun()
-	r.PrometheusNamespace, r.HTTPAddress, r.HTTPPort, r.AdminPort, r.Auth = d.PrometheusNamespace, d.HTTPAddress, d.HTTPPort, d.AdminPort, d.Auth
+	r.PrometheusNamespace, r.HTTPAddress, r.HTTPPort, r.AdminPort, r.Auth, r.Kubernetes = d.PrometheusNamespace, d.HTTPAddress, d.HTTPPort, d.AdminPort, d.Auth, d.Kubernetes
 	return r
 }

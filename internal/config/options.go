@@ -81,10 +81,13 @@ const (
 	EndpointReader = "reader"
 
 	// AuthNone asks clients for nothing, AuthSCRAM for a password, AuthCert for a
-	// certificate.
-	AuthNone  = "none"
-	AuthSCRAM = "scram"
-	AuthCert  = "cert"
+	// certificate, AuthKubernetes for a service-account token.
+	AuthNone       = "none"
+	AuthSCRAM      = "scram"
+	AuthCert       = "cert"
+	AuthKubernetes = "kubernetes"
+	// AuthLocal is for the local password; LocalPassword alone sets it.
+	AuthLocal = "local-password"
 
 	// maxSessions is more than one machine can make use of: 55 MB/s down.
 	maxSessions = 64
@@ -127,11 +130,16 @@ type Run struct {
 	// AllowUsers are users of this machine who may connect over TCP on loopback, beside
 	// the one who runs pgkeyless: names or numbers, or "any". Commas separate them.
 	AllowUsers string
-	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM or AuthCert.
+	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM, AuthCert,
+	// AuthKubernetes or AuthLocal.
 	Auth string
 	// AuthFile has the verifiers of AuthSCRAM; ClientCAFile and ClientCRLFile the CAs and
 	// CRLs of AuthCert.
 	AuthFile, ClientCAFile, ClientCRLFile string
+	// LocalPassword asks them for a password that the user's password file has.
+	LocalPassword bool
+	// Kubernetes is for AuthKubernetes.
+	Kubernetes Kubernetes
 	// TLSCert and TLSKey are files of the certificate that clients are shown; empty for
 	// one of the user's own CA.
 	TLSCert, TLSKey string
@@ -177,6 +185,21 @@ type Run struct {
 	DefaultTarget string
 }
 
+// Kubernetes says which service accounts may connect, and who checks their tokens.
+type Kubernetes struct {
+	Accounts string // NAMESPACE/NAME, NAMESPACE/* or *; commas separate them
+	Audience string // of tokens
+	// Server is the API server's URL; empty for that of the pod. TokenFile has the token
+	// by which it knows pgkeyless, CAFile its CAs, or the issuer's.
+	Server, TokenFile, CAFile string
+	// Issuer is the URL of the issuer whose keys verify tokens without the API server;
+	// JWKSFile has the keys, which are fetched from Issuer where it is empty.
+	Issuer, JWKSFile string
+}
+
+// defaultAudience is what tokens of service accounts must be for.
+const defaultAudience = "pgkeyless"
+
 // defaultNamespace is the prefix of the names of metrics.
 const defaultNamespace = "pgkeyless"
 
@@ -189,6 +212,7 @@ func defaultRun() Run {
 		HTTPPort:            9090,
 		AdminPort:           9091,
 		Auth:                AuthNone,
+		Kubernetes:          Kubernetes{Audience: defaultAudience},
 	}
 }
 
@@ -282,10 +306,18 @@ func All() []Option {
 		{Name: "default-target", Value: "NAME", Usage: "target on the shared port for clients that name none", run: func(r *Run, v string) error { r.DefaultTarget = v; return nil }},
 		{Name: "max-connections", Value: "N", Usage: "maximum number of client connections to all targets together; 0 for no limit", Details: "Further clients get SQLSTATE 53300. Cancel requests always get through.", Default: "no limit", run: setMaxConnections},
 		{Name: "allow-users", Value: "NAMES", Usage: "users of this machine who may connect over TCP on localhost, separated by commas; or any", Default: "you and root", run: setAllowUsers},
-		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram or cert", Details: "See [security](../security.md#who-can-use-the-port).", Default: "none", run: setAuth},
+		{Name: "local-password", Usage: "ask clients over TCP for one password, which is kept in ~/.pgpass, where libpq finds it", Details: "`pgkeyless password --local` prints it. See [one password of your own](../authentication.md#one-password-of-your-own---local-password).", run: flagged(func(r *Run) *bool { return &r.LocalPassword })},
+		{Name: "auth", Value: "HOW", Usage: "how clients over TCP prove who they are: none, scram, cert or kubernetes", Details: "See [how clients prove who they are](../authentication.md).", Default: "none", run: setAuth},
 		{Name: "auth-file", Value: "FILE", path: true, Usage: "for auth=scram: users and verifiers in the format of PgBouncer's userlist.txt; `pgkeyless password` creates a line", run: fileOf(func(r *Run) *string { return &r.AuthFile })},
 		{Name: "client-ca-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of the CAs that issue client certificates", run: fileOf(func(r *Run) *string { return &r.ClientCAFile })},
 		{Name: "client-crl-file", Value: "FILE", path: true, Usage: "for auth=cert: PEM file of revoked certificates", run: fileOf(func(r *Run) *string { return &r.ClientCRLFile })},
+		{Name: "kubernetes-accounts", Value: "NAMES", Usage: "for auth=kubernetes: service accounts that may connect, NAMESPACE/NAME or NAMESPACE/*, separated by commas; or *", Default: "those that users in the config file lists", Details: "See [service accounts](../authentication.md#service-accounts---auth-kubernetes).", run: setAccounts},
+		{Name: "kubernetes-audience", Value: "NAME", Usage: "for auth=kubernetes: audience that tokens must have", Default: defaultAudience, run: setAudience},
+		{Name: "kubernetes-server", Value: "URL", Usage: "for auth=kubernetes: URL of the API server that reviews tokens", Default: "the pod's own", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Server })},
+		{Name: "kubernetes-ca-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: PEM file of the CAs of the API server or issuer", Default: "the pod's own for its API server, else the system's", run: fileOf(func(r *Run) *string { return &r.Kubernetes.CAFile })},
+		{Name: "kubernetes-token-file", Value: "FILE", path: true, Usage: "for auth=kubernetes: file of the token with which pgkeyless authenticates to the API server; read again when it changes", Default: "the pod's own", run: fileOf(func(r *Run) *string { return &r.Kubernetes.TokenFile })},
+		{Name: "kubernetes-issuer", Value: "URL", Usage: "for auth=kubernetes: verify tokens with the keys of this issuer instead of asking the API server", run: httpsURL(func(r *Run) *string { return &r.Kubernetes.Issuer })},
+		{Name: "kubernetes-jwks-file", Value: "FILE", path: true, Usage: "for kubernetes-issuer: file of its keys, as `kubectl get --raw /openid/v1/jwks` prints them; read again when it changes", Default: "fetched from the issuer", run: fileOf(func(r *Run) *string { return &r.Kubernetes.JWKSFile })},
 		{Name: "tls-cert", Value: "FILE", path: true, Usage: "PEM file of the certificate to present to clients, and its chain; read again when it changes", Default: "issued by your own CA", run: fileOf(func(r *Run) *string { return &r.TLSCert })},
 		{Name: "tls-key", Value: "FILE", path: true, Usage: "PEM file of the private key for tls-cert", run: fileOf(func(r *Run) *string { return &r.TLSKey })},
 		{Name: "require-tls", Usage: "refuse clients over TCP that do not use TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},

@@ -115,15 +115,23 @@ func (p *parser) word(key string, at *yaml.Node, text string, all []string) []st
 	return append(all, text)
 }
 
-// checkUsers refuses users where clients have no identity.
+// checkUsers refuses users where clients have no identity, and none where they may have
+// any.
 func (c *Config) checkUsers() error {
-	if len(c.Users) == 0 {
+	var e *Error
+	switch {
+	case len(c.Users) == 0 && c.Run.Auth == AuthKubernetes && c.Run.Kubernetes.Accounts == "":
+		return problem("auth is kubernetes, and neither kubernetes-accounts nor users says which service accounts may connect").hinted(
+			"name them with --kubernetes-accounts NAMESPACE/NAME; every pod of a cluster can get a token for any audience")
+	case len(c.Users) == 0:
+		return nil
+	case c.Run.Auth == AuthNone:
+		e = problem("users maps the identities of clients, and auth is none").hinted("choose how clients prove who they are: auth: scram, cert or kubernetes")
+	case c.Run.Auth == AuthLocal:
+		e = problem("users maps the identities of clients, and local-password says of nobody who they are").hinted("choose how clients prove who they are: auth: scram, cert or kubernetes")
+	default:
 		return nil
 	}
-	if c.Run.Auth == AuthNone {
-		e := problem("users maps the identities of clients, and auth is none").hinted("choose how clients prove who they are: auth: scram, cert or kubernetes")
-		e.Source = c.Users[0].Place
-		return e
-	}
-	return nil
+	e.Source = c.Users[0].Place
+	return e
 }

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,5 +56,30 @@ func TestMistakesInUsers(t *testing.T) {
 	}
 	if _, err := parseFile("x.yaml", true, []byte("users:\n  ada: {database-users: app}")); err == nil || !strings.Contains(err.Error(), "may not set this") {
 		t.Errorf("a file of a project: %v", err)
+	}
+}
+
+func TestUsersNeedIdentities(t *testing.T) {
+	for name, test := range map[string]struct {
+		flags map[string]string
+		file  string
+		want  string // "" for none
+	}{
+		"nothing proves one":    {flags("auth", "none"), "users:\n  ada: {database-users: app}\n", "auth is none"},
+		"a password of all":     {flags("local-password", "true"), "users:\n  ada: {database-users: app}\n", "says of nobody who they are"},
+		"every account":         {flags("auth", "kubernetes"), "", "neither kubernetes-accounts nor users"},
+		"accounts by a flag":    {flags("auth", "kubernetes", "kubernetes-accounts", "shop/*"), "", ""},
+		"accounts by the users": {flags("auth", "kubernetes"), "users:\n  \"system:serviceaccount:shop:*\": {database-users: app}\n", ""},
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(test.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		test.flags["config-file"], test.flags["via"] = path, ViaNone
+		var e *Error
+		_, err := Load(Input{Targets: []string{orders}, Flags: test.flags})
+		if test.want == "" && err != nil || test.want != "" && (!errors.As(err, &e) || !strings.Contains(err.Error(), test.want) || e.Hint() == "") {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
 	}
 }

@@ -324,11 +324,46 @@ func setAllowUsers(r *Run, v string) error {
 }
 
 func setAuth(r *Run, v string) error {
-	if err := oneOf(AuthNone, AuthSCRAM, AuthCert)(v); err != nil {
+	if err := oneOf(AuthNone, AuthSCRAM, AuthCert, AuthKubernetes)(v); err != nil {
 		return err
 	}
 	r.Auth = v
 	return nil
+}
+
+// serviceAccount is an entry of kubernetes-accounts: NAMESPACE/NAME, of which the name
+// may be *.
+//
+// Source: Kubernetes docs, concepts/overview/working-with-objects/names.
+var serviceAccount = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/(\*|[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?)$`)
+
+func setAccounts(r *Run, v string) error {
+	for _, account := range strings.Split(v, ",") {
+		if account != "*" && !serviceAccount.MatchString(account) {
+			return problem("%q is no service account", account).hinted("write NAMESPACE/NAME, NAMESPACE/* for all of a namespace, or * for all of the cluster; commas separate several")
+		}
+	}
+	r.Kubernetes.Accounts = v
+	return nil
+}
+
+func setAudience(r *Run, v string) error {
+	if v == "" || len(v) > 256 || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return problem("%q is no audience", v).hinted("write a word or URL without spaces")
+	}
+	r.Kubernetes.Audience = v
+	return nil
+}
+
+func httpsURL(field func(*Run) *string) func(*Run, string) error {
+	return func(r *Run, v string) error {
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return problem("%q is no https URL", v).hinted("write it as https://HOST, with a port and path where it has them")
+		}
+		*field(r) = v
+		return nil
+	}
 }
 
 func setPeers(r *Run, v string) error {

@@ -49,7 +49,9 @@ var arrows = map[string][]string{
 
 	// What AWS, the user's files and the user say.
 	"internal/config":      {module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/partition", "go.yaml.in/yaml/v3"},
-	"internal/servicefile": {module + "/internal/causes", module + "/internal/ownfile"},
+	"internal/markedfile":  {module + "/internal/causes", module + "/internal/ownfile"},
+	"internal/servicefile": {module + "/internal/causes", module + "/internal/markedfile"},
+	"internal/passfile":    {module + "/internal/causes", module + "/internal/environ", module + "/internal/markedfile", module + "/internal/secret"},
 	"internal/sharedfiles": {},
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
@@ -62,7 +64,7 @@ var arrows = map[string][]string{
 	"internal/doctor":      {},
 
 	// What a run is made of.
-	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile", "golang.org/x/sys/windows"},
+	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/secret", "golang.org/x/sys/windows"},
 	"internal/program":  {module + "/internal/prompt"},
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
 	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
@@ -70,9 +72,9 @@ var arrows = map[string][]string{
 	"internal/status":   {module + "/internal/display"},
 	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
 	"internal/control":  {module + "/internal/causes", module + "/internal/display", module + "/internal/running", module + "/internal/secret", module + "/internal/status"},
-	"internal/access":   {module + "/proxy", module + "/internal/causes", module + "/internal/display", module + "/internal/ownfile", module + "/internal/peercred", "github.com/xdg-go/scram", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
+	"internal/access":   {module + "/proxy", module + "/internal/causes", module + "/internal/display", module + "/internal/markedfile", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/peercred", module + "/internal/secret", "github.com/coreos/go-oidc/v3/oidc", "github.com/go-jose/go-jose/v4", "github.com/xdg-go/scram", "golang.org/x/sys/windows", "golang.org/x/sys/unix"},
 	"internal/admin":    {module + "/internal/admin/page", module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/metrics", module + "/internal/ownfile", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws/...", "github.com/mmcloughlin/professor"},
-	"internal/serving":  {module + "/internal/access", module + "/internal/audit", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/ownfile", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
+	"internal/serving":  {module + "/internal/access", module + "/internal/audit", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
 	"internal/metrics":  {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/credentials", module + "/internal/display", "github.com/prometheus/client_golang/...", "github.com/prometheus/client_model/go"},
 	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 

@@ -3,6 +3,7 @@ package running
 import (
 	"os/user"
 	"path/filepath"
+	"slices"
 
 	"github.com/pgkeyless/pgkeyless/internal/environ"
 )
@@ -21,10 +22,21 @@ var LibpqVariables = []string{
 	"PGGSSENCMODE", "PGGSSLIB", "PGGSSDELEGATION", "PGKRBSRVNAME",
 }
 
+// proving are those of LibpqVariables with which a client proves who it is, and says how.
+var proving = []string{"PGPASSWORD", "PGPASSFILE", "PGREQUIREAUTH", "PGCHANNELBINDING", "PGSSLMODE", "PGSSLCERT", "PGSSLKEY", "PGSSLCERTMODE"}
+
+// Misleading are the variables of libpq that a client of p must not have.
+func (p Place) Misleading() []string {
+	if !p.Asks {
+		return LibpqVariables
+	}
+	return slices.DeleteFunc(slices.Clone(LibpqVariables), func(name string) bool { return slices.Contains(proving, name) })
+}
+
 // ChildEnvironment is env for a program that connects to p. On a socket, libpq checks
 // before it sends a byte that the process at the other end is this user's.
 func ChildEnvironment(env []string, p Place) []string {
-	kept := environ.Without(env, LibpqVariables)
+	kept := environ.Without(env, p.Misleading())
 	for _, v := range p.Variables(env) {
 		kept = append(kept, v.Name+"="+v.Value) // the last one of a name counts
 	}

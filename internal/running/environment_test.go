@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/environ"
+	"github.com/pgkeyless/pgkeyless/internal/passfile"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
 )
 
@@ -92,6 +94,57 @@ func TestChildTrustsTheListener(t *testing.T) {
 		got := ChildEnvironment(tt.environ, tt.place)
 		if root, node := environ.LookUp(got, "PGSSLROOTCERT"), environ.LookUp(got, "NODE_EXTRA_CA_CERTS"); root != tt.root || node != tt.node {
 			t.Errorf("%s: PGSSLROOTCERT=%s, NODE_EXTRA_CA_CERTS=%s; want %s, %s", tt.name, root, node, tt.root, tt.node)
+		}
+	}
+}
+
+// A password file that a proxy names takes the place of the user's own, and clients that
+// read none have the password in their URL.
+func TestChildKnowsTheLocalPassword(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passwords")
+	if err := passfile.Update(path, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	words, _, err := passfile.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Place{Host: "127.0.0.1", Port: 6000, User: "ada", PassFile: path}
+	env := ChildEnvironment([]string{"PGPASSFILE=/theirs", "PGPASSWORD=theirs"}, p.WithPassword())
+	if got := environ.LookUp(env, "PGPASSFILE"); got != path {
+		t.Errorf("PGPASSFILE is %q", got)
+	}
+	if got, want := environ.LookUp(env, "DATABASE_URL"), "postgresql://ada:"+words.Reveal()+"@127.0.0.1:6000/"; got != want {
+		t.Errorf("DATABASE_URL is %q, want %q", got, want)
+	}
+	if got := environ.LookUp(env, "PGREQUIREAUTH"); got != "scram-sha-256" {
+		t.Errorf("PGREQUIREAUTH is %q", got)
+	}
+	if got := environ.LookUp(env, "PGPASSWORD"); got != "" {
+		t.Errorf("PGPASSWORD is %q", got)
+	}
+	if got := p.URL(nil); strings.Contains(got, words.Reveal()) {
+		t.Errorf("the password shows: %s", got)
+	}
+	s := Served{Address: "127.0.0.1:6000", Socket: "/run/pgkeyless/.s.PGSQL.6000", PassFile: path}
+	if byTCP, bySocket := s.Place(config.Target{}, true), s.Place(config.Target{}, false); byTCP.PassFile != path || bySocket.PassFile != "" {
+		t.Errorf("over TCP %+v, by the socket %+v", byTCP, bySocket)
+	}
+}
+
+// Who must prove who they are to a proxy does so with what they have.
+func TestChildProvesWhoItIs(t *testing.T) {
+	theirs := []string{"PGPASSWORD=s3cret", "PGSSLCERT=/ada.pem", "PGSSLMODE=require", "PGHOST=elsewhere", "PGSERVICE=other"}
+	for asks, want := range map[bool][]string{true: {"s3cret", "/ada.pem", "require"}, false: {"", "", ""}} {
+		s := Served{Address: "127.0.0.1:6000", Asks: asks}
+		env := ChildEnvironment(theirs, s.Place(config.Target{}, true))
+		for i, name := range []string{"PGPASSWORD", "PGSSLCERT", "PGSSLMODE"} {
+			if got := environ.LookUp(env, name); got != want[i] {
+				t.Errorf("asks %v: %s is %q, want %q", asks, name, got, want[i])
+			}
+		}
+		if host, service := environ.LookUp(env, "PGHOST"), environ.LookUp(env, "PGSERVICE"); host != "127.0.0.1" || service != "" {
+			t.Errorf("asks %v: led to %q, service %q", asks, host, service)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/environ"
+	"github.com/pgkeyless/pgkeyless/internal/passfile"
+	"github.com/pgkeyless/pgkeyless/internal/secret"
 )
 
 // Place is where a client connects to one target, and as whom.
@@ -20,6 +22,13 @@ type Place struct {
 	// AnyPeer says that a socket may have been opened by another user, as systemd's
 	// by root, and passed on to a process of this one.
 	AnyPeer bool
+	// PassFile is the password file with the password that a client over TCP needs; empty
+	// where it needs none. Password is what it holds, or zero: see WithPassword.
+	PassFile string
+	Password secret.Text
+	// Asks says that a client must prove who it is, with a password or certificate of its
+	// own.
+	Asks bool
 	// User and Database are empty where they are the client's own choice.
 	User, Database string
 }
@@ -39,6 +48,9 @@ func (p Place) Variables(env []string) []Variable {
 	if p.Database != "" {
 		vars = append(vars, Variable{"PGDATABASE", p.Database})
 	}
+	if p.PassFile != "" { // and none but SCRAM: whoever has taken the port could ask for it in clear text
+		vars = append(vars, Variable{passfile.Variable, p.PassFile}, Variable{"PGREQUIREAUTH", "scram-sha-256"})
+	}
 	vars = append(vars, Variable{"DATABASE_URL", p.URL(env)})
 	return append(vars, p.trust(env)...)
 }
@@ -54,7 +66,10 @@ func (p Place) URL(env []string) string {
 		database = environ.LookUp(env, "PGDATABASE")
 	}
 	u := url.URL{Scheme: "postgresql", Path: "/" + database}
-	if user != "" {
+	switch {
+	case user != "" && p.Password.Reveal() != "":
+		u.User = url.UserPassword(user, p.Password.Reveal())
+	case user != "":
 		u.User = url.User(user)
 	}
 	if strings.HasPrefix(p.Host, "/") {
@@ -63,6 +78,15 @@ func (p Place) URL(env []string) string {
 		u.Host = net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
 	}
 	return u.String()
+}
+
+// WithPassword is p with the password that its PassFile holds, for clients that read no
+// such file: it is in their URL then.
+func (p Place) WithPassword() Place {
+	if p.PassFile != "" {
+		p.Password, _, _ = passfile.Read(p.PassFile) // a client that is refused says why
+	}
+	return p
 }
 
 // OnShared names a target, on a shared port, behind the user of p, or behind the

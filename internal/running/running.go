@@ -66,8 +66,11 @@ func (s Served) Place(t config.Target, overTCP bool) Place {
 	if s.Socket != "" && (!overTCP || s.Address == "") {
 		p.Host, p.AnyPeer = filepath.Dir(s.Socket), s.Inherited
 		p.Port, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(s.Socket), ".s.PGSQL."))
-	} else if s.Shared {
-		p = OnShared(s.Name, p)
+	} else {
+		p.PassFile, p.Asks = s.PassFile, s.Asks
+		if s.Shared {
+			p = OnShared(s.Name, p)
+		}
 	}
 	return p
 }

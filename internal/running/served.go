@@ -18,9 +18,13 @@ type Served struct {
 	Address string            `json:"address"` // "host:port"
 	// Addresses are all of them, Address the first.
 	Addresses []string `json:"addresses,omitempty"`
-	CA        string   `json:"ca,omitempty"`     // the file to verify its certificate by
-	Shared    bool     `json:"shared,omitempty"` // other targets are behind the address, too
-	Socket    string   `json:"socket,omitempty"` // path
+	CA        string   `json:"ca,omitempty"` // the file to verify its certificate by
+	// Asks says that clients at Address must prove who they are with what they have.
+	Asks bool `json:"asks,omitempty"`
+	// PassFile is the password file with the password that clients at Address need.
+	PassFile string `json:"passfile,omitempty"`
+	Shared   bool   `json:"shared,omitempty"` // other targets are behind the address, too
+	Socket   string `json:"socket,omitempty"` // path
 	// Inherited says that another process opened Socket, perhaps another user's.
 	Inherited bool   `json:"inherited,omitempty"`
 	User      string `json:"user,omitempty"`     // that replaces the clients'

@@ -6,17 +6,11 @@ import (
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/markedfile"
 )
 
-// The marker lines. A line counts as one when it begins with these words, so
-// that their explanation may change.
-const (
-	beginMark = "# pgkeyless: begin"
-	endMark   = "# pgkeyless: end"
-
-	beginLine = beginMark + " (written by `pgkeyless service-file`; changes above the end mark are lost)"
-	endLine   = endMark
-)
+// about follows the begin mark.
+const about = "(written by `pgkeyless service-file`; changes above the end mark are lost)"
 
 // maxLine is the longest line that libpq reads: its buffer has 1024 bytes, for
 // the newline and a NUL too.
@@ -33,12 +27,6 @@ type Section struct {
 // Param is one parameter of a Section.
 type Param struct{ Key, Value string }
 
-// inTheWay is a line of the old file, counted from 1, that keeps the new one from
-// being written.
-func inTheWay(line int, problem, help string) error {
-	return causes.Misuse(fmt.Sprintf("line %d: %s", line, problem), help)
-}
-
 // Merge returns old with sections between the markers, in place of what stood
 // there; without markers they go to the end. No sections leave no markers. What
 // is outside of them stays as it is.
@@ -47,7 +35,7 @@ func inTheWay(line int, problem, help string) error {
 // name stands outside of them already, which libpq would find first or instead,
 // and when libpq could not read a section back.
 func Merge(old []byte, sections []Section) ([]byte, error) {
-	before, after, err := split(old)
+	parts, err := markedfile.Split(old)
 	if err != nil {
 		return nil, err
 	}
@@ -55,68 +43,32 @@ func Merge(old []byte, sections []Section) ([]byte, error) {
 		if err := s.check(sections[:i]); err != nil {
 			return nil, err
 		}
-		if err := s.free(before, 0); err != nil {
+		if err := s.free(parts.Before, 0); err != nil {
 			return nil, err
 		}
-		if err := s.free(after, bytes.Count(old[:len(old)-len(after)], []byte("\n"))); err != nil {
+		if err := s.free(parts.After, bytes.Count(old[:len(old)-len(parts.After)], []byte("\n"))); err != nil {
 			return nil, err
 		}
 	}
-	merged := bytes.Clone(before)
+	merged := bytes.Clone(parts.Before)
 	if len(sections) > 0 {
 		if len(merged) > 0 && merged[len(merged)-1] != '\n' {
 			merged = append(merged, '\n')
 		}
 		merged = append(merged, block(sections)...)
 	}
-	return append(merged, after...), nil
-}
-
-// split returns what is before the begin marker and what is behind the end
-// marker's line.
-func split(old []byte) (before, after []byte, err error) {
-	begin, end, line := -1, -1, 0
-	for at := 0; at < len(old); {
-		next := len(old)
-		if i := bytes.IndexByte(old[at:], '\n'); i >= 0 {
-			next = at + i + 1
-		}
-		line++
-		text := bytes.TrimLeft(old[at:next], " \t")
-		switch {
-		case bytes.HasPrefix(text, []byte(beginMark)):
-			if begin >= 0 {
-				return nil, nil, inTheWay(line, "a second begin mark", "leave one pair of marks, or remove all of them")
-			}
-			begin = at
-		case bytes.HasPrefix(text, []byte(endMark)):
-			if begin < 0 || end >= 0 {
-				return nil, nil, inTheWay(line, "an end mark without its begin mark", "leave one pair of marks, or remove all of them")
-			}
-			end = next
-		}
-		at = next
-	}
-	switch {
-	case begin < 0:
-		return old, nil, nil
-	case end < 0:
-		return nil, nil, causes.Misuse("a begin mark without its end mark", fmt.Sprintf("add the line %q where the sections end, or remove them", endMark))
-	}
-	return old[:begin], old[end:], nil
+	return append(merged, parts.After...), nil
 }
 
 func block(sections []Section) []byte {
 	var b bytes.Buffer
-	fmt.Fprintln(&b, beginLine)
 	for _, s := range sections {
 		fmt.Fprintf(&b, "[%s]\n", s.Name)
 		for _, p := range s.Params {
 			fmt.Fprintf(&b, "%s=%s\n", p.Key, p.Value)
 		}
 	}
-	fmt.Fprintln(&b, endLine)
-	return b.Bytes()
+	return markedfile.Block(about, b.Bytes())
 }
 
 // check finds what libpq would read as something else: it takes values to the
@@ -145,7 +97,7 @@ func (s Section) free(text []byte, line int) error {
 	for row := range bytes.Lines(text) {
 		line++
 		if bytes.HasPrefix(bytes.TrimSpace(row), []byte("["+s.Name+"]")) {
-			return inTheWay(line, fmt.Sprintf("a section [%s] is there already, outside of the marks", s.Name), "rename or remove it, or give the target another name")
+			return markedfile.InTheWay(line, fmt.Sprintf("a section [%s] is there already, outside of the marks", s.Name), "rename or remove it, or give the target another name")
 		}
 	}
 	return nil

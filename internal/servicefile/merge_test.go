@@ -12,9 +12,15 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/markedfile"
 )
 
 var orders = Section{"orders", []Param{{"host", "/run/user/1000/pgkeyless"}, {"port", "5432"}, {"user", "app user"}}}
+
+const (
+	beginLine = markedfile.Begin + " " + about
+	endLine   = markedfile.End
+)
 
 const ordersBlock = beginLine + "\n[orders]\nhost=/run/user/1000/pgkeyless\nport=5432\nuser=app user\n" + endLine + "\n"
 
@@ -157,7 +163,7 @@ func TestUpdateRefusesWhatIsNoFile(t *testing.T) {
 		t.Error("a directory was taken")
 	}
 	big := filepath.Join(dir, "big")
-	if err := os.WriteFile(big, make([]byte, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(big, make([]byte, markedfile.Most+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Update(big, []Section{orders}); err == nil || !strings.Contains(err.Error(), "longer than") {

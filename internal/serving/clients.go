@@ -20,9 +20,11 @@ type clients struct {
 	proof proxy.Proof                 // nil: they prove nothing
 	may   *access.Grants              // what those may do that have proved who they are
 	shown *access.ListenerCertificate // nil: one of the user's own CA
+	// passwords keeps the local password; nil where clients need none.
+	passwords *localPassword
 }
 
-func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
+func newClients(run config.Run, environ []string, log *slog.Logger) (c clients, err error) {
 	if c.local, err = localRule(run, log); err != nil {
 		return c, err
 	}
@@ -31,6 +33,12 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 		c.proof, err = access.NewPasswords(run.AuthFile, log)
 	case config.AuthCert:
 		c.proof, err = access.NewCertificates(run.ClientCAFile, run.ClientCRLFile, log)
+	case config.AuthKubernetes:
+		c.proof, err = access.NewKubernetes(kubernetes(run.Kubernetes), log)
+	case config.AuthLocal:
+		if c.passwords, err = newLocalPassword(environ, log); err == nil {
+			c.proof, err = access.NewLocalPassword(c.passwords.path, log)
+		}
 	}
 	c.may = &access.Grants{Same: run.Auth == config.AuthCert, Session: targets.RoleSession}
 	c.admit = c.local.Admit
@@ -41,6 +49,16 @@ func newClients(run config.Run, log *slog.Logger) (c clients, err error) {
 		c.shown, err = access.NewListenerCertificate(run.TLSCert, run.TLSKey)
 	}
 	return c, err
+}
+
+// kubernetes is for access. Without accounts it is for users to say who may connect.
+func kubernetes(k config.Kubernetes) access.KubernetesConfig {
+	accounts := []string{"*"}
+	if k.Accounts != "" {
+		accounts = strings.Split(k.Accounts, ",")
+	}
+	return access.KubernetesConfig{Audience: k.Audience, Accounts: accounts, Server: k.Server, TokenFile: k.TokenFile, CAFile: k.CAFile,
+		Issuer: k.Issuer, JWKSFile: k.JWKSFile}
 }
 
 // certificates are as those of the user's own CA, or the listener's own; clients know by
@@ -65,7 +83,7 @@ func localRule(run config.Run, log *slog.Logger) (*access.Rule, error) {
 	}
 	if err := rule.Check(); err != nil {
 		log.Warn("every user of this machine can connect over TCP", "reason", display.Line(err.Error()),
-			"hint", "use the Unix socket; on a machine that you share, have clients prove who they are with --auth")
+			"hint", "use the Unix socket; on a machine that you share, have clients prove who they are with --local-password or --auth")
 		return access.NewRule([]string{access.Anyone})
 	}
 	return rule, nil

@@ -10,10 +10,10 @@ import (
 
 // enrol says in the registry what front serves, in place of what was said before.
 // That others find it is a convenience: a failure is in the log.
-func enrol(e *running.Enrolment, front front, ca string, environ []string, log *slog.Logger) {
+func enrol(e *running.Enrolment, front front, way way, environ []string, log *slog.Logger) {
 	var all []running.Served
 	for i := range front.targets {
-		if s := servedBy(front, i, ca, environ); s.Socket != "" || runtime.GOOS == "windows" {
+		if s := servedBy(front, i, way, environ); s.Socket != "" || runtime.GOOS == "windows" {
 			all = append(all, s)
 		}
 	}
@@ -22,12 +22,18 @@ func enrol(e *running.Enrolment, front front, ca string, environ []string, log *
 	}
 }
 
-// servedBy is what the registry says of target i. ca is the file by which clients can
-// verify its certificate.
-func servedBy(front front, i int, ca string, environ []string) running.Served {
+// way is how clients over TCP get in, and know that they are at the right place.
+type way struct {
+	ca       string // the file by which they can verify a listener's certificate
+	passFile string // the one with the local password, if they need it
+	asks     bool   // for a password, token or certificate of their own
+}
+
+// servedBy is what the registry says of target i.
+func servedBy(front front, i int, way way, environ []string) running.Served {
 	t := front.targets[i]
 	s := running.Describe(t, environ)
-	s.CA = ca
+	s.CA, s.PassFile, s.Asks = way.ca, way.passFile, way.asks
 	s.Addresses = front.addresses(i)
 	if len(s.Addresses) > 0 {
 		s.Address = s.Addresses[0]

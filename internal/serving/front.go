@@ -79,7 +79,7 @@ func (f front) checkOpen(run config.Run) error {
 	for i, t := range f.targets {
 		if a := f.beyond(i); a != nil {
 			return causes.Misuse(fmt.Sprintf("anyone who reaches %s would be logged in to %s without a password", a, t.Name),
-				"have clients prove who they are (--auth scram or cert), listen on localhost, or let anyone in with --allow-anyone")
+				"have clients prove who they are (--local-password, or --auth scram, cert or kubernetes), listen on localhost, or let anyone in with --allow-anyone")
 		}
 	}
 	return nil

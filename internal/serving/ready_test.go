@@ -66,7 +66,7 @@ func TestLinesToPasteBesideABalancer(t *testing.T) {
 		if got := pasteFor(f.shown(0)).psql; got != tt.psql {
 			t.Errorf("got %q, want %q", got, tt.psql)
 		}
-		if got := servedBy(f, 0, "", nil); got.Address != tt.address || len(got.Addresses) != 1 {
+		if got := servedBy(f, 0, way{}, nil); got.Address != tt.address || len(got.Addresses) != 1 {
 			t.Errorf("the registry has address %q of %q, want %q", got.Address, got.Addresses, tt.address)
 		}
 	}

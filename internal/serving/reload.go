@@ -32,10 +32,11 @@ type reloading struct {
 	ca     string // the file by which clients verify what srv shows them
 	log    *slog.Logger
 
-	enrolled *running.Enrolment
-	admin    *admin.Admin
-	audit    auditing
-	sup      *supervised
+	enrolled  *running.Enrolment
+	passwords *localPassword
+	admin     *admin.Admin
+	audit     auditing
+	sup       *supervised
 
 	turn  sync.Mutex // one reload at a time
 	mu    sync.Mutex
@@ -69,6 +70,9 @@ func (r *reloading) reload(ctx context.Context) error {
 	}
 	before := r.served()
 	r.serves(next)
+	if err := r.passwords.serve(next); err != nil {
+		r.log.Error("clients will not find the local password of new listeners", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
+	}
 	r.enrol()
 	warn(r.log, r.run, next)
 	if !before.without6 {
@@ -122,7 +126,7 @@ func (r *reloading) onRequest(ctx context.Context) error {
 
 // enrol tells others of the user's what is served now.
 func (r *reloading) enrol() {
-	enrol(r.enrolled, r.served(), r.ca, r.input.Environ, r.log)
+	enrol(r.enrolled, r.served(), way{r.ca, r.passwords.file(), r.run.Auth != config.AuthNone && r.passwords == nil}, r.input.Environ, r.log)
 }
 
 // exchange makes the Server serve cfg.

@@ -54,7 +54,7 @@ func Serve(ctx context.Context, c Config) error {
 		return err
 	}
 	defer ready.Close()
-	clients, err := newClients(run, log)
+	clients, err := newClients(run, c.Input.Environ, log)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func Serve(ctx context.Context, c Config) error {
 	wanted, quit := withRequests(c.Signals)
 	defer wanted.stop()
 	w := targets.New(log, c.Profiles)
-	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, may: clients.may, enrolled: new(running.Enrolment), log: log}
+	r := &reloading{stderr: c.Stderr, input: c.Input, run: run, said: c.Config.RunSettings, wiring: w, may: clients.may, enrolled: new(running.Enrolment), passwords: clients.passwords, log: log}
 	r.admin = admin.New(admin.Config{Run: run, Release: c.Release, Started: time.Now(), Log: log, Events: events, Profiles: c.Profiles, Wiring: w,
 		Admit: clients.local.Admit, Reload: r.onRequest, Quit: quit})
 	if r.audit, err = openAudit(run, r.admin); err != nil {
@@ -105,6 +105,11 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	r.begin(srv, ca, sup, front)
 	r.enrolled.Administer(r.admin.Private())
+	if err := clients.passwords.serve(front); err != nil {
+		p.close()
+		return err
+	}
+	defer clients.passwords.withdraw()
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, run, front)
@@ -113,6 +118,7 @@ func Serve(ctx context.Context, c Config) error {
 		log.Info("status and the other commands will not find this proxy", "reason", display.Line(noSocket.Error()))
 	}
 	announce(ctx, c.Stderr, log, run, front)
+	clients.passwords.tell(ctx, c.Stderr, log, run)
 	tellHTTP(ctx, c.Stderr, log, run, r.admin)
 	if err := tellReady(ready, front); err != nil {
 		log.Error("the ready lines could not be written", "error", display.Line(err.Error()))

@@ -54,7 +54,7 @@ func TestSocketIsServedAlone(t *testing.T) {
 			t.Errorf("shared %s: listening on %q, want %q", shared, got, all)
 		}
 		for i, path := range want {
-			d, s := described(f)[i], servedBy(f, i, "", nil)
+			d, s := described(f)[i], servedBy(f, i, way{}, nil)
 			if d.Socket != path || len(d.Listen) != 0 || d.Listen == nil || d.JDBC != "" || !strings.Contains(d.Psql, "psql -h "+filepath.Dir(path)+" -p ") {
 				t.Errorf("shared %s: described as %+v, want %s alone", shared, d, path)
 			}

@@ -118,6 +118,19 @@ func TestScram(t *testing.T) {
 	}
 }
 
+// A program that exec leads to a proxy proves who it is with its own password.
+func TestExecProvesWhoItIs(t *testing.T) {
+	file := write(t, t.TempDir(), "userlist.txt", verifierFor(t, pgserver.AppUser, "s3cret"))
+	w := rig.Start(t, rig.Setup{Flags: []string{"--auth", "scram", "--auth-file", file}})
+	for password, want := range map[string]string{"s3cret": pgserver.AppUser, "wrong": "password authentication failed"} {
+		env := append(rig.Shared.Keys.Env(w.AWS.URL()), "HOME="+w.Home, "PGPASSWORD="+password, "PGUSER="+pgserver.AppUser, "PGDATABASE="+pgserver.Database)
+		out, errs, _ := rig.Run(t, env, "exec", lab.Host, "--", "psql", "-XAtw", "-c", "select current_user")
+		if !strings.Contains(out+errs, want) {
+			t.Errorf("with %s: %q, %q; want %q", password, out, errs, want)
+		}
+	}
+}
+
 // Another user of the machine gets in by a password: that is what it is for.
 func TestScramLetsInOtherUsers(t *testing.T) {
 	file := write(t, t.TempDir(), "userlist.txt", verifierFor(t, pgserver.AppUser, "s3cret"))

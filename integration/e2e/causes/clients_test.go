@@ -30,6 +30,9 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 	}
 	started := make(chan struct{}, 1)
 	proving, certs := provingClients(t)
+	cluster, denying, overloaded := rig.StartCluster(t), rig.StartCluster(t), rig.StartCluster(t)
+	denying.Deny()
+	overloaded.Break(503)
 	mapping := func(user string) rig.Setup { return mapped(t, proving("cert"), user) }
 	severalTargets := rig.Setup{
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
@@ -136,9 +139,36 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			client: "password=wrong",
 			facts:  []string{`"app_user"`, "auth=scram", "userlist.txt"},
 		},
+		causes.LocalPasswordWrong.Name: {
+			setup:  rig.Setup{Flags: []string{"--local-password"}},
+			client: "password=wrong",
+			facts:  []string{`"app_user"`, "--local-password", ".pgpass"},
+		},
 		causes.CertificateMissing.Name: {setup: proving("cert"), client: "sslmode=require"},
 		causes.CertificateRefused.Name: {setup: proving("cert"), client: "sslmode=require " + certs["stranger"], facts: []string{"unknown authority"}},
 		causes.IdentityDiffers.Name:    {setup: proving("cert"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`}},
+		causes.ServiceTokenRefused.Name: {
+			setup: byToken(cluster), client: "sslmode=require password=" + cluster.Forged(),
+			facts: []string{`"app_user"`, "invalid bearer token", "--audience pgkeyless"},
+		},
+		causes.AccountRefused.Name: {
+			setup:  byToken(cluster),
+			client: "sslmode=require password=" + cluster.Token(func(c map[string]any) { c["sub"] = "system:serviceaccount:shop:other" }),
+			facts:  []string{"system:serviceaccount:shop:other may not connect", "add shop/other to"},
+		},
+		causes.TokenReviewDenied.Name: {
+			setup: byToken(denying), client: "sslmode=require password=" + denying.Token(nil),
+			facts: []string{"tokenreviews.authentication.k8s.io is forbidden", "--serviceaccount=gateway:pgkeyless"},
+		},
+		causes.APIServerUnreachable.Name: {
+			setup: byToken(overloaded), client: "sslmode=require password=" + overloaded.Token(nil),
+			facts: []string{"HTTP status 503", "asked: " + overloaded.URL},
+		},
+		causes.TokenKeysUnreachable.Name: {
+			setup:  rig.Setup{Flags: []string{"--auth", "kubernetes", "--kubernetes-accounts", "*", "--kubernetes-issuer", overloaded.URL, "--kubernetes-ca-file", overloaded.CAFile}},
+			client: "sslmode=require password=" + overloaded.Token(nil),
+			facts:  []string{"the keys of issuer " + overloaded.URL, "HTTP status 503"},
+		},
 		causes.IdentityUnknown.Name:    {setup: mapping("somebody: {database-users: app_user}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", "users:"}},
 		causes.DatabaseUserBarred.Name: {setup: mapping("bob: {database-users: [reports, audit]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", `"app_user"`, "connect as reports, audit"}},
 		causes.TargetBarred.Name:       {setup: mapping("bob: {database-users: app_user, targets: [billing]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", lab.Host, `"bob"`}},
@@ -184,6 +214,11 @@ func provingClients(t *testing.T) (setup func(auth string) rig.Setup, certs map[
 		}
 		return rig.Setup{Flags: []string{"--auth", auth, "--client-ca-file", caFile}}
 	}, certs
+}
+
+// byToken is a set-up in which clients prove who they are by a service account's token.
+func byToken(c *rig.Cluster) rig.Setup {
+	return rig.Setup{Flags: []string{"--auth", "kubernetes", "--kubernetes-accounts", "shop/orders", "--kubernetes-server", c.URL, "--kubernetes-ca-file", c.CAFile, "--kubernetes-token-file", c.TokenFile}}
 }
 
 // mapped is s with an entry under users of its config file.
