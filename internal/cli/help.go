@@ -38,7 +38,7 @@ var commandGroups = []struct {
 	commands []string
 }{
 	{"Connect", []string{"serve", "connect", "exec", "env", "service-file", "list"}},
-	{"Set up and check", []string{"doctor", "policy", "config", "token", "password", "ca"}},
+	{"Set up and check", []string{"init", "doctor", "policy", "config", "token", "password", "ca"}},
 	{"Operate", []string{"status", "wait", "reload", "disconnect", "shutdown", "service"}},
 	{"Other commands", []string{"completion", "version", "help"}},
 }

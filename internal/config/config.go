@@ -92,7 +92,7 @@ func LoadAny(in Input) (Config, error) {
 		return Config{}, err
 	}
 	cfg, err := in.loadFrom(l)
-	if errors.Is(err, errNoTarget) {
+	if errors.Is(err, ErrNoTarget) {
 		return l.config(), nil
 	}
 	if err != nil {
@@ -156,8 +156,8 @@ func (in Input) loadFrom(l layers) (Config, error) {
 	return cfg, nil
 }
 
-// errNoTarget is an *Error when nothing names a target.
-var errNoTarget = errors.New("no target given")
+// ErrNoTarget is an *Error when nothing names a target.
+var ErrNoTarget = errors.New("no target given")
 
 // targets are the positional arguments and those that flags name; without any,
 // those of the environment, then those of the file.
@@ -175,9 +175,9 @@ func (in Input) targets(l layers) ([]string, error) {
 	if names := l.file.names(); len(names) > 0 {
 		return names, nil
 	}
-	e := problem("%v", errNoTarget).hinted(
+	e := problem("%v", ErrNoTarget).hinted(
 		"name a database: pgkeyless orders-prod --via i-…, or by its endpoint: pgkeyless mydb.abc123.eu-central-1.rds.amazonaws.com --via i-…")
-	e.kind = errNoTarget
+	e.kind = ErrNoTarget
 	return nil, e
 }
 
