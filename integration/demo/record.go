@@ -46,7 +46,9 @@ func (d *demo) recordTo(dir string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		scenes := []scene{{serveLine, d.proxy.Output()}}
+		const ready = "pgkeyless is ready for new connections"
+		start, _, _ := strings.Cut(d.proxy.Output(), ready) // what follows may come a moment later
+		scenes := []scene{{serveLine, start + ready}}
 		for _, line := range recordedLines {
 			said, err := d.typed(ctx, line)
 			if err != nil {
