@@ -63,7 +63,7 @@ func (s *Server) Sessions() []SessionSnapshot {
 	return all
 }
 
-// Disconnect ends the session with that ID, whose client is told that somebody
+// Disconnect ends the session with that ID, whose client gets an error that somebody
 // asked for it. It does not wait for the end, and reports whether there was one.
 func (s *Server) Disconnect(id uint64) bool {
 	s.tally.mu.Lock()

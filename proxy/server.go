@@ -74,9 +74,10 @@ type Config struct {
 	// BrowserHint is a line for people who open the port in a browser: where the
 	// status page is, say. Empty says nothing more than what the port speaks.
 	BrowserHint string
-	// Admit says whether a client may connect at all: its error is what the client gets
-	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
-	// called for each connection as soon as it is accepted. nil admits everybody.
+	// Admit says whether a client may connect at all: its error is what the client
+	// gets once it has sent its StartupMessage, and its CancelRequest has no effect.
+	// It is called for each connection as soon as it is accepted. nil admits
+	// everyone.
 	Admit func(net.Conn) error
 	// Proof has clients of TCP listeners prove who they are, once they have sent their
 	// StartupMessage. nil asks for nothing.
@@ -87,7 +88,7 @@ type Config struct {
 	Grants func(Wanted) (Grant, error)
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
-	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
+	// Audit hears of each login, refusal, cancel request and end, from many goroutines.
 	// An error at a login refuses it. nil tells nobody.
 	Audit func(AuditEvent) error
 	// Peers returns the addresses of other replicas, this one perhaps among them; port 0
@@ -318,7 +319,7 @@ func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wa
 		log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
 	}
 	if roomMade && !s.sparing.allows("open files", 1, func(more int64) {
-		s.log.Warn("open files ran out while clients were accepted", "times", more+1, "in", sparingFor)
+		s.log.Warn("too many open files to accept clients", "times", more+1, "in", sparingFor)
 	}) {
 		return
 	}

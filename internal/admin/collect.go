@@ -57,7 +57,7 @@ func (v view) document() status.Document {
 	}
 	d.Warnings = append(d.Warnings, v.endingRoots()...)
 	if r := v.proxy.Reload; r != nil && !r.OK {
-		d.Warnings = append(d.Warnings, status.Warning{Text: "the configuration was not reloaded, the old one stays in force: " + r.Error, Hint: r.Hint})
+		d.Warnings = append(d.Warnings, status.Warning{Text: "the configuration was not reloaded, the old one still applies: " + r.Error, Hint: r.Hint})
 	}
 	d.Proxy.Uptime = v.now.Sub(v.proxy.Started).Seconds()
 	d.Proxy.Open, d.Proxy.Accepted = v.server.Open, v.server.Accepted
@@ -199,7 +199,7 @@ func (v view) endingRoots() []status.Warning {
 			continue
 		}
 		all = append(all, status.Warning{
-			Text: fmt.Sprintf("the root certificate that vouches for %s ends on %s", r.Name, r.RootExpires.UTC().Format(time.DateOnly)),
+			Text: fmt.Sprintf("the root certificate for %s expires on %s", r.Name, r.RootExpires.UTC().Format(time.DateOnly)),
 			Hint: "rotate the database's CA certificate to one of the newer RDS roots",
 		})
 	}

@@ -26,7 +26,7 @@ const (
 )
 
 // errStuck is a log that takes no records, such as a pipe that nobody reads.
-var errStuck = fmt.Errorf("it has taken no record for %v", patience)
+var errStuck = fmt.Errorf("it has not accepted a record for %v", patience)
 
 // Log is an audit log. Its methods are safe for concurrent use. One goroutine writes, so
 // that a file that does not take records holds nobody up for longer than patience.

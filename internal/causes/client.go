@@ -132,7 +132,7 @@ var (
 		Name: "identity-differs", SQLState: invalidLogin,
 		Message: "{identity} may not connect as user {quoted user}",
 		Hint:    "connect as {quoted identity}, or with a certificate that names {quoted user}",
-		Means:   "a certificate that names somebody else than the StartupMessage does",
+		Means:   "the certificate names another user than the StartupMessage",
 	}
 	ServiceTokenRefused = Cause{
 		Name: "service-token-refused", SQLState: "28P01",
@@ -144,7 +144,7 @@ var (
 	AccountRefused = Cause{
 		Name: "account-refused", SQLState: invalidLogin,
 		Message: "{identity} may not connect",
-		Hint:    "ask whoever runs the proxy to add {account} to `kubernetes-accounts`",
+		Hint:    "ask the operator of the proxy to add {account} to `kubernetes-accounts`",
 		Means:   "a valid token of a service account that `kubernetes-accounts` does not name",
 	}
 	TokenReviewDenied = Cause{
@@ -168,8 +168,8 @@ var (
 	}
 	IdentityUnknown = Cause{
 		Name: "identity-unknown", SQLState: invalidLogin,
-		Message: "{identity} is nobody that this proxy lets in",
-		Hint:    "the one who runs the proxy adds {quoted identity} under `users:` in its config file",
+		Message: "this proxy does not let {identity} in",
+		Hint:    "ask the operator of the proxy to add {quoted identity} under `users:` in its config file",
 		Means:   "a client that has proved who it is, and whose identity the config file does not map",
 	}
 	DatabaseUserBarred = Cause{
@@ -181,7 +181,7 @@ var (
 	TargetBarred = Cause{
 		Name: "target-barred", SQLState: invalidLogin,
 		Message: "{identity} may not use target {quoted target}",
-		Hint:    "the one who runs the proxy adds it to `targets` of {quoted identity} under `users:`",
+		Hint:    "ask the operator of the proxy to add it to `targets` of {quoted identity} under `users:`",
 		Means:   "a client whose entry under `users:` does not list the target",
 	}
 	AuditFailed = Cause{

@@ -129,7 +129,7 @@ file, SIGHUP reloads it without dropping a session.`,
 	return root
 }
 
-// refuseUnknownTopics makes cobra's help command, which tells of the root
+// refuseUnknownTopics makes cobra's help command, which reports the root
 // whatever it is asked, know its commands.
 func refuseUnknownTopics(root *cobra.Command) {
 	root.InitDefaultHelpCmd()

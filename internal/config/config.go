@@ -109,7 +109,7 @@ func LoadOne(in Input) (Target, Run, error) {
 		return Target{}, Run{}, err
 	}
 	if len(cfg.Targets) > 1 {
-		return Target{}, Run{}, problem("%d targets where one is wanted", len(cfg.Targets)).hinted("name one target")
+		return Target{}, Run{}, problem("%d targets given, but the command takes one", len(cfg.Targets)).hinted("name one target")
 	}
 	return cfg.Targets[0], cfg.Run, nil
 }
@@ -261,9 +261,9 @@ func (r *Run) checkAuth() error {
 	case r.LocalPassword && r.Auth != AuthLocal:
 		return problem("local-password and auth=%s exclude each other", r.Auth).hinted("leave out one of the two")
 	case r.Auth == AuthSCRAM && r.AuthFile == "":
-		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
+		return problem("auth is scram, but there is no auth-file").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":
-		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
+		return problem("auth is cert, but there is no client-ca-file").hinted("name the CA of the clients with --client-ca-file")
 	case r.Kubernetes.JWKSFile != "" && r.Kubernetes.Issuer == "":
 		return problem("kubernetes-jwks-file has keys, and no kubernetes-issuer says whose they are").hinted("name it with --kubernetes-issuer; `kubectl get --raw /.well-known/openid-configuration` shows it")
 	case r.Auth == AuthKubernetes && r.Kubernetes.Issuer != "" && (r.Kubernetes.Server != "" || r.Kubernetes.TokenFile != ""):
@@ -271,7 +271,7 @@ func (r *Run) checkAuth() error {
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
 	case (r.TLSCert == "") != (r.TLSKey == ""):
-		return problem("of tls-cert and tls-key one is missing").hinted("name both files")
+		return problem("tls-cert and tls-key must be set together").hinted("name both files")
 	}
 	return nil
 }

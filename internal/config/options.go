@@ -121,7 +121,7 @@ type Run struct {
 	MaxSigtermDelay   time.Duration
 	ExitZeroOnSigterm bool
 
-	// ReadyFD is the open file descriptor that is told where targets are served; 0 is
+	// ReadyFD is the open file descriptor that gets a line for each listener; 0 is
 	// none.
 	ReadyFD int
 
@@ -196,7 +196,7 @@ type Kubernetes struct {
 // defaultAudience is what tokens of service accounts must be for.
 const defaultAudience = "pgkeyless"
 
-// defaultNamespace goes before the names of metrics.
+// defaultNamespace is the prefix of the names of metrics.
 const defaultNamespace = "pgkeyless"
 
 // defaultRun are the options of the process about which nothing is said.

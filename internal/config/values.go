@@ -177,7 +177,7 @@ var (
 	ecsTarget  = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]+_[A-Za-z0-9-]+_[A-Za-z0-9-]+$`)
 )
 
-// What stands for several of them: an ECS service's tasks, the managed nodes
+// What names several of them: an ECS service's tasks, the managed nodes
 // with a tag, the instances of an Auto Scaling group.
 //
 // Source: ECS, EC2 and Auto Scaling API references, constraints of the names.
@@ -221,7 +221,7 @@ func checkMessagesEndpoint(v string) error {
 		u.Scheme != "https" && u.Scheme != "http":
 		return problem("%q is not an endpoint", v).hinted("write it as https://HOST, for example https://vpce-0123-abcd.ssmmessages.eu-central-1.vpce.amazonaws.com")
 	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
-		return problem("%q is not encrypted", v).hinted("write it as https://HOST: only a loopback host may do without TLS")
+		return problem("%q is not encrypted", v).hinted("write it as https://HOST: only a loopback host works without TLS")
 	}
 	return nil
 }
@@ -287,7 +287,7 @@ var metricName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 func setNamespace(r *Run, v string) error {
 	if !metricName.MatchString(v) {
-		return problem("%q is no prefix of a metric's name", v).hinted("use letters, digits and underscores, and begin with no digit")
+		return problem("%q is no prefix of a metric's name", v).hinted("use letters, digits and underscores, and do not start with a digit")
 	}
 	r.PrometheusNamespace = v
 	return nil

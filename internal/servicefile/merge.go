@@ -10,7 +10,7 @@ import (
 )
 
 // about follows the begin mark.
-const about = "(written by `pgkeyless service-file`; what is changed up to the end mark is lost)"
+const about = "(written by `pgkeyless service-file`; changes above the end mark are lost)"
 
 // maxLine is the longest line that libpq reads: its buffer has 1024 bytes, for
 // the newline and a NUL too.

@@ -9,7 +9,7 @@ import (
 )
 
 // enrol says in the registry what front serves, in place of what was said before.
-// That others find it is a convenience: failing is told in the log.
+// That others find it is a convenience: a failure is in the log.
 func enrol(e *running.Enrolment, front front, way way, environ []string, log *slog.Logger) {
 	var all []running.Served
 	for i := range front.targets {

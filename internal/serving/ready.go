@@ -81,7 +81,7 @@ func tell(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, li
 // clients may use TLS or not.
 type paste struct{ psql, url, jdbc string }
 
-// What stands for a user and a database that only the client knows. Capitals
+// Placeholders for a user and a database that only the client knows. Capitals
 // need no quotes in a shell and no escape in a URL.
 const (
 	someUser     = "USER"
