@@ -19,6 +19,7 @@ type SessionSnapshot struct {
 	ID     uint64 // as in the log
 	Route  string // "" while a client of a shared listener has not named it
 	Client string // its address; of a Unix socket, the path
+	Via    string // address of the balancer that has said so; "" without one
 	Peer   string // whose process it is, as Config.Peer says; may be empty
 	TLS    bool   // between client and proxy
 	// Identity is who the client has proved to be; "" where nobody asked.

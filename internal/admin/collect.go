@@ -146,7 +146,7 @@ const recentSpan = 2 * time.Second
 // shown.
 func (v view) client(s proxy.SessionSnapshot) status.Client {
 	c := status.Client{
-		ID: s.ID, Target: s.Route, From: display.Line(s.Client), Peer: display.Line(s.Peer), TLS: s.TLS,
+		ID: s.ID, Target: s.Route, From: display.Line(s.Client), Via: display.Line(s.Via), Peer: display.Line(s.Peer), TLS: s.TLS,
 		User: display.Line(s.User), Database: display.Line(s.Database), Application: display.Line(s.ApplicationName),
 		Since: s.Began.UTC(), PID: s.PID, State: "starting", Up: s.BytesUp, Down: s.BytesDown,
 	}

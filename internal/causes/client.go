@@ -102,6 +102,24 @@ var (
 		Hint:    "set `sslmode=require`, or `verify-full` with the CA of the proxy's certificate",
 		Means:   "`require-tls` is set, or `auth` needs TLS, and the client does not use it",
 	}
+	ProxyHeaderUnexpected = Cause{
+		Name: "proxy-header-unexpected", SQLState: protocolViolation,
+		Message: "this proxy takes no PROXY protocol header from this address",
+		Hint:    "start pgkeyless with `--proxy-protocol` and the load balancer's address in `--proxy-protocol-from`, or configure the load balancer to send none",
+		Means:   "a load balancer sends a PROXY protocol header, and pgkeyless does not trust its address",
+	}
+	ProxyHeaderMissing = Cause{
+		Name: "proxy-header-missing", SQLState: protocolViolation,
+		Message: "connections from {address} must begin with a PROXY protocol header",
+		Hint:    "configure the load balancer to send one (HAProxy: `send-proxy-v2`), or remove its address from `--proxy-protocol-from`; on this machine, use the Unix socket",
+		Means:   "a connection from an address in `proxy-protocol-from` begins without a header, or is silent for 10 s",
+	}
+	ProxyHeaderMalformed = Cause{
+		Name: "proxy-header-malformed", SQLState: protocolViolation,
+		Message: "the PROXY protocol header from {address} is invalid: {said}",
+		Hint:    "configure the load balancer to send version 1 or 2 for TCP, with at most 4096 bytes",
+		Means:   "a trusted load balancer sends a header that is too long, or of another kind",
+	}
 	PasswordWrong = Cause{
 		Name: "password-wrong", SQLState: "28P01",
 		Message: "password authentication failed for user {quoted user}",
@@ -205,7 +223,7 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed, PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

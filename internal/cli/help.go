@@ -27,7 +27,7 @@ var optionGroups = []struct {
 	{"Listeners", []string{"address", "unix-socket", "shared-port", "default-target", "max-connections", "login-timeout"}},
 	{"Who may connect", []string{"allow-users", "local-password", "auth", "auth-file", "client-ca-file", "client-crl-file", "kubernetes-accounts", "kubernetes-audience",
 		"kubernetes-server", "kubernetes-ca-file", "kubernetes-token-file", "kubernetes-issuer", "kubernetes-jwks-file", "tls-cert", "tls-key", "require-tls", "allow-anyone", "audit-log"}},
-	{"Several replicas", []string{"peers", "forward-cancels"}},
+	{"Several replicas", []string{"peers", "forward-cancels", "proxy-protocol", "proxy-protocol-from"}},
 	{"Operation", []string{"health-check", "prometheus", "prometheus-namespace", "status-page", "http-address", "http-port", "unready-when-full", "debug", "quitquitquit", "admin-port", "ready-fd",
 		"min-sigterm-delay", "max-sigterm-delay", "exit-zero-on-sigterm"}},
 	{"Logs", []string{"structured-logs", "debug-logs", "quiet"}},

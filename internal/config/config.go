@@ -270,6 +270,9 @@ func (r *Run) checkAuth() error {
 		return problem("kubernetes-issuer and kubernetes-server exclude each other").hinted("leave out one: tokens are verified by the issuer's keys, or reviewed by the API server")
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
+	case r.ProxyProtocol && r.Auth == AuthNone && !r.AllowAnyone:
+		return problem("anyone who reaches the load balancer would be logged in without a password: proxy-protocol is on, and clients prove nothing").hinted(
+			"have clients prove who they are (--auth scram or cert), or let anyone in with --allow-anyone")
 	case (r.TLSCert == "") != (r.TLSKey == ""):
 		return problem("tls-cert and tls-key must be set together").hinted("name both files")
 	}

@@ -381,6 +381,40 @@ func setPeers(r *Run, v string) error {
 	return nil
 }
 
+func setProxyProtocolFrom(r *Run, v string) error {
+	for text := range strings.SplitSeq(v, ",") {
+		if _, ok := prefix(text); !ok {
+			return problem("%q is no IP address or CIDR", text).hinted("write addresses of load balancers with commas between them, as 10.0.0.5,10.1.0.0/24")
+		}
+	}
+	r.ProxyProtocolFrom = v
+	return nil
+}
+
+// Balancers are the addresses from which connections begin with a PROXY protocol
+// header; none where that is off.
+func (r *Run) Balancers() []netip.Prefix {
+	if !r.ProxyProtocol {
+		return nil
+	}
+	var all []netip.Prefix
+	for text := range strings.SplitSeq(cmp.Or(r.ProxyProtocolFrom, "127.0.0.0/8,::1"), ",") {
+		p, _ := prefix(text) // setProxyProtocolFrom has checked it
+		all = append(all, p)
+	}
+	return all
+}
+
+// prefix is an address or a CIDR, IPv4 as such, and not within IPv6.
+func prefix(text string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err == nil && !p.Addr().Is4In6()
+}
+
 // fileOf makes a setter for the name of a file.
 func fileOf(field func(*Run) *string) func(*Run, string) error {
 	return func(r *Run, v string) error {

@@ -21,7 +21,7 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "github.com/pires/go-proxyproto", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
 	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
@@ -117,6 +117,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/page":     {},
 	"e2e/people":   {},
+	"e2e/service":  {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},
 

@@ -39,6 +39,9 @@ func servedBy(front front, i int, way way, environ []string) running.Served {
 		s.Address = s.Addresses[0]
 	}
 	s.Socket = front.socket(i)
+	if front.headed && s.Socket != "" {
+		s.Address = "" // which connect and exec would take
+	}
 	for _, l := range front.routes[i].Listen {
 		s.Inherited = s.Inherited || l.Addr().String() == s.Socket && front.inherited.has(l)
 	}

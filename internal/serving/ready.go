@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -95,6 +96,9 @@ func (f front) shown(i int) running.Place {
 	r, a := f.routes[i], f.address(i)
 	p := running.Place{User: r.User, Database: r.Database}
 	onShared := f.targets[i].Shared
+	if f.headed && cmp.Or(f.socket(i), socketAmong(f.shared)) != "" {
+		a = nil
+	}
 	if a != nil {
 		p.Host, p.Port = running.Reachable(a.AddrPort().Addr()), a.Port
 	} else if own := f.socket(i); own != "" {
