@@ -162,7 +162,7 @@ var (
 	AccountRefused = Cause{
 		Name: "account-refused", SQLState: invalidLogin,
 		Message: "{identity} may not connect",
-		Hint:    "ask whoever runs the proxy to add {account} to `kubernetes-accounts`",
+		Hint:    "ask the operator of the proxy to add {account} to `kubernetes-accounts`",
 		Means:   "a valid token of a service account that `kubernetes-accounts` does not name",
 	}
 	TokenReviewDenied = Cause{

@@ -50,7 +50,7 @@ type Listener struct {
 }
 
 const (
-	about = "(kept by `pgkeyless --local-password`; what is changed up to the end mark is lost)"
+	about = "(kept by `pgkeyless --local-password`; changes above the end mark are lost)"
 	says  = "# local password: "
 	// maxLines bounds the lines that processes which were killed have left.
 	maxLines = 256

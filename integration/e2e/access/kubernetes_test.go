@@ -206,7 +206,7 @@ users:
 	if got := show(cluster.Token(nil), "select current_user || ' ' || current_setting('default_transaction_read_only')"); got != "app_user on" {
 		t.Errorf("a listed account: %q", got)
 	}
-	if got := show(cluster.Token(of("bi:metabase")), "select 1"); !strings.Contains(got, "system:serviceaccount:bi:metabase is nobody that this proxy lets in") {
+	if got := show(cluster.Token(of("bi:metabase")), "select 1"); !strings.Contains(got, "this proxy does not let system:serviceaccount:bi:metabase in") {
 		t.Errorf("another: %q", got)
 	}
 }
