@@ -16,8 +16,8 @@
 // # What is signed and what is dialled
 //
 // An Endpoint is what the token names and what the certificate must prove. The
-// address that is dialled (through a tunnel, or a port of one's own) is no part
-// of it, so neither can be bent by a detour.
+// address that is dialled (through a tunnel, or another port) is not part of it, so a
+// detour changes neither.
 //
 // # Whom a kind of endpoint trusts
 //
@@ -26,13 +26,13 @@
 //	RDS Proxy, DSQL, Redshift                Amazon Trust roots, ca-file
 //	any other name                           RDS roots (of its region, where known), Amazon Trust roots, ca-file
 //
-// A region's bundle is fetched over a chain to an Amazon Trust root and from nobody
-// else; of what is in it, self-signed roots named as RDS names those of that region
-// count, for 30 days. System roots are never used for a database. A public certificate for an RDS
-// name is therefore refused, whoever issued it. Aurora Serverless v1, which
-// shares its names with other clusters but not their roots, has no IAM login
-// and is not supported. The roots live in two files rather than one with
-// sections, so that no parser stands between the two sets.
+// A region's bundle is fetched only from a server with a chain to an Amazon Trust
+// root. Of its certificates, self-signed roots with the names of that region's RDS
+// roots count, for 30 days. System roots are never used for a database. So a public
+// certificate for an RDS name is refused, whoever issued it. Aurora Serverless v1,
+// which shares its names with other clusters but not their roots, has no IAM login
+// and is not supported. The roots live in two files rather than one with sections, so
+// that no parser stands between the two sets.
 //
 // # Lifecycle
 //

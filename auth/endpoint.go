@@ -104,7 +104,7 @@ func splitHostPort(s string) (host string, port int, err error) {
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		host, rest, ok := strings.Cut(inner, "]")
 		if addr, err := netip.ParseAddr(host); !ok || err != nil || !addr.Is6() {
-			return "", 0, fmt.Errorf("brackets need an IPv6 address between them")
+			return "", 0, fmt.Errorf("brackets must contain an IPv6 address")
 		}
 		if rest == "" {
 			return host, 0, nil
@@ -145,7 +145,7 @@ func parsePort(digits string) (int, error) {
 func cleanHost(host string) (string, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		if addr.Zone() != "" {
-			return "", fmt.Errorf("an IPv6 zone means nothing to a certificate")
+			return "", fmt.Errorf("a certificate cannot contain an IPv6 zone")
 		}
 		return addr.String(), nil
 	}
@@ -166,7 +166,7 @@ func cleanHost(host string) (string, error) {
 	for _, label := range labels {
 		switch {
 		case label == "":
-			return "", fmt.Errorf("two dots with nothing between, or a dot in front")
+			return "", fmt.Errorf("two dots in a row, or a leading dot")
 		case len(label) > 63:
 			return "", fmt.Errorf("the part %q is longer than 63 characters", label)
 		case label[0] == '-' || label[len(label)-1] == '-':

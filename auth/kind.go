@@ -98,8 +98,9 @@ func (e Endpoint) Described() bool {
 	return true
 }
 
-// Custom says whether the name is not one that AWS gives: a CNAME for an
-// endpoint, say, which can be neither signed for nor verified. An address is none.
+// Custom reports whether AWS does not give out such names: a CNAME of an endpoint,
+// for example, which can be neither signed for nor verified. It is false for an
+// address.
 func (e Endpoint) Custom() bool {
 	if _, err := netip.ParseAddr(e.Host); err == nil || e.Kind != KindOther {
 		return false

@@ -42,13 +42,13 @@ type bundle struct {
 	fetching chan struct{}       // closed when the fetch under way ends; nil when none is
 }
 
-// Refresh is asked after a handshake with e failed with cause. When an unknown
-// authority is to blame and e's kind trusts the RDS roots, it fetches the bundle
-// of e's region from AWS's trust store, and trusts its roots for that region
-// for 30 days. nil says that the chain that was refused would now be accepted, so that
-// dialling again makes sense; causes.RootsUnreachable that the bundle could not be had;
-// causes.RootsInspected that somebody else than AWS answered for the trust store; any
-// other error that there is none that could help.
+// Call Refresh after a handshake with e failed with cause. If an unknown authority is
+// the reason and e's kind trusts the RDS roots, it fetches the bundle of e's region
+// from AWS's trust store, and trusts its roots for that region for 30 days. A nil
+// error means that the chain would now be accepted, so dialling again makes sense.
+// causes.RootsUnreachable means that the bundle could not be fetched,
+// causes.RootsInspected that another server than AWS's answered for the trust store,
+// and any other error that no bundle could help.
 //
 // At most one request per region is under way; other callers wait for it, until
 // ctx ends. A failed request is not repeated for a minute.

@@ -39,7 +39,7 @@ type RootsConfig struct {
 	Log      *slog.Logger // nil: no log
 }
 
-// Roots decides which authorities vouch for an endpoint.
+// Roots decides which authorities may sign for an endpoint.
 type Roots struct {
 	rds, amazon, extra []*x509.Certificate
 	http               *http.Client
@@ -118,7 +118,7 @@ func NewRoots(cfg RootsConfig) (*Roots, error) {
 	return r, nil
 }
 
-// Expiring returns the trusted roots that end before now+within, soonest first.
+// Expiring returns the trusted roots that expire before now+within, soonest first.
 func (r *Roots) Expiring(now time.Time, within time.Duration) []*x509.Certificate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -196,7 +196,7 @@ const (
 func caFileHelpFor(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "check the path; a relative one starts at the directory in which pgkeyless was started"
+		return "check the path; a relative path starts in the directory where pgkeyless was started"
 	case errors.Is(err, fs.ErrPermission):
 		return "let the user who runs pgkeyless read the file and enter its directories"
 	}

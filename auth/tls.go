@@ -6,9 +6,9 @@ import "crypto/tls"
 // for e's host, whatever address was dialled, by the authorities of e's kind,
 // with TLS 1.2 or newer. The caller owns the result and may add to it.
 //
-// Sessions are not cached: a resumed handshake would skip the chain, PostgreSQL
-// gives out no session tickets to resume with, and a client behind a tunnel
-// saves nothing by it.
+// Sessions are not cached: a resumed handshake would skip the chain, PostgreSQL gives
+// out no session tickets to resume with, and a client behind a tunnel gains nothing
+// from it.
 //
 // Source: PostgreSQL src/backend/libpq/be-secure-openssl.c, SSL_OP_NO_TICKET.
 func (r *Roots) TLSConfig(e Endpoint) *tls.Config {

@@ -58,7 +58,7 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 	case t.endpoint.Kind == KindRedshift:
 		return nil, causes.MisuseOf(fmt.Errorf("%s is a Redshift endpoint, which is not supported yet", t.endpoint.Host), "Redshift issues temporary users and passwords instead of IAM tokens; connect to it directly")
 	case t.region == "":
-		return nil, causes.MisuseOf(fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration holds one", t.endpoint.Host), credentials.RegionHelp)
+		return nil, causes.MisuseOf(fmt.Errorf("no AWS region for %s: neither its name nor the AWS configuration has one", t.endpoint.Host), credentials.RegionHelp)
 	case !partition.MayBeRegion(t.region):
 		return nil, causes.MisuseOf(fmt.Errorf("%q is not an AWS region", t.region), credentials.RegionHelp)
 	}

@@ -66,7 +66,7 @@ type FailureRecord struct {
 	SQLState, Message, Detail, Hint string
 }
 
-// otherCause stands for errors without a row.
+// otherCause is for errors without a row.
 const otherCause = "other"
 
 // account keeps a RouteSnapshot. tally.mu guards it.

@@ -13,7 +13,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/peercred"
 )
 
-// ErrNotServing is what Alive returns for a Server that takes no clients, by its own decision.
+// ErrNotServing is what Alive returns for a Server that has decided to accept no
+// clients.
 var ErrNotServing = errors.New("the proxy does not accept clients")
 
 // probes are connections that Alive makes to the Server's own listeners. Nothing
@@ -122,7 +123,7 @@ func (s *Server) Alive(ctx context.Context) error {
 		}
 	}
 	if err := s.loops.Alive(ctx); err != nil {
-		return fmt.Errorf("an event loop does not move: %w", err)
+		return fmt.Errorf("an event loop is stuck: %w", err)
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ const (
 	AuditEnd     = "end"     // the end of a session that was logged in
 )
 
-// AuditEvent is something that an audit wants to know of a session. It holds no SQL and
-// no start-up parameter but those of SessionSnapshot.
+// AuditEvent is an event for an audit log. It holds no SQL, and no start-up parameter
+// other than those of SessionSnapshot.
 type AuditEvent struct {
 	Kind string
 	At   time.Time

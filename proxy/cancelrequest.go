@@ -34,19 +34,34 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 // told it.
 func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest) {
 	reason := "unknown key"
-	if !s.server.strangers.sources.allow(hostAddr(s.client.RemoteAddr()), time.Now()) {
+	if !s.server.strangers.sources.allow(s.source(), time.Now()) {
 		return // of a flood not each is carried on, nor written down
 	}
 	if s.server.strangers.wanted() {
 		reason = "forwarded"
-		s.leaveLobby()
-		if err := s.server.strangers.forward(ctx, s.server.cancels, s.meant(), s.client, request); err != nil {
+		if err := s.carryOn(ctx, request); err != nil {
 			reason = "not forwarded"
 			s.log.Info("cancel request with an unknown key not forwarded", "error", ended(ctx, err))
 		}
 	}
 	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
 	s.log.Debug("cancel request with an unknown key", "outcome", reason)
+}
+
+// carryOn forwards the request of a stranger. Until its turn it is in the lobby, which
+// bounds how many wait.
+func (s *session) carryOn(ctx context.Context, request *pgproto3.CancelRequest) error {
+	peers, err := s.server.strangers.others(ctx, s.client)
+	if err != nil {
+		return err
+	}
+	leave, err := s.server.strangers.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s.leaveLobby()
+	return s.server.strangers.forward(ctx, s.server.cancels, peers, s.meant(), s.client, request)
 }
 
 // meant is where a client without StartupMessage is led: by its listener, or by the

@@ -26,7 +26,7 @@ type Proof interface {
 }
 
 // Claim is a client that says who it is, and can be asked to prove it. Its methods
-// exchange messages with it; they are for Prove alone, and one goroutine.
+// exchange messages with it. They are for Prove only, on one goroutine.
 type Claim struct {
 	// User and Database are those of the StartupMessage, without what names a Route.
 	User, Database string
@@ -111,8 +111,8 @@ func (c *Claim) SASL(mechanisms ...string) (chosen string, response []byte, err 
 // Challenge sends a SASL challenge and returns the client's response.
 func (c *Claim) Challenge(data []byte) ([]byte, error) { return c.ask(authSASLContinue, data) }
 
-// Conclude sends the last words of a SASL exchange, with which the client can see that
-// the other side knows the secret too.
+// Conclude sends the last message of a SASL exchange, which shows the client that the
+// other side knows the secret too.
 func (c *Claim) Conclude(data []byte) error { return c.tell(authSASLFinal, data) }
 
 // Password asks for a password in clear text, which only a client inside TLS must be

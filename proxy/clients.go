@@ -19,6 +19,7 @@ type SessionSnapshot struct {
 	ID     uint64 // as in the log
 	Route  string // "" while a client of a shared listener has not named it
 	Client string // its address; of a Unix socket, the path
+	Via    string // address of the balancer that has said so; "" without one
 	Peer   string // whose process it is, as Config.Peer says; may be empty
 	TLS    bool   // between client and proxy
 	// Identity is who the client has proved to be; "" where nobody asked.
@@ -63,7 +64,7 @@ func (s *Server) Sessions() []SessionSnapshot {
 	return all
 }
 
-// Disconnect ends the session with that ID, whose client is told that somebody
+// Disconnect ends the session with that ID, whose client gets an error that somebody
 // asked for it. It does not wait for the end, and reports whether there was one.
 func (s *Server) Disconnect(id uint64) bool {
 	s.tally.mu.Lock()

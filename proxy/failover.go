@@ -6,11 +6,11 @@ import (
 	"net"
 )
 
-// stateReadOnly is what writing at a reader gives: after a fail-over, that of a
+// stateReadOnly is what writing at a reader gives: after a failover, that of a
 // connection to the old writer.
 const stateReadOnly = "25006"
 
-// failOvers are the SQLSTATEs that come with a fail-over, as they stand in an
+// failOvers are the SQLSTATEs that come with a failover, as they stand in an
 // ErrorResponse: behind the NUL that ends the field before them.
 var failOvers = []struct {
 	state string
@@ -25,10 +25,10 @@ const fieldLen = len("\x00C57P01\x00")
 
 // failOverReason is what a conn is retired with.
 func failOverReason(state string) string {
-	return fmt.Sprintf("the database said SQLSTATE %s, as after a fail-over", state)
+	return fmt.Sprintf("the database said SQLSTATE %s, as after a failover", state)
 }
 
-// toClient looks out for a fail-over in what the database says, and calls
+// toClient looks out for a failover in what the database says, and calls
 // retire once when it finds one.
 //
 // It reads bytes and no messages, so a row that holds such bytes is taken for

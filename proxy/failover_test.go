@@ -115,7 +115,7 @@ func TestFailOverRetiresTheConn(t *testing.T) {
 	}
 }
 
-// Conns that cannot be retired bear a fail-over as they did.
+// Conns that cannot be retired bear a failover as they did.
 func TestFailOverOverTCP(t *testing.T) {
 	words := errorPacket("SERROR", "C25006", "Mread-only transaction")
 	_, dial := loopback(t, true, func(c *databaseConn) {

@@ -75,7 +75,7 @@ func firstMessage(left []byte, limit uint32) (m []byte, err string) {
 	return left[:length+1], ""
 }
 
-// FuzzRefusal makes what a client is told of any ErrorResponse in a login.
+// FuzzRefusal makes what a client hears of any ErrorResponse in a login.
 func FuzzRefusal(f *testing.F) {
 	f.Add([]byte("SFATAL\x00C28P01\x00Mno\x00\x00"))
 	f.Add([]byte("SFATAL\x00C28000\x00Mno\x00Dwhy\x00Hhow\x00\x00"))

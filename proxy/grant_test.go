@@ -60,7 +60,7 @@ func TestWhoIsGrantedNothingReachesNobody(t *testing.T) {
 		})
 		c := r.dial()
 		c.send(plainStartup)
-		if said := c.failed(); said['C'] != "28000" || said['M'] != "ada is nobody that this proxy lets in" {
+		if said := c.failed(); said['C'] != "28000" || said['M'] != "this proxy does not let ada in" {
 			t.Errorf("the client got %q", said)
 		}
 		if n := len(r.db.addresses); n != 0 {

@@ -64,7 +64,7 @@ type login struct {
 	admitted func() error
 	asked    bool  // the database has asked for a clear-text password
 	unsent   error // why the last packet could not be written
-	// key is told the body of each BackendKeyData before the client gets it.
+	// key gets the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
 	last *refusal
@@ -104,7 +104,7 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 	return l.forward(ctx, first)
 }
 
-// write sends packet and clears it. That this has failed is told when what the
+// write sends packet and clears it. A failure shows when what the
 // database said before has been read: it may be why.
 func (l *login) write(packet []byte) {
 	_, l.unsent = l.server.Write(packet)

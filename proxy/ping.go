@@ -13,7 +13,7 @@ import (
 const pingName = "pg_isready"
 
 // pingHint goes to the log only: pg_isready has its answer.
-const pingHint = "pg_isready logs in as a user that it guesses, and is content with a refusal; to spare the database that, let the health check only connect to the port"
+const pingHint = "pg_isready logs in as a user that it guesses, and accepts a refusal; to avoid these logins, let the health check only connect to the port"
 
 // isPing reports whether m is of a client that only asks whether there is a
 // server: by a login whose outcome it does not care about. libpq tries that once

@@ -1,6 +1,6 @@
 package proxy
 
-// presence is what a socket tells of a client without being read.
+// presence is what a socket shows of a client without being read.
 type presence int
 
 const (

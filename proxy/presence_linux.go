@@ -10,7 +10,7 @@ import (
 // presenceOf asks the socket c, whose unread bytes stay where they are. Of a
 // conn that is no socket nothing is known.
 //
-// Source: poll(2); a FIN is told at once, however much is unread before it.
+// Source: poll(2); a FIN is reported at once, however much is unread before it.
 func presenceOf(c net.Conn) presence {
 	sock, ok := c.(syscall.Conn)
 	if !ok {

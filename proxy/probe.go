@@ -13,7 +13,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
-// ProbeStage is a part of a connection as Probe tells it.
+// ProbeStage is a part of a connection as Probe reports it.
 type ProbeStage int
 
 // The stages, in their order.
@@ -36,10 +36,10 @@ type ProbeStep struct {
 // probeName is the application_name of a Probe.
 const probeName = "pgkeyless doctor"
 
-// Probe goes the way of a client that logs in as user to database, with no client:
-// dial, TLS, login. It tells report of each stage as it ends, on one goroutine at
-// a time, and returns the connection, which the caller must Close. r needs no
-// listener; its User and Database apply.
+// Probe logs in as user to database as the proxy does for a client: dial, TLS, login.
+// It calls report for each stage as it ends, on one goroutine at a time, and returns
+// the connection, which the caller must Close. r needs no listener; its User and
+// Database apply.
 //
 // It ends with ctx, and with the overdue error of a client after limit; zero is
 // what a client has where Config.LoginTimeout is zero. Unlike a client's its errors
@@ -111,7 +111,7 @@ type probe struct {
 	report func(ProbeStep)
 }
 
-// done tells of a stage that went well. A second dial's is not told again.
+// done reports a stage that succeeded. A second dial's is not reported again.
 func (p *probe) done(s ProbeStep) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +122,7 @@ func (p *probe) done(s ProbeStep) {
 	p.next = s.Stage + 1
 }
 
-// failed tells of the stage that has not been passed.
+// failed reports the stage that did not succeed.
 func (p *probe) failed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func (d *probeDialer) DialContext(ctx context.Context, network, address string) 
 	return &probedConn{Conn: c, probe: d.probe}, nil
 }
 
-// probedConn tells of its first byte.
+// probedConn reports its first byte.
 type probedConn struct {
 	net.Conn
 	probe *probe

@@ -42,17 +42,18 @@ func newProbeConn(up *upstream, told []byte, asked bool) *ProbeConn {
 	return c
 }
 
-// Parameter is a setting that the database has told at login, such as
-// server_version, or "".
+// Parameter is a setting that the database reported at login, such as server_version,
+// or "".
 func (c *ProbeConn) Parameter(name string) string { return c.parameters[name] }
 
 // AskedForToken says that the database wanted a clear-text password, which the
 // IAM token was.
 func (c *ProbeConn) AskedForToken() bool { return c.asked }
 
-// Query runs one statement without parameters and returns its rows as text, ""
-// for NULL. It waits until the database has answered or ctx ends, after which the
-// connection is of no more use. An ErrorResponse has an SQLState, Detail and Hint.
+// Query runs one statement without parameters and returns its rows as text, "" for
+// NULL. It waits until the database has answered or ctx ends, after which the
+// connection cannot be used any more. An ErrorResponse has an SQLState, Detail and
+// Hint.
 func (c *ProbeConn) Query(ctx context.Context, sql string) (rows [][]string, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)

@@ -64,7 +64,7 @@ func (s *session) unstarted(reason string, refusedCertificate bool, told []slog.
 	}
 }
 
-// words are what a client is told of err beside its message, for the log.
+// words are what a client gets of err in addition to its message, for the log.
 func words(err error) []slog.Attr {
 	return []slog.Attr{slog.String("sqlstate", state(err)), slog.String("cause", causes.Name(err)),
 		slog.String("detail", causes.Detail(err)), slog.String("hint", causes.Hint(err))}

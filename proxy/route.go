@@ -49,7 +49,7 @@ func NewPassword(words string) Password { return secret.New(words) }
 
 // Route is one database with the listeners that lead to it.
 type Route struct {
-	// Name stands for the database in logs and errors: its host as the user
+	// Name is the database in logs and errors: its host as the user
 	// typed it.
 	Name string
 	// Aliases are further names by which clients of a shared listener may choose
@@ -71,14 +71,14 @@ type Route struct {
 	// RefreshTLS, when not nil, is asked once per login after the database's
 	// certificate came from an unknown authority. nil means that TLS now returns
 	// something else and the database is worth another dial. What the Detail and
-	// Hint of an error say goes before what the proxy knows to say.
+	// Hint of an error say overrides what the proxy would say.
 	RefreshTLS func(ctx context.Context, cause error) error
 	// DirectTLS begins with the handshake, which saves the round trip of an
 	// SSLRequest. It takes PostgreSQL 17, which must agree by ALPN.
 	DirectTLS bool
 	// Refusals, when not nil, explains why the database refuses a login, and says
 	// when one is worth a second try. It is asked to explain only what the client
-	// is told, under explainTimeout.
+	// gets, within explainTimeout.
 	Refusals Explainer
 	// User, when not empty, replaces the client's user in every login; all its
 	// other parameters are kept. A database that the client does not name is

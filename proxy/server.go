@@ -74,9 +74,10 @@ type Config struct {
 	// BrowserHint is a line for people who open the port in a browser: where the
 	// status page is, say. Empty says nothing more than what the port speaks.
 	BrowserHint string
-	// Admit says whether a client may connect at all: its error is what the client gets
-	// once it has sent its StartupMessage, and a CancelRequest comes to nothing. It is
-	// called for each connection as soon as it is accepted. nil admits everybody.
+	// Admit says whether a client may connect at all: its error is what the client
+	// gets once it has sent its StartupMessage, and its CancelRequest has no effect.
+	// It is called for each connection as soon as it is accepted. nil admits
+	// everyone.
 	Admit func(net.Conn) error
 	// Proof has clients of TCP listeners prove who they are, once they have sent their
 	// StartupMessage. nil asks for nothing.
@@ -87,17 +88,27 @@ type Config struct {
 	Grants func(Wanted) (Grant, error)
 	// RequireTLS refuses clients of TCP listeners that use no TLS.
 	RequireTLS bool
-	// Audit is told of each login, refusal, cancel request and end, from many goroutines.
+	// Balancers are the addresses from which TCP connections begin with a PROXY protocol
+	// header, of version 1 or 2, that says where the client is. A connection from there
+	// without one is refused, and so is one from elsewhere with one. Admit and Peer are
+	// asked about the connection itself, whatever its header says.
+	Balancers []netip.Prefix
+	// Audit hears of each login, refusal, cancel request and end, from many goroutines.
 	// An error at a login refuses it. nil tells nobody.
 	Audit func(AuditEvent) error
 	// Peers returns the addresses of other replicas, this one perhaps among them; port 0
 	// is the one that the client has come to. A
-	// CancelRequest with a key that no client here was told goes to each; one that a peer
-	// has sent does not. nil knows no peers.
+	// CancelRequest with a key that no client here was told goes to each, and to the
+	// database of the Route if one of them takes no connection; one that a peer has sent
+	// goes nowhere. nil knows no peers.
 	Peers func(context.Context) ([]netip.AddrPort, error)
 	// ForwardCancels sends such requests to the database of the Route instead, which
 	// checks the key. Both are bounded for each source, and in number.
 	ForwardCancels bool
+	// Lookup finds the servers behind the host name of a Route without a tunnel, as
+	// (*net.Resolver).LookupNetIP does: ForwardCancels sends requests to each of them.
+	// nil leaves it to the Dialer, which takes one.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	// Lull is called when a busy time is over, in which many sessions have begun
 	// or ended: to give back the memory that this took, say. Serve waits for it.
 	// nil means that there is nothing to do.
@@ -129,6 +140,7 @@ type Server struct {
 	proof      Proof
 	grants     func(Wanted) (Grant, error)
 	requireTLS bool
+	balancers  balancers
 	audit      func(AuditEvent) error
 	loops      eventloop.Group // that relay sockets
 	buffers    sync.Pool       // for relays without one
@@ -178,10 +190,12 @@ func New(cfg Config) (*Server, error) {
 		proof:          cfg.Proof,
 		grants:         cfg.Grants,
 		requireTLS:     cfg.RequireTLS,
+		balancers:      cfg.Balancers,
 		audit:          cfg.Audit,
-		strangers:      strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, slots: make(chan struct{}, maxStrangers)},
-		buffers:        sync.Pool{New: func() any { return new([bufferSize]byte) }},
-		done:           make(chan struct{}),
+		strangers: strangers{toDatabase: cfg.ForwardCancels, peers: cfg.Peers, dial: new(net.Dialer).DialContext, hello: balancers(cfg.Balancers).hello,
+			lookup: cfg.Lookup, slots: make(chan struct{}, maxStrangers)},
+		buffers: sync.Pool{New: func() any { return new([bufferSize]byte) }},
+		done:    make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -296,11 +310,10 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
 			noFiles := outOfFiles(err)
-			roomMade := noFiles && s.lobby.makeRoom()
-			if roomMade {
+			if noFiles && s.lobby.makeRoom() {
 				wait = roomWait
 			}
-			s.notAccepted(l, err, noFiles, roomMade, wait)
+			s.notAccepted(l, err, noFiles, wait)
 			select {
 			case <-time.After(wait):
 			case <-starting.Done():
@@ -311,14 +324,14 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 }
 
 // notAccepted logs err of accepting. Silent clients may use up the open files again
-// and again: those that made room are counted elsewhere.
-func (s *Server) notAccepted(l *listening, err error, noFiles, roomMade bool, wait time.Duration) {
+// and again, which is one line a minute: those that made room are counted elsewhere.
+func (s *Server) notAccepted(l *listening, err error, noFiles bool, wait time.Duration) {
 	log := s.log.With("address", l.Addr().String(), "error", err, "retry_in", wait)
 	if noFiles {
 		log = log.With("hint", "raise the limit of open files (ulimit -n): a client takes two")
 	}
-	if roomMade && !s.sparing.allows("open files", 1, func(more int64) {
-		s.log.Warn("open files ran out while clients were accepted", "times", more+1, "in", sparingFor)
+	if noFiles && !s.sparing.allows("open files", 1, func(more int64) {
+		s.log.Warn("too many open files to accept clients", "times", more+1, "in", sparingFor)
 	}) {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -47,6 +48,7 @@ type session struct {
 	entry  *entry // what others see of it
 	barred error  // why this client may not connect; nil: it may
 	shown  *x509.Certificate
+	origin netip.AddrPort // of the client, where a balancer has said so
 	// identity is who the client has proved to be, role whose rights its login needs
 	// beside those of the Route; both may be "".
 	identity, role string
@@ -98,6 +100,10 @@ func (s *session) begin(starting context.Context, cut context.CancelCauseFunc) (
 	s.server.tally.allow(s.entry, end)
 	login, stop := context.WithTimeoutCause(login, s.server.loginTimeout, s.server.overdue)
 	defer stop()
+	if err := s.settleOrigin(login); err != nil {
+		s.refuse(err, ended(login, err))
+		return nil, nil
+	}
 	release := interrupt(login, s.client)
 	up, early, err := s.start(login, gone)
 	release()

@@ -174,7 +174,7 @@ func (t *tally) retried(e *entry) {
 	e.account.Retries++
 }
 
-// closed is the last that is told of a connection.
+// closed is the last report about a connection.
 func (t *tally) closed(e *entry, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -25,7 +25,7 @@ type spared struct {
 const sparingFor = time.Minute
 
 // allows reports whether one more line of that kind is to be written: most of them in
-// a minute are. sum is told the number of others when the minute is over, unless there
+// a minute are. sum gets the number of the others when the minute is over, unless there
 // are none.
 func (s *sparing) allows(kind string, most int, sum func(more int64)) bool {
 	s.mu.Lock()

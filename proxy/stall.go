@@ -19,7 +19,7 @@ const (
 
 // errLeftStalled is how a session ends whose client left while the database took
 // nothing.
-var errLeftStalled = errors.New("client closed the connection while the database took nothing")
+var errLeftStalled = errors.New("client closed the connection while the database accepted nothing")
 
 // stallWatch looks after the client while the upload waits in a write. Nobody
 // reads from the client then, so nobody else would learn that it left.

@@ -234,6 +234,9 @@ func readPacket(r io.Reader, first byte) (code uint32, body []byte, err error) {
 	if isHTTP(head[:4]) {
 		return 0, nil, errHTTP
 	}
+	if isHeader(head[:4]) {
+		return 0, nil, causes.ProxyHeaderUnexpected.New(nil, nil)
+	}
 	length := binary.BigEndian.Uint32(head[:4])
 	if length < 8 || length > maxStartup+4 {
 		return 0, nil, causes.BadStartup.New(nil, nil)

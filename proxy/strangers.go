@@ -15,11 +15,13 @@ import (
 // Bounds of what cancel requests with a key that no client here was told may cost. Each
 // that is forwarded is a connection to a database, or one to each peer.
 const (
-	strangersBurst = 20              // of one source at once
-	strangersEvery = time.Second / 5 // and then one in so long
-	maxSources     = 4096            // remembered; beyond that nobody's is forwarded for a while
-	maxStrangers   = 8               // at one time, so that they take no room from requests with known keys
-	peerTimeout    = 5 * time.Second // to hand a request to one peer
+	strangersBurst = 20               // of one source at once
+	strangersEvery = time.Second / 5  // and then one in so long
+	maxSources     = 4096             // remembered; beyond that nobody's is forwarded for a while
+	maxStrangers   = 8                // at one time, so that they take no room from requests with known keys
+	peerTimeout    = 5 * time.Second  // to hand a request to one peer
+	strangerWaits  = 10 * time.Second // for its turn: later, its session may run another query
+	maxServers     = 16               // behind one name: a writer and the 15 readers that a cluster may have
 )
 
 // errTooManyStrangers is a request that is not forwarded because of the bounds.
@@ -34,6 +36,8 @@ type strangers struct {
 	toDatabase bool
 	peers      func(context.Context) ([]netip.AddrPort, error)
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	lookup     func(ctx context.Context, network, host string) ([]netip.Addr, error) // as Config.Lookup
+	hello      func(from netip.Addr) []byte                                          // what a connection to a peer begins with; may be nil
 	sources    sources
 	slots      chan struct{} // one for each that is being forwarded
 }
@@ -41,37 +45,86 @@ type strangers struct {
 // wanted reports whether anything is to be done with them.
 func (s *strangers) wanted() bool { return s.toDatabase || s.peers != nil }
 
-// forward carries a request on: to the peers where there are some, else to the database
-// of route, which may be nil where nobody knows which is meant.
-func (s *strangers) forward(ctx context.Context, c *cancels, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
-	source := hostAddr(client.RemoteAddr())
+// enter waits for one's turn. leave must be called.
+func (s *strangers) enter(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, strangerWaits, errTooManyStrangers)
+	defer cancel()
 	select {
 	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return errTooManyStrangers
+		return func() { <-s.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	var peers []netip.AddrPort
-	if s.peers != nil {
-		var err error
-		if peers, err = s.peers(ctx); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr() == source }) {
-			return errFromPeer
-		}
+}
+
+// others are the peers, if there are any. What one of them sends has been to all:
+// errFromPeer. It takes no turn here, or replicas would wait for each other.
+func (s *strangers) others(ctx context.Context, client net.Conn) ([]netip.AddrPort, error) {
+	if s.peers == nil {
+		return nil, nil
 	}
+	peers, err := s.peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr() == hostAddr(client.RemoteAddr()) }) {
+		return nil, errFromPeer
+	}
+	return peers, nil
+}
+
+// forward carries a request on: to the peers where there are some, else to the database
+// of route, which may be nil where nobody knows which is meant. The database gets it too
+// when a peer takes no connection: one that drains has sessions still.
+func (s *strangers) forward(ctx context.Context, c *cancels, peers []netip.AddrPort, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
+	var unreached error
 	if s.peers != nil {
-		return s.toPeers(ctx, peers, portOf(client.LocalAddr()), request)
+		if unreached = s.toPeers(ctx, peers, portOf(client.LocalAddr()), request); unreached == nil {
+			return nil
+		}
 	}
 	if route == nil {
-		return errors.New("the client does not say which target it means")
+		return errors.Join(unreached, errors.New("the client does not say which target it means"))
 	}
 	found, err := route.resolved(ctx)
 	if err != nil {
 		return err
 	}
-	return c.deliver(ctx, &cancelKey{route: found, address: found.Address}, request)
+	return s.toServers(ctx, c, found, request)
+}
+
+// toServers carries a request to each server behind the address of route, one after the
+// other: it may be any one's, and none says whether it was.
+func (s *strangers) toServers(ctx context.Context, c *cancels, route *Route, request *pgproto3.CancelRequest) error {
+	servers := s.servers(ctx, route)
+	var errs []error
+	for _, address := range servers {
+		if err := c.deliver(ctx, &cancelKey{route: route, address: address}, request); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) < len(servers) {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// servers are the addresses behind that of route. Through a tunnel there is one name,
+// which the jump host looks up, and the session leads to one server.
+func (s *strangers) servers(ctx context.Context, route *Route) []string {
+	host, port, err := net.SplitHostPort(route.Address)
+	if _, number := netip.ParseAddr(host); err != nil || number == nil || route.Tunnel || s.lookup == nil {
+		return []string{route.Address}
+	}
+	found, err := s.lookup(ctx, "ip", host)
+	if err != nil || len(found) < 2 {
+		return []string{route.Address} // whose Dialer has more to say
+	}
+	var all []string
+	for _, a := range found[:min(len(found), maxServers)] {
+		all = append(all, net.JoinHostPort(a.Unmap().String(), port))
+	}
+	return all
 }
 
 // toPeers hands a request to each peer. One that knows the key forwards it.
@@ -89,10 +142,7 @@ func (s *strangers) toPeers(ctx context.Context, peers []netip.AddrPort, port ui
 		all.Go(func() { errs[i] = s.toPeer(ctx, peer, packet) })
 	}
 	all.Wait()
-	if len(peers) > 0 && !slices.Contains(errs, nil) {
-		return errors.Join(errs...)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *strangers) toPeer(ctx context.Context, peer netip.AddrPort, packet []byte) error {
@@ -104,6 +154,9 @@ func (s *strangers) toPeer(ctx context.Context, peer netip.AddrPort, packet []by
 	}
 	defer interrupt(ctx, conn)()
 	defer conn.Close()
+	if s.hello != nil {
+		packet = slices.Concat(s.hello(hostAddr(conn.LocalAddr())), packet)
+	}
 	if _, err := conn.Write(packet); err != nil {
 		return err
 	}

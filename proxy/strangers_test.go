@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -83,39 +84,49 @@ func (f *fakePeers) dial(_ context.Context, _, address string) (net.Conn, error)
 }
 
 func TestStrangersReachEachPeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:5432"), netip.MustParseAddrPort("192.0.2.2:0")}
-		f := &fakePeers{got: map[string][]string{}, down: peers[0].String()}
-		r := newRig(t, nil, func(cfg *Config) {
-			cfg.Peers = func(context.Context) ([]netip.AddrPort, error) { return peers, nil }
+	peers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:5432"), netip.MustParseAddrPort("192.0.2.2:0")}
+	for _, down := range []string{"", peers[0].String()} { // one that drains takes no connections
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakePeers{got: map[string][]string{}, down: down}
+			got := make(chan string, 9)
+			r := newRig(t, func(c *databaseConn) {
+				p, _ := readStartupPacket(c)
+				got <- string(p)
+			}, func(cfg *Config) {
+				cfg.Peers = func(context.Context) ([]netip.AddrPort, error) { return peers, nil }
+			})
+			r.server.strangers.dial = f.dial
+			c := r.dial()
+			c.send(strangerCancel)
+			c.expectEnd()
+			synctest.Wait()
+			for _, peer := range peers {
+				if got := f.got[peer.String()]; peer.String() != down && (len(got) != 1 || got[0] != string(strangerCancel)) {
+					t.Errorf("%v got %q", peer, got)
+				}
+			}
+			switch {
+			case down == "" && len(got) != 0:
+				t.Errorf("all peers are there, and the database got %q", <-got)
+			case down != "" && (len(got) != 1 || <-got != string(strangerCancel)):
+				t.Error("a peer is down, and the database did not get the request")
+			}
+			if got := r.server.Snapshot(); got.CancelsUnknown != 1 {
+				t.Errorf("counted %+v", got)
+			}
+			r.stop()
 		})
-		r.server.strangers.dial = f.dial
-		c := r.dial()
-		c.send(strangerCancel)
-		c.expectEnd()
-		synctest.Wait()
-		if got := f.got["192.0.2.2:0"]; len(got) != 1 || got[0] != string(strangerCancel) {
-			t.Errorf("the peer got %q", got)
-		}
-		if n := len(r.db.addresses); n != 0 {
-			t.Errorf("the database was dialled %d times", n)
-		}
-		if got := r.server.Snapshot(); got.CancelsUnknown != 1 {
-			t.Errorf("counted %+v", got)
-		}
-		r.stop()
-	})
+	}
 }
 
 // What a peer has forwarded goes no further, or it would go round for ever.
 func TestPeersDoNotForwardToEachOther(t *testing.T) {
 	peer := netip.MustParseAddrPort("192.0.2.1:5432")
-	s := strangers{slots: make(chan struct{}, 1), peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil },
-		dial: func(context.Context, string, string) (net.Conn, error) { t.Error("dialled"); return nil, net.ErrClosed }}
+	s := strangers{peers: func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil }}
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	err := s.forward(t.Context(), newCancels(), nil, fromConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 40000}}, nil)
+	_, err := s.others(t.Context(), fromConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 40000}})
 	if err != errFromPeer {
 		t.Errorf("got %v", err)
 	}
@@ -148,4 +159,176 @@ func TestSourcesAreBounded(t *testing.T) {
 	if !s.allow(address(maxSources), later) || len(s.left) > 2 {
 		t.Errorf("%d sources are remembered later", len(s.left))
 	}
+}
+
+// A peer that takes this replica for a balancer wants a header, or it would wait for one.
+func TestStrangersReachPeersThatWantAHeader(t *testing.T) {
+	for _, from := range []string{"192.0.2.5:40000", "198.51.100.7:40000"} {
+		near, far := net.Pipe()
+		s := strangers{hello: balancers{netip.MustParsePrefix("192.0.2.0/24")}.hello,
+			dial: func(context.Context, string, string) (net.Conn, error) {
+				return localConn{near, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))}, nil
+			}}
+		got := make(chan string, 1)
+		go func() {
+			p, _ := io.ReadAll(io.LimitReader(far, 45)) // more than both are long
+			got <- string(p)
+		}()
+		want := strangerCancel
+		if from == "192.0.2.5:40000" {
+			want = slices.Concat(localHeader, strangerCancel)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.toPeer(t.Context(), netip.MustParseAddrPort("192.0.2.6:5432"), strangerCancel) }()
+		near.SetReadDeadline(time.Now()) // it waits for no answer
+		if err := <-done; err != nil {
+			t.Errorf("from %s: %v", from, err)
+		}
+		if p := <-got; p != string(want) {
+			t.Errorf("from %s: the peer got %q, want %q", from, p, want)
+		}
+	}
+}
+
+// localConn has another local address.
+type localConn struct {
+	net.Conn
+	at net.Addr
+}
+
+func (l localConn) LocalAddr() net.Addr { return l.at }
+
+// A name with several servers has each asked, within a bound; one that is down keeps the
+// request from none. Through a tunnel there is one.
+func TestStrangersReachEachServerOfAName(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		tunnel bool
+		found  int
+		want   []string
+	}{
+		{"several", false, 3, []string{"10.0.0.1:5432", "10.0.0.2:5432", "10.0.0.3:5432"}},
+		{"one", false, 1, []string{host + ":5432"}},
+		{"none", false, 0, []string{host + ":5432"}},
+		{"a tunnel", true, 3, []string{host + ":5432"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got := make(chan string, 100)
+				var dialled []string
+				r := newRig(t, func(c *databaseConn) {
+					p, _ := readStartupPacket(c)
+					got <- string(p)
+				}, func(cfg *Config) {
+					cfg.ForwardCancels = true
+					cfg.Routes[0].Tunnel = test.tunnel
+					cfg.Lookup = func(_ context.Context, _, name string) (found []netip.Addr, err error) {
+						if name != host {
+							t.Errorf("looked up %q", name)
+						}
+						for i := range test.found {
+							found = append(found, netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + i)}))
+						}
+						return found, nil
+					}
+					dialer := cfg.Routes[0].Dialer
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						dialled = append(dialled, address)
+						if address == "10.0.0.1:5432" {
+							return nil, net.ErrClosed // it is down
+						}
+						return dialer.DialContext(ctx, network, address)
+					})
+				})
+				c := r.dial()
+				c.send(strangerCancel)
+				c.expectEnd()
+				if !slices.Equal(dialled, test.want) {
+					t.Errorf("dialled %q, want %q", dialled, test.want)
+				}
+				if want := max(1, len(test.want)-1); len(got) != want || <-got != string(strangerCancel) {
+					t.Errorf("%d servers got the request, want %d", len(got), want)
+				}
+				if r.log.hasLine("not forwarded") {
+					t.Errorf("the log has\n%s", r.log.bytes())
+				}
+				r.stop()
+			})
+		})
+	}
+	s := strangers{lookup: func(context.Context, string, string) ([]netip.Addr, error) { return make([]netip.Addr, 100), nil }}
+	if n := len(s.servers(t.Context(), &Route{Address: host + ":5432"})); n != maxServers {
+		t.Errorf("%d servers are asked, want %d", n, maxServers)
+	}
+	for _, address := range []string{"10.0.0.1:5432", "[::1]:5432"} {
+		if got := s.servers(t.Context(), &Route{Address: address}); !slices.Equal(got, []string{address}) {
+			t.Errorf("servers of %s: %q", address, got)
+		}
+	}
+}
+
+// Requests of many clients at once wait for their turn, and not for ever. Those that
+// wait are in the lobby.
+func TestStrangersWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := netip.MustParseAddrPort("192.0.2.1:5432")
+		stuck, dialled := make(chan struct{}), make(chan struct{}, 1000)
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.Peers = func(context.Context) ([]netip.AddrPort, error) { return []netip.AddrPort{peer}, nil }
+		})
+		r.server.strangers.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dialled <- struct{}{}
+			select {
+			case <-stuck:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			near, far := net.Pipe()
+			go func() {
+				readStartupPacket(far)
+				far.Close()
+			}()
+			return near, nil
+		}
+		const many = 5 * maxStrangers
+		var all []*client
+		for i := range many {
+			c := r.dialFrom(netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 4711).String())
+			c.send(strangerCancel)
+			all = append(all, c)
+		}
+		synctest.Wait()
+		if n := len(dialled); n != maxStrangers {
+			t.Errorf("%d are forwarded at once, want %d", n, maxStrangers)
+		}
+		r.server.lobby.mu.Lock()
+		if n := r.server.lobby.waiting.Len(); n != many-maxStrangers {
+			t.Errorf("%d wait in the lobby, want %d", n, many-maxStrangers)
+		}
+		r.server.lobby.mu.Unlock()
+		close(stuck)
+		for _, c := range all {
+			c.expectEnd()
+			c.Close()
+		}
+		if n := len(dialled); n != many {
+			t.Errorf("%d were forwarded, want %d", n, many)
+		}
+		r.stop()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := strangers{slots: make(chan struct{}, 1)}
+		leave, err := s.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := s.enter(t.Context()); err != errTooManyStrangers || time.Since(began) != strangerWaits {
+			t.Errorf("%v after %v, want %v after %v", err, time.Since(began), errTooManyStrangers, strangerWaits)
+		}
+		leave()
+		if _, err := s.enter(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -68,15 +68,15 @@ type Config struct {
 	// MB/s down, and its streams disturb each other. Default 4.
 	Sessions int
 
-	// NoKeepAlive lets sessions fall to the account's idle timeout although
-	// streams are open, and keeps no spare one.
+	// NoKeepAlive lets the account's idle timeout end sessions while streams are
+	// open, and keeps no spare one.
 	NoKeepAlive bool
 
 	// MaxAge is when a session takes no new streams any more: another one
 	// resolves the address anew. Default: never.
 	MaxAge time.Duration
 
-	// Trace, when not nil, is told of each Stage of each start. It is called by
+	// Trace, when not nil, gets each Stage of each start. It is called by
 	// several goroutines and must not block.
 	Trace func(Progress)
 
@@ -177,15 +177,15 @@ func New(cfg Config) (*Dialer, error) {
 // waiting, the start goes on. A failed start is reported to those that waited
 // and not remembered.
 //
-// Whether the jump host can connect to address shows at the stream's first
-// Read. Errors of DialContext, and those of the stream that come of the tunnel,
-// have words for the database's client: methods SQLState, Detail and Hint, and
-// Cause, the name of one of the causes that docs/troubleshooting.md lists. network
-// is tcp, tcp4 or tcp6; the choice is the jump host's.
+// Whether the jump host can connect to address shows at the stream's first Read.
+// Errors of DialContext, and those of the stream that come of the tunnel, have texts
+// for the database's client: methods SQLState, Detail and Hint, and Cause, the name
+// of one of the causes that docs/troubleshooting.md lists. network is tcp, tcp4 or
+// tcp6; the choice is the jump host's.
 //
 // The conn has a method SSMSession() string, the id of what carries it, and one
-// Retire(reason string): the database behind it is not
-// the one that it should be, so no new stream is to share its fate.
+// Retire(reason string): the database behind it is not the one that it should be, so
+// no new stream should use it.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	p, err := d.place(network, address)
 	if err != nil {
@@ -243,10 +243,10 @@ func (d *Dialer) place(network, address string) (place, error) {
 // nothing is left running. Streams end with an error that wraps ErrClosed, and
 // so do dials from now on.
 //
-// The agent is asked first, for at most 2 s and no longer than ctx allows, then
-// the TerminateSession API, ctx or not, for at most 5 s: also a process in haste
-// should not leave sessions open. The error tells which may be; the service
-// ends them after its idle timeout.
+// The agent is asked first, for at most 2 s and no longer than ctx allows, then the
+// TerminateSession API, even if ctx has ended, for at most 5 s, because a process in
+// a hurry should not leave sessions open either. The error names those that may be
+// open; the service ends them after its idle timeout.
 func (d *Dialer) Close(ctx context.Context) error {
 	d.mu.Lock()
 	if !d.closed {

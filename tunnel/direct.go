@@ -9,8 +9,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
-// Direct dials a database that is in reach without a jump host, or by a tunnel
-// of the user's own. The zero value is ready; concurrent use is safe.
+// Direct dials a database that this machine reaches without a jump host, or through
+// the user's own tunnel. The zero value is ready; concurrent use is safe.
 type Direct struct{ net.Dialer }
 
 // DialContext is net.Dialer's. Its errors have words for people, as those of

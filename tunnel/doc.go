@@ -85,22 +85,21 @@
 //
 // The jump host resolves an address once per session, at its start. When a dial
 // was refused or got no answer, or the proxy says by Retire that the database is
-// not the right one any more (after a fail-over), all sessions of the address
+// not the right one any more (after a failover), all sessions of the address
 // retire: they carry their streams on, take no new ones, and end when empty. When
 // that happens time and again it is done ever more seldom, and not at all while
 // too many are held that way.
 //
 // # Who owns what
 //
-// The Dialer waits for every start and every session, and for tend, which looks
-// after them every second as long as there are any; session.run is the one
-// goroutine of a session and drives datachannel.Conn.Run, which owns its reader
-// and writer; a socket owns its pings. Lines of the log are written by a goroutine
-// of their own (log.go): a log that blocks holds up no dial and no resume. What the
-// jump host says, and whatever else comes from outside, is escaped and bounded
-// before people see it. SSM tokens have their own type and are never logged, nor
-// are stream URLs.
+// The Dialer waits for every start and every session, and for tend, which looks after
+// them every second as long as there are any; session.run is the one goroutine of a
+// session and drives datachannel.Conn.Run, which owns its reader and writer; a socket
+// owns its pings. Lines of the log are written by a goroutine of their own (log.go):
+// a log that blocks delays no dial and no resume. What the jump host says, and
+// whatever else comes from outside, is escaped and bounded before people see it. SSM
+// tokens have their own type and are never logged, nor are stream URLs.
 //
-// Errors have words for the database's client, those of a row of internal/causes:
-// methods SQLState, Detail, Hint and Cause.
+// Errors have texts for the database's client, from a row of internal/causes: methods
+// SQLState, Detail, Hint and Cause.
 package tunnel

@@ -79,7 +79,7 @@ func (p place) letGo(why string) *causes.Error {
 	return row.New(p.facts().With(causes.Facts{"why": why}), datachannel.ErrTerminated)
 }
 
-// closedError is for the log: clients are told that the proxy is shutting down,
+// closedError is for the log: clients hear that the proxy is shutting down,
 // before the tunnel does.
 func (p place) closedError() *causes.Error {
 	row := causes.SessionLost

@@ -21,8 +21,8 @@ const (
 	stateCredentials  = "28000" // invalid_authorization_specification
 )
 
-// ErrClosed is wrapped by every error that comes of Dialer.Close: dials after
-// it, and reads and writes of the streams it cut.
+// ErrClosed is wrapped by every error that results from Dialer.Close: dials after it,
+// and reads and writes of the streams it cut.
 var ErrClosed = errors.New("tunnel closed")
 
 // place says where a session leads. Errors take their facts from it.

@@ -41,7 +41,7 @@ func messagesEndpoint(setting string) (*url.URL, error) {
 	case (u.Scheme == "http" || u.Scheme == "ws") && loopback.Is(u.Hostname()):
 		return &url.URL{Scheme: "ws", Host: u.Host}, nil
 	}
-	return nil, fmt.Errorf("ssmmessages endpoint %q is not encrypted: only a loopback host may do without https", setting)
+	return nil, fmt.Errorf("ssmmessages endpoint %q is not encrypted: only a loopback host works without https", setting)
 }
 
 // moved is the stream URL raw with endpoint's scheme and host in place of its own,
@@ -79,7 +79,7 @@ func checkStreamURL(raw, override string) (*url.URL, error) {
 	case host == "" || u.User != nil || u.Fragment != "":
 		return refuse("host expected, user name and fragment not")
 	case raw != u.Scheme+"://"+u.Host+u.RequestURI():
-		return refuse("cannot be sent as it stands")
+		return refuse("cannot be sent unchanged")
 	case u.Scheme == "wss" && isMessagesHost(host) && (u.Port() == "" || u.Port() == "443"):
 		return u, nil
 	case u.Scheme == "wss" && override != "" && host == override:

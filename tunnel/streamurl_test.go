@@ -93,7 +93,7 @@ func TestCheckStreamURL(t *testing.T) {
 
 		{"https://ssmmessages.eu-west-1.amazonaws.com" + path, "", "scheme"},
 		{"wss://ssmmessages.eu-west-1.amazonaws.com" + path + "#part", "", "fragment"},
-		{"wss://ssmmessages.eu-west-1.amazonaws.com", "", "as it stands"},
+		{"wss://ssmmessages.eu-west-1.amazonaws.com", "", "unchanged"},
 		{"", "", "host expected"},
 		{"wss://%zz", "", "not a URL"},
 	}

@@ -16,7 +16,7 @@ const (
 
 	// heldGenerations times Config.Sessions retired sessions may be held by their
 	// streams until no more are retired at once: each costs the jump host a
-	// process, and old connections end in a true fail-over.
+	// process, and old connections end in a true failover.
 	heldGenerations = 4
 )
 
@@ -144,7 +144,7 @@ func (g *group) mayStale(now time.Time, most int) bool {
 	return true
 }
 
-// suspect is told when a stream of s did not reach the database. While all
+// suspect hears when a stream of s did not reach the database. While all
 // sessions are young and none ever did, they are kept: the next would find the
 // same address.
 func (d *Dialer) suspect(s *session, reason string) {

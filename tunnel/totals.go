@@ -11,10 +11,10 @@ import (
 // that have ended included. They only grow.
 type Totals struct {
 	Started      int64 // sessions that came to carry streams
-	FailedStarts int64 // starts that no session came of
+	FailedStarts int64 // starts without a session
 
 	Resumes       int64 // websockets that replaced a lost one
-	FailedResumes int64 // sessions that ended for want of one
+	FailedResumes int64 // sessions that ended without one
 
 	BytesOut, BytesIn       int64 // of streams
 	MessagesOut, MessagesIn int64 // each counted once

@@ -43,7 +43,7 @@ const (
 const emptyPayloadHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // errSilent is why a socket that answers no ping is given up.
-var errSilent = errors.New("websocket: nothing heard after a ping")
+var errSilent = errors.New("websocket: no answer to a ping")
 
 // upgradeError is an HTTP answer in place of the upgrade.
 type upgradeError struct {

@@ -33,6 +33,7 @@ import (
 const startLimit = 2 * time.Minute
 
 func main() {
+	runtime.LockOSThread() // for endWithDemo
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -98,6 +99,7 @@ type demo struct {
 
 	recorded bool // pgkeyless is started as a recording shows it
 
+	dir      string   // holds what a user's home would
 	env      []string // of pgkeyless: the emulated account's keys and endpoint
 	database *pgserver.Server
 	aws      *awsemu.Emulator
@@ -126,19 +128,19 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	}
 	defer func() { err = errors.Join(err, d.aws.Close()) }()
 	populate(d.aws)
-	// Neither the CA nor the registry's record is to outlive the demo.
-	d.env = append(keys.Env(d.aws.URL()), "XDG_STATE_HOME="+dir, "XDG_RUNTIME_DIR="+dir)
+	if err := d.settle(dir, keys); err != nil {
+		return err
+	}
 	command := lab.Command{
 		Binary: d.binary,
-		Args: []string{"serve", lab.TargetArg(d.database.CAFile(), "dbname="+pgserver.Database),
+		Args: []string{"serve", "--config-file", filepath.Join(dir, configFile),
 			"--port", fmt.Sprint(d.port), "--unix-socket", dir, "--status-page", "--http-port", "0"},
-		Env:  d.env,
-		Echo: d.echo,
+		Env:    d.env,
+		Echo:   d.echo,
+		Change: endWithDemo,
 	}
 	if d.recorded {
-		if command, err = d.recordedCommand(dir, keys); err != nil {
-			return err
-		}
+		command = d.recordedCommand(dir)
 	}
 	if d.proxy, err = lab.StartProxy(starting, command); err != nil {
 		return err
@@ -183,21 +185,7 @@ func (d *demo) showAndWait(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, `
-pgkeyless reaches %s,
-in truth PostgreSQL %s on this machine, through the emulated jump host %s,
-and logs in with a fresh IAM token.
-In another terminal:
-
-    psql -h %[4]s -p %[5]s -U %[6]s %[7]s
-    psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: shows how a refusal explains itself
-
-The status page, with the right to end sessions:
-
-    %[9]s
-
-Ctrl-C ends the demo and removes all of it.
-`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser, page)
+	fmt.Fprint(d.out, d.guide(page))
 	select {
 	case <-ctx.Done():
 	case <-d.proxy.Exited(): // end tells how

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,22 +29,15 @@ var recordedLines = []string{
 	"psql -h localhost -U " + pgserver.PlainUser + " " + pgserver.Database,
 }
 
-// recordedCommand runs pgkeyless as serveLine says, with keys from a file as
-// people have them.
-func (d *demo) recordedCommand(dir string, keys lab.Credentials) (lab.Command, error) {
-	file := filepath.Join(dir, "credentials")
-	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return lab.Command{}, err
-	}
+// recordedCommand runs pgkeyless as serveLine says.
+func (d *demo) recordedCommand(dir string) lab.Command {
 	return lab.Command{
 		Binary: d.binary,
 		Args:   []string{serveTarget},
-		Env: []string{"HOME=" + dir, "XDG_STATE_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "AWS_SHARED_CREDENTIALS_FILE=" + file, "AWS_CONFIG_FILE=/nonexistent",
-			"AWS_REGION=" + lab.Region, "AWS_ENDPOINT_URL=" + d.aws.URL(), "AWS_EC2_METADATA_DISABLED=true",
-			"PGKEYLESS_CA_FILE=" + d.database.CAFile(), "PGKEYLESS_PORT=" + fmt.Sprint(d.port), "PGKEYLESS_UNIX_SOCKET=none"},
+		Env: append(slices.Clone(d.env), "HOME="+dir, "PGKEYLESS_CA_FILE="+d.database.CAFile(), "PGKEYLESS_PORT="+fmt.Sprint(d.port),
+			"PGKEYLESS_UNIX_SOCKET=none", "PGKEYLESS_CONFIG_FILE=none"),
 		Echo: d.echo,
-	}, nil
+	}
 }
 
 // recordTo returns an act that runs the lines of the recording and draws what they
@@ -52,7 +46,9 @@ func (d *demo) recordTo(dir string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		scenes := []scene{{serveLine, d.proxy.Output()}}
+		const ready = "pgkeyless is ready for new connections"
+		start, _, _ := strings.Cut(d.proxy.Output(), ready) // what follows may come a moment later
+		scenes := []scene{{serveLine, start + ready}}
 		for _, line := range recordedLines {
 			said, err := d.typed(ctx, line)
 			if err != nil {

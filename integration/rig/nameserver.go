@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,14 +17,16 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// NameServer answers for names that are CNAMEs of others, which have an address,
-// and says of every other name that it does not exist.
+// NameServer answers for names that are CNAMEs of others, which have an address, and
+// for those that have addresses of their own. It says of every other name that it does
+// not exist.
 type NameServer struct {
 	aliases map[string]string
 	conf    string // a resolv.conf that names it
 
 	mu     sync.Mutex
 	broken map[string]bool // names for which it fails
+	hosts  map[string][]netip.Addr
 }
 
 // StartNameServer starts one that knows aliases, until the test's end.
@@ -33,7 +36,22 @@ func StartNameServer(t *testing.T, aliases map[string]string) *NameServer {
 		t.Skip("a name server on port 53, and a resolv.conf of its own, take root")
 	}
 	c, host := listenForDNS(t)
-	n := &NameServer{aliases: aliases, conf: filepath.Join(t.TempDir(), "resolv.conf"), broken: map[string]bool{}}
+	return serveNames(t, c, host, aliases)
+}
+
+// StartNameServerAt starts one for others than this machine, at an address of a Network.
+func StartNameServerAt(t *testing.T, host string) *NameServer {
+	t.Helper()
+	c, err := net.ListenPacket("udp4", net.JoinHostPort(host, "53"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveNames(t, c, host, nil)
+}
+
+func serveNames(t *testing.T, c net.PacketConn, host string, aliases map[string]string) *NameServer {
+	t.Helper()
+	n := &NameServer{aliases: aliases, conf: filepath.Join(t.TempDir(), "resolv.conf"), broken: map[string]bool{}, hosts: map[string][]netip.Addr{}}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -87,6 +105,24 @@ func (n *NameServer) Fail(name string, fails bool) {
 	n.broken[name] = fails
 }
 
+// Name gives a name addresses, in place of those that it had.
+func (n *NameServer) Name(name string, addresses ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hosts[name] = nil
+	for _, a := range addresses {
+		n.hosts[name] = append(n.hosts[name], netip.MustParseAddr(a))
+	}
+}
+
+// addresses are those of a name that has its own.
+func (n *NameServer) addresses(name string) (all []netip.Addr, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all, ok = n.hosts[name]
+	return all, ok
+}
+
 func (n *NameServer) fails(name string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -113,7 +149,13 @@ func (n *NameServer) answer(packet []byte) ([]byte, error) {
 		answer.Answers = append(answer.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.CNAMEResource{CNAME: name}})
 		head.Name = name
 	}
+	hosts, named := n.addresses(strings.TrimSuffix(asked.Name.String(), "."))
 	switch {
+	case named && asked.Type == dnsmessage.TypeA:
+		for _, a := range hosts {
+			answer.Answers = append(answer.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AResource{A: a.As4()}})
+		}
+	case named:
 	case n.fails(strings.TrimSuffix(asked.Name.String(), ".")):
 		answer.Answers, answer.RCode = nil, dnsmessage.RCodeServerFailure
 	case len(answer.Answers) == 0:

@@ -91,7 +91,7 @@ func revoked(chain []*x509.Certificate, crls []*x509.RevocationList, now time.Ti
 				continue
 			}
 			if !crl.NextUpdate.IsZero() && now.After(crl.NextUpdate) {
-				return fmt.Errorf("the CRL of its CA ended on %s", crl.NextUpdate.UTC().Format(time.DateOnly))
+				return fmt.Errorf("the CRL of its CA expired on %s", crl.NextUpdate.UTC().Format(time.DateOnly))
 			}
 			for _, entry := range crl.RevokedCertificateEntries {
 				if entry.SerialNumber.Cmp(cert.SerialNumber) == 0 {

@@ -34,7 +34,7 @@ func NewListenerCertificate(certFile, keyFile string) (*ListenerCertificate, err
 		case !info.Mode().IsRegular():
 			return nil, causes.Misuse(path+" is no regular file", "name a PEM file")
 		case !ownfile.IsOwnOrRoots(info, 0o022):
-			return nil, causes.Misuse("other users can write to "+path, "let it belong to you or root, and take the right to write from others: chmod go-w")
+			return nil, causes.Misuse("other users can write to "+path, "make yourself or root its owner, and remove write access for others: chmod go-w")
 		}
 	}
 	l.changed = l.times()

@@ -80,7 +80,7 @@ func askKernel(client, server netip.AddrPort) (uid string, err error) {
 		return "", os.NewSyscallError("recvfrom", err)
 	}
 	if kernel, ok := from.(*unix.SockaddrNetlink); !ok || kernel.Pid != 0 {
-		return "", errors.New("an answer that is not the kernel's")
+		return "", errors.New("an answer that is not from the kernel")
 	}
 	return parseDiag(answer[:n])
 }

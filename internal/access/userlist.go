@@ -111,7 +111,7 @@ func parseVerifier(s string) (scram.StoredCredentials, error) {
 	var none scram.StoredCredentials
 	rest, ok := strings.CutPrefix(s, verifierPrefix)
 	if !ok {
-		return none, fmt.Errorf("the secret is no SCRAM verifier")
+		return none, fmt.Errorf("the secret is not a SCRAM verifier")
 	}
 	cost, keys, ok1 := strings.Cut(rest, "$")
 	iterations, salt, ok2 := strings.Cut(cost, ":")

@@ -87,7 +87,7 @@ func (f *watchedFile[T]) read() (value T, err error) {
 	case info.Size() > f.most:
 		return value, causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", f.path, f.most), "it is probably not the file that you mean")
 	case !ownfile.IsOwnOrRoots(info, 0o022):
-		return value, causes.Misuse("other users can write to "+f.path, "let it belong to you or root, and take the right to write from others: chmod go-w")
+		return value, causes.Misuse("other users can write to "+f.path, "make yourself or root its owner, and remove write access for others: chmod go-w")
 	}
 	text, err := io.ReadAll(io.LimitReader(file, f.most))
 	if err != nil {

@@ -57,7 +57,7 @@ func (v view) document() status.Document {
 	}
 	d.Warnings = append(d.Warnings, v.endingRoots()...)
 	if r := v.proxy.Reload; r != nil && !r.OK {
-		d.Warnings = append(d.Warnings, status.Warning{Text: "the configuration was not reloaded, the old one stays in force: " + r.Error, Hint: r.Hint})
+		d.Warnings = append(d.Warnings, status.Warning{Text: "the configuration was not reloaded, the old one still applies: " + r.Error, Hint: r.Hint})
 	}
 	d.Proxy.Uptime = v.now.Sub(v.proxy.Started).Seconds()
 	d.Proxy.Open, d.Proxy.Accepted = v.server.Open, v.server.Accepted
@@ -146,7 +146,7 @@ const recentSpan = 2 * time.Second
 // shown.
 func (v view) client(s proxy.SessionSnapshot) status.Client {
 	c := status.Client{
-		ID: s.ID, Target: s.Route, From: display.Line(s.Client), Peer: display.Line(s.Peer), TLS: s.TLS,
+		ID: s.ID, Target: s.Route, From: display.Line(s.Client), Via: display.Line(s.Via), Peer: display.Line(s.Peer), TLS: s.TLS,
 		User: display.Line(s.User), Database: display.Line(s.Database), Application: display.Line(s.ApplicationName),
 		Since: s.Began.UTC(), PID: s.PID, State: "starting", Up: s.BytesUp, Down: s.BytesDown,
 	}
@@ -199,7 +199,7 @@ func (v view) endingRoots() []status.Warning {
 			continue
 		}
 		all = append(all, status.Warning{
-			Text: fmt.Sprintf("the root certificate that vouches for %s ends on %s", r.Name, r.RootExpires.UTC().Format(time.DateOnly)),
+			Text: fmt.Sprintf("the root certificate for %s expires on %s", r.Name, r.RootExpires.UTC().Format(time.DateOnly)),
 			Hint: "rotate the database's CA certificate to one of the newer RDS roots",
 		})
 	}

@@ -180,7 +180,7 @@ const (
 	welcome   refusal = ""
 	elsewhere refusal = "this is for clients of this machine"
 	otherName refusal = "this is for a loopback name such as localhost"
-	otherPage refusal = "a page from elsewhere asked for this"
+	otherPage refusal = "the request came from another web page"
 )
 
 func stranger(r *http.Request) refusal {

@@ -69,7 +69,7 @@ func (a *Admin) turnAway(w http.ResponseWriter, r *http.Request, why refusal, no
 	case otherName:
 		said.Text = append(said.Text, "Open it by its own name: "+here)
 	case otherPage:
-		said.Text = append(said.Text, "Another web page led here. Type the address, or paste it: "+here)
+		said.Text = append(said.Text, "You came from another web page. Type or paste the address: "+here)
 	default: // another user
 		said.Text = []string{string(why), causes.Hint(barred(r))}
 	}
@@ -110,7 +110,7 @@ func notice(query url.Values) string {
 		return fmt.Sprintf("Session %d was disconnected.", id)
 	}
 	if id, err := strconv.ParseUint(query.Get("missed"), 10, 64); err == nil {
-		return fmt.Sprintf("There is no session %d: it had ended already.", id)
+		return fmt.Sprintf("There is no session %d: it has already ended.", id)
 	}
 	return ""
 }

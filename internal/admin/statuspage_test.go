@@ -41,10 +41,10 @@ func TestPageIsForThisMachineAlone(t *testing.T) {
 		"somebody's DNS":         {func(r *http.Request) { r.Host = "evil.example:9090" }, "own name"},
 		"no Host":                {func(r *http.Request) { r.Host = "" }, "own name"},
 		"localhost of a domain":  {func(r *http.Request) { r.Host = "localhost.evil.example" }, "own name"},
-		"a foreign Origin":       {func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, "Another web page"},
-		"a sandboxed frame":      {func(r *http.Request) { r.Header.Set("Origin", "null") }, "Another web page"},
-		"a page of another port": {func(r *http.Request) { r.Header.Set("Origin", "http://localhost:3000") }, "Another web page"},
-		"a cross-site link":      {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, "Another web page"},
+		"a foreign Origin":       {func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, "another web page"},
+		"a sandboxed frame":      {func(r *http.Request) { r.Header.Set("Origin", "null") }, "another web page"},
+		"a page of another port": {func(r *http.Request) { r.Header.Set("Origin", "http://localhost:3000") }, "another web page"},
+		"a cross-site link":      {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, "another web page"},
 		"another user": {func(r *http.Request) {
 			*r = *r.WithContext(context.WithValue(r.Context(), verdict{}, errors.New("this proxy is for bob alone")))
 		}, "for bob alone"},

@@ -26,7 +26,7 @@ const (
 )
 
 // errStuck is a log that takes no records, such as a pipe that nobody reads.
-var errStuck = fmt.Errorf("it has taken no record for %v", patience)
+var errStuck = fmt.Errorf("it has not accepted a record for %v", patience)
 
 // Log is an audit log. Its methods are safe for concurrent use. One goroutine writes, so
 // that a file that does not take records holds nobody up for longer than patience.
@@ -164,6 +164,7 @@ type line struct {
 	Proof       string    `json:"proof"`
 	Peer        string    `json:"peer,omitempty"`
 	From        string    `json:"from"`
+	Via         string    `json:"via,omitempty"`
 	AWS         string    `json:"aws_identity,omitempty"`
 	Target      string    `json:"target,omitempty"`
 	Database    string    `json:"database,omitempty"`
@@ -183,7 +184,7 @@ type line struct {
 // Write writes a record as one line, in one write.
 func (l *Log) Write(e proxy.AuditEvent) error {
 	r := line{
-		At: e.At.UTC(), Kind: e.Kind, Session: e.ID, Identity: clean(e.Identity), Proof: l.proof(e.SessionSnapshot), Peer: clean(e.Peer), From: clean(e.Client),
+		At: e.At.UTC(), Kind: e.Kind, Session: e.ID, Identity: clean(e.Identity), Proof: l.proof(e.SessionSnapshot), Peer: clean(e.Peer), From: clean(e.Client), Via: clean(e.Via),
 		AWS: cmp.Or(e.As, l.aws(e.Route)), Target: e.Route, Database: clean(e.Database), User: clean(e.User), Application: clean(e.ApplicationName),
 		PID: e.PID, SSMSession: clean(e.SSMSession), TLS: e.TLS, Took: float64(e.Took.Microseconds()) / 1000,
 		Up: e.BytesUp, Down: e.BytesDown, SQLState: e.SQLState, Cause: e.Cause, Reason: clean(e.Reason),

@@ -102,6 +102,24 @@ var (
 		Hint:    "set `sslmode=require`, or `verify-full` with the CA of the proxy's certificate",
 		Means:   "`require-tls` is set, or `auth` needs TLS, and the client does not use it",
 	}
+	ProxyHeaderUnexpected = Cause{
+		Name: "proxy-header-unexpected", SQLState: protocolViolation,
+		Message: "this proxy takes no PROXY protocol header from this address",
+		Hint:    "start pgkeyless with `--proxy-protocol` and the load balancer's address in `--proxy-protocol-from`, or configure the load balancer to send none",
+		Means:   "a load balancer sends a PROXY protocol header, and pgkeyless does not trust its address",
+	}
+	ProxyHeaderMissing = Cause{
+		Name: "proxy-header-missing", SQLState: protocolViolation,
+		Message: "connections from {address} must begin with a PROXY protocol header",
+		Hint:    "configure the load balancer to send one (HAProxy: `send-proxy-v2`), or remove its address from `--proxy-protocol-from`; on this machine, use the Unix socket",
+		Means:   "a connection from an address in `proxy-protocol-from` begins without a header, or is silent for 10 s",
+	}
+	ProxyHeaderMalformed = Cause{
+		Name: "proxy-header-malformed", SQLState: protocolViolation,
+		Message: "the PROXY protocol header from {address} is invalid: {said}",
+		Hint:    "configure the load balancer to send version 1 or 2 for TCP, with at most 4096 bytes",
+		Means:   "a trusted load balancer sends a header that is too long, or of another kind",
+	}
 	PasswordWrong = Cause{
 		Name: "password-wrong", SQLState: "28P01",
 		Message: "password authentication failed for user {quoted user}",
@@ -125,12 +143,12 @@ var (
 		Name: "identity-differs", SQLState: invalidLogin,
 		Message: "{identity} may not connect as user {quoted user}",
 		Hint:    "connect as {quoted identity}, or with a certificate that names {quoted user}",
-		Means:   "a certificate that names somebody else than the StartupMessage does",
+		Means:   "the certificate names another user than the StartupMessage",
 	}
 	IdentityUnknown = Cause{
 		Name: "identity-unknown", SQLState: invalidLogin,
-		Message: "{identity} is nobody that this proxy lets in",
-		Hint:    "the one who runs the proxy adds {quoted identity} under `users:` in its config file",
+		Message: "this proxy does not let {identity} in",
+		Hint:    "ask the operator of the proxy to add {quoted identity} under `users:` in its config file",
 		Means:   "a client that has proved who it is, and whose identity the config file does not map",
 	}
 	DatabaseUserBarred = Cause{
@@ -142,7 +160,7 @@ var (
 	TargetBarred = Cause{
 		Name: "target-barred", SQLState: invalidLogin,
 		Message: "{identity} may not use target {quoted target}",
-		Hint:    "the one who runs the proxy adds it to `targets` of {quoted identity} under `users:`",
+		Hint:    "ask the operator of the proxy to add it to `targets` of {quoted identity} under `users:`",
 		Means:   "a client whose entry under `users:` does not list the target",
 	}
 	AuditFailed = Cause{
@@ -166,6 +184,6 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred, AuditFailed, ShuttingDown, Disconnected,
+		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed, PasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred, AuditFailed, ShuttingDown, Disconnected,
 	}
 }

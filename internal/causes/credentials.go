@@ -69,7 +69,7 @@ var (
 		Name: "sso-login-failed", SQLState: invalidLogin,
 		Message: noCredentials + "the SSO login in the browser failed",
 		Detail:  "[{said}]",
-		Hint:    "reconnect to start another, or run `aws sso login[ {login}]`",
+		Hint:    "reconnect to start another login, or run `aws sso login[ {login}]`",
 		Means:   "the login was denied, could not start, or was not finished before its code expired",
 	}
 	LoginExpired = Cause{
@@ -105,8 +105,8 @@ var (
 		Message: noCredentials + "{what}",
 		Detail:  "[{said}]",
 		Final:   true,
-		Hint:    "keys in the environment override every profile and cannot be renewed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
-		Means:   "exported keys have expired or are unknown to AWS; pgkeyless uses no profile while they are set",
+		Hint:    "keys in the environment override AWS_PROFILE and cannot be renewed: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or export new ones, and start again",
+		Means:   "exported keys have expired or are unknown to AWS; they override AWS_PROFILE, but not --profile",
 	}
 	SignatureRefused = Cause{
 		Name: "signature-refused", SQLState: invalidLogin,
@@ -126,7 +126,7 @@ var (
 		Name: "person-role-refused", SQLState: invalidLogin,
 		Message: "role {role} cannot be assumed for this client",
 		Detail:  "session name {session}[; {said}]",
-		Hint:    "allow sts:AssumeRole and sts:SetSourceIdentity on the role to the identity that pgkeyless runs with, and let the role's trust policy allow both",
+		Hint:    "allow the identity that pgkeyless runs with sts:AssumeRole and sts:SetSourceIdentity on the role, also in the role's trust policy",
 		Means:   "a `role-arn` under `users:` that the proxy's own identity may not assume, or not with a source identity",
 	}
 	MFAUnanswerable = Cause{

@@ -17,7 +17,7 @@
 //
 // # Texts
 //
-// {name} stands for a fact of that name. A part in brackets is left out when a
+// {name} means a fact of that name. A part in brackets is left out when a
 // fact in it is not known. Facts are put in as they are and may hold braces.
 //
 // Rows are values that nobody changes; all functions are safe for concurrent

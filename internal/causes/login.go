@@ -63,7 +63,7 @@ var (
 		Hint: "log in as a user that is granted rds_iam: CREATE USER name WITH LOGIN; GRANT rds_iam TO name; " +
 			`"postgres" is usually the master user, and here it has a password: to let it log in with IAM tokens, grant it rds_iam, or set ` +
 			"MasterUserAuthenticationType to iam-db-auth, which removes that password",
-		Means: "the same two for `postgres`, whose password somebody may still need",
+		Means: "the same for `postgres`, if its password may still be in use",
 	}
 	TargetNotServed = Cause{
 		Name:   "target-not-served",

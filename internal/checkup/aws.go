@@ -199,7 +199,7 @@ func (c *Checkup) resourceID(ctx context.Context) {
 	}
 }
 
-// notListed tells of an endpoint that RDS does not know in this account. It is the
+// notListed reports an endpoint that RDS does not know in this account. It is the
 // walk's end only where the name itself is of this account: other databases bear
 // its mark. An endpoint may be of another account, or of a kind that is not listed.
 func (c *Checkup) notListed(ctx context.Context) {

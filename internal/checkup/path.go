@@ -64,7 +64,7 @@ func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*pro
 	return proxy.Probe(ctx, route, c.user, cmp.Or(c.target.Database, adminDatabase), c.limit, report)
 }
 
-// sessionProgress follows the start of the SSM session. What fails is told by the
+// sessionProgress follows the start of the SSM session. The error comes from the
 // dial's error: another try may follow.
 func (c *Checkup) sessionProgress(p tunnel.Progress) {
 	at := c.walk.Current()

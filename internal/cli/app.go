@@ -122,14 +122,14 @@ file, SIGHUP reloads it without dropping a session.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(printUsage)
 	a.addFlags(root, func(config.Option) bool { return true })
-	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(),
+	root.AddCommand(a.serveCommand(), a.connectCommand(), a.execCommand(), a.envCommand(), a.serviceFileCommand(), a.serviceCommand(), a.listCommand(), a.initCommand(),
 		a.doctorCommand(), a.policyCommand(), a.tokenCommand(), a.caCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),
 		a.statusCommand(), a.passwordCommand(), a.waitCommand(), a.reloadCommand(), a.disconnectCommand(), a.shutdownCommand())
 	refuseUnknownTopics(root)
 	return root
 }
 
-// refuseUnknownTopics makes cobra's help command, which tells of the root
+// refuseUnknownTopics makes cobra's help command, which reports the root
 // whatever it is asked, know its commands.
 func refuseUnknownTopics(root *cobra.Command) {
 	root.InitDefaultHelpCmd()

@@ -63,7 +63,7 @@ func TestWrongUsageIsOneErrorAndOneHint(t *testing.T) {
 		{"foreign address", []string{testenv.Orders, "--via", testenv.Jump, "-a", "192.0.2.1", "-p", "0"}, "192.0.2.1 is not an address of this machine", "choose another with --address"},
 		{"token without user", []string{"token", testenv.Orders}, "no database user given", "a token is for one user"},
 		{"token without target", []string{"token", "--user", "u"}, "no target given", "name a database"},
-		{"token for two", []string{"token", testenv.Orders, testenv.Billing, "--user", "u"}, "2 targets where one is wanted", "name one"},
+		{"token for two", []string{"token", testenv.Orders, testenv.Billing, "--user", "u"}, "2 targets given, but the command takes one", "name one"},
 		{"version of something", []string{"version", "x"}, "`pgkeyless version` takes no argument", "see"},
 		{"help for a mistyped command", []string{"help", "tokn"}, `unknown command "tokn"`, "did you mean `pgkeyless help token`?"},
 		{"help for nothing known", []string{"help", "config", "xyz"}, `unknown command "config xyz"`, "`pgkeyless help` lists the commands"},
@@ -176,7 +176,7 @@ func TestRegionOfTheAWSConfiguration(t *testing.T) {
 			t.Errorf("%s: code %d, stderr %q, token %q; want one for %s", tt.name, code, stderr, stdout, tt.want)
 		}
 	}
-	// The endpoint's own goes before it, without a complaint.
+	// The endpoint's own overrides it, without a complaint.
 	t.Setenv("AWS_REGION", "us-east-1")
 	if code, stdout, stderr := pgkeyless(t, "token", testenv.Orders, "--user", "u"); code != 0 || !strings.Contains(stdout, "eu-central-1%2Frds-db") {
 		t.Errorf("code %d, stderr %q, token %q; want one for eu-central-1", code, stderr, stdout)

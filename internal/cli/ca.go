@@ -173,7 +173,7 @@ func (a *app) changeStores(ctx context.Context, done string, change func(trustst
 // checkUser refuses to do for root what a user wants.
 func checkUser(env []string, euid int) error {
 	if user := sudoUser(env, euid); user != "" {
-		return causes.Misuse("under sudo this would be root's CA, not "+user+"'s", "run it without sudo, which is used where it is needed")
+		return causes.Misuse("with sudo, this would be root's CA, not "+user+"'s", "run it without sudo; pgkeyless calls sudo where needed")
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func sudoUser(env []string, euid int) string {
 }
 
 // runQuietly runs a program, which may ask the user for a password. What it says
-// otherwise is told when it fails.
+// otherwise is reported when it fails.
 func runQuietly(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, programPath(name), args...)
 	var said bytes.Buffer

@@ -102,7 +102,7 @@ func TestEachMistakeOfTheFileHasItsLines(t *testing.T) {
 	}
 }
 
-// A target's name goes before a command's that it is near to, and completes.
+// A target's name overrides a command's that it is near to, and completes.
 func TestNamesOfTheFile(t *testing.T) {
 	inProject(t, "targets:\n  tokens: {}\n  orders: {}\n")
 	if code, _, stderr := pgkeyless(t, "tokens"); code != 1 || !strings.Contains(stderr, `target "tokens": no jump host given`) {

@@ -12,7 +12,7 @@ import (
 )
 
 // coder is an error that is no fault of the run, and needs no words: only the
-// exit code tells of it.
+// exit code reports it.
 type coder interface {
 	error
 	Code() int

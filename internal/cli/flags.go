@@ -61,7 +61,7 @@ func (v *flagValue) Type() string {
 	return v.option.Value
 }
 
-// canonicalFlag lets aliases stand for the option's own name.
+// canonicalFlag lets aliases mean the option's own name.
 func canonicalFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	if c := config.Canonical(name); c != "" {
 		return pflag.NormalizedName(c)

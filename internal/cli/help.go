@@ -26,7 +26,7 @@ var optionGroups = []struct {
 	{"AWS credentials", []string{"mfa-command", "sso-login"}},
 	{"Listeners", []string{"address", "unix-socket", "shared-port", "default-target", "max-connections", "login-timeout"}},
 	{"Who may connect", []string{"allow-users", "auth", "auth-file", "client-ca-file", "client-crl-file", "tls-cert", "tls-key", "require-tls", "allow-anyone", "audit-log"}},
-	{"Several replicas", []string{"peers", "forward-cancels"}},
+	{"Several replicas", []string{"peers", "forward-cancels", "proxy-protocol", "proxy-protocol-from"}},
 	{"Operation", []string{"health-check", "prometheus", "prometheus-namespace", "status-page", "http-address", "http-port", "unready-when-full", "debug", "quitquitquit", "admin-port", "ready-fd",
 		"min-sigterm-delay", "max-sigterm-delay", "exit-zero-on-sigterm"}},
 	{"Logs", []string{"structured-logs", "debug-logs", "quiet"}},
@@ -38,7 +38,7 @@ var commandGroups = []struct {
 	commands []string
 }{
 	{"Connect", []string{"serve", "connect", "exec", "env", "service-file", "list"}},
-	{"Set up and check", []string{"doctor", "policy", "config", "token", "password", "ca"}},
+	{"Set up and check", []string{"init", "doctor", "policy", "config", "token", "password", "ca"}},
 	{"Operate", []string{"status", "wait", "reload", "disconnect", "shutdown", "service"}},
 	{"Other commands", []string{"completion", "version", "help"}},
 }

@@ -70,7 +70,7 @@ not be listed.`,
 	return cmd
 }
 
-// splitRegions takes each region once; none stands for the SDK's own choice.
+// splitRegions takes each region once; none means the SDK's own choice.
 func splitRegions(list string) []string {
 	var regions []string
 	for region := range strings.SplitSeq(list, ",") {

@@ -18,7 +18,7 @@ func onlyTarget(cfg config.Config, err error) (config.Target, config.Run, error)
 		return config.Target{}, config.Run{}, err
 	}
 	if len(cfg.Targets) > 1 {
-		return config.Target{}, config.Run{}, causes.Misuse(fmt.Sprintf("%d targets where one is wanted", len(cfg.Targets)), "name one target")
+		return config.Target{}, config.Run{}, causes.Misuse(fmt.Sprintf("%d targets given, but the command takes one", len(cfg.Targets)), "name one target")
 	}
 	return cfg.Targets[0], cfg.Run, nil
 }

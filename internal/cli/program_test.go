@@ -15,7 +15,7 @@ func TestExecNeedsACommand(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"exec " + testenv.Orders + " --via=none", "no command to run"},
 		{"exec " + testenv.Orders + " --via=none -- /nonexistent/program", `no program "program" is found`},
-		{"exec " + testenv.Orders + " " + testenv.Billing + " --via=none -- true", "2 targets where one is wanted"},
+		{"exec " + testenv.Orders + " " + testenv.Billing + " --via=none -- true", "2 targets given, but the command takes one"},
 		{"exec -- true", "no target given"},
 		{"connect " + testenv.Orders, "no jump host given"},
 	} {

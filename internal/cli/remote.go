@@ -70,7 +70,7 @@ func (a *app) remotes(ctx context.Context, target string) ([]*control.Remote, er
 	}
 	if target == "" {
 		if len(all) == 0 {
-			return nil, causes.Misuse("no pgkeyless of this user is running", "start one with `pgkeyless TARGET`; in a container, name its port with --admin-port or --http-port")
+			return nil, causes.Misuse("you have no running pgkeyless", "start one with `pgkeyless TARGET`; in a container, name its port with --admin-port or --http-port")
 		}
 		return all, nil
 	}
@@ -119,7 +119,7 @@ func (a *app) remote(ctx context.Context, target string) (*control.Remote, error
 	for _, r := range all {
 		which = append(which, fmt.Sprintf("%s serves %s", r, strings.Join(r.Targets, ", ")))
 	}
-	return nil, causes.Misuse(fmt.Sprintf("%d proxies are running", len(all)), "name a target of the one you mean: "+strings.Join(which, "; "))
+	return nil, causes.Misuse(fmt.Sprintf("%d proxies are running", len(all)), "name a target of the proxy that you mean: "+strings.Join(which, "; "))
 }
 
 // offered says which option a port lacks.

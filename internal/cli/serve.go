@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/serving"
+	"github.com/pgkeyless/pgkeyless/internal/setup"
 	"github.com/pgkeyless/pgkeyless/internal/supervisor"
 )
 
@@ -38,6 +40,11 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	}
 	input := a.input(args)
 	cfg, err := config.Load(input)
+	if _, asks := a.dialogue(); asks && errors.Is(err, config.ErrNoTarget) && !cmd.HasParent() {
+		stop()
+		fmt.Fprintln(a.stderr, "pgkeyless: no target and no config file: a few questions make one. Ctrl-C leaves.")
+		return a.init(cmd.Context(), setup.Answers{}, true)
+	}
 	if err != nil {
 		return err
 	}

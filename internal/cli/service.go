@@ -79,7 +79,7 @@ func (a *app) serviceInstallCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if user := sudoUser(a.environ, os.Geteuid()); user != "" {
-				return causes.Misuse("under sudo this would be root's service, not "+user+"'s", "run it without sudo; for a server see `pgkeyless service print --system`")
+				return causes.Misuse("with sudo, this would be root's service, not "+user+"'s", "run it without sudo; for a server see `pgkeyless service print --system`")
 			}
 			file, err := a.serviceConfig()
 			if err != nil {
@@ -228,7 +228,7 @@ func (a *app) serviceConfig() (string, error) {
 		return own.ConfigFile, err
 	}
 	if found, err := config.LoadRun(config.Input{Places: a.places}); err == nil && found.ConfigFile != "" {
-		return "", causes.Misuse(fmt.Sprintf("%s belongs to a project, and a service serves it only when you say so", found.ConfigFile),
+		return "", causes.Misuse(fmt.Sprintf("%s belongs to a project; a service serves it only if you name it", found.ConfigFile),
 			fmt.Sprintf("name it: --config-file %s; or write %s", found.ConfigFile, a.ownConfig()))
 	}
 	return "", nil

@@ -92,7 +92,7 @@ func LoadAny(in Input) (Config, error) {
 		return Config{}, err
 	}
 	cfg, err := in.loadFrom(l)
-	if errors.Is(err, errNoTarget) {
+	if errors.Is(err, ErrNoTarget) {
 		return l.config(), nil
 	}
 	if err != nil {
@@ -109,7 +109,7 @@ func LoadOne(in Input) (Target, Run, error) {
 		return Target{}, Run{}, err
 	}
 	if len(cfg.Targets) > 1 {
-		return Target{}, Run{}, problem("%d targets where one is wanted", len(cfg.Targets)).hinted("name one target")
+		return Target{}, Run{}, problem("%d targets given, but the command takes one", len(cfg.Targets)).hinted("name one target")
 	}
 	return cfg.Targets[0], cfg.Run, nil
 }
@@ -156,8 +156,8 @@ func (in Input) loadFrom(l layers) (Config, error) {
 	return cfg, nil
 }
 
-// errNoTarget is an *Error when nothing names a target.
-var errNoTarget = errors.New("no target given")
+// ErrNoTarget is an *Error when nothing names a target.
+var ErrNoTarget = errors.New("no target given")
 
 // targets are the positional arguments and those that flags name; without any,
 // those of the environment, then those of the file.
@@ -175,9 +175,9 @@ func (in Input) targets(l layers) ([]string, error) {
 	if names := l.file.names(); len(names) > 0 {
 		return names, nil
 	}
-	e := problem("%v", errNoTarget).hinted(
+	e := problem("%v", ErrNoTarget).hinted(
 		"name a database: pgkeyless orders-prod --via i-…, or by its endpoint: pgkeyless mydb.abc123.eu-central-1.rds.amazonaws.com --via i-…")
-	e.kind = errNoTarget
+	e.kind = ErrNoTarget
 	return nil, e
 }
 
@@ -256,13 +256,16 @@ func (r *Run) check() error {
 func (r *Run) checkAuth() error {
 	switch {
 	case r.Auth == AuthSCRAM && r.AuthFile == "":
-		return problem("auth is scram, and no auth-file says who may connect").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
+		return problem("auth is scram, but there is no auth-file").hinted("name one with --auth-file; `pgkeyless password NAME` makes its lines")
 	case r.Auth == AuthCert && r.ClientCAFile == "":
-		return problem("auth is cert, and no client-ca-file says which certificates count").hinted("name the CA of the clients with --client-ca-file")
+		return problem("auth is cert, but there is no client-ca-file").hinted("name the CA of the clients with --client-ca-file")
 	case r.Peers != "" && r.ForwardCancels:
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
+	case r.ProxyProtocol && r.Auth == AuthNone && !r.AllowAnyone:
+		return problem("anyone who reaches the load balancer would be logged in without a password: proxy-protocol is on, and clients prove nothing").hinted(
+			"have clients prove who they are (--auth scram or cert), or let anyone in with --allow-anyone")
 	case (r.TLSCert == "") != (r.TLSKey == ""):
-		return problem("of tls-cert and tls-key one is missing").hinted("name both files")
+		return problem("tls-cert and tls-key must be set together").hinted("name both files")
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"endpoint port", Input{Targets: []string{orders + ":pg"}, Flags: via}, `"pg" is not a port number`, "HOST[:PORT]"},
 		{"port zero", Input{Targets: []string{orders + ":0"}, Flags: via}, `"0" is not a port number`, "HOST[:PORT]"},
 		{"URL", Input{Targets: []string{"postgresql://u:hunter2@" + orders + "/app"}, Flags: via}, "a target is not a URL", "HOST[:PORT]"},
-		{"user and password", Input{Targets: []string{"u:hunter2@" + orders}, Flags: via}, "a user does not belong here", "--user"},
+		{"user and password", Input{Targets: []string{"u:hunter2@" + orders}, Flags: via}, "a target cannot contain a user", "--user"},
 		{"nothing before query", Input{Targets: []string{"?user=x"}, Flags: via}, "without a name", "HOST[:PORT]"},
 	}
 	for _, tt := range tests {
@@ -288,7 +288,7 @@ func TestLoadOneWantsOneTargetAndNoPath(t *testing.T) {
 	if err != nil || target.User != "u" || target.Via != "" {
 		t.Errorf("got %+v, %v; want user u and no jump host", target, err)
 	}
-	if _, _, err := LoadOne(Input{Targets: []string{orders, billing}}); err == nil || !strings.Contains(err.Error(), "2 targets where one is wanted") {
+	if _, _, err := LoadOne(Input{Targets: []string{orders, billing}}); err == nil || !strings.Contains(err.Error(), "2 targets given, but the command takes one") {
 		t.Errorf("two targets gave %v", err)
 	}
 }

@@ -101,7 +101,7 @@ func readBounded(path string, named, found bool) ([]byte, error) {
 	if err != nil {
 		e := problem("config file %s: %v", path, cause(err)).hinted("check the path and its permissions")
 		if errors.Is(err, fs.ErrNotExist) {
-			e = e.hinted("check the path, or leave it out to have one looked for; --config-file %s means none", FileNone)
+			e = e.hinted("check the path, or leave it out, and pgkeyless looks for one; --config-file %s means none", FileNone)
 		}
 		return nil, e
 	}
@@ -115,7 +115,7 @@ func readBounded(path string, named, found bool) ([]byte, error) {
 		return nil, problem("config file %s: %v", path, cause(err)).hinted("check that it is a file")
 	}
 	if len(text) > maxFile {
-		return nil, problem("config file %s is longer than %d KiB", path, maxFile>>10).hinted("is it the right file? Divide it otherwise")
+		return nil, problem("config file %s is longer than %d KiB", path, maxFile>>10).hinted("check that it is the right file, or split it")
 	}
 	return text, nil
 }
@@ -146,7 +146,7 @@ func isOwn(path string, f *os.File) bool {
 	return true
 }
 
-// cause drops the path, which is told already.
+// cause drops the path, which the error has already.
 func cause(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

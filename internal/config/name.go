@@ -30,7 +30,7 @@ func parseName(s string) (Target, error) {
 	case strings.Contains(s, "://"):
 		return Target{}, problem("a target is not a URL").hinted(nameForm)
 	case strings.LastIndexByte(s, '@') >= 0:
-		return Target{}, problem("target …%q: a user does not belong here", s[strings.LastIndexByte(s, '@'):]).hinted(
+		return Target{}, problem("target …%q: a target cannot contain a user", s[strings.LastIndexByte(s, '@'):]).hinted(
 			"give the endpoint only, and the user with --user or '?user=NAME'")
 	case strings.HasPrefix(s, "arn:"):
 		return parseARN(s)

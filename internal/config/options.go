@@ -118,7 +118,7 @@ type Run struct {
 	MaxSigtermDelay   time.Duration
 	ExitZeroOnSigterm bool
 
-	// ReadyFD is the open file descriptor that is told where targets are served; 0 is
+	// ReadyFD is the open file descriptor that gets a line for each listener; 0 is
 	// none.
 	ReadyFD int
 
@@ -140,6 +140,10 @@ type Run struct {
 	// with unknown keys are forwarded; ForwardCancels sends them to the database.
 	Peers          string
 	ForwardCancels bool
+	// ProxyProtocol has connections from ProxyProtocolFrom, addresses and CIDRs with commas
+	// between them (empty: loopback), begin with a PROXY protocol header.
+	ProxyProtocol     bool
+	ProxyProtocolFrom string
 	// AuditLog is the file for a line about each login, refusal, cancel and end, "-" for
 	// stdout, or empty.
 	AuditLog string
@@ -173,7 +177,7 @@ type Run struct {
 	DefaultTarget string
 }
 
-// defaultNamespace goes before the names of metrics.
+// defaultNamespace is the prefix of the names of metrics.
 const defaultNamespace = "pgkeyless"
 
 // defaultRun are the options of the process about which nothing is said.
@@ -287,8 +291,10 @@ func All() []Option {
 		{Name: "require-tls", Usage: "refuse clients over TCP that do not use TLS", run: flagged(func(r *Run) *bool { return &r.RequireTLS })},
 		{Name: "allow-anyone", Usage: "listen beyond localhost without authentication: anyone who reaches the port is logged in", run: flagged(func(r *Run) *bool { return &r.AllowAnyone })},
 		{Name: "audit-log", Value: "FILE", path: true, Usage: "append a JSON line to this file for each login, refusal, cancel request and end of a session; - for stdout", Details: "See [the audit log](../audit.md).", run: fileOf(func(r *Run) *string { return &r.AuditLog })},
-		{Name: "peers", Value: "NAME[:PORT]", Usage: "DNS name of all replicas: cancel requests with unknown keys are forwarded to them", run: setPeers},
-		{Name: "forward-cancels", Usage: "forward cancel requests with unknown keys to the database, which checks the key", run: flagged(func(r *Run) *bool { return &r.ForwardCancels })},
+		{Name: "peers", Value: "NAME[:PORT]", Usage: "DNS name of all replicas: cancel requests with unknown keys are forwarded to them", Details: "See [several replicas](../gateway.md#cancel-requests).", run: setPeers},
+		{Name: "forward-cancels", Usage: "forward cancel requests with unknown keys to the database, which checks the key", Details: "See [several replicas](../gateway.md#cancel-requests).", run: flagged(func(r *Run) *bool { return &r.ForwardCancels })},
+		{Name: "proxy-protocol", Usage: "connections from a load balancer begin with a PROXY protocol header, version 1 or 2, that reports the client's address", Details: "See [who may send a header](../gateway.md#who-may-send-a-header).", run: flagged(func(r *Run) *bool { return &r.ProxyProtocol })},
+		{Name: "proxy-protocol-from", Value: "CIDRS", Usage: "addresses of the load balancers that proxy-protocol trusts, separated by commas: 10.0.0.5, 10.1.0.0/24", Default: "localhost", run: setProxyProtocolFrom},
 		{Name: "health-check", Usage: "serve the probes /startup, /readiness and /liveness over HTTP", Details: "See [probes](../operating.md#probes).", run: flagged(func(r *Run) *bool { return &r.HealthCheck })},
 		{Name: "prometheus", Usage: "serve metrics for Prometheus at /metrics over HTTP", Details: "See [metrics](../metrics.md).", run: flagged(func(r *Run) *bool { return &r.Prometheus })},
 		{Name: "prometheus-namespace", Value: "NAME", Usage: "prefix of metric names", Default: defaultNamespace, run: setNamespace},

@@ -40,7 +40,7 @@ func targetOrigin(target, option string) Origin {
 // Setting is one option's value and where it came from.
 type Setting struct {
 	Name string
-	// Value is as it would be written; for a default it is told in words, and
+	// Value is as it would be written; for a default it is in words, and
 	// empty when there is none.
 	Value  string
 	Origin Origin

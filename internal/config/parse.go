@@ -111,7 +111,7 @@ func (p *parser) pairs(n *yaml.Node, kind string, each func(key string, at, valu
 			name = o
 		}
 		if line, twice := first[name]; twice {
-			p.wrong(key.Line, "%q is given twice, first in line %d", key.Value, line).hinted("leave out one of them")
+			p.wrong(key.Line, "%q appears twice, first in line %d", key.Value, line).hinted("leave out one of them")
 			continue
 		}
 		first[name] = key.Line
@@ -120,7 +120,7 @@ func (p *parser) pairs(n *yaml.Node, kind string, each func(key string, at, valu
 }
 
 func (p *parser) alias(n *yaml.Node) {
-	p.wrong(n.Line, "anchors and aliases (& and *) are not read here").hinted("put what targets share under defaults:")
+	p.wrong(n.Line, "anchors and aliases (& and *) are not supported").hinted("put what targets share under defaults:")
 }
 
 const targetsKind = "targets"

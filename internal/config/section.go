@@ -17,7 +17,7 @@ func (p *parser) target(name string, at, value *yaml.Node) {
 		return
 	}
 	if len(p.file.targets) == maxTargets {
-		p.wrong(at.Line, "more than %d targets", maxTargets).hinted("divide the file, and name one with --config-file")
+		p.wrong(at.Line, "more than %d targets", maxTargets).hinted("split the file, and name one part with --config-file")
 		return
 	}
 	if s, ok := p.file.target(name); ok {
@@ -25,7 +25,7 @@ func (p *parser) target(name string, at, value *yaml.Node) {
 		return
 	}
 	if value.Kind == yaml.ScalarNode && !isNull(value) && (name == "database" || Canonical(name) != "") {
-		p.wrong(at.Line, "%q is an option, where targets are named", name).hinted("indent it further, below the target that it belongs to")
+		p.wrong(at.Line, "%q is an option, where targets are named", name).hinted("indent it below its target")
 		return
 	}
 	s := section{values: layer{}, line: at.Line}
@@ -93,7 +93,7 @@ func (p *parser) clashes() {
 			err := collide(other, t)
 			if e, ok := errors.AsType[*Error](err); ok {
 				e.Source = t.settings["port"].origin.Place
-				p.errs = append(p.errs, e.hinted("give one of them another port, or leave it out to have one counted"))
+				p.errs = append(p.errs, e.hinted("give one of them another port, or leave it out, and pgkeyless picks one"))
 			}
 		}
 		targets = append(targets, t)

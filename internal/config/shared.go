@@ -22,7 +22,7 @@ func share(targets []Target, run Run) (names []string, err error) {
 			first = t
 		}
 		if !slices.Equal(t.Addresses(), first.Addresses()) {
-			return nil, problem("targets %q and %q are to share a port, and listen on different addresses", first.Name, t.Name).hinted(
+			return nil, problem("targets %q and %q share a port, but listen on different addresses", first.Name, t.Name).hinted(
 				"give the address once, as --address, or %q a port of its own", t.Name)
 		}
 		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, t.Name) }) {
@@ -41,7 +41,7 @@ func (r *Run) checkDefault(names []string) *Error {
 	case name == "", slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }):
 		return nil
 	case !r.SharedPort:
-		return problem("says nothing without shared-port").hinted("add --shared-port, or leave it out")
+		return problem("has no effect without shared-port").hinted("add --shared-port, or leave it out")
 	case len(names) == 0:
 		return problem("no target %q on the shared port: all have ports of their own", name).hinted("leave it out, or the target's port")
 	default:

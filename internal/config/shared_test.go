@@ -34,7 +34,7 @@ func TestSharedPortIsRefused(t *testing.T) {
 		{"orders billing?address=127.0.0.2", "shared-port=true", "different addresses"},
 		{"orders billing", "shared-port=true default-target=stock", `no target "stock" on the shared port`},
 		{"orders billing?port=6000", "shared-port=true default-target=billing", `no target "billing" on the shared port`},
-		{"orders billing", "default-target=orders", "says nothing without shared-port"},
+		{"orders billing", "default-target=orders", "has no effect without shared-port"},
 		{"orders billing?port=5432", "shared-port=true", "both want port 5432"},
 	} {
 		flags := map[string]string{"via": "none"}
@@ -57,7 +57,7 @@ func TestDefaultTargetIsToldWhereItStands(t *testing.T) {
 		{"in the file", "shared-port: true\ndefault-target: oders\n" + targets, "", path + `:2: default-target: no target "oders" on the shared port`, "did you mean orders?"},
 		{"far from all", "shared-port: true\ndefault-target: stock\n" + targets, "", path + `:2: default-target: no target "stock" on the shared port`, "name one of orders, billing"},
 		{"by flag", "shared-port: true\n" + targets, "biling", `--default-target: no target "biling" on the shared port`, "did you mean billing?"},
-		{"without a shared port", "default-target: orders\n" + targets, "", path + ":1: default-target: says nothing without shared-port", "add --shared-port"},
+		{"without a shared port", "default-target: orders\n" + targets, "", path + ":1: default-target: has no effect without shared-port", "add --shared-port"},
 		{"with ports alone", "shared-port: true\ndefault-target: orders\ndefaults: {via: none}\ntargets: {orders: {port: 6000}}\n", "",
 			path + `:2: default-target: no target "orders" on the shared port: all have ports of their own`, "leave it out"},
 	} {
@@ -125,7 +125,7 @@ func TestPortNone(t *testing.T) {
 	}
 	_, err := Load(Input{Targets: []string{"orders"}, Flags: map[string]string{"via": "none", "port": "none", "unix-socket": "none"}})
 	var e *Error
-	if !errors.As(err, &e) || !strings.Contains(e.Error(), "neither a port nor a Unix socket") || e.Hint() == "" {
+	if !errors.As(err, &e) || !strings.Contains(e.Error(), "no port and no Unix socket") || e.Hint() == "" {
 		t.Errorf("nowhere to listen: %v", err)
 	}
 }

@@ -39,7 +39,7 @@ func (t Target) ownNumber() bool { return t.portGiven && !t.NoTCP }
 // checkListener is an error when the target is to be served nowhere.
 func (t Target) checkListener() error {
 	if t.NoTCP && t.UnixSocket == SocketNone {
-		return problem("target %q: neither a port nor a Unix socket to listen on", t.Name).hinted("leave out one of port none and unix-socket none")
+		return problem("target %q: no port and no Unix socket to listen on", t.Name).hinted("leave out one of port none and unix-socket none")
 	}
 	return nil
 }
@@ -93,9 +93,9 @@ func (t Target) Settings() []Setting {
 	return list
 }
 
-// parseTarget reads NAME[?OPTION=VALUE[&…]]. A NAME of f stands for what f says
+// parseTarget reads NAME[?OPTION=VALUE[&…]]. A NAME of f means what f says
 // of it. What the query string leaves open comes from the layers, the most
-// particular one first, then from f, then from the defaults. %XX stands for a
+// particular one first, then from f, then from the defaults. %XX means a
 // byte in a value; a plus sign is a plus sign.
 //
 // Neither Via nor a free port is enforced here; Load does that.

@@ -40,7 +40,7 @@ func TestMistakesInUsers(t *testing.T) {
 		"users:\n  ada: {database-users: [\"a\\0b\"]}":                          "is no name",
 		"users:\n  \"\": {database-users: app}":                                 "is not an identity",
 		"users:\n  \"a\\nb\": {database-users: app}":                            "is not an identity",
-		"users:\n  ada: {database-users: app}\n  ada: {database-users: x}":      `"ada" is given twice`,
+		"users:\n  ada: {database-users: app}\n  ada: {database-users: x}":      `"ada" appears twice`,
 		"users:\n  ada: {database-users: app, role-arn: arn:aws:iam::1:role/x}": "is not the ARN of a role",
 		"users:\n  ada: {database-users: app, role-arn: arn:aws:sts::111122223333:assumed-role/x/y}": "is not the ARN of a role",
 		"users:\n  ada: {database-users: app, read-only: [true]}":                                    "takes one value",

@@ -177,7 +177,7 @@ var (
 	ecsTarget  = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]+_[A-Za-z0-9-]+_[A-Za-z0-9-]+$`)
 )
 
-// What stands for several of them: an ECS service's tasks, the managed nodes
+// What names several of them: an ECS service's tasks, the managed nodes
 // with a tag, the instances of an Auto Scaling group.
 //
 // Source: ECS, EC2 and Auto Scaling API references, constraints of the names.
@@ -221,7 +221,7 @@ func checkMessagesEndpoint(v string) error {
 		u.Scheme != "https" && u.Scheme != "http":
 		return problem("%q is not an endpoint", v).hinted("write it as https://HOST, for example https://vpce-0123-abcd.ssmmessages.eu-central-1.vpce.amazonaws.com")
 	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
-		return problem("%q is not encrypted", v).hinted("write it as https://HOST: only a loopback host may do without TLS")
+		return problem("%q is not encrypted", v).hinted("write it as https://HOST: only a loopback host works without TLS")
 	}
 	return nil
 }
@@ -287,7 +287,7 @@ var metricName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 func setNamespace(r *Run, v string) error {
 	if !metricName.MatchString(v) {
-		return problem("%q is no prefix of a metric's name", v).hinted("use letters, digits and underscores, and begin with no digit")
+		return problem("%q is no prefix of a metric's name", v).hinted("use letters, digits and underscores, and do not start with a digit")
 	}
 	r.PrometheusNamespace = v
 	return nil
@@ -344,6 +344,40 @@ func setPeers(r *Run, v string) error {
 	}
 	r.Peers = v
 	return nil
+}
+
+func setProxyProtocolFrom(r *Run, v string) error {
+	for text := range strings.SplitSeq(v, ",") {
+		if _, ok := prefix(text); !ok {
+			return problem("%q is no IP address or CIDR", text).hinted("write addresses of load balancers with commas between them, as 10.0.0.5,10.1.0.0/24")
+		}
+	}
+	r.ProxyProtocolFrom = v
+	return nil
+}
+
+// Balancers are the addresses from which connections begin with a PROXY protocol
+// header; none where that is off.
+func (r *Run) Balancers() []netip.Prefix {
+	if !r.ProxyProtocol {
+		return nil
+	}
+	var all []netip.Prefix
+	for text := range strings.SplitSeq(cmp.Or(r.ProxyProtocolFrom, "127.0.0.0/8,::1"), ",") {
+		p, _ := prefix(text) // setProxyProtocolFrom has checked it
+		all = append(all, p)
+	}
+	return all
+}
+
+// prefix is an address or a CIDR, IPv4 as such, and not within IPv6.
+func prefix(text string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err == nil && !p.Addr().Is4In6()
 }
 
 // fileOf makes a setter for the name of a file.

@@ -144,7 +144,7 @@ func (r *Remote) ask(ctx context.Context, method, path string, within time.Durat
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", r, err)
 	case len(body) > maxAnswer:
-		return nil, fmt.Errorf("%s answers more than %d bytes", r, maxAnswer)
+		return nil, fmt.Errorf("%s sent more than %d bytes", r, maxAnswer)
 	case answer.StatusCode < 300:
 		return body, nil
 	case answer.StatusCode == http.StatusNotFound && !isJSON(answer) || answer.StatusCode == http.StatusMethodNotAllowed:

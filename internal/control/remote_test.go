@@ -60,7 +60,7 @@ func TestAnswerIsBounded(t *testing.T) {
 			}
 		}
 	})
-	if _, err := r.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "answers more than") {
+	if _, err := r.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "sent more than") {
 		t.Errorf("got %v", err)
 	}
 }

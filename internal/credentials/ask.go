@@ -120,7 +120,7 @@ func (p *provider) mfaCode(ctx context.Context, device string) (string, error) {
 	return code, nil
 }
 
-var errNotACode = errors.New("what was given is not a code of six digits")
+var errNotACode = errors.New("the answer is not a six-digit code")
 
 func sixDigits(s string) bool {
 	if len(s) != 6 {

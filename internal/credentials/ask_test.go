@@ -70,8 +70,8 @@ func TestMFAFailuresSayWhatToDo(t *testing.T) {
 		detail string
 	}{
 		{"nobody answers", "", errors.New("no code was typed in time"), "", causes.MFAUnanswered, "no code was typed in time"},
-		{"not a code", "12345", nil, "", causes.MFAUnanswered, "six digits"},
-		{"letters", "12345x", nil, "", causes.MFAUnanswered, "six digits"},
+		{"not a code", "12345", nil, "", causes.MFAUnanswered, "six-digit"},
+		{"letters", "12345x", nil, "", causes.MFAUnanswered, "six-digit"},
 		{"refused", "123456", nil, stsError("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code."), causes.MFARefused, "invalid MFA"},
 		{"another refusal", "123456", nil, stsError("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole"), causes.RoleRefused, "not authorized"},
 	} {

@@ -66,7 +66,7 @@ func (c *chain) ofProfile(s sharedfiles.Section, above []sharedfiles.Section) (a
 	if len(above) > 0 && hasKeys(s) {
 		return c.ownSource(s)
 	}
-	// A profile that comes again stands for its own credentials, without its role.
+	// A profile that comes again means its own credentials, without its role.
 	again := slices.ContainsFunc(above, func(a sharedfiles.Section) bool { return a.Name == s.Name })
 	role, named := s.Get("role_arn"), s.Get("source_profile")
 	if role != "" && named != "" && !again {
@@ -103,7 +103,7 @@ func checkSource(s sharedfiles.Section, above []sharedfiles.Section, again bool)
 		return loop(above, s)
 	case s.Get("source_profile") != "":
 		return &broken{what: fmt.Sprintf("profile %q has a source_profile and no role_arn", s.Name), where: s.Where("source_profile"),
-			fix: "add the role_arn that is to be assumed with the source profile, or remove source_profile"}
+			fix: "add the role_arn to assume with the source profile, or remove source_profile"}
 	case len(above) == 0:
 		return nil
 	}
@@ -197,7 +197,7 @@ func (c *chain) noSource(s sharedfiles.Section, named string) error {
 		where += "; " + near
 	}
 	return &broken{what: fmt.Sprintf("source_profile %q of profile %q does not exist", named, s.Name), where: where,
-		fix: "correct the name there, or add that profile; `aws configure list-profiles` prints those there are"}
+		fix: "correct the name there, or add that profile; `aws configure list-profiles` lists the profiles"}
 }
 
 // loop says that the source profiles come back to s.
@@ -322,7 +322,7 @@ func (c *chain) instance() aws.CredentialsProvider {
 func (s *settings) lookedAt() string {
 	for _, p := range s.used {
 		if source := p.Get("credential_source"); source != "" {
-			return fmt.Sprintf("profile %q draws on %s, which gives none here (%s)", p.Name, source, p.Where("credential_source"))
+			return fmt.Sprintf("profile %q uses %s, which has none here (%s)", p.Name, source, p.Where("credential_source"))
 		}
 	}
 	var places []string

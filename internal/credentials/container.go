@@ -33,7 +33,7 @@ func (c *chain) container() (aws.CredentialsProvider, error) {
 		address = c.env.ContainerCredentialsEndpoint
 		if err := checkContainerURL(address); err != nil {
 			return nil, &broken{what: "AWS_CONTAINER_CREDENTIALS_FULL_URI " + err.Error(), where: "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + address,
-				fix: "correct or unset that variable; without TLS it may name this machine and the addresses of ECS and EKS only"}
+				fix: "correct or unset that variable; without TLS, only this machine and the addresses of ECS and EKS are allowed"}
 		}
 	}
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {

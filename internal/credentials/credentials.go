@@ -123,9 +123,9 @@ func StaleEnvironment(profile string) string {
 		return ""
 	}
 	if named := os.Getenv("AWS_PROFILE"); named != "" {
-		return "temporary keys in the environment (AWS_SESSION_TOKEN) go before AWS_PROFILE=" + named + " and cannot be refreshed"
+		return "temporary keys in the environment (AWS_SESSION_TOKEN) override AWS_PROFILE=" + named + " and cannot be renewed"
 	}
-	return "temporary keys in the environment (AWS_SESSION_TOKEN) cannot be refreshed when they expire"
+	return "temporary keys in the environment (AWS_SESSION_TOKEN) cannot be renewed when they expire"
 }
 
 // Reread makes the next login get credentials anew, after the database or AWS has

@@ -276,7 +276,7 @@ func TestCredentialFailuresSayWhatToDo(t *testing.T) {
 		{name: "role from a machine without one", profile: "over-machine", setup: func(t *testing.T, home string) {
 			os.Unsetenv("AWS_EC2_METADATA_DISABLED")
 			answer(t, "AWS_EC2_METADATA_SERVICE_ENDPOINT", 404, nil, "")
-		}, message: "none found", hint: "name a profile", detail: `profile "over-machine" draws on Ec2InstanceMetadata`},
+		}, message: "none found", hint: "name a profile", detail: `profile "over-machine" uses Ec2InstanceMetadata`},
 		{name: "SSO role not given", profile: "sso", setup: func(t *testing.T, home string) {
 			ssoToken(t, home, "company", time.Now().Add(time.Hour), nil)
 			answer(t, "AWS_ENDPOINT_URL_SSO", 403, map[string]string{"x-amzn-ErrorType": "ForbiddenException"}, `{"message":"No access"}`)
@@ -578,11 +578,11 @@ func TestStaleEnvironmentIsNoticed(t *testing.T) {
 		t.Errorf("with lasting keys: %q", got)
 	}
 	t.Setenv("AWS_SESSION_TOKEN", "session")
-	if got := StaleEnvironment(""); !strings.Contains(got, "cannot be refreshed") {
+	if got := StaleEnvironment(""); !strings.Contains(got, "cannot be renewed") {
 		t.Errorf("with temporary keys: %q", got)
 	}
 	t.Setenv("AWS_PROFILE", "sso")
-	if got := StaleEnvironment(""); !strings.Contains(got, "before AWS_PROFILE=sso") {
+	if got := StaleEnvironment(""); !strings.Contains(got, "override AWS_PROFILE=sso") {
 		t.Errorf("with temporary keys beside AWS_PROFILE: %q", got)
 	}
 	if got := StaleEnvironment("sso"); got != "" {

@@ -67,8 +67,8 @@ func shownURL(text string) string {
 
 func notEncrypted(setting, where string) error {
 	return &broken{
-		what:  fmt.Sprintf("%s would send credentials in the clear", setting),
+		what:  fmt.Sprintf("%s would send credentials unencrypted", setting),
 		where: where,
-		fix:   "write it as https://…: only a loopback address may do without TLS",
+		fix:   "write it as https://…: only a loopback address works without TLS",
 	}
 }

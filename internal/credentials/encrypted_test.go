@@ -43,7 +43,7 @@ func TestEndpointInTheClearIsRefused(t *testing.T) {
 				return
 			}
 			said := err.Error() + "\n" + causes.Detail(err) + "\n" + causes.Hint(err)
-			if !strings.Contains(said, tt.want) || !strings.Contains(said, "in the clear") || !strings.Contains(said, "https://") || strings.Contains(said, "secret") {
+			if !strings.Contains(said, tt.want) || !strings.Contains(said, "unencrypted") || !strings.Contains(said, "https://") || strings.Contains(said, "secret") {
 				t.Errorf("said %s\nwant %q", said, tt.want)
 			}
 		})

@@ -31,7 +31,7 @@ type Caller struct{ ARN, Account, UserID string }
 // words what it was.
 func WhoAmI(ctx context.Context, cfg aws.Config) (Caller, clock.Reading, error) {
 	if cfg.Region == "" {
-		return Caller{}, clock.Reading{}, causes.MisuseOf(errors.New("no AWS region to ask STS in"), RegionHelp)
+		return Caller{}, clock.Reading{}, causes.MisuseOf(errors.New("no AWS region for STS"), RegionHelp)
 	}
 	watch := &dateWatch{client: cfg.HTTPClient}
 	if watch.client == nil {
@@ -75,7 +75,7 @@ func (d *dateWatch) reading() clock.Reading {
 
 // Principal is the ARN of the user or role whose policies apply to the caller,
 // and for a role its name. Of an assumed role the ARN lacks the path, which STS
-// does not tell. "" stands for callers without policies of their own that could
+// does not tell. "" means callers without policies of their own that could
 // be simulated: the root user, federated users.
 func (c Caller) Principal() (principal, role string) {
 	a, err := arn.Parse(c.ARN)

@@ -76,7 +76,7 @@ func (p *process) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	said := ""
 	switch exit, _ := errors.AsType[*exec.ExitError](err); {
 	case ctx.Err() != nil:
-		said = fmt.Sprintf("it was not done after %v and was ended", p.wait.most)
+		said = fmt.Sprintf("it did not finish within %v, and pgkeyless ended it", p.wait.most)
 	case exit != nil:
 		said = exit.ProcessState.String()
 	case errors.Is(err, exec.ErrWaitDelay):
@@ -118,7 +118,7 @@ func (p *process) run(ctx context.Context) (out []byte, last string, err error) 
 	err = cmd.Wait()
 	said.end()
 	if err == nil && printed.over {
-		err = errors.New("it prints more than any keys take")
+		err = errors.New("it prints too much")
 	}
 	return printed.Bytes(), said.last, err
 }

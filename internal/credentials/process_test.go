@@ -176,7 +176,7 @@ func TestProcessEndsWithItsChildren(t *testing.T) {
 			if !ok || known.Cause() != causes.CredentialProcess.Name {
 				t.Fatalf("%v, want a credential_process that is to blame", known)
 			}
-			if want := "it was not done after 300ms and was ended"; end == "its time is over" && !strings.Contains(known.Detail(), want) {
+			if want := "it did not finish within 300ms"; end == "its time is over" && !strings.Contains(known.Detail(), want) {
 				t.Errorf("detail %q, want %q", known.Detail(), want)
 			}
 		})

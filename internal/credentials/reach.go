@@ -85,7 +85,7 @@ func unreached(u *url.URL, err error) error {
 	if !ok {
 		silent := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if silent && facts["proxy"] != "" {
-			facts["said"] = "the connection ends without an answer"
+			facts["said"] = "the connection ended without an answer"
 			return causes.ProxyRefuses.New(facts, err)
 		}
 		return err

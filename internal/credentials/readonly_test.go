@@ -164,7 +164,7 @@ func TestAllowedTokenOfAReadOnlyHome(t *testing.T) {
 	if err != nil || token.AccessToken != "allowed" || len(warned) != 1 {
 		t.Errorf("token %q, %v, %d warnings; want the one that was allowed, and 1", token.AccessToken, err, len(warned))
 	}
-	// A later login by another tool, in the file, goes before it.
+	// A later login by another tool, in the file, overrides it.
 	tokens.write = nil
 	os.Chmod(cache, 0o700)
 	ssoToken(t, home, "company", time.Now().Add(2*time.Hour), map[string]string{"accessToken": "newer"})

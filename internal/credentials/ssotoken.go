@@ -89,7 +89,7 @@ func withoutFIPS(cfg aws.Config, region string) aws.Config {
 	return cfg
 }
 
-// noFIPS is a source of configuration that goes before others.
+// noFIPS is a source of configuration that overrides others.
 type noFIPS struct{}
 
 // GetUseFIPSEndpoint is what the SDK's clients ask.

@@ -70,7 +70,7 @@ var unusable = map[string]string{
 	"stopping":                            "wait until it has stopped, then start it",
 	"starting":                            "wait a few minutes, then reconnect",
 	"creating":                            "wait until it is available, then reconnect",
-	"deleting":                            "it will be gone: name another database",
+	"deleting":                            "it is being deleted: name another database",
 	"failed":                              "restore it from a snapshot or a point in time",
 	"incompatible-network":                "its VPC or subnets are gone: see the events in the RDS console",
 	"incompatible-restore":                "restore it to another point in time",
@@ -101,7 +101,7 @@ func (d Database) TokensOff() bool {
 	return !d.IAM && (d.Kind != database.Global || d.ResourceID != "")
 }
 
-// facts are what errors tell of the database, and further pairs.
+// facts are what errors say of the database, and further pairs.
 func (d Database) facts(more ...string) causes.Facts {
 	facts := causes.Facts{"kind": d.Kind.String(), "name": d.Identifier, "status": d.Status, "database": d.String(), "cluster": d.Cluster, "engine": engineName(d.Engine)}
 	for i := 0; i+1 < len(more); i += 2 {

@@ -14,9 +14,9 @@
 // # Which database a bare identifier means
 //
 // Instances, clusters and proxies have name spaces of their own, so an
-// identifier may stand for one of each. All three are asked at once; custom
+// identifier may mean one of each. All three are asked at once; custom
 // endpoints, proxy endpoints and global clusters only when none of them has the
-// name. Databases of other engines do not count. A cluster goes before its own
+// name. Databases of other engines do not count. A cluster takes precedence over its
 // member of the same name; any other doubt is an error that lists the ARNs, one
 // of which settles it.
 package discover

@@ -23,7 +23,7 @@ const (
 	maxValues  = 50 // ids in one filter
 )
 
-// Several says whether via may stand for more than one jump host, so that AWS
+// Several says whether via may mean more than one jump host, so that AWS
 // must be asked: tag:KEY=VALUE, asg:NAME (or autoscaling:NAME) or
 // ecs:CLUSTER/SERVICE.
 func Several(via string) bool {
@@ -31,7 +31,7 @@ func Several(via string) bool {
 	return kind == "tag" || kind == "asg" || kind == "autoscaling" || kind == "ecs" && strings.Contains(name, "/")
 }
 
-// JumpHosts returns the jump hosts that via stands for, those online first:
+// JumpHosts returns the jump hosts that via means, those online first:
 // tag:KEY=VALUE (managed nodes with that tag), asg:NAME (instances in service
 // of an Auto Scaling group), ecs:CLUSTER/SERVICE (containers of the service's
 // tasks), i-…, mi-… or ecs:CLUSTER_TASK_RUNTIMEID (that one alone).

@@ -14,7 +14,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
-// Database returns the database that ref, an identifier or ARN, stands for.
+// Database returns the database that ref, an identifier or ARN, means.
 // endpoint chooses one of a cluster's or proxy's: "" or "writer", "reader", or
 // the identifier of a member, a custom endpoint or a proxy's endpoint.
 //
@@ -73,7 +73,7 @@ func (f *Finder) byName(ctx context.Context, name string) ([]entry, error) {
 }
 
 // worst is the error that says most about why nothing was found: one that may
-// pass goes before a missing permission.
+// pass overrides a missing permission.
 func worst(errs []error) error {
 	var denied error
 	for _, err := range errs {

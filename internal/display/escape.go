@@ -11,7 +11,7 @@ import (
 // Escaping writes to w what it gets, with an escape (\u001b) in place of each control
 // or format character but line feed and tab: what a terminal would obey, or what turns
 // or hides the text around it. JSON reads such an escape as the character that it
-// stands for. A character must not be divided between two writes.
+// means. A character must not be divided between two writes.
 func Escaping(w io.Writer) io.Writer { return escaping{w} }
 
 type escaping struct{ w io.Writer }

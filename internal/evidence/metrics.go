@@ -43,7 +43,7 @@ var reasons = []Reason{
 	{Metric: "FailureInvalidToken", Means: "the token was expired, signed for another endpoint, region or user, or by keys that AWS does not know"},
 	{Metric: "FailureInsufficientPermissions", Means: "the identity's policies do not allow rds-db:connect as this user on this resource id"},
 	{Metric: "FailureThrottling", Means: "too many logins a second: pool connections"},
-	{Metric: "FailureServerError", Means: "AWS's own fault: try again"},
+	{Metric: "FailureServerError", Means: "an internal error of AWS: try again"},
 }
 
 // LoginMetrics asks CloudWatch for the IAM logins of the last Window at one

@@ -44,7 +44,7 @@ func (v Verdict) String() string {
 func Simulate(ctx context.Context, api IAM, caller credentials.Caller, questions []Question) ([]Verdict, error) {
 	principal, role := caller.Principal()
 	if caller.ARN == "" {
-		return nil, errors.New("it is not known whose policies to simulate")
+		return nil, errors.New("the identity whose policies to simulate is unknown")
 	}
 	if principal == "" {
 		return nil, fmt.Errorf("the policies of %s cannot be simulated", caller.ARN)

@@ -21,7 +21,7 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "github.com/pires/go-proxyproto", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {},
 	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 	"internal/program":  {module + "/internal/prompt"},
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
 	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/setup":    {module + "/internal/causes", module + "/internal/config", module + "/internal/display", module + "/internal/ownfile", "github.com/charmbracelet/huh"},
 	"internal/status":   {module + "/internal/display"},
 	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
 	"internal/control":  {module + "/internal/causes", module + "/internal/display", module + "/internal/running", module + "/internal/secret", module + "/internal/status"},
@@ -114,6 +115,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/page":     {},
 	"e2e/people":   {},
+	"e2e/service":  {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},
 

@@ -132,7 +132,7 @@ func parse(content []byte) (*Authority, error) {
 	keyBlock, rest := pem.Decode(content)
 	certBlock, _ := pem.Decode(rest)
 	if keyBlock == nil || certBlock == nil {
-		return nil, errors.New("it does not hold a key and a certificate")
+		return nil, errors.New("it does not contain a key and a certificate")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
 	if err != nil {
@@ -147,7 +147,7 @@ func parse(content []byte) (*Authority, error) {
 		return nil, fmt.Errorf("a key of type %T", key)
 	}
 	if public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(cert.PublicKey) {
-		return nil, errors.New("the key is not the certificate's")
+		return nil, errors.New("the key does not belong to the certificate")
 	}
 	return &Authority{cert, signer}, nil
 }

@@ -61,7 +61,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// server tells of clients.
+// server reports clients.
 func (c *collector) server(s sink, now proxy.Snapshot) {
 	for _, reason := range proxy.UnstartedReasons {
 		s.put(unstarted, float64(now.Unstarted[reason]), reason)
@@ -87,7 +87,7 @@ func (c *collector) server(s sink, now proxy.Snapshot) {
 	s.put(accepted, float64(nameless.Accepted-int64(nameless.Starting)), "")
 }
 
-// route tells of the clients of a target, but for what all clients have.
+// route reports the clients of a target, but for what all clients have.
 func (c *collector) route(s sink, r proxy.RouteSnapshot) {
 	c.logins(s, r)
 	s.put(loginRetries, float64(r.Retries), r.Name)
@@ -99,7 +99,7 @@ func (c *collector) route(s sink, r proxy.RouteSnapshot) {
 	s.histogram(sessionSeconds, r.SessionTimes, r.Name)
 }
 
-// logins tells of connections and logins. A failure of each stage is there from the
+// logins reports connections and logins. A failure of each stage is there from the
 // start, with the cause "other"; those of the table follow when they occur.
 func (c *collector) logins(s sink, r proxy.RouteSnapshot) {
 	s.put(open, float64(r.Starting), r.Name, "starting")
@@ -126,7 +126,7 @@ func (c *collector) logins(s sink, r proxy.RouteSnapshot) {
 	}
 }
 
-// ssmOf tells of the SSM sessions that lead to target.
+// ssmOf reports the SSM sessions that lead to target.
 func ssmOf(s sink, target string, sessions []tunnel.SessionSnapshot) {
 	type place struct {
 		host  string
@@ -147,7 +147,7 @@ func ssmOf(s sink, target string, sessions []tunnel.SessionSnapshot) {
 	}
 }
 
-// totals tells of all SSM sessions together.
+// totals reports all SSM sessions together.
 func totals(s sink, t tunnel.Totals) {
 	s.put(ssmStarted, float64(t.Started), "ok")
 	s.put(ssmStarted, float64(t.FailedStarts), "failed")
@@ -156,7 +156,7 @@ func totals(s sink, t tunnel.Totals) {
 	s.put(ssmResent, float64(t.Resent))
 }
 
-// keys tells of the credentials of a profile.
+// keys reports the credentials of a profile.
 func keys(s sink, v credentials.View) {
 	if !v.Retrieved.IsZero() {
 		s.put(credentialsRenewable, truth(v.Renewable), v.Profile)

@@ -148,7 +148,7 @@ func way(path string, links int) error {
 		}
 		volume := above != nil && rootsOwn(info) && device(info) != device(above)
 		if modeFor(info)&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && !volume {
-			return fmt.Errorf("%s, on the way to it, is for everybody to write to", at)
+			return fmt.Errorf("%s, on the way to it, can be written by everybody", at)
 		}
 		above = info
 	}

@@ -48,7 +48,7 @@ func TestOpenTakesOwnFilesAlone(t *testing.T) {
 		{name: "another's directory", root: true, change: func(t *testing.T, dir, _ string) { must(t, os.Chown(dir, nobody, nobody)) }, want: "belongs to another user"},
 		{name: "another's directory above", root: true, change: func(t *testing.T, dir, _ string) { must(t, os.Chown(filepath.Dir(dir), nobody, nobody)) }, want: "on the way to it, belongs to another user"},
 		{name: "a directory that all write to", change: func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, want: "open to other users"},
-		{name: "a directory above that all write to", change: func(t *testing.T, dir, _ string) { must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, want: "for everybody to write to"},
+		{name: "a directory above that all write to", change: func(t *testing.T, dir, _ string) { must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, want: "can be written by everybody"},
 		{name: "a sticky one above", change: func(t *testing.T, dir, _ string) { must(t, os.Chmod(filepath.Dir(dir), 0o777|fs.ModeSticky)) }},
 		{name: "a link", change: func(t *testing.T, dir, path string) {
 			must(t, os.Rename(path, path+"2"))

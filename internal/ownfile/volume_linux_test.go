@@ -21,7 +21,7 @@ func TestVolumeForEverybodyIsNoDetour(t *testing.T) {
 	shared := filepath.Join(volume, "shared")
 	must(t, os.Mkdir(shared, 0o700))
 	must(t, os.Chmod(shared, 0o777))
-	if err := PrivateDir(filepath.Join(shared, "pgkeyless")); err == nil || !strings.Contains(err.Error(), "for everybody to write to") {
+	if err := PrivateDir(filepath.Join(shared, "pgkeyless")); err == nil || !strings.Contains(err.Error(), "can be written by everybody") {
 		t.Errorf("in a directory on it that is for everybody: %v", err)
 	}
 }

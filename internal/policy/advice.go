@@ -32,8 +32,8 @@ func Advice(f Facts) []string {
 		group = public + ". The jump host must reach " + database + "; it"
 	}
 	return append(lines,
-		"Security groups: "+group+" needs no open port; outwards it needs 443 and the database's port.",
-		fmt.Sprintf("Without a way to the internet the jump host's VPC needs interface endpoints for ssm and ssmmessages in %s (and ec2messages for agents before 3.3.40.0), "+
+		"Security groups: "+group+" needs no open port; outbound it needs 443 and the database's port.",
+		fmt.Sprintf("Without internet access, the jump host's VPC needs interface endpoints for ssm and ssmmessages in %s (and ec2messages for agents before 3.3.40.0), "+
 			"whose security group lets it in on 443.", f.Region),
 		"The jump host resolves the database's name: its VPC must use Amazon's DNS, or one that knows the name.")
 }

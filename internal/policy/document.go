@@ -69,7 +69,7 @@ func (f Facts) startSession() []iampolicy.Statement {
 	return []iampolicy.Statement{s, iampolicy.Allow("StartSessionDocument", start, []string{f.DocumentARN()})}
 }
 
-// jumpHosts are the ARNs that Via stands for, and the tag they must have.
+// jumpHosts are the ARNs that Via means, and the tag they must have.
 func (f Facts) jumpHosts() (arns []string, tag map[string]string) {
 	kind, rest, _ := strings.Cut(f.Via, ":")
 	switch kind {
@@ -87,7 +87,7 @@ func (f Facts) machines() []string {
 	return []string{f.viaPlace().Instance("*"), f.viaPlace().ManagedNode("*")}
 }
 
-// findJumpHost allows what finds out which jump hosts Via stands for.
+// findJumpHost allows what finds out which jump hosts Via means.
 func (f Facts) findJumpHost() []iampolicy.Statement {
 	kind, rest, _ := strings.Cut(f.Via, ":")
 	cluster, _, service := strings.Cut(rest, "/")

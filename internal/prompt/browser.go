@@ -9,7 +9,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
-// showPage tells of the page and opens it in a browser, if there is one. Whatever
+// showPage prints the page's address and opens it in a browser, if there is one. Whatever
 // --quiet says, somebody must act.
 func (c Config) showPage(page credentials.SSOPage) {
 	if c.Log != nil {

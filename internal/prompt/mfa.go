@@ -68,7 +68,7 @@ func mfaFromCommand(ctx context.Context, command string, q credentials.MFAQuesti
 	cmd.Stdout, cmd.Stderr = said, stderr
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return "", fmt.Errorf("mfa-command %s was not done within %v", words[0], mfaCommandTime)
+			return "", fmt.Errorf("mfa-command %s did not finish within %v", words[0], mfaCommandTime)
 		}
 		return "", fmt.Errorf("mfa-command %s: %w", words[0], err)
 	}

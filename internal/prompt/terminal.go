@@ -32,6 +32,13 @@ func Width(out any) int {
 	return width
 }
 
+// Sized reports whether the system says how large the terminal is: some have no size yet,
+// or never get one, and nothing can be drawn there.
+func Sized(out *os.File) bool {
+	width, height, err := term.GetSize(int(out.Fd()))
+	return err == nil && width > 0 && height > 0
+}
+
 // Secret asks on the terminal for something that is not shown, and returns it without
 // the end of its line.
 func Secret(w io.Writer, question string) (string, error) {

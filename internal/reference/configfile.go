@@ -15,7 +15,7 @@ A config file is YAML. It names targets, sets their options and those of the pro
 
 ` + "```yaml" + `
 # pgkeyless.yaml
-status-page: true               # an option of the process
+max-connections: 50             # an option of the process
 
 defaults:                       # options of all targets
   via: i-0123456789abcdef0

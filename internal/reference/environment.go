@@ -31,7 +31,7 @@ pgkeyless reads the variables that the AWS CLI reads. These matter most:
 | variable | meaning |
 |---|---|
 | ` + "`AWS_PROFILE`, `AWS_REGION`" + ` | profile and region, if no option sets them |
-| ` + "`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`" + ` | keys. They override the default profile and cannot be renewed |
+| ` + "`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`" + ` | keys. They override ` + "`AWS_PROFILE`" + ` and the default profile, and cannot be renewed |
 | ` + "`AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE`" + ` | where the shared files are |
 | ` + "`AWS_CA_BUNDLE`" + ` | PEM file of the CA certificates for AWS, the tunnel's websocket included. It replaces the system's roots |
 | ` + "`HTTPS_PROXY`, `NO_PROXY`" + ` | HTTP proxy on the way to AWS, for the websocket too. Credentials of containers, pods and instances never use it |

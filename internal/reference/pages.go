@@ -48,10 +48,14 @@ func code(text string) string {
 	return "`" + text + "`"
 }
 
-// sentence is a text of a help message as a sentence of a page.
+// sentence is a text of a help message as a sentence of a page. A value that it
+// begins with, and explains after a colon, stays as it is typed.
 func sentence(text string) string {
 	if text == "" {
 		return ""
+	}
+	if first, _, _ := strings.Cut(text, " "); strings.HasSuffix(first, ":") {
+		return text + "."
 	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

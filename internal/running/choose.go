@@ -9,7 +9,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 )
 
-// choose picks from all what serves t. What has t's name goes before what leads to
+// choose picks from all what serves t. What has t's name takes precedence over what leads to
 // the same database under another one, as a target and its read-only sibling do. Of
 // several alike, one that the command line does not contradict goes first.
 func choose(all []Served, t config.Target) (Served, bool) {

@@ -15,7 +15,7 @@ import (
 // registry is where the running proxies of a user say what they serve, so that
 // connect and exec need not start another. Each has a file of its own in the
 // private runtime directory, locked for as long as the process lives: what a
-// killed one has left behind is told by that.
+// killed one has left behind is found by that.
 type registry struct{ dir string }
 
 // maxRecord bounds what is read of a file: a target takes some 300 bytes.

@@ -175,7 +175,7 @@ func TestErrorsHaveHints(t *testing.T) {
 		err        error
 		says, hint string
 	}{
-		{"no systemctl", missing, "there is no systemctl here", "pgkeyless serve"},
+		{"no systemctl", missing, "there is no systemctl", "pgkeyless serve"},
 		{"no bus", noBus, "systemd does not answer for this user", "ssh or machinectl shell"},
 		{"failed", failed, "Job for pgkeyless.service failed", "journalctl --user -u pgkeyless"},
 	} {

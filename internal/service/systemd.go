@@ -127,11 +127,11 @@ func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) 
 	case err == nil:
 		return said, nil
 	case errors.Is(err, exec.ErrNotFound):
-		return "", causes.Misuse("there is no systemctl here: this system is not run by systemd",
-			"have its own service manager run `pgkeyless serve`; `pgkeyless service print` prints the unit for systems with systemd")
+		return "", causes.Misuse("there is no systemctl: this system does not use systemd",
+			"let its own service manager run `pgkeyless serve`; `pgkeyless service print` prints the unit for systems with systemd")
 	case strings.Contains(err.Error(), "to bus") || strings.Contains(err.Error(), "XDG_RUNTIME_DIR"):
 		return "", causes.MisuseOf(fmt.Errorf("systemd does not answer for this user: %w", err),
-			"log in as this user itself, with ssh or machinectl shell: su and sudo start no systemd --user; in a container there is none")
+			"log in as this user, with ssh or machinectl shell: su and sudo do not start systemd --user, and containers have none")
 	}
 	return "", causes.MisuseOf(fmt.Errorf("systemctl --user %s: %w", strings.Join(args, " "), err),
 		"the log says more: journalctl --user -u pgkeyless -n 20")

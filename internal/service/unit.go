@@ -42,7 +42,7 @@ const notifyReload = 253
 // max-sigterm-delay, and time to end SSM sessions. systemd grants more when asked.
 const stopSeconds = 45
 
-// SystemdUnit is u for systemd. systemd's specifiers stand for paths that depend on the
+// SystemdUnit is u for systemd. systemd's specifiers mean paths that depend on the
 // user: %E is the directory for configuration.
 //
 // Source: systemd.service(5), systemd.unit(5), systemd.exec(5).

@@ -79,7 +79,7 @@ func (w Windows) Install(_ context.Context, u Unit) (next []string, err error) {
 	}
 	return []string{
 		"installed the service " + Name + ", which starts with Windows",
-		"choose your account, or it knows none of your AWS profiles: services.msc, " + Name + ", Log On",
+		"choose your account, or the service cannot read your AWS profiles: services.msc, " + Name + ", Log On",
 		"start it now:            pgkeyless service start",
 		`read its log:            %LocalAppData%\pgkeyless\service.log, of that account`,
 		"reload the config file:  sc.exe control " + Name + " paramchange",

@@ -14,7 +14,7 @@ const (
 	beginMark = "# pgkeyless: begin"
 	endMark   = "# pgkeyless: end"
 
-	beginLine = beginMark + " (written by `pgkeyless service-file`; what is changed up to the end mark is lost)"
+	beginLine = beginMark + " (written by `pgkeyless service-file`; changes above the end mark are lost)"
 	endLine   = endMark
 )
 

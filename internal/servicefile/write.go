@@ -59,7 +59,7 @@ func load(path string) (content []byte, mode fs.FileMode, err error) {
 	}
 	content, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(content) > maxFile {
-		err = causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", path, maxFile), "is it a service file at all?")
+		err = causes.Misuse(fmt.Sprintf("%s is longer than %d bytes", path, maxFile), "check that it is a service file")
 	}
 	return content, info.Mode().Perm(), err
 }

@@ -35,7 +35,7 @@ func proofOf(run config.Run, s proxy.SessionSnapshot) string {
 		return "unix-socket"
 	case run.Auth != config.AuthNone:
 		return run.Auth
-	case s.Peer != "":
+	case s.Peer != "" && s.Via == "": // behind a balancer it is the balancer's user
 		return "user"
 	}
 	return "none"

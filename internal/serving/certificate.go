@@ -11,7 +11,7 @@ import (
 
 // certificates are what clients that ask for TLS are shown, and caFile is the CA by
 // which they can verify it. Without a CA choose is nil and caFile empty; the log has
-// the reason, and clients that verify nothing connect as ever.
+// the reason, and clients that verify nothing connect as before.
 func certificates(log *slog.Logger) (choose func(*tls.ClientHelloInfo) (*tls.Certificate, error), caFile string) {
 	dir, err := localca.Dir()
 	var leaves *localca.Leaves

@@ -9,7 +9,7 @@ import (
 )
 
 // enrol says in the registry what front serves, in place of what was said before.
-// That others find it is a convenience: failing is told in the log.
+// That others find it is a convenience: a failure is in the log.
 func enrol(e *running.Enrolment, front front, ca string, environ []string, log *slog.Logger) {
 	var all []running.Served
 	for i := range front.targets {
@@ -33,6 +33,9 @@ func servedBy(front front, i int, ca string, environ []string) running.Served {
 		s.Address = s.Addresses[0]
 	}
 	s.Socket = front.socket(i)
+	if front.headed && s.Socket != "" {
+		s.Address = "" // which connect and exec would take
+	}
 	for _, l := range front.routes[i].Listen {
 		s.Inherited = s.Inherited || l.Addr().String() == s.Socket && front.inherited.has(l)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -23,12 +24,14 @@ type front struct {
 
 	inherited inherited // among them all, the sockets that the process was started with
 	without6  bool      // localhost is 127.0.0.1 alone
+	headed    bool      // TCP clients of this machine must begin with a PROXY protocol header
 }
 
 // openFront opens every listener by p. It checks every target before it opens
 // the first port. The caller closes p's listeners; after an error there is none.
 func openFront(ctx context.Context, w *targets.Wiring, cfg config.Config, p *ports, log *slog.Logger) (f front, err error) {
 	f.targets, f.inherited = cfg.Targets, p.inherited
+	f.headed = slices.ContainsFunc(cfg.Run.Balancers(), func(p netip.Prefix) bool { return p.Contains(netip.AddrFrom4([4]byte{127, 0, 0, 1})) })
 	if err := p.inherited.check(cfg.Targets); err != nil {
 		return front{}, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // SharedPort names an inherited socket that serves all targets on the shared port. A
-// target of the same name goes before.
+// target of the same name takes precedence.
 const SharedPort = "shared-port"
 
 // inherited are the sockets that the process was started with. Those of a target take

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -26,7 +25,7 @@ type peers struct {
 	port   uint16 // 0: the one that the client came to
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-	mu     sync.Mutex
+	turn   chan struct{} // of one, so that a wait for DNS ends with who waits
 	known  []netip.AddrPort
 	failed error
 	until  time.Time
@@ -37,7 +36,7 @@ func peersOf(run config.Run) func(context.Context) ([]netip.AddrPort, error) {
 	if run.Peers == "" {
 		return nil
 	}
-	p := &peers{host: run.Peers, lookup: net.DefaultResolver.LookupNetIP}
+	p := &peers{host: run.Peers, turn: make(chan struct{}, 1), lookup: net.DefaultResolver.LookupNetIP}
 	if host, port, err := net.SplitHostPort(run.Peers); err == nil {
 		n, _ := strconv.ParseUint(port, 10, 16) // config has checked it
 		p.host, p.port = host, uint16(n)
@@ -47,12 +46,19 @@ func peersOf(run config.Run) func(context.Context) ([]netip.AddrPort, error) {
 
 // find returns the addresses that DNS names.
 func (p *peers) find(ctx context.Context) ([]netip.AddrPort, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if time.Now().Before(p.until) {
 		return p.known, p.failed
 	}
 	found, err := p.lookup(ctx, "ip", p.host)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx) // which says nothing about DNS
+	}
 	if err != nil {
 		p.known, p.failed, p.until = nil, err, time.Now().Add(noPeersFor)
 		return nil, err

@@ -19,7 +19,7 @@ import (
 const socketPort = 5432
 
 // Private serves route on a listener of its own, on loopback or in a directory
-// for this user alone, while f runs, which is told where: host, port and CA. Sessions that are open
+// for this user alone, while f runs, which gets the place: host, port and CA. Sessions that are open
 // when f returns are cut: nobody is left to use them.
 func Private(ctx context.Context, route proxy.Route, overTCP bool, run config.Run, log *slog.Logger, f func(running.Place) error) error {
 	l, host, cleanUp, err := privateListener(ctx, overTCP)

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -81,7 +82,7 @@ func tell(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, li
 // clients may use TLS or not.
 type paste struct{ psql, url, jdbc string }
 
-// What stands for a user and a database that only the client knows. Capitals
+// Placeholders for a user and a database that only the client knows. Capitals
 // need no quotes in a shell and no escape in a URL.
 const (
 	someUser     = "USER"
@@ -95,6 +96,9 @@ func (f front) shown(i int) running.Place {
 	r, a := f.routes[i], f.address(i)
 	p := running.Place{User: r.User, Database: r.Database}
 	onShared := f.targets[i].Shared
+	if f.headed && cmp.Or(f.socket(i), socketAmong(f.shared)) != "" {
+		a = nil
+	}
 	if a != nil {
 		p.Host, p.Port = running.Reachable(a.AddrPort().Addr()), a.Port
 	} else if own := f.socket(i); own != "" {

@@ -49,3 +49,25 @@ func TestLinesToPaste(t *testing.T) {
 		}
 	}
 }
+
+// Where clients of this machine would need a PROXY protocol header, they are shown the
+// socket, and connect and exec find no port.
+func TestLinesToPasteBesideABalancer(t *testing.T) {
+	tcp := fakeListener{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5433}}
+	socket := fakeListener{addr: &net.UnixAddr{Name: "/x/.s.PGSQL.5433", Net: "unix"}}
+	for _, tt := range []struct {
+		listeners     []net.Listener
+		psql, address string
+	}{
+		{[]net.Listener{tcp, socket}, "psql -h /x -p 5433 -U u d", ""},
+		{[]net.Listener{tcp}, "psql -h 127.0.0.1 -p 5433 -U u d", "127.0.0.1:5433"},
+	} {
+		f := front{headed: true, targets: []config.Target{{}}, routes: []proxy.Route{{User: "u", Database: "d", Listen: tt.listeners}}}
+		if got := pasteFor(f.shown(0)).psql; got != tt.psql {
+			t.Errorf("got %q, want %q", got, tt.psql)
+		}
+		if got := servedBy(f, 0, "", nil); got.Address != tt.address || len(got.Addresses) != 1 {
+			t.Errorf("the registry has address %q of %q, want %q", got.Address, got.Addresses, tt.address)
+		}
+	}
+}

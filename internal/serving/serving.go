@@ -2,8 +2,10 @@ package serving
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -90,8 +92,8 @@ func Serve(ctx context.Context, c Config) error {
 	certificate, ca := clients.certificates(log)
 	srv, err := proxy.New(proxy.Config{Routes: front.routes, Shared: front.shared, Default: defaultRoute(run, front.routes), Certificate: certificate,
 		MaxConnections: run.MaxConnections, LoginTimeout: run.LoginTimeout, Log: log, Peer: new(access.Peers).Of,
-		Admit: clients.admit, Proof: clients.proof, Grants: clients.may.Grant, RequireTLS: run.RequireTLS, Audit: r.audit.write,
-		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lull: debug.FreeOSMemory,
+		Admit: clients.admit, Proof: clients.proof, Grants: clients.may.Grant, RequireTLS: run.RequireTLS, Balancers: run.Balancers(), Audit: r.audit.write,
+		Peers: peersOf(run), ForwardCancels: run.ForwardCancels, Lookup: net.DefaultResolver.LookupNetIP, Lull: debug.FreeOSMemory,
 		BrowserHint: browserHint(r.admin)})
 	if err != nil {
 		p.close()
@@ -157,6 +159,9 @@ func warn(log *slog.Logger, run config.Run, front front) {
 	}
 	for by, names := range moved {
 		log.Warn(by+" overrides the ports of targets in the config file", "targets", strings.Join(names, ", "))
+	}
+	if from := run.Balancers(); from != nil {
+		log.Info("TCP connections from these addresses must begin with a PROXY protocol header", "from", fmt.Sprint(from))
 	}
 	for i, t := range front.targets {
 		if a := front.beyond(i); a != nil && run.Auth == config.AuthNone {

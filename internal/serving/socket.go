@@ -74,7 +74,7 @@ func removeStale(path string) error {
 		return causes.Misuse(fmt.Sprintf("Unix socket: %v", err), running.SocketHint)
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return causes.Misuse(path+" is in the way of the Unix socket, and no socket", "remove it, or "+running.SocketHint)
+		return causes.Misuse(path+" exists where the Unix socket should be, and is not a socket", "remove it, or "+running.SocketHint)
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {

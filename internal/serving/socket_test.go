@@ -92,7 +92,7 @@ func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenUnix(dir, 5432); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := listenUnix(dir, 5432); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("got %v, want the file named", err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {

@@ -55,7 +55,7 @@ func (s *supervised) reloading() {
 	}
 }
 
-// stopping is the last: a reload that ends later is told to nobody.
+// stopping is the last: a reload that ends later is not reported.
 func (s *supervised) stopping() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -219,6 +219,7 @@ type Client struct {
 	ID          uint64     `json:"id"`
 	Target      string     `json:"target,omitempty"` // "" while it has not named it
 	From        string     `json:"from"`             // address, or path of the socket
+	Via         string     `json:"via,omitempty"`    // address of the balancer that says so
 	Peer        string     `json:"peer,omitempty"`   // OS user and process, where known
 	TLS         bool       `json:"tls"`
 	User        string     `json:"user,omitempty"` // database user

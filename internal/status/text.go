@@ -80,7 +80,7 @@ func (w *writer) chosen() []Target {
 
 func (w *writer) head() {
 	p := w.d.Proxy
-	state := map[State]string{Starting: "starting", Serving: "serving", Draining: "ending, open sessions go on"}[p.State]
+	state := map[State]string{Starting: "starting", Serving: "serving", Draining: "shutting down, open sessions continue"}[p.State]
 	w.say("%s", w.color(bold, fmt.Sprintf("pgkeyless %s, pid %d, up %s, %s", p.Release, p.PID, Span(p.Uptime), state)))
 	if p.ConfigFile != "" {
 		config := p.ConfigFile

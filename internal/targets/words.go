@@ -7,7 +7,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
-// MeaningOf tells which endpoint the name of r stands for, if it had to be looked
+// MeaningOf says which endpoint the name of r means, if it had to be looked
 // up: ", which is HOST".
 func MeaningOf(r proxy.Route) string {
 	switch {

@@ -43,7 +43,7 @@ type Outcome struct {
 }
 
 // errNoStore is a system whose store is not known here.
-var errNoStore = errors.New("no trust store of this system is known to pgkeyless")
+var errNoStore = errors.New("pgkeyless knows no trust store of this system")
 
 // Install puts ca into each store there is. It may be repeated.
 func (s System) Install(ctx context.Context, ca CA) []Outcome {

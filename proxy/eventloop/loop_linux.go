@@ -13,9 +13,9 @@ import (
 const (
 	// maxEvents is how many events are taken at once.
 	maxEvents = 128
-	// wakeSlot stands for the loop's pipe among the slots.
+	// wakeSlot is the loop's pipe among the slots.
 	wakeSlot = -1
-	// interest is told once, and epoll tells each change once: a loop notes what
+	// interest is registered once, and epoll reports each change once: a loop notes what
 	// it has not read to the end, and needs no call to wait for something else.
 	interest = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | syscall.EPOLLPRI | epollET
 	// epollET is syscall.EPOLLET as the unsigned number that it is.
@@ -199,7 +199,7 @@ func (l *loop) note(event *syscall.EpollEvent) {
 }
 
 // giveUp ends the pair of a client that was reset while the database takes nothing:
-// what there may be to read has nowhere to go. That is told once, so it is asked again
+// what there may be to read has nowhere to go. epoll reports that once, so it is asked again
 // after each read. A database that was reset may have said why, and is read to its end.
 func (l *loop) giveUp(e *end) {
 	if e.reset && !e.pair.over && len(e.peer.sock.unsent) > 0 {

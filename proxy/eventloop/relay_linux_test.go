@@ -337,7 +337,7 @@ func TestUnixSockets(t *testing.T) {
 	}
 }
 
-// A read stops at urgent data with more behind it, and no event tells of that.
+// A read stops at urgent data with more behind it, and no event reports that.
 func TestBytesBehindUrgentData(t *testing.T) {
 	r := newRig(t, newGroup(t), false, false)
 	reading, release := make(chan struct{}), make(chan struct{})

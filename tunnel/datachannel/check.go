@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// checkAfter is how long the agent may be silent in the middle of things. With
-	// PeerTimeout after that, its end is told within 15 s.
+	// PeerTimeout after that, its end is reported within 15 s.
 	checkAfter = 2 * time.Second
 
 	// longestCheck is the longest silence between the checks of one wait: a query

@@ -51,7 +51,7 @@ type gatherer interface {
 type sharer interface{ Shared() bool }
 
 // Config is what New needs. Connect and Stream are required; every other zero
-// value stands for its default.
+// value means its default.
 type Config struct {
 	// Connect makes the next Transport: the first, then one for every resume. It
 	// waits and tries again as it sees fit, until ctx ends; an error is final and

@@ -64,4 +64,4 @@ func (e *HandshakeError) Error() string {
 
 // errDeaf: the transport brings the agent's messages and takes none of ours to
 // it. It is why that transport is lost, not why the session ends.
-var errDeaf = errors.New("what is sent does not arrive")
+var errDeaf = errors.New("the messages sent do not arrive")

@@ -14,7 +14,7 @@ import (
 // resend time.
 const repeatAfter = time.Second
 
-// longRepair is what the log tells of: shorter ones are like a slow query.
+// longRepair is what the log reports: shorter ones are like a slow query.
 const longRepair = 2 * time.Second
 
 // maxUnknown bounds what is remembered of messages that we do not know.

@@ -144,11 +144,11 @@ func TestMistakesOfAuth(t *testing.T) {
 		hint  string
 	}{
 		"no file":          {[]string{"--auth", "scram"}, "no auth-file", "pgkeyless password"},
-		"a password":       {[]string{"--auth", "scram", "--auth-file", plain}, `plain.txt:1: user "ada": the secret is no SCRAM verifier`, "pgkeyless password ada"},
+		"a password":       {[]string{"--auth", "scram", "--auth-file", plain}, `plain.txt:1: user "ada": the secret is not a SCRAM verifier`, "pgkeyless password ada"},
 		"absent":           {[]string{"--auth", "scram", "--auth-file", plain + "x"}, "no such file", "can read"},
 		"open to others":   {[]string{"--auth", "scram", "--auth-file", open}, "other users can write", "chmod"},
 		"no certificate":   {[]string{"--auth", "cert", "--client-ca-file", plain}, "holds no certificate", "PEM"},
-		"half a pair":      {[]string{"--tls-cert", plain}, "of tls-cert and tls-key one is missing", "both"},
+		"half a pair":      {[]string{"--tls-cert", plain}, "tls-cert and tls-key must be set together", "both"},
 		"no pair":          {[]string{"--tls-cert", plain, "--tls-key", plain}, "tls-cert", "PEM"},
 		"beyond localhost": {[]string{"--address", "0.0.0.0"}, "would be logged in", "--allow-anyone"},
 	} {

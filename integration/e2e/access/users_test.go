@@ -88,8 +88,8 @@ func TestUsersOfTheConfigFile(t *testing.T) {
 	for name, test := range map[string]struct{ conninfo, want, hint string }{
 		"a user that is not its own": {ada + " user=postgres", `ada@example.com may not log in as database user "postgres"`, "connect as app_user, reports"},
 		"a target that is not":       {certificate("elsewhere") + " user=app_user", `elsewhere may not use target "` + lab.Host, "`targets`"},
-		"nobody's":                   {certificate("eve") + " user=app_user", "eve is nobody that this proxy lets in", "users:"},
-		"the beginning alone":        {certificate("ci") + " user=app_user", "ci is nobody that this proxy lets in", "users:"},
+		"nobody's":                   {certificate("eve") + " user=app_user", "this proxy does not let eve in", "users:"},
+		"the beginning alone":        {certificate("ci") + " user=app_user", "this proxy does not let ci in", "users:"},
 	} {
 		if _, errs := show(test.conninfo, who); !strings.Contains(errs, test.want) || !strings.Contains(errs, test.hint) {
 			t.Errorf("%s: %s; want %q and %q", name, errs, test.want, test.hint)

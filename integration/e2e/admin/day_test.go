@@ -316,7 +316,7 @@ func TestDay(t *testing.T) {
 	if code := w.AwaitExit(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	if _, stderr, code := w.pgkeyless("status"); code != 1 || !strings.Contains(stderr, "no pgkeyless of this user is running") {
+	if _, stderr, code := w.pgkeyless("status"); code != 1 || !strings.Contains(stderr, "you have no running pgkeyless") {
 		t.Errorf("status afterwards ends with %d: %s", code, stderr)
 	}
 	for _, event := range []string{"configuration not reloaded", "ssm session resumed"} {

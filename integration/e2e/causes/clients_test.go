@@ -123,7 +123,14 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			},
 			facts: []string{"for root only", "belongs to nobody", "--allow-users nobody"},
 		},
-		causes.NeedsTLS.Name: {setup: rig.Setup{Flags: []string{"--require-tls"}}},
+		causes.NeedsTLS.Name:              {setup: rig.Setup{Flags: []string{"--require-tls"}}},
+		causes.ProxyHeaderUnexpected.Name: {meet: sayFirst([]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 5432\r\n"))},
+		causes.ProxyHeaderMissing.Name:    {setup: rig.Setup{Flags: []string{"--proxy-protocol", "--allow-anyone"}}, facts: []string{"127.0.0.1"}},
+		causes.ProxyHeaderMalformed.Name: {
+			setup: rig.Setup{Flags: []string{"--proxy-protocol", "--allow-anyone"}},
+			meet:  sayFirst([]byte("PROXY TCP4 nowhere 192.0.2.2 1 5432\r\n")),
+			facts: []string{"127.0.0.1"},
+		},
 		causes.PasswordWrong.Name: {
 			setup:  proving("scram"),
 			client: "password=wrong",

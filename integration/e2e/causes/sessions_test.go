@@ -88,7 +88,7 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 		},
 		causes.ProxyWantsLogin.Name: {
 			setup: rig.Setup{Env: replaced("AWS_ENDPOINT_URL", "HTTPS_PROXY=http://"+officeProxy(t))},
-			facts: []string{"before it leads to ssm." + lab.Region + ".amazonaws.com:443", "ssm:StartSession, jump host " + lab.Target, "http://USER:PASSWORD@127.0.0.1:"},
+			facts: []string{"requires a login to reach ssm." + lab.Region + ".amazonaws.com:443", "ssm:StartSession, jump host " + lab.Target, "http://USER:PASSWORD@127.0.0.1:"},
 		},
 		causes.EndpointSetting.Name: {
 			setup: rig.Setup{Env: func(env []string) []string {

@@ -129,7 +129,7 @@ func TestServiceMistakes(t *testing.T) {
 		{"no systemctl", func(l *laptop) {
 			l.write(l.own, targets)
 			l.programs = filepath.Join(l.home, "empty")
-		}, "install", "there is no systemctl here", "pgkeyless serve"},
+		}, "install", "there is no systemctl", "pgkeyless serve"},
 		{"no such subcommand", func(*laptop) {}, "instal", `service has no subcommand "instal"`, "install"},
 		{"no such target", func(l *laptop) { l.write(l.own, targets) }, "print --socket order", `the config file has no target "order"`, "orders, reports"},
 	} {

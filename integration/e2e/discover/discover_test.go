@@ -124,7 +124,7 @@ func TestWrongNamesEndTheStart(t *testing.T) {
 	defer aws.Close()
 	aws.SetDatabases(rig.Account())
 	for _, test := range []struct{ name, target, message, detail, hint string }{
-		{"not there", "ordres", `there is no database "ordres" in eu-central-1`, "pgkeyless: detail: asked for instances, clusters", "did you mean orders?"},
+		{"not there", "ordres", `there is no database "ordres" in eu-central-1`, "pgkeyless: detail: looked for instances, clusters", "did you mean orders?"},
 		{"another region", rig.AccountARN + "db:orders?region=eu-west-1", "eu-west-1", "", "leave the region out"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -45,7 +45,7 @@ func TestDoctorFindsAllGood(t *testing.T) {
 			}
 			return []string{c.Target("user=app_user")}
 		}, map[string]string{"credentials": "warning", "clock": "skipped", "permissions": "skipped"},
-			map[string]string{"credentials": "found; whose they are is unknown: sts:GetCallerIdentity: dial tcp", "permissions": "not known whose policies"}},
+			map[string]string{"credentials": "found; whose they are is unknown: sts:GetCallerIdentity: dial tcp", "permissions": "the identity whose policies to simulate is unknown"}},
 		{"with STS refused by an endpoint's policy", func(c *rig.Clinic) []string {
 			c.AWS.FailNext("GetCallerIdentity", "AccessDenied", "no", -1)
 			return []string{c.Target("user=app_user")}

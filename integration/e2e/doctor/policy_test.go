@@ -91,7 +91,7 @@ func TestPolicySaysWhatIsNotKnown(t *testing.T) {
 	if code != 2 || !json.Valid([]byte(stdout)) || !strings.Contains(stdout, "dbuser:RESOURCE-ID-UNKNOWN/DATABASE-USER-UNKNOWN") {
 		t.Errorf("ended with %d:\n%s", code, stdout)
 	}
-	for _, part := range []string{"RESOURCE-ID-UNKNOWN stands for", "aws rds describe-db-instances --region eu-central-1", "DATABASE-USER-UNKNOWN stands for", "--user NAME"} {
+	for _, part := range []string{"RESOURCE-ID-UNKNOWN means", "aws rds describe-db-instances --region eu-central-1", "DATABASE-USER-UNKNOWN means", "--user NAME"} {
 		if !strings.Contains(stderr, part) {
 			t.Errorf("stderr lacks %q:\n%s", part, stderr)
 		}

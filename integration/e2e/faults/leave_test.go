@@ -41,7 +41,7 @@ func TestClientLeavesDuringAStalledUpload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(line, "client connection lost") || !strings.Contains(line, "while the database took nothing") {
+			if !strings.Contains(line, "client connection lost") || !strings.Contains(line, "while the database accepted nothing") {
 				t.Errorf("logged %q", line)
 			}
 			t.Logf("noticed after %v", time.Since(begin).Round(time.Millisecond))

@@ -142,7 +142,7 @@ func TestProxyThatRefuses(t *testing.T) {
 		{rig.Gate{Status: 403}, "http-proxy-refuses", "443: 403 Forbidden", "NO_PROXY", true},
 		{rig.Gate{Status: 407}, "http-proxy-login", "requires a login to reach", "USER:PASSWORD", true},
 		{rig.Gate{Status: 502}, "http-proxy-refuses", "443: 502 Bad Gateway", "NO_PROXY", false},
-		{rig.Gate{HangUp: true}, "http-proxy-refuses", "the connection ends without an answer", "NO_PROXY", false},
+		{rig.Gate{HangUp: true}, "http-proxy-refuses", "the connection ended without an answer", "NO_PROXY", false},
 	} {
 		for service, blame := range blames {
 			t.Run(fmt.Sprintf("%+v/%s", tt.gate, service), func(t *testing.T) {

@@ -78,7 +78,7 @@ func TestMFARefusedAndUnanswered(t *testing.T) {
 	w := rig.Start(t, s)
 	w.MustRefuse("mfa-refused", "28000", "the MFA code was not accepted", "MultiFactorAuthentication failed", "reconnect")
 	say("echo not a code; exit 0")
-	w.MustRefuse("mfa-unanswered", "28000", "no MFA code was given", "not a code of six digits", "six digits")
+	w.MustRefuse("mfa-unanswered", "28000", "no MFA code was given", "not a six-digit code", "six-digit")
 	say("exit 3")
 	w.MustRefuse("mfa-unanswered", "28000", "no MFA code was given", "exit status 3", "mfa-command")
 	say("echo " + rig.MFACode)
@@ -231,7 +231,7 @@ func TestStaleEnvironmentIsNoticed(t *testing.T) {
 	w := rig.Start(t, s)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := w.Proxy.AwaitLine(ctx, "(AWS_SESSION_TOKEN) go before AWS_PROFILE=person"); err != nil {
+	if _, err := w.Proxy.AwaitLine(ctx, "(AWS_SESSION_TOKEN) override AWS_PROFILE=person"); err != nil {
 		t.Error(err)
 	}
 }

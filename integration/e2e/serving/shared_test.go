@@ -64,7 +64,7 @@ func TestSharedPort(t *testing.T) {
 	url := "jdbc:postgresql://" + address + "/"
 	sni := "jdbc:postgresql://billing.localhost:" + port + "/"
 	got := java(ctx, t, url+"app?user=app_user%40billing", url+"app%40orders?user=app_user", sni+"app?user=app_user&sslmode=require", url+"app?user=app_user")
-	want := []string{billing, orders, billing, "08004 FATAL: this port leads to several targets"}
+	want := []string{billing, orders, billing, "08004 FATAL: this port serves several targets"}
 	for i := range want {
 		if i >= len(got) || !strings.HasPrefix(got[i], want[i]) {
 			t.Fatalf("pgjdbc got %q, want %q", got, want)

@@ -91,7 +91,7 @@ func broken() status.Document {
 		Logins: status.Logins{Minute: status.Outcomes{Failed: 3}, Quarter: status.Outcomes{Failed: 11}, Total: status.Outcomes{Failed: 11}},
 	})
 	d.Proxy.Reload = &status.Reload{At: noon.Add(-time.Minute), Error: "pgkeyless.yaml:14: unknown option \"vai\"", Hint: "did you mean via?"}
-	d.Warnings = []status.Warning{{Text: "the configuration was not reloaded, the old one stays in force: pgkeyless.yaml:14: unknown option \"vai\"", Hint: "did you mean via?"}}
+	d.Warnings = []status.Warning{{Text: "the configuration was not reloaded, the old one still applies: pgkeyless.yaml:14: unknown option \"vai\"", Hint: "did you mean via?"}}
 	d.Credentials = append(d.Credentials, status.Credential{Profile: "billing", Known: true, Error: "SSO session expired"})
 	d.Events = append([]status.Event{
 		{At: noon.Add(-8 * time.Second), Level: "warn", Text: "session ended", Target: "billing", Facts: []status.Fact{{Name: "reason", Value: "login failed"}, {Name: "cause", Value: "sso-expired"}, {Name: "error", Value: `no AWS credentials from profile "billing": the SSO session has expired`}}},

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+)
+
+// targetName is what the demo's config file calls the database.
+const targetName = "orders"
+
+// Files that the demo writes into its directory.
+const (
+	keysFile   = "credentials"
+	configFile = "pgkeyless.yaml"
+	sourceFile = "env.sh"
+)
+
+// settle writes what a user would have: keys in a file, a config file, and a file that
+// another terminal can source. Neither the CA nor the registry's record outlives the
+// demo.
+func (d *demo) settle(dir string, keys lab.Credentials) error {
+	d.dir = dir
+	at := func(name string) string { return filepath.Join(dir, name) }
+	d.env = []string{
+		"AWS_SHARED_CREDENTIALS_FILE=" + at(keysFile), "AWS_CONFIG_FILE=" + at("config"), "AWS_REGION=" + lab.Region, "AWS_ENDPOINT_URL=" + d.aws.URL(),
+		"AWS_EC2_METADATA_DISABLED=true", "XDG_STATE_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir,
+	}
+	source := "# Source this in another terminal while the demo runs.\n"
+	for _, set := range append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_USER="+pgserver.AppUser) {
+		name, value, _ := strings.Cut(set, "=")
+		source += fmt.Sprintf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	source += fmt.Sprintf("export PATH='%s':\"$PATH\"\n", strings.ReplaceAll(filepath.Dir(d.binary), "'", `'\''`))
+	source += "unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN\n"
+	for name, text := range map[string]string{
+		keysFile: fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
+		configFile: fmt.Sprintf("targets:\n  %s:\n    via: %s\n    dbname: %s\n    ca-file: %s\n",
+			targetName, lab.Target, pgserver.Database, d.database.CAFile()),
+		sourceFile: source,
+	} {
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guide is what to type in another terminal.
+func (d *demo) guide(page string) string {
+	return fmt.Sprintf(`
+pgkeyless reaches %[1]s, which is PostgreSQL %[2]s
+on this machine, through the emulated jump host %[3]s. It logs in with a new
+IAM token each time. In another terminal:
+
+    psql -h %[4]s -p %[5]s -U %[6]s %[7]s
+    psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: a refusal that explains itself
+
+The commands of pgkeyless, with the emulated account:
+
+    source %[9]s
+    pgkeyless connect %[10]s                  # psql
+    pgkeyless exec %[10]s -- env              # any program
+    eval "$(pgkeyless env %[10]s)"            # variables for this shell
+    pgkeyless list
+    pgkeyless doctor %[10]s
+    pgkeyless policy %[10]s
+    pgkeyless status
+
+The status page, which can end sessions:
+
+    %[11]s
+
+Ctrl-C ends the demo and removes all of it.
+`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser,
+		filepath.Join(d.dir, sourceFile), targetName, page)
+}

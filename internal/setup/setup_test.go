@@ -1,0 +1,150 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/config"
+)
+
+// person gives answers in turn: a title's beginning, and what is answered.
+type person struct {
+	t       *testing.T
+	answers [][2]string
+	refused []string // answers that a check did not take
+}
+
+func (p *person) next(title string) string {
+	p.t.Helper()
+	if len(p.answers) == 0 || !strings.HasPrefix(title, p.answers[0][0]) {
+		p.t.Fatalf("asked %q, want %q", title, p.answers)
+	}
+	answer := p.answers[0][1]
+	p.answers = p.answers[1:]
+	return answer
+}
+
+func (p *person) Choose(_ context.Context, title, _ string, choices []Choice) (string, error) {
+	answer := p.next(title)
+	if answer == "leaves" {
+		return "", ErrLeft
+	}
+	for _, c := range choices {
+		if strings.HasPrefix(c.Label, answer) {
+			return c.Value, nil
+		}
+	}
+	p.t.Fatalf("%s: no choice %q among %q", title, answer, choices)
+	return "", nil
+}
+
+func (p *person) Text(_ context.Context, title, _, _ string, check func(string) error) (string, error) {
+	for {
+		answer := p.next(title)
+		if check(answer) == nil {
+			return answer, nil
+		}
+		p.refused = append(p.refused, answer)
+	}
+}
+
+func (p *person) Confirm(_ context.Context, title string) (bool, error) {
+	return p.next(title) == "yes", nil
+}
+
+// account is a Config with two profiles and a region with a database and a jump host.
+func account(t *testing.T, answers ...[2]string) (Config, *person, string) {
+	p := &person{t: t, answers: answers}
+	dir := t.TempDir()
+	return Config{
+		Ask: p, Out: new(bytes.Buffer), Profiles: []string{"dev", "prod"}, Regions: []string{"eu-central-1", "us-east-1"},
+		Region: func(_ context.Context, profile string) (string, error) {
+			return map[string]string{"dev": "us-east-1"}[profile], nil
+		},
+		Look: func(context.Context, string, string) (Seen, error) {
+			return Seen{Databases: []Choice{{"orders", "orders"}}, JumpHosts: []Choice{{"i-0123456789abcdef0", "i-0123456789abcdef0 jump"}}}, nil
+		},
+		Check:  func(context.Context, config.Target) (bool, error) { return true, nil },
+		Policy: func(context.Context, config.Target) error { return nil },
+		Files:  []string{filepath.Join(dir, "pgkeyless.yaml"), filepath.Join(dir, "own", "config.yaml")},
+	}, p, dir
+}
+
+func TestEveryAnswer(t *testing.T) {
+	c, p, dir := account(t, [2]string{"AWS profile", "dev"}, [2]string{"AWS region", "us-east-1 (of the profile)"}, [2]string{"Database", "another"},
+		[2]string{"Database", "no host/name"}, [2]string{"Database", "orders.c1.us-east-1.rds.amazonaws.com"}, [2]string{"Jump host", "another"}, [2]string{"Jump host", "nowhere"}, [2]string{"Jump host", "tag:Role=jump"},
+		[2]string{"Database user", ""}, [2]string{"Database user", "app_user"}, [2]string{"Database name", ""}, [2]string{"Config file", ""})
+	c.Check = func(_ context.Context, t config.Target) (bool, error) {
+		if t.Via != "tag:Role=jump" || t.User != "app_user" || t.Profile != "dev" {
+			return false, errors.New("another target")
+		}
+		return true, nil
+	}
+	path, name, err := Run(t.Context(), c)
+	if err != nil || name != "orders" || path != filepath.Join(dir, "pgkeyless.yaml") {
+		t.Fatalf("%s in %s, %v", name, path, err)
+	}
+	text, err := os.ReadFile(path)
+	want := "targets:\n  orders:\n    database: orders.c1.us-east-1.rds.amazonaws.com\n    via: tag:Role=jump\n    user: app_user\n    region: us-east-1\n    profile: dev\n"
+	if err != nil || string(text) != want {
+		t.Errorf("%v, wrote\n%s\nwant\n%s", err, text, want)
+	}
+	if strings.Join(p.refused, ",") != "no host/name,nowhere," {
+		t.Errorf("refused %q", p.refused)
+	}
+}
+
+// Nothing is written when somebody leaves, when AWS cannot be asked, or when the check
+// fails and nobody wants the file all the same.
+func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {
+	given := Answers{Profile: "dev", Region: "us-east-1", Database: "orders", Via: "none", User: "app_user", DBName: "app"}
+	fails := func(context.Context, config.Target) (bool, error) { return false, nil }
+	for name, test := range map[string]struct {
+		answers [][2]string
+		change  func(*Config)
+		want    error
+	}{
+		"leaves at the file":          {[][2]string{{"Config file", "leaves"}}, func(*Config) {}, ErrLeft},
+		"leaves after a failed check": {[][2]string{{"Config file", ""}, {"Show", "no"}, {"Write", "no"}}, func(c *Config) { c.Check = fails }, ErrLeft},
+		"the check is interrupted": {[][2]string{{"Config file", ""}}, func(c *Config) {
+			c.Check = func(context.Context, config.Target) (bool, error) { return false, context.Canceled }
+		}, context.Canceled},
+		"AWS is out of reach": {nil, func(c *Config) {
+			c.Given.Database = ""
+			c.Look = func(context.Context, string, string) (Seen, error) { return Seen{}, os.ErrDeadlineExceeded }
+		}, os.ErrDeadlineExceeded},
+	} {
+		c, _, dir := account(t, test.answers...)
+		c.Given = given
+		test.change(&c)
+		if _, _, err := Run(t.Context(), c); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left %v, %v", name, left, err)
+		}
+	}
+	c, _, dir := account(t, [2]string{"Config file", ""}, [2]string{"Show", "yes"}, [2]string{"Write", "yes"})
+	c.Given, c.Check = given, fails
+	shown := false
+	c.Policy = func(context.Context, config.Target) error { shown = true; return nil }
+	if _, _, err := Run(t.Context(), c); err != nil || !shown {
+		t.Errorf("%v, policy shown %v", err, shown)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "pgkeyless.yaml")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNobodyToAsk(t *testing.T) {
+	c, _, _ := account(t)
+	c.Ask, c.Given = nil, Answers{Profile: "dev"}
+	if _, _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "not given: TARGET, --via, --user") {
+		t.Errorf("%v", err)
+	}
+}
