@@ -4,12 +4,11 @@ import "time"
 
 const (
 	// beatFrom full messages in reply to the agent are the beginning of an upload, when
-	// the first comes within beatHope, or ackDelay after several messages, and each
-	// within beatPause of the one before: clients send what they read, and may read
-	// slowly.
-	beatFrom  = 16
-	beatHope  = 40 * time.Millisecond
-	beatPause = 200 * time.Millisecond
+	// the first comes within beatHope, and each within beatHope of the one before:
+	// clients send what they read, and may read slowly. Where nothing of the kind comes, the agent sends its message again some
+	// four times, once for each answer that is followed by silence.
+	beatFrom = 16
+	beatHope = 500 * time.Millisecond
 
 	// beatRest is how long an upload may rest and still be one. Each rest is paid for
 	// with ten messages a second; and what the agent sends meanwhile and its service
@@ -31,7 +30,7 @@ type beat struct {
 	waits bool      // for its acknowledge
 	full  int       // full messages that have gone out since, for the first time
 	last  time.Time // when the latest of them did
-	along bool      // the acknowledge goes with others, or a message that is not full, or lets the agent repair
+	along bool      // the acknowledge lets the agent repair, or goes with a message that is not full
 	heard bool      // the agent has sent it again
 }
 
@@ -44,7 +43,7 @@ func (b *beat) due(then time.Time) time.Time {
 	end := then
 	switch {
 	case b.full > 0:
-		end = b.last.Add(beatPause)
+		end = b.last.Add(beatHope)
 	case !b.along:
 		end = b.at.Add(beatHope)
 	}
@@ -71,7 +70,7 @@ func (c *Conn) keepBeat(now time.Time, o owed) {
 	if c.beat.waits {
 		c.acks.push(c.beat.owed)
 	}
-	c.beat = beat{owed: o, at: now, waits: true, along: c.acks.len() > 0 || c.reorder.missing() > 0}
+	c.beat = beat{owed: o, at: now, waits: true, along: c.reorder.missing() > 0}
 }
 
 // releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.

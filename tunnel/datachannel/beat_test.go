@@ -74,10 +74,10 @@ func TestDeadAgentIsNoticedInASlowUpload(t *testing.T) {
 	message := make([]byte, 1024-8)
 	for name, slow := range map[string]func(write func([]byte)){
 		"begins slowly": func(write func([]byte)) {
-			time.Sleep(30 * ms)
+			time.Sleep(400 * ms)
 			for range 2 * beatFrom {
 				write(message)
-				time.Sleep(100 * ms)
+				time.Sleep(400 * ms)
 			}
 		},
 		"rests": func(write func([]byte)) {
@@ -217,6 +217,24 @@ func TestReplayKeepsNoAcknowledgeBack(t *testing.T) {
 		}
 		stall(r, false, false)
 		time.Sleep(10 * time.Second)
+		r.stop()
+	})
+}
+
+// An older message that comes again says nothing of the newest.
+func TestOlderDuplicateLeavesTheUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := uploading(t, 1)
+		time.Sleep(200 * ms)
+		older := wire("output_stream_data", 1, 0, 1, []byte("older"))
+		r.agent.mu.Lock()
+		r.agent.names[1] = wireName(older)
+		r.agent.mu.Unlock()
+		r.agent.write(older)
+		time.Sleep(200 * ms)
+		if again, newest := r.agent.acksOf(1), r.agent.acksOf(2); again != 2 || newest != 0 {
+			t.Errorf("%d acknowledges of the older message and %d of the newest, want 2 and none", again, newest)
+		}
 		r.stop()
 	})
 }

@@ -2,7 +2,6 @@ package datachannel
 
 import (
 	"errors"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,14 +28,12 @@ func TestAgentIsMissed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
-				var ended atomic.Bool
-				r.agent.refuse = func(int64, int) bool { return ended.Load() }
 				r.run()
 				r.awaitReady()
 				time.Sleep(time.Minute)
 				test.begin(r)
 				time.Sleep(test.after)
-				ended.Store(true)
+				stall(r, true, true)
 				start := time.Now()
 				if err := r.ended(time.Hour); !errors.Is(err, ErrPeerSilent) {
 					t.Errorf("Run ended with %v", err)

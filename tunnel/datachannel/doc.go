@@ -30,10 +30,9 @@
 // present transport.
 //
 //	4 ms    ackDelay          an acknowledge has waited for company in vain
-//	40 ms   beatHope          nothing of an upload has come in reply to a lone message of the
-//	                          agent: its acknowledge goes
-//	200 ms  beatPause         nor has more of it: likewise
 //	200 ms  minRTO            the message goes out again, then with growing pauses
+//	500 ms  beatHope          no upload has begun in reply to the agent's newest message: its
+//	                          acknowledge goes
 //	1 s     pauseProbe        the service said pause: one message goes out all the same
 //	2 s     maxRTO            the longest of those pauses
 //	2 s     checkAfter        nothing is under way, the agent fell silent in the middle of

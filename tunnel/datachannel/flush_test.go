@@ -80,7 +80,7 @@ func TestWhatIsDueTogetherIsWrittenTogether(t *testing.T) {
 		{"one answer", func(r *rig) { answers(r, 1) },
 			[]batch{{latency + beatHope, []string{"ack 2"}}}},
 		{"answers", func(r *rig) { answers(r, 3) },
-			[]batch{{latency + ackDelay, []string{"ack 2", "ack 3", "ack 4"}}}},
+			[]batch{{latency + ackDelay, []string{"ack 2", "ack 3"}}, {latency + 2*pumpPace + beatHope, []string{"ack 4"}}}},
 		{"an answer and the next question", func(r *rig) {
 			answers(r, 1)
 			time.Sleep(latency)
@@ -113,7 +113,7 @@ func TestWhatIsDueTogetherIsWrittenTogether(t *testing.T) {
 			before := len(l.since(0))
 			l.start = time.Now()
 			tt.do(r)
-			time.Sleep(100 * ms)
+			time.Sleep(beatHope + 100*ms)
 			if got := l.since(before); fmt.Sprint(got) != fmt.Sprint(tt.want) {
 				t.Errorf("%s: writes are %v, want %v", tt.name, got, tt.want)
 			}
@@ -127,8 +127,11 @@ func TestDuplicateIsAcknowledgedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t).run()
 		r.awaitReady()
+		r.agent.mu.Lock()
+		r.agent.noResend = true
+		r.agent.mu.Unlock()
 		r.agent.output(1, []byte("hello"))
-		time.Sleep(100 * ms)
+		time.Sleep(beatHope + 100*ms)
 		r.agent.mu.Lock()
 		frame := wire("output_stream_data", 2, 0, 1, []byte("hello"))
 		r.agent.names[2] = wireName(frame)

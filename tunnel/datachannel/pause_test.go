@@ -93,14 +93,12 @@ func TestAgentThatIsPausedForGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
-				var ended atomic.Bool
-				r.agent.refuse = func(int64, int) bool { return ended.Load() }
 				r.run()
 				r.awaitReady()
 				time.Sleep(time.Minute)
 				begin(r)
 				time.Sleep(5 * ms)
-				ended.Store(true)
+				stall(r, true, true)
 				r.agent.write(wire("pause_publication", 0, 3, 0, nil))
 				start := time.Now()
 				err := r.ended(time.Minute)

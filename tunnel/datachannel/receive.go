@@ -60,6 +60,10 @@ func (c *Conn) receiveOutput(now time.Time, m Message) error {
 	if err != nil || what == repeated {
 		return err
 	}
+	if what == duplicate {
+		c.acknowledgeAgain(now, m)
+		return nil
+	}
 	if what != inOrder {
 		c.acknowledge(now, m, true)
 		return nil
@@ -200,6 +204,16 @@ func (c *Conn) acknowledge(now time.Time, m Message, urgent bool) {
 	if first || urgent {
 		c.kick()
 	}
+}
+
+// acknowledgeAgain queues the acknowledge of an older message that came once more. The
+// agent is sending that again, so the newest one keeps it from nothing.
+func (c *Conn) acknowledgeAgain(now time.Time, m Message) {
+	c.mu.Lock()
+	c.acks.push(owed{m.ID, m.Seq})
+	c.acksAt = now
+	c.mu.Unlock()
+	c.kick()
 }
 
 // handle acts on a message whose turn it is. A payload type that we do not know

@@ -124,6 +124,7 @@ func TestTraceIsReplayed(t *testing.T) {
 				case l.Kind == "acknowledge":
 					continue // the fake agent acknowledges what this client really sends
 				case l.Kind == "channel_closed":
+					time.Sleep(beatHope) // for the acknowledge of the newest message
 					r.agent.write(frame)
 					err := r.ended(time.Second)
 					if _, ok := err.(*ChannelClosedError); !ok {

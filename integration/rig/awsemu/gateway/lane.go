@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// laneLimit is how many bytes a lane holds before put waits.
-const laneLimit = 16 << 20
+// laneLimit is how many bytes a lane holds before put waits. Without the agent's pace a
+// busy machine takes seconds for each megabyte, and acknowledgements wait behind those
+// in the lane: with 16 MiB for longer than a client's patience.
+const laneLimit = 2 << 20
 
 // parcel is a message under way.
 type parcel struct {
