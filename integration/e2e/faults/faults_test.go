@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ type fault struct {
 	state    string             // SQLSTATE of a refusal
 	rest     func(w *rig.World) // between login and transfer
 	size     int                // when not faultSize
+	limit    time.Duration      // of an error, after the fault; when not rig.ErrorLimit
 	after    func(w *rig.World) error
 	keys     bool // in a file, where they may be renewed, and not exported
 }
@@ -122,7 +124,7 @@ func (f fault) run(t *testing.T) {
 		if want == firstLost {
 			want = map[bool]outcome{true: lost, false: exact}[i == 0]
 		}
-		if err := r.judge(want, struck); err != nil {
+		if err := r.judge(want, struck, cmp.Or(f.limit, rig.ErrorLimit)); err != nil {
 			t.Errorf("client %d: %v", i, err)
 		}
 	}
@@ -195,7 +197,7 @@ func transfer(w *rig.World, f fault, size int) (results []result, struck time.Ti
 }
 
 // judge compares a result with what was wanted of it.
-func (r result) judge(want outcome, struck time.Time) error {
+func (r result) judge(want outcome, struck time.Time, limit time.Duration) error {
 	switch {
 	case r.err == nil && want == lost:
 		return errors.New("byte-exact, want an error")
@@ -208,8 +210,8 @@ func (r result) judge(want outcome, struck time.Time) error {
 	if !errors.As(r.err, &pe) && !closed(r.err) {
 		return fmt.Errorf("%w (%T), want a closed connection or an ErrorResponse", r.err, r.err)
 	}
-	if took := r.at.Sub(struck); !struck.IsZero() && took > rig.ErrorLimit {
-		return fmt.Errorf("%w after %v, limit %v", r.err, took, rig.ErrorLimit)
+	if took := r.at.Sub(struck); !struck.IsZero() && took > limit {
+		return fmt.Errorf("%w after %v, limit %v", r.err, took, limit)
 	}
 	return nil
 }

@@ -246,8 +246,9 @@ func agentFaults() []fault {
 		{name: "agent/restarted, counters lost", emulator: func(c *awsemu.Config) { c.HandshakeLimit = 5 * time.Second }, during: first(func(w *rig.World) { w.AWS.RestartAgents() }), want: lost},
 		{name: "agent/away for 50 ms", during: func(w *rig.World, _ int) { w.AWS.CutAgents(50 * time.Millisecond) }, want: exact},
 		{name: "agent/away for 50 ms, input dropped", emulator: dropping, during: func(w *rig.World, _ int) { w.AWS.CutAgents(50 * time.Millisecond) }, want: exact},
-		// What the agent reads meanwhile comes at ten messages a second: too long to wait for.
-		{name: "agent/away for 1 s", during: func(w *rig.World, _ int) { w.AWS.CutAgents(time.Second) }, want: exactOrLost, size: 1 << 20},
+		// What the agent reads meanwhile comes at ten messages a second. That is waited for
+		// as long as it goes on, a minute at most.
+		{name: "agent/away for 1 s", during: func(w *rig.World, _ int) { w.AWS.CutAgents(time.Second) }, want: exactOrLost, size: 1 << 20, limit: time.Minute + rig.ErrorLimit},
 		// The repair takes some 30 s.
 		{name: "agent/away for 350 ms in a download", during: second(func(w *rig.World) { w.AWS.CutAgents(350 * time.Millisecond) }), want: exact, size: 1 << 20},
 		{name: "agent/not ready for 3 s", emulator: func(c *awsemu.Config) { c.PluginDelay = 3 * time.Second }, want: exact},
