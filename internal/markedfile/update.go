@@ -34,14 +34,20 @@ func UpdatePrivate(path string, change func(old []byte) ([]byte, error)) (change
 }
 
 func update(path string, private bool, change func([]byte) ([]byte, error)) (changed bool, err error) {
-	named := path
+	named, dir := filepath.Dir(path), ""
+	if private { // a home directory may be a link, too, and what counts is where it leads
+		if dir, err = filepath.EvalSymlinks(named); err != nil {
+			return false, err
+		}
+		path = filepath.Join(dir, filepath.Base(path))
+	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	if private {
-		if err := cmp.Or(ownfile.CheckDir(filepath.Dir(named)), ownfile.CheckDir(filepath.Dir(path))); err != nil {
+		if err := cmp.Or(ownfile.CheckDir(dir), ownfile.CheckWay(named), ownfile.CheckDir(filepath.Dir(path))); err != nil {
 			return false, err
 		}
 		unlock, err := ownfile.Lock(path + ".lock")

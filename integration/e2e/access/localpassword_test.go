@@ -191,6 +191,20 @@ func TestLocalPasswordIsNotForAClosedPort(t *testing.T) {
 	}
 }
 
+func TestLocalPasswordInALinkedHome(t *testing.T) {
+	real, home := t.TempDir(), filepath.Join(t.TempDir(), "home")
+	if err := os.Symlink(real, home); err != nil {
+		t.Fatal(err)
+	}
+	w := rig.Start(t, rig.Setup{Flags: []string{"--local-password"}, Env: func(env []string) []string { return append(rig.Without("HOME")(env), "HOME="+home) }})
+	if got := byPsql(t, w, home, []attempt{{set: map[string]string{}}}); got[0] != "connected "+pgserver.AppUser {
+		t.Errorf("psql: %s", got[0])
+	}
+	if _, err := os.Stat(filepath.Join(real, ".pgpass")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLocalPasswordNeedsAFileOfOnesOwn(t *testing.T) {
 	home := t.TempDir()
 	if err := os.Mkdir(filepath.Join(home, "open"), 0o700); err != nil {
