@@ -135,8 +135,7 @@ func TestPrivateFilesOfOthersAreLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if os.Geteuid() != 0 && strings.HasPrefix(name, "another's") {
-				t.Log("not tried: only root can give a file to another user")
-				return
+				t.Skip("only root can give a file to another user")
 			}
 			dir := filepath.Join(t.TempDir(), "home")
 			path := filepath.Join(dir, "f")
