@@ -14,7 +14,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
-// Most bounds how much of a file is read: it has a few lines for each database.
+// Most bounds how much of a file is read, and how long one becomes: it has a few lines
+// for each database.
 const Most = 1 << 20
 
 // Update has change make new text of the file at path, and reports whether that
@@ -77,6 +78,9 @@ func update(path string, private bool, change func([]byte) ([]byte, error)) (cha
 	}
 	if bytes.Equal(old, updated) && !open {
 		return false, nil
+	}
+	if len(updated) > Most && len(updated) > len(old) {
+		return false, causes.Misuse(fmt.Sprintf("%s would become longer than %d bytes", path, Most), "remove lines of what runs no more from between pgkeyless's marks")
 	}
 	return true, ownfile.Replace(path, updated, mode)
 }
