@@ -191,6 +191,43 @@ func TestLocalPasswordIsNotForAClosedPort(t *testing.T) {
 	}
 }
 
+// A user who has taken the password out gets another by a reload, and so do the lines of
+// others that run. No config file is needed.
+func TestReloadWritesTheLocalPasswordAgain(t *testing.T) {
+	passfile := filepath.Join(t.TempDir(), "passwords")
+	start := func() *rig.World {
+		t.Helper()
+		return rig.Start(t, rig.Setup{Flags: []string{"--local-password"}, Env: func(env []string) []string { return append(env, "PGPASSFILE="+passfile) }})
+	}
+	login := func(when string, w *rig.World, want string) {
+		t.Helper()
+		if got := byPsql(t, w, w.Home, []attempt{{set: map[string]string{"passfile": passfile}}}); !strings.Contains(got[0], want) {
+			t.Errorf("%s: %s, want %q", when, got[0], want)
+		}
+	}
+	reload := func(w *rig.World) {
+		t.Helper()
+		if _, errs, code := rig.Run(t, []string{"HOME=" + w.Home}, "reload"); code != 0 {
+			t.Errorf("reload: code %d: %s", code, errs)
+		}
+	}
+	first, second := start(), start()
+	old := readPassword(t, passfile)
+	login("at first", first, "connected")
+	if err := os.Remove(passfile); err != nil {
+		t.Fatal(err)
+	}
+	reload(second)
+	if readPassword(t, passfile) == old {
+		t.Error("the old password is back")
+	}
+	login("reloaded", second, "connected")
+	login("not reloaded", first, "no password supplied")
+	reload(first)
+	login("reloaded, too", first, "connected")
+	login("still", second, "connected")
+}
+
 func TestLocalPasswordInALinkedHome(t *testing.T) {
 	real, home := t.TempDir(), filepath.Join(t.TempDir(), "home")
 	if err := os.Symlink(real, home); err != nil {
