@@ -14,7 +14,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/ownfile"
 )
 
-// Most bounds how much of a file is read: it has a few lines for each database.
+// Most bounds how much of a file is read, and how long one becomes: it has a few lines
+// for each database.
 const Most = 1 << 20
 
 // Update has change make new text of the file at path, and reports whether that
@@ -34,14 +35,20 @@ func UpdatePrivate(path string, change func(old []byte) ([]byte, error)) (change
 }
 
 func update(path string, private bool, change func([]byte) ([]byte, error)) (changed bool, err error) {
-	named := path
+	named, dir := filepath.Dir(path), ""
+	if private { // a home directory may be a link, too, and what counts is where it leads
+		if dir, err = filepath.EvalSymlinks(named); err != nil {
+			return false, err
+		}
+		path = filepath.Join(dir, filepath.Base(path))
+	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	if private {
-		if err := cmp.Or(ownfile.CheckDir(filepath.Dir(named)), ownfile.CheckDir(filepath.Dir(path))); err != nil {
+		if err := cmp.Or(ownfile.CheckDir(dir), ownfile.CheckWay(named), ownfile.CheckDir(filepath.Dir(path))); err != nil {
 			return false, err
 		}
 		unlock, err := ownfile.Lock(path + ".lock")
@@ -71,6 +78,9 @@ func update(path string, private bool, change func([]byte) ([]byte, error)) (cha
 	}
 	if bytes.Equal(old, updated) && !open {
 		return false, nil
+	}
+	if len(updated) > Most && len(updated) > len(old) {
+		return false, causes.Misuse(fmt.Sprintf("%s would become longer than %d bytes", path, Most), "remove lines of what runs no more from between pgkeyless's marks")
 	}
 	return true, ownfile.Replace(path, updated, mode)
 }

@@ -74,6 +74,50 @@ func TestPrivateFilesKeepTheirLink(t *testing.T) {
 	}
 }
 
+// A home directory may be a link. What it leads to counts, and who can change the link.
+func TestPrivateFilesBehindALinkedDirectory(t *testing.T) {
+	const nobody = 65534
+	for name, test := range map[string]struct {
+		change func(t *testing.T, around, link, real string)
+		want   string // "" is no error
+	}{
+		"a link of one's own":  {func(*testing.T, string, string, string) {}, ""},
+		"a file that is there": {func(t *testing.T, _, _, real string) { must(t, os.WriteFile(filepath.Join(real, "f"), nil, 0o600)) }, ""},
+		"a file that is a link": {func(t *testing.T, _, _, real string) {
+			must(t, errors.Join(os.WriteFile(filepath.Join(real, "g"), nil, 0o600), os.Symlink("g", filepath.Join(real, "f"))))
+		}, ""},
+		"to a directory for all":        {func(t *testing.T, _, _, real string) { must(t, os.Chmod(real, 0o777)) }, "open to other users"},
+		"in a directory for all":        {func(t *testing.T, around, _, _ string) { must(t, os.Chmod(around, 0o777)) }, "can be written by everybody"},
+		"to another's directory":        {func(t *testing.T, _, _, real string) { must(t, os.Chown(real, nobody, nobody)) }, "belongs to another user"},
+		"another's link":                {func(t *testing.T, _, link, _ string) { must(t, os.Lchown(link, nobody, nobody)) }, "belongs to another user"},
+		"a link in another's directory": {func(t *testing.T, around, _, _ string) { must(t, os.Chown(around, nobody, nobody)) }, "belongs to another user"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if os.Geteuid() != 0 && strings.Contains(name, "another's") {
+				t.Skip("only root can give a file to another user")
+			}
+			around, real := filepath.Join(t.TempDir(), "around"), filepath.Join(t.TempDir(), "real")
+			link := filepath.Join(around, "home")
+			must(t, errors.Join(os.Mkdir(around, 0o700), os.Mkdir(real, 0o700), os.Symlink(real, link)))
+			test.change(t, around, link, real)
+			_, err := UpdatePrivate(filepath.Join(link, "f"), adding("secret"))
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("%v, want %q", err, test.want)
+				}
+				return
+			}
+			text, readErr := os.ReadFile(filepath.Join(real, "f"))
+			if err != nil || readErr != nil || string(text) != "secret" {
+				t.Errorf("%v; %q, %v", err, text, readErr)
+			}
+			if info, err := os.Lstat(link); err != nil || info.Mode().Type() != os.ModeSymlink {
+				t.Errorf("the link is %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
 func TestPrivateFilesOfOthersAreLeftAlone(t *testing.T) {
 	const nobody = 65534
 	for name, test := range map[string]struct {
@@ -91,8 +135,7 @@ func TestPrivateFilesOfOthersAreLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if os.Geteuid() != 0 && strings.HasPrefix(name, "another's") {
-				t.Log("not tried: only root can give a file to another user")
-				return
+				t.Skip("only root can give a file to another user")
 			}
 			dir := filepath.Join(t.TempDir(), "home")
 			path := filepath.Join(dir, "f")

@@ -67,6 +67,16 @@ func kind(mode fs.FileMode) string {
 // the way to it must be for nobody else to change.
 func CheckDir(dir string) error { return checkDir(dir, 0o022) }
 
+// CheckWay refuses a path on which another user than root can put something else in place
+// of a directory or link. It follows links, and judges the way to where they lead.
+func CheckWay(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	return way(path, maxLinks)
+}
+
 // PrivateDir makes dir, with mode 0700, unless it is there. One that is there is never
 // changed: it must be this user's alone to read and write, no symbolic link, and the way
 // to it must be for nobody else to change.

@@ -52,8 +52,6 @@ type Listener struct {
 const (
 	about = "(kept by `pgkeyless --local-password`; changes above the end mark are lost)"
 	says  = "# local password: "
-	// maxLines bounds the lines that processes which were killed have left.
-	maxLines = 256
 )
 
 // password is what Update makes, with some room for what people put there: it has no
@@ -89,6 +87,9 @@ func Read(path string) (words secret.Text, ok bool, err error) {
 
 // Update adds lines for listeners to the file at path, and takes those of others out. It
 // makes a password where there is none. What it cannot do is a causes.Misuse.
+//
+// Lines that killed processes have left stay, since nothing tells them from those of
+// processes that run. markedfile.Most bounds them.
 func Update(path string, add, remove []Listener) error {
 	if runtime.GOOS == "windows" && filepath.Base(filepath.Dir(path)) == "postgresql" { // which nobody but libpq's users has
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -122,7 +123,7 @@ func merge(old []byte, add, remove []Listener) ([]byte, error) {
 	for line := range strings.Lines(string(parts.Inside)) {
 		line = strings.TrimRight(line, "\r\n")
 		key, found := strings.CutSuffix(line, wildcards+words.Reveal())
-		if found && !strings.HasPrefix(line, "#") && len(fresh) < maxLines && !slices.Contains(dropped, key) {
+		if found && !strings.HasPrefix(line, "#") && !slices.Contains(dropped, key) {
 			fresh = append(fresh, line)
 		}
 	}

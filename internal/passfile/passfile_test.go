@@ -3,7 +3,6 @@ package passfile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -111,19 +110,37 @@ func TestWeakPasswordIsReplaced(t *testing.T) {
 	}
 }
 
-func TestLinesOfKilledProcessesAreBounded(t *testing.T) {
-	text := []byte(block())
-	for port := range 2 * maxLines {
-		var err error
-		if text, err = merge(text, []Listener{{"localhost", port + 1}}, nil); err != nil {
+// Nothing tells lines that a killed process has left from those of one that runs, so
+// none is lost. Where the file would become too long, it stays as it is.
+func TestNoLineOfAnotherProcessIsLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pgpass")
+	many := func(host string, n int) (all []Listener) {
+		for i := range n {
+			all = append(all, Listener{host, i + 1})
+		}
+		return all
+	}
+	count := func(host string) int {
+		text, err := markedfile.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), "\n"+host+":")
+	}
+	for _, host := range []string{"first", "second", "third"} {
+		if err := Update(path, many(host, 400), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := strings.Count(string(text), "localhost:"); n != maxLines {
-		t.Errorf("%d lines, want %d", n, maxLines)
+	if count("first") != 400 || count("second") != 400 || count("third") != 400 {
+		t.Errorf("%d, %d and %d lines, want 400 of each", count("first"), count("second"), count("third"))
 	}
-	if !strings.Contains(string(text), fmt.Sprintf("\nlocalhost:%d:", 2*maxLines)) {
-		t.Error("the newest line is gone")
+	err := Update(path, many("far.too.many.example", 30_000), nil)
+	if !causes.Misused(err) || !strings.Contains(err.Error(), "would become longer than") || !strings.Contains(causes.Hint(err), "between pgkeyless's marks") {
+		t.Errorf("%v, hint %q", err, causes.Hint(err))
+	}
+	if err := Update(path, nil, many("second", 400)); err != nil || count("first") != 400 || count("second") != 0 || count("far.too.many.example") != 0 {
+		t.Errorf("afterwards %v; %d lines of the first, %d of the second", err, count("first"), count("second"))
 	}
 }
 

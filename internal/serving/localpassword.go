@@ -21,7 +21,8 @@ type localPassword struct {
 	log  *slog.Logger
 
 	mu    sync.Mutex
-	lines []passfile.Listener
+	lines []passfile.Listener // in the file
+	ended bool                // nothing is written any more
 }
 
 func newLocalPassword(environ []string, log *slog.Logger) (*localPassword, error) {
@@ -37,13 +38,17 @@ func (l *localPassword) file() string {
 	return l.path
 }
 
-// serve keeps lines for f, in place of those for what was served before.
+// serve keeps lines for f, in place of those for what was served before. Once they are
+// withdrawn, it does nothing: a reload may be under way when a signal comes.
 func (l *localPassword) serve(f front) error {
 	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ended {
+		return nil
+	}
 	names := namesOf(f)
 	if err := passfile.Update(l.path, names, l.lines); err != nil {
 		return err
@@ -53,16 +58,24 @@ func (l *localPassword) serve(f front) error {
 }
 
 // withdraw takes this process's lines out again: another server that comes to one of
-// the ports may have a password of its own. The password stays.
+// the ports may ask for the password in clear text, or be another pgkeyless, which has
+// lines of its own for it. So it is for the time before the listeners close. The password
+// stays. It may be called again, which matters only after an error.
 func (l *localPassword) withdraw() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ended = true
+	if len(l.lines) == 0 {
+		return
+	}
 	if err := passfile.Update(l.path, nil, l.lines); err != nil {
 		l.log.Warn("lines of pgkeyless stay in the password file", "path", display.Line(l.path), "error", display.Line(err.Error()))
+		return
 	}
+	l.lines = nil
 }
 
 // tell says where clients find the password.

@@ -1,11 +1,15 @@
 package serving
 
 import (
+	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/markedfile"
 	"github.com/pgkeyless/pgkeyless/internal/passfile"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -52,4 +56,39 @@ func TestNamesOfListeners(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
+}
+
+// Whoever listens on a port after this process keeps the lines that it writes.
+func TestLinesAreWithdrawnOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pgpass")
+	made := func() *localPassword {
+		return &localPassword{path: path, log: slog.New(slog.DiscardHandler)}
+	}
+	one := front{targets: []config.Target{{Name: "orders", Options: config.Options{Address: "127.0.0.1"}}},
+		routes: []proxy.Route{{Listen: []net.Listener{at{address: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5432}}}}}}
+	serve := func(l *localPassword) {
+		t.Helper()
+		if err := l.serve(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(when string, want bool) {
+		t.Helper()
+		text, err := markedfile.Read(path)
+		if got := strings.Contains(string(text), "127.0.0.1:5432:"); err != nil || got != want {
+			t.Errorf("%s: lines in the file %v, want %v: %v", when, got, want, err)
+		}
+	}
+	old, next := made(), made()
+	serve(old)
+	has("serving", true)
+	old.withdraw()
+	has("draining", false)
+	serve(old) // a reload that was under way
+	has("a reload while it drains", false)
+	serve(next)
+	old.withdraw()
+	has("at the end of the old one", true)
+	next.withdraw()
+	has("at the end of the new one", false)
 }

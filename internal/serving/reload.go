@@ -52,8 +52,8 @@ func (r *reloading) reload(ctx context.Context) error {
 	r.sup.reloading()
 	defer r.sup.ready()
 	r.audit.reopen(r.log)
-	if r.run.ConfigFile == "" { // only the audit log wanted it
-		return nil
+	if r.run.ConfigFile == "" { // only the audit log or the local password wanted it
+		return r.rewrite(r.served())
 	}
 	cfg, err := config.Load(r.input)
 	if err == nil && cfg.Run.ConfigFile != r.run.ConfigFile {
@@ -70,9 +70,7 @@ func (r *reloading) reload(ctx context.Context) error {
 	}
 	before := r.served()
 	r.serves(next)
-	if err := r.passwords.serve(next); err != nil {
-		r.log.Error("clients will not find the local password of new listeners", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
-	}
+	_ = r.rewrite(next) // which logs its error: the configuration is in use
 	r.enrol()
 	warn(r.log, r.run, next)
 	if !before.without6 {
@@ -85,6 +83,16 @@ func (r *reloading) reload(ctx context.Context) error {
 	r.log.Info("configuration reloaded", "path", cfg.Run.ConfigFile, "targets", len(next.targets),
 		"added", without(names(next), names(before)), "removed", without(names(before), names(next)))
 	return nil
+}
+
+// rewrite puts lines for f into the password file, by the password that it has now: the
+// user may have taken out the old one.
+func (r *reloading) rewrite(f front) error {
+	err := r.passwords.serve(f)
+	if err != nil {
+		r.log.Error("clients may not find the local password", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
+	}
+	return err
 }
 
 // serves notes what is served from now on.
@@ -112,7 +120,7 @@ func (r *reloading) begin(srv *proxy.Server, ca string, sup *supervised, f front
 
 // onRequest is reload for who asks for it by name.
 func (r *reloading) onRequest(ctx context.Context) error {
-	if r.run.ConfigFile == "" && r.run.AuditLog == "" {
+	if r.run.ConfigFile == "" && r.run.AuditLog == "" && r.passwords == nil {
 		return causes.Misuse("this proxy runs without a config file, so there is nothing to reload", "put its targets into a pgkeyless.yaml, and start it again")
 	}
 	r.turn.Lock()

@@ -109,7 +109,7 @@ func Serve(ctx context.Context, c Config) error {
 		p.close()
 		return err
 	}
-	defer clients.passwords.withdraw()
+	defer clients.passwords.withdraw() // where no signal ends the run
 	r.enrol()
 	defer r.enrolled.Withdraw()
 	warn(log, run, front)
@@ -127,7 +127,7 @@ func Serve(ctx context.Context, c Config) error {
 	hangups.reload = func(ctx context.Context) { _ = r.reload(ctx) } // which logs its error
 	sup.ready()
 	defer sup.keep(r.admin)()
-	return live(ctx, withdrawing{srv, r.enrolled}, wanted.signals, run, hangups, func() { r.admin.Draining(); sup.stopping() }, log)
+	return live(ctx, withdrawing{srv, r.enrolled, clients.passwords}, wanted.signals, run, hangups, func() { r.admin.Draining(); sup.stopping() }, log)
 }
 
 // inBackground runs work until the function is called that it returns, which waits.
@@ -138,17 +138,20 @@ func inBackground(work func(context.Context)) (stop func()) {
 	return func() { cancel(); done.Wait() }
 }
 
-// withdrawing is a Server that says in the registry that it drains before it refuses
-// clients: connect and exec must not be led to it then.
+// withdrawing is a Server that, before it refuses clients, says in the registry that it
+// drains, and takes its lines out of the password file: connect and exec must not be led
+// to it then, and no client may send the password to whoever takes its port.
 type withdrawing struct {
 	*proxy.Server
-	enrolled *running.Enrolment
+	enrolled  *running.Enrolment
+	passwords *localPassword
 }
 
 func (w withdrawing) Shutdown(ctx context.Context) error {
 	if err := w.enrolled.Drain(); err != nil {
 		w.enrolled.Withdraw()
 	}
+	w.passwords.withdraw()
 	return w.Server.Shutdown(ctx)
 }
 

@@ -146,6 +146,102 @@ func TestLocalPasswordIsOneForAll(t *testing.T) {
 	}
 }
 
+// A client must not send the password to whoever listens on the port of a proxy that
+// still drains. Another pgkeyless there keeps its lines when the old one ends.
+func TestLocalPasswordIsNotForAClosedPort(t *testing.T) {
+	home := t.TempDir()
+	path := filepath.Join(home, ".pgpass")
+	start := func(port string) *rig.World {
+		t.Helper()
+		return rig.Start(t, rig.Setup{Port: port, Flags: []string{"--local-password"}, Env: func(env []string) []string { return append(rig.Without("HOME")(env), "HOME="+home) }})
+	}
+	old := start("")
+	address := old.Proxy.Addresses()[0]
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(when string, want bool) {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if got := strings.Contains(string(text), ":"+port+":"); err != nil || got != want {
+			t.Errorf("%s: lines for the port %v, want %v: %v", when, got, want, err)
+		}
+	}
+	conn := old.Connect("password=" + localPassword(t, home))
+	has("serving", true)
+	if err := old.Proxy.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rig.AwaitClosed(t, address)
+	has("draining", false)
+	next := start(port)
+	has("with a new one", true)
+	var one int
+	if err := conn.QueryRow(t.Context(), "select 1").Scan(&one); err != nil {
+		t.Errorf("the old one drains no more: %v", err)
+	}
+	conn.Close(t.Context())
+	if code := old.AwaitExit(); code != 143 {
+		t.Errorf("exit code %d, want 143", code)
+	}
+	has("after the end of the old one", true)
+	if got := byPsql(t, next, home, []attempt{{set: map[string]string{}}}); got[0] != "connected "+pgserver.AppUser {
+		t.Errorf("psql: %s", got[0])
+	}
+}
+
+// A user who has taken the password out gets another by a reload, and so do the lines of
+// others that run. No config file is needed.
+func TestReloadWritesTheLocalPasswordAgain(t *testing.T) {
+	passfile := filepath.Join(t.TempDir(), "passwords")
+	start := func() *rig.World {
+		t.Helper()
+		return rig.Start(t, rig.Setup{Flags: []string{"--local-password"}, Env: func(env []string) []string { return append(env, "PGPASSFILE="+passfile) }})
+	}
+	login := func(when string, w *rig.World, want string) {
+		t.Helper()
+		if got := byPsql(t, w, w.Home, []attempt{{set: map[string]string{"passfile": passfile}}}); !strings.Contains(got[0], want) {
+			t.Errorf("%s: %s, want %q", when, got[0], want)
+		}
+	}
+	reload := func(w *rig.World) {
+		t.Helper()
+		if _, errs, code := rig.Run(t, []string{"HOME=" + w.Home}, "reload"); code != 0 {
+			t.Errorf("reload: code %d: %s", code, errs)
+		}
+	}
+	first, second := start(), start()
+	old := readPassword(t, passfile)
+	login("at first", first, "connected")
+	if err := os.Remove(passfile); err != nil {
+		t.Fatal(err)
+	}
+	reload(second)
+	if readPassword(t, passfile) == old {
+		t.Error("the old password is back")
+	}
+	login("reloaded", second, "connected")
+	login("not reloaded", first, "no password supplied")
+	reload(first)
+	login("reloaded, too", first, "connected")
+	login("still", second, "connected")
+}
+
+func TestLocalPasswordInALinkedHome(t *testing.T) {
+	real, home := t.TempDir(), filepath.Join(t.TempDir(), "home")
+	if err := os.Symlink(real, home); err != nil {
+		t.Fatal(err)
+	}
+	w := rig.Start(t, rig.Setup{Flags: []string{"--local-password"}, Env: func(env []string) []string { return append(rig.Without("HOME")(env), "HOME="+home) }})
+	if got := byPsql(t, w, home, []attempt{{set: map[string]string{}}}); got[0] != "connected "+pgserver.AppUser {
+		t.Errorf("psql: %s", got[0])
+	}
+	if _, err := os.Stat(filepath.Join(real, ".pgpass")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLocalPasswordNeedsAFileOfOnesOwn(t *testing.T) {
 	home := t.TempDir()
 	if err := os.Mkdir(filepath.Join(home, "open"), 0o700); err != nil {
