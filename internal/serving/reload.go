@@ -74,7 +74,7 @@ func (r *reloading) reload(ctx context.Context) error {
 		r.log.Error("clients will not find the local password of new listeners", "error", display.Line(err.Error()), "hint", display.Line(causes.Hint(err)))
 	}
 	r.enrol()
-	warn(r.log, r.run, next)
+	warn(r.log, r.run, next, cfg.Users)
 	if !before.without6 {
 		tellWithout6(r.log, next)
 	}
