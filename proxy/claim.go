@@ -20,8 +20,8 @@ const maxProof = 16 << 10
 
 // Proof finds out whether clients are who they say. It is safe for concurrent use.
 type Proof interface {
-	// Prove returns who the client is, for logs and audits. Its error is what the client
-	// gets. ctx bounds it.
+	// Prove returns who the client is, for logs and audits, also of one that has proved it
+	// and is refused. Its error is what the client gets. ctx bounds it.
 	Prove(ctx context.Context, c *Claim) (identity string, err error)
 }
 
@@ -158,12 +158,12 @@ func (s *session) prove(ctx context.Context, m startupMessage) error {
 	if errors.Is(err, errClientGone) || ctx.Err() != nil {
 		return err
 	}
-	if err != nil {
-		return &unproven{err}
-	}
-	s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.Identity = identity })
+	s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.Identity, e.Proven = identity, err == nil || identity != "" })
 	if s.identity = identity; identity != "" {
 		s.log = s.log.With("identity", identity)
+	}
+	if err != nil {
+		return &unproven{err}
 	}
 	return nil
 }

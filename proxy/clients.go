@@ -24,6 +24,8 @@ type SessionSnapshot struct {
 	TLS    bool   // between client and proxy
 	// Identity is who the client has proved to be; "" where nobody asked.
 	Identity string
+	// Proven says that Config.Proof has accepted the client, perhaps without a name for it.
+	Proven bool
 	// As is whose rights its login uses, where that is not the Route's own.
 	As string
 

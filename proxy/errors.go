@@ -100,7 +100,7 @@ type barred struct{ error }
 
 func (b *barred) Unwrap() error { return b.error }
 
-// protocolViolation is the client breaks the protocol before its login.
+// protocolViolation is a client that breaks the protocol before its login.
 func protocolViolation(how string) error {
 	return causes.StartupGarbled.New(causes.Facts{"said": how}, nil)
 }

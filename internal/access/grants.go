@@ -26,6 +26,8 @@ type Grants struct {
 	// Same demands that an identity logs in as the database user of that name, while
 	// there are no entries.
 	Same bool
+	// Listed demands that an identity has an entry, also while there are none.
+	Listed bool
 
 	entries atomic.Pointer[entries]
 }
@@ -46,12 +48,14 @@ func (p pattern) matches(identity string) bool {
 	return len(identity) >= len(p.begin)+len(p.end) && strings.HasPrefix(identity, p.begin) && strings.HasSuffix(identity, p.end)
 }
 
-// Replace has the Grants follow these entries from now on. Without any every identity may
-// do what it asks for, but for Same.
-func (g *Grants) Replace(all []Entry) {
+// Replace makes the Grants follow these entries from now on, until undo is called.
+// Without any, every identity may do what it asks for, but for Same and Listed.
+func (g *Grants) Replace(all []Entry) (undo func()) {
+	before := g.entries.Load()
+	undo = func() { g.entries.Store(before) }
 	if len(all) == 0 {
 		g.entries.Store(nil)
-		return
+		return undo
 	}
 	now := &entries{exact: make(map[string]Entry, len(all))}
 	for _, e := range all {
@@ -63,6 +67,7 @@ func (g *Grants) Replace(all []Entry) {
 	}
 	slices.SortStableFunc(now.patterns, func(a, b pattern) int { return len(b.Identity) - len(a.Identity) })
 	g.entries.Store(now)
+	return undo
 }
 
 // find returns the entry for an identity: its own, else the longest pattern.
@@ -84,6 +89,9 @@ func (g *Grants) Grant(w proxy.Wanted) (proxy.Grant, error) {
 	}
 	entries := g.entries.Load()
 	if entries == nil {
+		if g.Listed {
+			return proxy.Grant{}, causes.IdentityUnknown.New(facts, nil)
+		}
 		if g.Same && w.Identity != w.Named {
 			facts["quoted user"] = strconv.Quote(w.Named)
 			return proxy.Grant{}, causes.IdentityDiffers.New(facts, nil)

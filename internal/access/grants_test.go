@@ -65,6 +65,14 @@ func TestGrantsWithoutEntries(t *testing.T) {
 	if _, err := same.Grant(other); !errors.Is(err, causes.IdentityDiffers) {
 		t.Errorf("%v, want %v", err, causes.IdentityDiffers)
 	}
+	listed := &Grants{Listed: true}
+	if _, err := listed.Grant(proxy.Wanted{Identity: "ada", Named: "ada", User: "ada"}); !errors.Is(err, causes.IdentityUnknown) {
+		t.Errorf("%v, want %v", err, causes.IdentityUnknown)
+	}
+	listed.Replace([]Entry{{Identity: "ada", DatabaseUsers: []string{"ada"}}})()
+	if _, err := listed.Grant(proxy.Wanted{Identity: "ada", Named: "ada", User: "ada"}); !errors.Is(err, causes.IdentityUnknown) {
+		t.Errorf("after undo: %v, want %v", err, causes.IdentityUnknown)
+	}
 	if _, err := same.Grant(proxy.Wanted{Identity: "ada", Named: "ada", User: "app_user"}); err != nil {
 		t.Errorf("the user of a target: %v", err)
 	}

@@ -119,7 +119,7 @@ func (k *Kubernetes) Prove(ctx context.Context, c *proxy.Claim) (identity string
 		return "", err
 	}
 	if account := accountName(identity); !k.lets(account) {
-		return "", causes.AccountRefused.New(causes.Facts{"identity": identity, "account": account}, nil)
+		return identity, causes.AccountRefused.New(causes.Facts{"identity": identity, "account": account}, nil)
 	}
 	return identity, nil
 }

@@ -40,10 +40,10 @@ func (a *app) completeTarget(cmd *cobra.Command, given []string, word string) ([
 
 // completeOption offers values of o. nil leaves it to the shell, which offers files.
 func completeOption(o config.Option) completion {
-	switch o.Name {
-	case "ca-file", "unix-socket", "config-file", "auth-file", "client-ca-file", "client-crl-file",
-		"kubernetes-ca-file", "kubernetes-token-file", "kubernetes-jwks-file", "tls-cert", "tls-key", "audit-log":
+	if o.Path() || o.Name == "config-file" {
 		return nil
+	}
+	switch o.Name {
 	case "profile":
 		return completeProfiles
 	case "region":

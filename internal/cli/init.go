@@ -69,11 +69,23 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 	for name, field := range map[string]*string{"profile": &given.Profile, "region": &given.Region, "via": &given.Via, "user": &given.User, "dbname": &given.DBName} {
 		*field = cmp.Or(a.flags[name], environ.LookUp(a.environ, "PGKEYLESS_"+strings.ToUpper(name)))
 	}
+	if given.File != "" {
+		if given.File, err = filepath.Abs(given.File); err != nil {
+			return err
+		}
+	}
 	given.More = map[string]string{}
 	for _, o := range config.All() {
-		if value, ok := a.flags[o.Name]; ok && o.PerTarget() {
-			given.More[o.Name] = value
+		value, ok := a.flags[o.Name]
+		if !ok || !o.PerTarget() {
+			continue
 		}
+		if o.Path() && value != config.SocketNone && value != "off" { // beside the file it would be another
+			if whole, err := filepath.Abs(value); err == nil {
+				value = whole
+			}
+		}
+		given.More[o.Name] = value
 	}
 	profiles := a.profiles(run)
 	c := setup.Config{
@@ -87,7 +99,7 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 			return seenIn(ctx, profiles, profile, region)
 		},
 		Policy: func(ctx context.Context, t config.Target) error { return a.showPolicy(ctx, t, run) },
-		Files:  a.configFiles(),
+		Files:  a.configFiles(), Places: a.places,
 	}
 	if f, ok := a.dialogue(); ok {
 		c.Ask = f

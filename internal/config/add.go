@@ -16,10 +16,12 @@ type NewTarget struct {
 }
 
 // AddTarget returns a config file's text with one more target. Comments and everything
-// else stay; text may be empty. path is the file's, for errors. What is wrong with text,
-// or with the target, is an *Error or Errors.
-func AddTarget(path string, text []byte, t NewTarget) ([]byte, error) {
-	before, err := parseFile(path, false, text)
+// else stay; text may be empty. The file is at path, an absolute one, and what may not
+// stand in a file that places find there is an error. So is what is wrong with text, or
+// with the target: an *Error or Errors.
+func AddTarget(places Places, path string, text []byte, t NewTarget) ([]byte, error) {
+	found := places.finds(path)
+	before, err := parseFile(path, found, text)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func AddTarget(path string, text []byte, t NewTarget) ([]byte, error) {
 	if err := cmp.Or(e.Encode(&document), e.Close()); err != nil {
 		return nil, err
 	}
-	_, err = parseFile(path, false, out.Bytes())
+	_, err = parseFile(path, found, out.Bytes())
 	return out.Bytes(), err
 }
 

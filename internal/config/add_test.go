@@ -19,13 +19,13 @@ func TestAddTarget(t *testing.T) {
 		"beside another":    {"# mine\ntargets:\n  # the other\n  billing: # and more\n    via: none\n", "# mine\ntargets:\n  # the other\n  billing: # and more\n    via: none\n" + entry},
 		"targets in a line": {"targets: {billing: {via: none}}\n", "targets:\n  billing: {via: none}\n" + entry},
 	} {
-		got, err := AddTarget("x.yaml", []byte(test.text), orders)
+		got, err := AddTarget(Places{}, "x.yaml", []byte(test.text), orders)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%s: %v\n%s\nwant\n%s", name, err, got, test.want)
 		}
 	}
 	odd := NewTarget{Name: "true", Database: "arn:aws:rds:eu-central-1:111122223333:cluster:orders", Options: map[string]string{"user": "0x10", "dbname": "null", "via": "none", "read-only": "true", "profile": "a: b # c"}}
-	got, err := AddTarget("x.yaml", nil, odd)
+	got, err := AddTarget(Places{}, "x.yaml", nil, odd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +47,28 @@ func TestTargetThatCannotBeAdded(t *testing.T) {
 		"a wrong option":    {"", NewTarget{Name: "orders", Options: map[string]string{"via": "somewhere"}}, "via"},
 		"a wrong name":      {"", NewTarget{Name: "a.b"}, "is not a name for a target"},
 	} {
-		if _, err := AddTarget("x.yaml", []byte(test.text), test.t); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := AddTarget(Places{}, "x.yaml", []byte(test.text), test.t); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// A file that is found by its place may not hold everything.
+func TestAddTargetToAFileOfAProject(t *testing.T) {
+	places := Places{Dir: "/home/ada/work/deep", Home: "/home/ada"}
+	trusting := NewTarget{Name: "orders", Options: map[string]string{"via": "none", "ca-file": "/x.pem"}}
+	for path, found := range map[string]bool{
+		"/home/ada/work/deep/pgkeyless.yaml":        true,
+		"/home/ada/work/.pgkeyless.yml":             true,
+		"/home/ada/pgkeyless.yaml":                  true,
+		"/home/pgkeyless.yaml":                      false,
+		"/home/ada/other/pgkeyless.yaml":            false,
+		"/home/ada/work/mine.yaml":                  false,
+		"/home/ada/.config/pgkeyless/config.yaml":   false,
+		"/home/ada/work/deep/deeper/pgkeyless.yaml": false,
+	} {
+		if _, err := AddTarget(places, path, nil, trusting); (err != nil) != found {
+			t.Errorf("%s: %v, refused is to be %v", path, err, found)
 		}
 	}
 }

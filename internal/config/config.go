@@ -44,7 +44,7 @@ func Load(in Input) (Config, error) {
 			return Config{}, err
 		}
 	}
-	if err := cfg.checkUsers(); err != nil {
+	if err := cfg.CheckUsers(); err != nil {
 		return Config{}, err
 	}
 	return cfg, cfg.arrange()
@@ -272,7 +272,7 @@ func (r *Run) checkAuth() error {
 		return problem("peers and forward-cancels exclude each other").hinted("leave out one: peers asks the other replicas, forward-cancels the database")
 	case r.ProxyProtocol && r.Auth == AuthNone && !r.AllowAnyone:
 		return problem("anyone who reaches the load balancer would be logged in without a password: proxy-protocol is on, and clients prove nothing").hinted(
-			"have clients prove who they are (--auth scram or cert), or let anyone in with --allow-anyone")
+			"have clients prove who they are (--auth scram, cert or kubernetes, or --local-password), or let anyone in with --allow-anyone")
 	case (r.TLSCert == "") != (r.TLSKey == ""):
 		return problem("tls-cert and tls-key must be set together").hinted("name both files")
 	}

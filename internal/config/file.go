@@ -54,6 +54,24 @@ func (p Places) find() (path string, found bool, err error) {
 	return path, false, err
 }
 
+// finds reports whether a file at path would be found by its place in a project.
+func (p Places) finds(path string) bool {
+	dir, name := filepath.Split(path)
+	if !slices.Contains(projectNames, name) || p.Dir == "" {
+		return false
+	}
+	for above := p.Dir; ; {
+		if above == filepath.Clean(dir) {
+			return true
+		}
+		next := filepath.Dir(above)
+		if next == above || above == filepath.Clean(p.Home) {
+			return false
+		}
+		above = next
+	}
+}
+
 // only returns the one of names that dir has.
 func only(dir string, names []string) (path string, err error) {
 	for _, name := range names {

@@ -235,6 +235,10 @@ type Option struct {
 // argument is.
 func (o Option) NamesTarget() bool { return o.target == nil && o.run == nil }
 
+// Path says whether the option's value is a path, which in a config file is relative to
+// the file's directory.
+func (o Option) Path() bool { return o.path }
+
 // PerTarget says whether the option may differ between targets, and so may
 // stand in a query string.
 func (o Option) PerTarget() bool { return o.target != nil }

@@ -115,9 +115,9 @@ func (p *parser) word(key string, at *yaml.Node, text string, all []string) []st
 	return append(all, text)
 }
 
-// checkUsers refuses users where clients have no identity, and none where they may have
+// CheckUsers refuses users where clients have no identity, and none where they may have
 // any.
-func (c *Config) checkUsers() error {
+func (c *Config) CheckUsers() error {
 	var e *Error
 	switch {
 	case len(c.Users) == 0 && c.Run.Auth == AuthKubernetes && c.Run.Kubernetes.Accounts == "":

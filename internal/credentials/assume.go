@@ -24,12 +24,12 @@ type Assumed struct {
 
 // SessionName is the person as RoleSessionName and SourceIdentity: CloudTrail names them.
 // What these may not hold becomes a hyphen, and the name then ends in some digits of its
-// hash, so that no two persons have one name.
+// hash, so that nobody can choose an identity with another person's name.
 //
 // Source: AWS STS API reference, AssumeRole: [\w+=,.@-]*, 2 to 64 characters; a
 // SourceIdentity does not begin with "aws:".
 func (a Assumed) SessionName() string {
-	const most, digits = 64, 8
+	const most, digits = 64, 16
 	fits := func(r rune) rune {
 		if r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_+=,.@-", r)) {
 			return r

@@ -28,13 +28,15 @@ func openAudit(run config.Run, who *admin.Admin) (auditing, error) {
 	return auditing{log, log.Write}, nil
 }
 
-// proofOf says what has proved, or would have, who a client is.
+// proofOf says what has proved who a client is.
 func proofOf(run config.Run, s proxy.SessionSnapshot) string {
 	switch {
 	case strings.HasPrefix(s.Client, "/"), strings.HasPrefix(s.Client, "@"):
 		return "unix-socket"
-	case run.Auth != config.AuthNone:
+	case s.Proven:
 		return run.Auth
+	case run.Auth != config.AuthNone: // it has not come so far, or sends a cancel request
+		return "none"
 	case s.Peer != "" && s.Via == "": // behind a balancer it is the balancer's user
 		return "user"
 	}

@@ -40,7 +40,7 @@ func newClients(run config.Run, environ []string, log *slog.Logger) (c clients, 
 			c.proof, err = access.NewLocalPassword(c.passwords.path, log)
 		}
 	}
-	c.may = &access.Grants{Same: run.Auth == config.AuthCert, Session: targets.RoleSession}
+	c.may = &access.Grants{Same: run.Auth == config.AuthCert, Listed: run.Auth == config.AuthKubernetes && run.Kubernetes.Accounts == "", Session: targets.RoleSession}
 	c.admit = c.local.Admit
 	if c.proof != nil { // which is for TCP
 		c.admit = c.local.AdmitUnix

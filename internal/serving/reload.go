@@ -134,16 +134,21 @@ func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, err
 	r.wiring.ForgetRoots() // their files may have changed
 	p := portsOf(r.served())
 	now := cfg
-	now.Run.Auth, now.Run.AllowAnyone = r.run.Auth, r.run.AllowAnyone // of the process
+	now.Run = r.run // what the file says of the process takes effect at the next start
+	now.Run.SharedPort, now.Run.DefaultTarget = cfg.Run.SharedPort, cfg.Run.DefaultTarget
+	if err := now.CheckUsers(); err != nil {
+		return front{}, err
+	}
 	next, err := openFront(ctx, r.wiring, now, p, r.log)
 	if err != nil {
 		return front{}, err
 	}
-	if err := r.srv.Replace(next.routes, next.shared, defaultRoute(cfg.Run, next.routes)); err != nil {
+	undo := r.may.Replace(entries(now.Users)) // before its targets can be reached
+	if err := r.srv.Replace(next.routes, next.shared, defaultRoute(now.Run, next.routes)); err != nil {
+		undo()
 		p.close()
 		return front{}, err
 	}
-	r.may.Replace(entries(cfg.Users))
 	return next, nil
 }
 

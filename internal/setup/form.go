@@ -38,8 +38,8 @@ func (f Form) Choose(ctx context.Context, title, help string, choices []Choice) 
 }
 
 // Text implements Asker.
-func (f Form) Text(ctx context.Context, title, help, proposal string, check func(string) error) (string, error) {
-	answer := proposal
+func (f Form) Text(ctx context.Context, title, help string, check func(string) error) (string, error) {
+	var answer string
 	field := huh.NewInput().Title(title).Description(help).Validate(check).Value(&answer)
 	err := f.ask(ctx, field, title, func() string { return answer })
 	return answer, err

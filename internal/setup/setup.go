@@ -46,7 +46,7 @@ type Asker interface {
 	// Choose lets the person pick one of choices, which a word that is typed filters.
 	Choose(ctx context.Context, title, help string, choices []Choice) (string, error)
 	// Text asks for a line that check takes.
-	Text(ctx context.Context, title, help, proposal string, check func(string) error) (string, error)
+	Text(ctx context.Context, title, help string, check func(string) error) (string, error)
 	// Confirm asks for yes or no.
 	Confirm(ctx context.Context, title string) (bool, error)
 }
@@ -73,8 +73,10 @@ type Config struct {
 	Check func(ctx context.Context, t config.Target) (bool, error)
 	// Policy prints what a target needs.
 	Policy func(ctx context.Context, t config.Target) error
-	// Files are the config files that may be written, the best first.
-	Files []string
+	// Files are the config files that may be written, the best first; Places says which of
+	// them are found by their place, and may not hold everything.
+	Files  []string
+	Places config.Places
 }
 
 // Run asks, checks and writes. It returns the path of the file and the target's name.
@@ -179,7 +181,7 @@ func (r *run) database(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	r.a.Name, err = r.Ask.Text(ctx, "Name of the target", "What you call it: pgkeyless NAME", "", checkName)
+	r.a.Name, err = r.Ask.Text(ctx, "Name of the target", "What you call it: pgkeyless NAME", checkName)
 	return err
 }
 
@@ -193,7 +195,7 @@ func (r *run) pick(ctx context.Context, title, help string, choices []Choice, ot
 	if err != nil || answer != typed {
 		return answer, err
 	}
-	return r.Ask.Text(ctx, title, other, "", check)
+	return r.Ask.Text(ctx, title, other, check)
 }
 
 func (r *run) jumpHost(ctx context.Context) error {
@@ -214,12 +216,12 @@ func (r *run) jumpHost(ctx context.Context) error {
 
 func (r *run) user(ctx context.Context) (err error) {
 	if r.a.User == "" && r.want("--user") {
-		if r.a.User, err = r.Ask.Text(ctx, "Database user", "A user that is granted rds_iam", "", filled); err != nil {
+		if r.a.User, err = r.Ask.Text(ctx, "Database user", "A user that is granted rds_iam", filled); err != nil {
 			return err
 		}
 	}
 	if r.a.DBName == "" && r.Ask != nil {
-		r.a.DBName, err = r.Ask.Text(ctx, "Database name", "The one to connect to if a client names none; empty for the user's name", "", func(string) error { return nil })
+		r.a.DBName, err = r.Ask.Text(ctx, "Database name", "The one to connect to if a client names none; empty for the user's name", func(string) error { return nil })
 	}
 	return err
 }
@@ -237,13 +239,24 @@ func (r *run) missing(ctx context.Context) error {
 }
 
 func (r *run) file(ctx context.Context) (err error) {
+	var fit []string // of Files
+	for _, f := range r.Files {
+		if _, refused := r.text(f); refused == nil {
+			fit = append(fit, f)
+		} else if err == nil {
+			err = refused
+		}
+	}
 	switch {
 	case r.a.File != "":
-	case r.Ask == nil || len(r.Files) == 1:
-		r.a.File = r.Files[0]
+		_, err = r.text(r.a.File) // before the check, which takes a while
+	case len(fit) == 0:
+		return err
+	case r.Ask == nil || len(fit) == 1:
+		r.a.File, err = fit[0], nil
 	default:
 		var choices []Choice
-		for _, f := range r.Files {
+		for _, f := range fit {
 			label := f
 			if _, err := os.Stat(f); err == nil {
 				label += " (exists: the target is added)"
@@ -252,10 +265,6 @@ func (r *run) file(ctx context.Context) (err error) {
 		}
 		r.a.File, err = r.Ask.Choose(ctx, "Config file", "Where pgkeyless finds the target from now on", choices)
 	}
-	if err != nil {
-		return err
-	}
-	_, err = r.text() // before the check, which takes a while
 	return err
 }
 
@@ -308,9 +317,9 @@ func (r *run) check(ctx context.Context) error {
 	return err
 }
 
-// text is the file as it will be.
-func (r *run) text() ([]byte, error) {
-	before, err := os.ReadFile(r.a.File)
+// text is a file as it will be.
+func (r *run) text(file string) ([]byte, error) {
+	before, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, causes.MisuseOf(err, "name another file with --file")
 	}
@@ -318,12 +327,12 @@ func (r *run) text() ([]byte, error) {
 	if t.Database == t.Name {
 		t.Database = ""
 	}
-	return config.AddTarget(r.a.File, before, t)
+	return config.AddTarget(r.Places, file, before, t)
 }
 
 // write writes it, whole or not at all.
 func (r *run) write() error {
-	text, err := r.text()
+	text, err := r.text(r.a.File)
 	if err != nil {
 		return err
 	}
@@ -356,6 +365,6 @@ func checkDatabase(s string) error {
 }
 
 func checkName(s string) error {
-	_, err := config.AddTarget("", nil, config.NewTarget{Name: s})
+	_, err := config.AddTarget(config.Places{}, "", nil, config.NewTarget{Name: s})
 	return err
 }

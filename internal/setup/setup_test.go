@@ -43,7 +43,7 @@ func (p *person) Choose(_ context.Context, title, _ string, choices []Choice) (s
 	return "", nil
 }
 
-func (p *person) Text(_ context.Context, title, _, _ string, check func(string) error) (string, error) {
+func (p *person) Text(_ context.Context, title, _ string, check func(string) error) (string, error) {
 	for {
 		answer := p.next(title)
 		if check(answer) == nil {

@@ -1,11 +1,13 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,5 +210,23 @@ users:
 	}
 	if got := show(cluster.Token(of("bi:metabase")), "select 1"); !strings.Contains(got, "this proxy does not let system:serviceaccount:bi:metabase in") {
 		t.Errorf("another: %q", got)
+	}
+	// The accounts that the process lets in stay what they were at the start, so that a file
+	// without users would let in all of them.
+	for _, text := range []string{"auth: kubernetes\nkubernetes-accounts: shop/orders\n", "quiet: false\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Proxy.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if line, err := w.Proxy.AwaitLine(ctx, "configuration not reloaded"); err != nil || !strings.Contains(line, "kubernetes-accounts nor users") {
+			t.Errorf("%q: %q, %v", text, line, err)
+		}
+		if got := show(cluster.Token(of("bi:metabase")), "select 1"); !strings.Contains(got, "does not let system:serviceaccount:bi:metabase in") {
+			t.Errorf("after a reload of %q, another: %q", text, got)
+		}
 	}
 }
