@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,11 +208,16 @@ func TestHeaderNamesTheClient(t *testing.T) {
 }
 
 // Another user of this machine does not get in by a header that says somebody else is
-// elsewhere, nor does a request of theirs cancel anything.
+// elsewhere, nor does a request of theirs cancel anything: neither with a key that was told
+// to somebody, nor with one that may be another replica's.
 func TestHeaderDoesNotAdmitAnotherUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked notes
-		r := newRig(t, func(c *databaseConn) { c.logIn(); c.untilTerminate() }, behind(&asked))
+		var asked, became notes
+		r := newRig(t, func(c *databaseConn) { c.logIn(); c.untilTerminate() }, func(cfg *Config) {
+			behind(&asked)(cfg)
+			cfg.ForwardCancels = true
+			cfg.Audit = became.cancels
+		})
 		for _, header := range [][]byte{proxied("203.0.113.9:4711"), localHeader} {
 			c := r.dialFrom("127.0.0.1:666")
 			c.send(header, plainStartup)
@@ -223,8 +229,33 @@ func TestHeaderDoesNotAdmitAnotherUser(t *testing.T) {
 		if n := len(r.db.addresses); n != 0 {
 			t.Errorf("the database was dialled %d times", n)
 		}
+		owner := r.dialFrom("127.0.0.1:5555")
+		owner.send(localHeader, plainStartup)
+		owner.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
+		known := codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7')
+		for _, header := range [][]byte{proxied("203.0.113.9:4711"), localHeader} {
+			for _, request := range [][]byte{known, strangerCancel} {
+				c := r.dialFrom("127.0.0.1:666")
+				c.send(header, request)
+				if said := c.failed(); said['C'] != "28000" {
+					t.Errorf("the client got %q", said)
+				}
+				c.Close()
+			}
+		}
+		if n := len(r.db.addresses); n != 1 {
+			t.Errorf("the database was dialled %d times, want once, for the session", n)
+		}
+		if got := r.server.Snapshot(); got.CancelsKnown+got.CancelsUnknown != 0 {
+			t.Errorf("%d requests with known keys count, and %d others", got.CancelsKnown, got.CancelsUnknown)
+		}
+		owner.send(terminate)
+		owner.Close()
 		time.Sleep(10 * time.Second)
 		r.stop()
+		if want := []string{"refused", "refused", "refused", "refused"}; !slices.Equal(became.all, want) {
+			t.Errorf("the audit log says %q, want %q", became.all, want)
+		}
 	})
 }
 

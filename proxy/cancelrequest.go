@@ -38,26 +38,25 @@ func (s *session) stranger(ctx context.Context, request *pgproto3.CancelRequest)
 		return // of a flood not each is carried on, nor written down
 	}
 	if s.server.strangers.wanted() {
-		reason = "forwarded"
-		if err := s.carryOn(ctx, request); err != nil {
-			reason = "not forwarded"
-			s.log.Info("cancel request with an unknown key not forwarded", "error", ended(ctx, err))
+		var err error
+		if reason, err = s.carryOn(ctx, request); err != nil {
+			s.log.Info("cancel request with an unknown key not taken by all", "outcome", reason, "error", ended(ctx, err))
 		}
 	}
 	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: reason})
 	s.log.Debug("cancel request with an unknown key", "outcome", reason)
 }
 
-// carryOn forwards the request of a stranger. Until its turn it is in the lobby, which
-// bounds how many wait.
-func (s *session) carryOn(ctx context.Context, request *pgproto3.CancelRequest) error {
+// carryOn forwards the request of a stranger, and says for the audit log what became of
+// it. Until its turn it is in the lobby, which bounds how many wait.
+func (s *session) carryOn(ctx context.Context, request *pgproto3.CancelRequest) (said string, err error) {
 	peers, err := s.server.strangers.others(ctx, s.client)
 	if err != nil {
-		return err
+		return outcome(share{}, share{}), err
 	}
 	leave, err := s.server.strangers.enter(ctx)
 	if err != nil {
-		return err
+		return outcome(share{}, share{}), err
 	}
 	defer leave()
 	s.leaveLobby()

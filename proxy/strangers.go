@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +21,8 @@ const (
 	strangersEvery = time.Second / 5  // and then one in so long
 	maxSources     = 4096             // remembered; beyond that nobody's is forwarded for a while
 	maxStrangers   = 8                // at one time, so that they take no room from requests with known keys
-	peerTimeout    = 5 * time.Second  // to hand a request to one peer
+	peerTimeout    = 5 * time.Second  // to hand a request to one peer, or to one server
+	tunnelTimeout  = 20 * time.Second // the same through a tunnel, which may have to be opened
 	strangerWaits  = 10 * time.Second // for its turn: later, its session may run another query
 	maxServers     = 16               // behind one name: a writer and the 15 readers that a cluster may have
 )
@@ -73,40 +76,84 @@ func (s *strangers) others(ctx context.Context, client net.Conn) ([]netip.AddrPo
 	return peers, nil
 }
 
+// share is how many of those asked took a request.
+type share struct{ took, of int }
+
+// taken counts those without an error.
+func taken(errs []error) share {
+	all := share{of: len(errs)}
+	for _, err := range errs {
+		if err == nil {
+			all.took++
+		}
+	}
+	return all
+}
+
+func (s share) all() bool { return s.of > 0 && s.took == s.of }
+
+// outcome says, for the audit log, where a request went. None of those who took it says
+// whether the key was its own.
+func outcome(peers, servers share) string {
+	switch {
+	case peers.all(), peers.of == 0 && servers.all():
+		return "forwarded"
+	case peers.took+servers.took == 0:
+		return "not forwarded"
+	}
+	var parts []string
+	if peers.of > 0 {
+		parts = append(parts, fmt.Sprintf("peers: %d of %d", peers.took, peers.of))
+	}
+	if servers.of > 0 {
+		parts = append(parts, fmt.Sprintf("servers: %d of %d", servers.took, servers.of))
+	}
+	return "forwarded (" + strings.Join(parts, ", ") + ")"
+}
+
 // forward carries a request on: to the peers where there are some, else to the database
 // of route, which may be nil where nobody knows which is meant. The database gets it too
-// when a peer takes no connection: one that drains has sessions still.
-func (s *strangers) forward(ctx context.Context, c *cancels, peers []netip.AddrPort, route *served, client net.Conn, request *pgproto3.CancelRequest) error {
-	var unreached error
+// when a peer takes no connection: one that drains has sessions still. The error says who
+// did not take it.
+func (s *strangers) forward(ctx context.Context, c *cancels, peers []netip.AddrPort, route *served, client net.Conn, request *pgproto3.CancelRequest) (said string, err error) {
+	var toPeers, toServers share
 	if s.peers != nil {
-		if unreached = s.toPeers(ctx, peers, portOf(client.LocalAddr()), request); unreached == nil {
-			return nil
+		if toPeers, err = s.toPeers(ctx, peers, portOf(client.LocalAddr()), request); err == nil {
+			return outcome(toPeers, toServers), nil
 		}
 	}
 	if route == nil {
-		return errors.Join(unreached, errors.New("the client does not say which target it means"))
+		return outcome(toPeers, toServers), errors.Join(err, errors.New("the client does not say which target it means"))
 	}
-	found, err := route.resolved(ctx)
-	if err != nil {
-		return err
+	found, unknown := route.resolved(ctx)
+	if unknown != nil {
+		return outcome(toPeers, toServers), errors.Join(err, unknown)
 	}
-	return s.toServers(ctx, c, found, request)
+	toServers, failed := s.toServers(ctx, c, found, request)
+	return outcome(toPeers, toServers), errors.Join(err, failed)
 }
 
-// toServers carries a request to each server behind the address of route, one after the
-// other: it may be any one's, and none says whether it was.
-func (s *strangers) toServers(ctx context.Context, c *cancels, route *Route, request *pgproto3.CancelRequest) error {
+// toServers carries a request to each server behind the address of route, all at the same
+// time: it may be any one's, and one that does not answer keeps it from none.
+func (s *strangers) toServers(ctx context.Context, c *cancels, route *Route, request *pgproto3.CancelRequest) (share, error) {
+	limit := peerTimeout
+	if route.Tunnel {
+		limit = tunnelTimeout
+	}
 	servers := s.servers(ctx, route)
-	var errs []error
-	for _, address := range servers {
-		if err := c.deliver(ctx, &cancelKey{route: route, address: address}, request); err != nil {
-			errs = append(errs, err)
-		}
+	errs := make([]error, len(servers))
+	var all sync.WaitGroup
+	for i, address := range servers {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			if err := c.deliver(ctx, &cancelKey{route: route, address: address}, request); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", address, err)
+			}
+		})
 	}
-	if len(errs) < len(servers) {
-		return nil
-	}
-	return errors.Join(errs...)
+	all.Wait()
+	return taken(errs), errors.Join(errs...)
 }
 
 // servers are the addresses behind that of route. Through a tunnel there is one name,
@@ -116,6 +163,8 @@ func (s *strangers) servers(ctx context.Context, route *Route) []string {
 	if _, number := netip.ParseAddr(host); err != nil || number == nil || route.Tunnel || s.lookup == nil {
 		return []string{route.Address}
 	}
+	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
+	defer cancel()
 	found, err := s.lookup(ctx, "ip", host)
 	if err != nil || len(found) < 2 {
 		return []string{route.Address} // whose Dialer has more to say
@@ -128,10 +177,10 @@ func (s *strangers) servers(ctx context.Context, route *Route) []string {
 }
 
 // toPeers hands a request to each peer. One that knows the key forwards it.
-func (s *strangers) toPeers(ctx context.Context, peers []netip.AddrPort, port uint16, request *pgproto3.CancelRequest) error {
+func (s *strangers) toPeers(ctx context.Context, peers []netip.AddrPort, port uint16, request *pgproto3.CancelRequest) (share, error) {
 	packet, err := request.Encode(nil)
 	if err != nil {
-		return err
+		return share{of: len(peers)}, err
 	}
 	errs := make([]error, len(peers))
 	var all sync.WaitGroup
@@ -142,7 +191,7 @@ func (s *strangers) toPeers(ctx context.Context, peers []netip.AddrPort, port ui
 		all.Go(func() { errs[i] = s.toPeer(ctx, peer, packet) })
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	return taken(errs), errors.Join(errs...)
 }
 
 func (s *strangers) toPeer(ctx context.Context, peer netip.AddrPort, packet []byte) error {

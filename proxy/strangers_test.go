@@ -199,28 +199,30 @@ type localConn struct {
 func (l localConn) LocalAddr() net.Addr { return l.at }
 
 // A name with several servers has each asked, within a bound; one that is down keeps the
-// request from none. Through a tunnel there is one.
+// request from none, and the audit log does not hide it. Through a tunnel there is one.
 func TestStrangersReachEachServerOfAName(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		tunnel bool
 		found  int
 		want   []string
+		reason string
 	}{
-		{"several", false, 3, []string{"10.0.0.1:5432", "10.0.0.2:5432", "10.0.0.3:5432"}},
-		{"one", false, 1, []string{host + ":5432"}},
-		{"none", false, 0, []string{host + ":5432"}},
-		{"a tunnel", true, 3, []string{host + ":5432"}},
+		{"several", false, 3, []string{"10.0.0.1:5432", "10.0.0.2:5432", "10.0.0.3:5432"}, "forwarded (servers: 2 of 3)"},
+		{"one", false, 1, []string{host + ":5432"}, "forwarded"},
+		{"none", false, 0, []string{host + ":5432"}, "forwarded"},
+		{"a tunnel", true, 3, []string{host + ":5432"}, "forwarded"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				got := make(chan string, 100)
-				var dialled []string
+				var dialled, became notes
 				r := newRig(t, func(c *databaseConn) {
 					p, _ := readStartupPacket(c)
 					got <- string(p)
 				}, func(cfg *Config) {
 					cfg.ForwardCancels = true
+					cfg.Audit = became.cancels
 					cfg.Routes[0].Tunnel = test.tunnel
 					cfg.Lookup = func(_ context.Context, _, name string) (found []netip.Addr, err error) {
 						if name != host {
@@ -233,7 +235,7 @@ func TestStrangersReachEachServerOfAName(t *testing.T) {
 					}
 					dialer := cfg.Routes[0].Dialer
 					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
-						dialled = append(dialled, address)
+						dialled.add(address)
 						if address == "10.0.0.1:5432" {
 							return nil, net.ErrClosed // it is down
 						}
@@ -243,16 +245,20 @@ func TestStrangersReachEachServerOfAName(t *testing.T) {
 				c := r.dial()
 				c.send(strangerCancel)
 				c.expectEnd()
-				if !slices.Equal(dialled, test.want) {
-					t.Errorf("dialled %q, want %q", dialled, test.want)
+				r.stop()
+				slices.Sort(dialled.all) // they are dialled at the same time
+				if !slices.Equal(dialled.all, test.want) {
+					t.Errorf("dialled %q, want %q", dialled.all, test.want)
 				}
 				if want := max(1, len(test.want)-1); len(got) != want || <-got != string(strangerCancel) {
 					t.Errorf("%d servers got the request, want %d", len(got), want)
 				}
-				if r.log.hasLine("not forwarded") {
+				if !slices.Equal(became.all, []string{test.reason}) {
+					t.Errorf("the audit log says %q, want %q", became.all, test.reason)
+				}
+				if logged := r.log.hasLine("not taken by all", "10.0.0.1"); logged != (test.found == 3 && !test.tunnel) {
 					t.Errorf("the log has\n%s", r.log.bytes())
 				}
-				r.stop()
 			})
 		})
 	}
@@ -263,6 +269,92 @@ func TestStrangersReachEachServerOfAName(t *testing.T) {
 	for _, address := range []string{"10.0.0.1:5432", "[::1]:5432"} {
 		if got := s.servers(t.Context(), &Route{Address: address}); !slices.Equal(got, []string{address}) {
 			t.Errorf("servers of %s: %q", address, got)
+		}
+	}
+}
+
+// cancels is a Config.Audit that notes what became of cancel requests.
+func (n *notes) cancels(e AuditEvent) error {
+	if e.Kind == AuditCancel {
+		n.add(e.Reason)
+	}
+	return nil
+}
+
+// A server that drops packets, as one that has failed does, keeps a request from no other
+// one, and the client waits for it no longer than for a peer.
+func TestSilentServerHoldsUpNoStranger(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		tunnel bool
+		found  int
+		limit  time.Duration
+		reason string
+	}{
+		{"one of two", false, 2, peerTimeout, "forwarded (servers: 1 of 2)"},
+		{"the only one", false, 1, peerTimeout, "not forwarded"},
+		{"at the end of a tunnel", true, 1, tunnelTimeout, "not forwarded"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var became notes
+				began := time.Now()
+				got := make(chan time.Duration, 9)
+				r := newRig(t, func(c *databaseConn) {
+					readStartupPacket(c)
+					got <- time.Since(began)
+				}, func(cfg *Config) {
+					cfg.ForwardCancels = true
+					cfg.Audit = became.cancels
+					cfg.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+						return []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}[:test.found], nil
+					}
+					dialer := cfg.Routes[0].Dialer
+					cfg.Routes[0].Tunnel = test.tunnel
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						if address == "10.0.0.2:5432" {
+							return dialer.DialContext(ctx, network, address)
+						}
+						<-ctx.Done()
+						return nil, ctx.Err()
+					})
+				})
+				c := r.dial()
+				c.send(strangerCancel)
+				c.expectEnd()
+				if waited := time.Since(began); waited != test.limit+farewell {
+					t.Errorf("the client waited for %v, want %v", waited, test.limit+farewell)
+				}
+				r.stop()
+				if test.found == 2 {
+					if after := <-got; after > 0 {
+						t.Errorf("the server that is there got the request after %v", after)
+					}
+				}
+				if !slices.Equal(became.all, []string{test.reason}) {
+					t.Errorf("the audit log says %q, want %q", became.all, test.reason)
+				}
+			})
+		})
+	}
+}
+
+func TestOutcomeOfAStranger(t *testing.T) {
+	for _, test := range []struct {
+		peers, servers share
+		want           string
+	}{
+		{share{}, share{}, "not forwarded"},
+		{share{3, 3}, share{}, "forwarded"},
+		{share{}, share{2, 2}, "forwarded"},
+		{share{0, 3}, share{0, 1}, "not forwarded"},
+		{share{2, 3}, share{}, "forwarded (peers: 2 of 3)"},
+		{share{2, 3}, share{1, 1}, "forwarded (peers: 2 of 3, servers: 1 of 1)"},
+		{share{0, 3}, share{1, 1}, "forwarded (peers: 0 of 3, servers: 1 of 1)"},
+		{share{}, share{1, 16}, "forwarded (servers: 1 of 16)"},
+	} {
+		if got := outcome(test.peers, test.servers); got != test.want {
+			t.Errorf("%+v, %+v: %q, want %q", test.peers, test.servers, got, test.want)
 		}
 	}
 }

@@ -34,6 +34,8 @@ const (
 	keysServe    = 24 * time.Hour
 	keysRetry    = time.Minute
 	refreshLimit = 3 * time.Second
+	// fetchLimit is for logins that cannot go on without: two requests.
+	fetchLimit = 2 * askLimit
 	// Tokens that name an unknown key make pgkeyless fetch the keys at most so often, so
 	// that inventing key ids costs the issuer nothing.
 	keysBurst, keysEvery = 5, 10 * time.Second
@@ -187,7 +189,7 @@ func (i *issuerKeys) of(ctx context.Context, id string) ([]crypto.PublicKey, err
 	if tried, err := i.tried(came, time.Now()); tried {
 		return nil, err
 	}
-	return i.fetchFor(ctx, id)
+	return i.fetchFor(ctx, fetchLimit, id)
 }
 
 // look returns the keys for id that count, and whether it is time to fetch new ones.
@@ -227,28 +229,31 @@ func (i *issuerKeys) tried(came, now time.Time) (bool, error) {
 	return false, nil
 }
 
-// refresh fetches the keys anew, or makes do with the old ones. The turn is held.
+// refresh fetches the keys anew, or makes do with the old ones. The turn is held. A client
+// that leaves, or whose time is up, does not end it: it may be one that keeps a withdrawn
+// key alive.
 func (i *issuerKeys) refresh(ctx context.Context, id string, old []crypto.PublicKey) ([]crypto.PublicKey, error) {
-	limited, cancel := context.WithTimeout(ctx, refreshLimit)
-	defer cancel()
-	keys, err := i.fetchFor(limited, id)
-	if err != nil && ctx.Err() == nil {
+	keys, err := i.fetchFor(context.WithoutCancel(ctx), refreshLimit, id)
+	if err != nil {
 		i.log.Warn("the issuer's keys cannot be fetched again, those from before still count", "issuer", display.Line(i.issuer), "error", display.Line(err.Error()))
 		return old, nil
 	}
-	return keys, err
+	return keys, nil
 }
 
-// fetchFor fetches all keys, for one that waits for id. The turn is held.
-func (i *issuerKeys) fetchFor(ctx context.Context, id string) ([]crypto.PublicKey, error) {
-	keys, err := i.get(ctx)
+// fetchFor fetches all keys, for one that waits for id. The turn is held. The end
+// of ctx is the client's own, and no failure of the issuer's; that of limit is one.
+func (i *issuerKeys) fetchFor(ctx context.Context, limit time.Duration, id string) ([]crypto.PublicKey, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	keys, err := i.get(limited)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if err == nil {
 		i.keys, i.fetched, i.failure, i.failedAt = keys, time.Now(), nil, time.Time{}
 		return keys.of(id), nil
 	}
-	if errors.Is(ctx.Err(), context.Canceled) { // who asked has left
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	i.failure, i.failedAt = causes.TokenKeysUnreachable.New(causes.Facts{"issuer": i.issuer}, err), time.Now()

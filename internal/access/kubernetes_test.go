@@ -478,12 +478,18 @@ type published struct {
 	keys    []byte
 	err     error
 	silent  bool // it never answers
+	slow    time.Duration
 	fetches int
 }
 
 func (p *published) answer(r *http.Request) (int, string, error) {
 	if p.silent {
 		<-r.Context().Done()
+		return 0, "", r.Context().Err()
+	}
+	select {
+	case <-time.After(p.slow):
+	case <-r.Context().Done():
 		return 0, "", r.Context().Err()
 	}
 	if p.err != nil {
@@ -635,6 +641,53 @@ func TestSilentIssuerHoldsUpNobody(t *testing.T) {
 			t.Errorf("a new key that cannot be fetched: %v", err)
 		}
 	})
+}
+
+// A client that has little time left, or leaves, keeps no withdrawn key alive: that its
+// own login ended says nothing about the issuer.
+func TestClientsKeepNoWithdrawnKeyAlive(t *testing.T) {
+	withdrawn, next, unknown := newSigner(t, "a"), newSigner(t, "b"), newSigner(t, "made up")
+	overdue := func(t *testing.T) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	leaves := func(t *testing.T) context.Context {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		return ctx
+	}
+	for _, test := range []struct {
+		name string
+		end  func(*testing.T) context.Context
+		key  signer
+	}{
+		{"little time, the withdrawn key", overdue, withdrawn},
+		{"leaves, the withdrawn key", leaves, withdrawn},
+		{"little time, an unknown key", overdue, unknown},
+		{"leaves, an unknown key", leaves, unknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &published{keys: jwks(t, withdrawn), slow: time.Second}
+				k := p.verifier()
+				if _, err := k.identity(t.Context(), withdrawn.token(t, nil), time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				p.keys = jwks(t, next)
+				time.Sleep(keysLast + time.Second)
+				for range 3 {
+					k.identity(test.end(t), test.key.token(t, nil), time.Now())
+				}
+				if _, err := k.identity(t.Context(), withdrawn.token(t, nil), time.Now()); !errors.As(err, new(*notAccepted)) {
+					t.Errorf("a key that was withdrawn before: %v", err)
+				}
+				if _, err := k.identity(t.Context(), next.token(t, nil), time.Now()); err != nil {
+					t.Errorf("the key in its place: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func FuzzKeys(f *testing.F) {

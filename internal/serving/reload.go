@@ -72,7 +72,7 @@ func (r *reloading) reload(ctx context.Context) error {
 	r.serves(next)
 	_ = r.rewrite(next) // which logs its error: the configuration is in use
 	r.enrol()
-	warn(r.log, r.run, next)
+	warn(r.log, r.run, next, cfg.Users)
 	if !before.without6 {
 		tellWithout6(r.log, next)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,7 +113,7 @@ func Serve(ctx context.Context, c Config) error {
 	defer clients.passwords.withdraw() // where no signal ends the run
 	r.enrol()
 	defer r.enrolled.Withdraw()
-	warn(log, run, front)
+	warn(log, run, front, c.Config.Users)
 	tellWithout6(log, front)
 	if noSocket != nil {
 		log.Info("status and the other commands will not find this proxy", "reason", display.Line(noSocket.Error()))
@@ -156,7 +157,7 @@ func (w withdrawing) Shutdown(ctx context.Context) error {
 }
 
 // warn tells what works and may surprise.
-func warn(log *slog.Logger, run config.Run, front front) {
+func warn(log *slog.Logger, run config.Run, front front, users []config.User) {
 	for _, w := range targets.StaleEnvironment(front.targets) {
 		log.Warn(w)
 	}
@@ -178,6 +179,18 @@ func warn(log *slog.Logger, run config.Run, front front) {
 				"address", a.String(), "route", t.Name)
 		}
 	}
+	if run.ForwardCancels && run.Peers == "" {
+		for _, t := range front.targets {
+			if t.Via != config.ViaNone && slices.ContainsFunc(users, func(u config.User) bool { return tunnelsAs(u, t) }) {
+				log.Warn("a cancel request that is forwarded does not use the client's role-arn: its SSM session is pgkeyless's own, or fails; use peers instead of forward-cancels", "route", t.Name)
+			}
+		}
+	}
+}
+
+// tunnelsAs reports whether logins of u to t have SSM sessions of a role.
+func tunnelsAs(u config.User, t config.Target) bool {
+	return u.RoleARN != "" && (len(u.Targets) == 0 || slices.ContainsFunc(u.Targets, func(name string) bool { return strings.EqualFold(name, t.Name) }))
 }
 
 // tellWithout6 says so where it is so.

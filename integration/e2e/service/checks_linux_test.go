@@ -26,7 +26,7 @@ defaults
     timeout client 1h
     timeout server 1h
     timeout check 10s
-    default-server inter 1s rise 1 fall 1
+    default-server inter 2s rise 1 fall 2
 frontend text
     bind %[2]s:5432
     default_backend connects
