@@ -74,8 +74,13 @@ func TestServiceAccountTokens(t *testing.T) {
 			}
 			records := await(t, audit, 1)
 			text, err := os.ReadFile(audit)
-			if err != nil || !strings.Contains(string(text), `"identity":"system:serviceaccount:shop:orders"`) || records[0].Proof != "kubernetes" {
+			if err != nil || !strings.Contains(string(text), `"identity":"system:serviceaccount:shop:orders"`) || !strings.Contains(string(text), `"identity":"system:serviceaccount:shop:other"`) {
 				t.Errorf("the audit log does not say who it was: %v, %s", err, text)
+			}
+			for _, r := range records {
+				if want := map[bool]string{true: "kubernetes", false: "none"}[r.Identity != ""]; r.Proof != want {
+					t.Errorf("proof %q of %+v, want %q", r.Proof, r, want)
+				}
 			}
 			for _, secret := range all {
 				if strings.Contains(w.Proxy.Output(), secret) || strings.Contains(string(text), secret) {
