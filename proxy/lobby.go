@@ -14,26 +14,41 @@ import (
 const maxLobby = 1000
 
 // lobby holds the connections that have not begun a login, or are being refused.
-// One too many is let in: the one that has been there for longest goes instead.
-// So silent connections, however many, keep nobody out. It is safe for concurrent
+// One too many is let in: the one that was accepted first goes instead, whenever it came
+// in here. So silent connections, however many, keep nobody out. It is safe for concurrent
 // use; the zero value is ready.
 type lobby struct {
 	room int // for so many; 0 means maxLobby
 
 	mu      sync.Mutex
-	waiting list.List // of func(), which shows one out; the oldest is first
+	waiting list.List // of guest; the one that was accepted first is first
 }
 
-// enter lets a connection in. showOut is called, once at most and without
-// waiting for anything, when it must make room; leave takes it out before, and
-// may be called again.
-func (l *lobby) enter(showOut func()) (leave func()) {
+// guest is a connection in the lobby.
+type guest struct {
+	arrival uint64
+	showOut func()
+}
+
+// enter lets the connection in that was accepted as number arrival. Those accepted at one
+// time come in in any order. showOut is called, once at most and without waiting for
+// anything, when it must make room; leave takes it out before, and may be called again.
+func (l *lobby) enter(arrival uint64, showOut func()) (leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting.Len() >= cmp.Or(l.room, maxLobby) {
+	before := l.waiting.Back()
+	for before != nil && before.Value.(guest).arrival > arrival {
+		before = before.Prev()
+	}
+	var place *list.Element
+	if before == nil {
+		place = l.waiting.PushFront(guest{arrival, showOut})
+	} else {
+		place = l.waiting.InsertAfter(guest{arrival, showOut}, before)
+	}
+	if l.waiting.Len() > cmp.Or(l.room, maxLobby) {
 		l.showOut()
 	}
-	place := l.waiting.PushBack(showOut)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -41,20 +56,21 @@ func (l *lobby) enter(showOut func()) (leave func()) {
 	}
 }
 
-// makeRoom shows out who has been there for longest, for want of something else than
-// room in the lobby. It reports whether there was anybody.
-func (l *lobby) makeRoom() bool {
+// makeRoom shows out who was accepted first, for want of something else than
+// room in the lobby: for the connection number arrival, who may wait for that outside. It
+// reports whether there was anybody before that one.
+func (l *lobby) makeRoom(arrival uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting.Len() == 0 {
+	if first := l.waiting.Front(); first == nil || first.Value.(guest).arrival > arrival {
 		return false
 	}
 	l.showOut()
 	return true
 }
 
-// showOut shows out the oldest; mu is held.
-func (l *lobby) showOut() { l.waiting.Remove(l.waiting.Front()).(func())() }
+// showOut shows out the first; mu is held.
+func (l *lobby) showOut() { l.waiting.Remove(l.waiting.Front()).(guest).showOut() }
 
 // roomFor is how many connections the lobby has room for in a process that may have so
 // many files open (0: any number): a quarter, so that silent connections leave most of

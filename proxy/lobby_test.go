@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -18,12 +19,12 @@ func TestLobbyShowsOutWhoCameFirst(t *testing.T) {
 	var out []int
 	var leave []func()
 	for i := range maxLobby {
-		leave = append(leave, l.enter(func() { out = append(out, i) }))
+		leave = append(leave, l.enter(uint64(i), func() { out = append(out, i) }))
 	}
 	leave[0]() // left by itself: is not shown out
 	leave[0]()
 	for range 3 {
-		l.enter(func() { t.Error("the latest was shown out") })
+		l.enter(maxLobby, func() { t.Error("the latest was shown out") })
 	}
 	if want := []int{1, 2}; !slices.Equal(out, want) {
 		t.Errorf("shown out: %v, want %v", out, want)
@@ -31,6 +32,30 @@ func TestLobbyShowsOutWhoCameFirst(t *testing.T) {
 	leave[1]() // after it was shown out
 	if n := l.waiting.Len(); n != maxLobby {
 		t.Errorf("%d in the lobby, want %d", n, maxLobby)
+	}
+}
+
+// Those accepted at one time may come in in any order. Who is new there and was accepted
+// late stays, and who waits outside shows out nobody that was accepted later.
+func TestLobbyGoesByTheOrderOfAccepting(t *testing.T) {
+	l := lobby{room: 3}
+	var out []int
+	for _, i := range []int{9, 2, 4, 1, 3} {
+		l.enter(uint64(i), func() { out = append(out, i) })
+	}
+	if want := []int{1, 2}; !slices.Equal(out, want) {
+		t.Errorf("shown out: %v, want %v", out, want)
+	}
+	for _, test := range []struct {
+		arrival uint64
+		want    bool
+	}{{2, false}, {5, true}, {5, true}, {5, false}, {10, true}, {10, false}} {
+		if got := l.makeRoom(test.arrival); got != test.want {
+			t.Errorf("room made for %d: %v, want %v", test.arrival, got, test.want)
+		}
+	}
+	if want := []int{1, 2, 3, 4, 9}; !slices.Equal(out, want) {
+		t.Errorf("shown out: %v, want %v", out, want)
 	}
 }
 
@@ -43,13 +68,13 @@ func TestLobbyIsBoundedByOpenFiles(t *testing.T) {
 	l := lobby{room: 2}
 	var out []int
 	for i := range 4 {
-		l.enter(func() { out = append(out, i) })
+		l.enter(uint64(i), func() { out = append(out, i) })
 	}
 	if want := []int{0, 1}; !slices.Equal(out, want) {
 		t.Errorf("shown out: %v, want %v", out, want)
 	}
 	for _, want := range []bool{true, true, false} {
-		if got := l.makeRoom(); got != want {
+		if got := l.makeRoom(math.MaxUint64); got != want {
 			t.Errorf("room made: %v, want %v", got, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -145,6 +146,7 @@ type Server struct {
 	loops      eventloop.Group // that relay sockets
 	buffers    sync.Pool       // for relays without one
 	lastID     atomic.Uint64
+	arrivals   atomic.Uint64
 	sessions   atomic.Int64
 
 	done chan struct{} // closed when Serve returns
@@ -299,9 +301,10 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 		switch {
 		case err == nil:
 			wait = minAcceptWait
+			arrival := s.arrivals.Add(1)
 			sessions.Go(func() {
 				if !s.probes.take(c) {
-					s.newSession(l.route.Load(), c).run(ctx, starting, sessions)
+					s.newSession(l.route.Load(), c, arrival).run(ctx, starting, sessions)
 				}
 			})
 		case starting.Err() != nil, l.dropped.Load():
@@ -310,7 +313,7 @@ func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *s
 			return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
 		default:
 			noFiles := outOfFiles(err)
-			if noFiles && s.lobby.makeRoom() {
+			if noFiles && s.lobby.makeRoom(math.MaxUint64) {
 				wait = roomWait
 			}
 			s.notAccepted(l, err, noFiles, wait)
@@ -346,7 +349,7 @@ func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return &s.tls.Certificates[0], nil
 }
 
-func (s *Server) newSession(route *served, c net.Conn) *session {
+func (s *Server) newSession(route *served, c net.Conn, arrival uint64) *session {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(keepAlive)
 	}
@@ -355,12 +358,12 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 		server: s,
 		log:    s.log.With("session", id),
 		client: eventloop.Wrap(c),
-		began:  now,
-		entry:  s.newEntry(id, c, now),
+		began:  now, arrival: arrival,
+		entry: s.newEntry(id, c, now),
 	}
 	s.tally.accepted(session.entry)
 	if s.admit != nil {
-		if err := s.whetherAdmitted(c); err != nil {
+		if err := s.whetherAdmitted(c, arrival); err != nil {
 			session.barred = &barred{err}
 		}
 	}
@@ -372,10 +375,10 @@ func (s *Server) newSession(route *served, c net.Conn) *session {
 
 // whetherAdmitted asks Config.Admit, which may need a file to find out who that is:
 // should there be none, silent clients make room as they do for accepting.
-func (s *Server) whetherAdmitted(c net.Conn) error {
+func (s *Server) whetherAdmitted(c net.Conn, arrival uint64) error {
 	for {
 		err := s.admit(c)
-		if !outOfFiles(err) || !s.lobby.makeRoom() {
+		if !outOfFiles(err) || !s.lobby.makeRoom(arrival) {
 			return err
 		}
 		time.Sleep(roomWait)

@@ -45,6 +45,8 @@ type session struct {
 	log    *slog.Logger
 	client net.Conn // replaced by its TLS
 	began  time.Time
+	// arrival is the number of its connection, in the order of accepting.
+	arrival uint64
 	entry  *entry // what others see of it
 	barred error  // why this client may not connect; nil: it may
 	shown  *x509.Certificate
@@ -96,7 +98,7 @@ func (s *session) begin(starting context.Context, cut context.CancelCauseFunc) (
 	login, gone := context.WithCancelCause(starting)
 	defer gone(nil)
 	end := func(why error) { gone(why); cut(why) }
-	s.leaveLobby = s.server.lobby.enter(func() { end(errCrowded) })
+	s.leaveLobby = s.server.lobby.enter(s.arrival, func() { end(errCrowded) })
 	s.server.tally.allow(s.entry, end)
 	login, stop := context.WithTimeoutCause(login, s.server.loginTimeout, s.server.overdue)
 	defer stop()
