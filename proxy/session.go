@@ -47,10 +47,10 @@ type session struct {
 	began  time.Time
 	// arrival is the number of its connection, in the order of accepting.
 	arrival uint64
-	entry  *entry // what others see of it
-	barred error  // why this client may not connect; nil: it may
-	shown  *x509.Certificate
-	origin netip.AddrPort // of the client, where a balancer has said so
+	entry   *entry // what others see of it
+	barred  error  // why this client may not connect; nil: it may
+	shown   *x509.Certificate
+	origin  netip.AddrPort // of the client, where a balancer has said so
 	// identity is who the client has proved to be, role whose rights its login needs
 	// beside those of the Route; both may be "".
 	identity, role string
