@@ -115,7 +115,7 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 	if err != nil {
 		return err
 	}
-	a.tellWritten(path, name, given)
+	a.tellWritten(path, name)
 	return nil
 }
 
@@ -202,7 +202,7 @@ func (a *app) configFiles() []string {
 		files = append(files, filepath.Join(a.places.Dir, "pgkeyless.yaml"))
 	}
 	if a.places.User != "" {
-		files = append(files, filepath.Join(a.places.User, "pgkeyless", "config.yaml"))
+		files = append(files, a.ownConfig())
 	}
 	var once []string
 	for _, f := range files {
@@ -214,12 +214,10 @@ func (a *app) configFiles() []string {
 }
 
 // tellWritten says what comes next.
-func (a *app) tellWritten(path, name string, given setup.Answers) {
+func (a *app) tellWritten(path, name string) {
 	fmt.Fprintf(a.stderr, "pgkeyless: target %s is in %s\n", name, path)
-	own := a.places.User != "" && path == filepath.Join(a.places.User, "pgkeyless", "config.yaml")
-	here := filepath.Dir(path) == a.places.Dir
 	flag := ""
-	if !own && !here {
+	if path != a.ownConfig() && filepath.Dir(path) != a.places.Dir {
 		flag = " --config-file " + shell.Word(path)
 	}
 	fmt.Fprintf(a.stderr, "\n  pgkeyless %s%s\n  psql -h localhost\n\nor, for one psql: pgkeyless connect %s%s\n", shell.Word(name), flag, shell.Word(name), flag)

@@ -40,10 +40,12 @@ func (a *app) serve(cmd *cobra.Command, args []string) error {
 	}
 	input := a.input(args)
 	cfg, err := config.Load(input)
-	if _, asks := a.dialogue(); asks && errors.Is(err, config.ErrNoTarget) && !cmd.HasParent() {
-		stop()
-		fmt.Fprintln(a.stderr, "pgkeyless: no target and no config file: a few questions make one. Ctrl-C leaves.")
-		return a.init(cmd.Context(), setup.Answers{}, true)
+	if errors.Is(err, config.ErrNoTarget) && !cmd.HasParent() {
+		if _, asks := a.dialogue(); asks {
+			stop()
+			fmt.Fprintln(a.stderr, "pgkeyless: no target and no config file: a few questions make one. Ctrl-C leaves.")
+			return a.init(cmd.Context(), setup.Answers{}, true)
+		}
 	}
 	if err != nil {
 		return err

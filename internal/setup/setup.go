@@ -310,8 +310,8 @@ func (r *run) check(ctx context.Context) error {
 			return err
 		}
 	}
-	go_on, err := r.Ask.Confirm(ctx, "Write the config file although the check failed?")
-	if err == nil && !go_on {
+	anyway, err := r.Ask.Confirm(ctx, "Write the config file although the check failed?")
+	if err == nil && !anyway {
 		err = ErrLeft
 	}
 	return err
