@@ -96,6 +96,10 @@ func (s *Server) Replace(routes []Route, shared []net.Listener, byDefault string
 	}
 	s.routing = next
 	s.tally.serve(next.routes)
+	for _, old := range before.routes {
+		old.replaced.Store(true)
+		s.ready.of(old, readyReplaced)
+	}
 	return nil
 }
 

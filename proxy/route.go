@@ -24,7 +24,8 @@ import (
 // should take another. Only then is a dial tried a second time: when the first
 // gave no byte in Config.FirstByteTimeout, or an error with SQLSTATE 08001
 // instead. Retire must not block, and may be called while the conn is in use or
-// after it was closed.
+// after it was closed. With a method Retired() bool, which says whether that has happened
+// to the way, ready logins over it are given up then.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -92,6 +93,16 @@ type Route struct {
 	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
 	Settings []Setting
 
+	// ReadyLogins is how many logins at most wait at the database for clients that will
+	// come, 64 at most. One is made after a client has logged in, with the same
+	// StartupMessage, and given to the next client that sends that; without one it is
+	// dropped after a minute. Zero makes none.
+	ReadyLogins int
+	// Identity, when not nil, says for whom Tokens makes passwords now: any text that
+	// changes with that, or "" where it takes a wait to know. A login made ready for
+	// somebody else is given up. It must not block.
+	Identity func() string
+
 	// Resolve, when not nil, says for one login where the Route leads: what it
 	// returns is used in place of the Route, but for Name, Aliases and Listen; User,
 	// Database and Settings must be the same. It is called from many goroutines at
@@ -115,6 +126,8 @@ func (r *Route) check(shared bool) error {
 		return errors.New("proxy: a route without a name")
 	case len(r.Listen) == 0 && !shared:
 		return fmt.Errorf("proxy: route %q: no listener", r.Name)
+	case r.ReadyLogins < 0 || r.ReadyLogins > maxReady:
+		return fmt.Errorf("proxy: route %q: %d ready logins", r.Name, r.ReadyLogins)
 	case strings.ContainsRune(r.User+r.Database, 0):
 		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
 	}

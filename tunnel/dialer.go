@@ -183,9 +183,10 @@ func New(cfg Config) (*Dialer, error) {
 // of one of the causes that docs/troubleshooting.md lists. network is tcp, tcp4 or
 // tcp6; the choice is the jump host's.
 //
-// The conn has a method SSMSession() string, the id of what carries it, and one
+// The conn has a method SSMSession() string, the id of what carries it, one
 // Retire(reason string): the database behind it is not the one that it should be, so
-// no new stream should use it.
+// no new stream should use it; and one Retired() bool, whether that has been said of what
+// carries it.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	p, err := d.place(network, address)
 	if err != nil {

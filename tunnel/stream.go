@@ -77,6 +77,14 @@ func (s *stream) Retire(reason string) {
 	s.dialer.stale(s.session, reason)
 }
 
+// Retired reports whether the session that carries the stream takes no new ones any more:
+// the database behind it may not be the right one, or the session is old or has ended.
+func (s *stream) Retired() bool {
+	s.dialer.mu.Lock()
+	defer s.dialer.mu.Unlock()
+	return s.session.retired != ""
+}
+
 // failed words an error, and tells the pool of it.
 func (s *stream) failed(err error) error {
 	if errors.Is(err, mux.ErrConnect) {
