@@ -76,7 +76,7 @@ func (s *session) handOut(r *readyLogin) (*upstream, error) {
 		return nil, err
 	}
 	s.server.ready.used(r)
-	s.log.Debug("ready login handed out", "made", r.made, "age", time.Since(r.made))
+	s.log.Debug("ready login handed out", "pid", r.pid, "made", r.made, "age", time.Since(r.made))
 	up.ready = r
 	return up, nil
 }

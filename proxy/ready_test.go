@@ -206,7 +206,7 @@ func TestReadyLoginIsForTheSameMessageAlone(t *testing.T) {
 	others := map[string][]byte{
 		"database": startupPacket(3<<16, "user", "app_user", "database", "other"),
 		"option":   startupPacket(3<<16, "user", "app_user", "database", "app", "application_name", "x"),
-		"order":    startupPacket(3<<16, "database", "app", "user", "app_user"),
+		"last one": startupPacket(3<<16, "user", "app_user", "database", "app", "DATABASE", "other"),
 		"version":  startupPacket(3<<16|2, "user", "app_user", "database", "app"),
 		"border":   startupPacket(3<<16, "user", "app_userdatabase", "app", ""),
 	}
@@ -238,6 +238,30 @@ func TestReadyLoginIsForTheSameIdentityAlone(t *testing.T) {
 	}
 	if a, b := readyKeyOf(&served, "a", "", "", m), readyKeyOf(&other, "a", "", "", m); a == b {
 		t.Error("two Routes share ready logins")
+	}
+}
+
+// pgx sends its parameters in another order each time.
+func TestOrderOfParametersCountsWhereItMayMeanSomething(t *testing.T) {
+	var to served
+	same := func(a, b []param) bool {
+		return readyKeyOf(&to, "", "", "", startupMessage{params: a}) == readyKeyOf(&to, "", "", "", startupMessage{params: b})
+	}
+	user, one, two := param{"user", "u"}, param{"work_mem", "1MB"}, param{"Work_Mem", "2MB"}
+	role, path := param{"role", "r"}, param{"search_path", "p"}
+	for _, test := range []struct {
+		name string
+		a, b []param
+		want bool
+	}{
+		{"different names", []param{user, one, path}, []param{path, user, one}, true},
+		{"one name twice", []param{user, one, two}, []param{user, two, one}, false},
+		{"one name twice, another between", []param{one, user, two}, []param{user, one, two}, true},
+		{"a role", []param{user, role, path}, []param{user, path, role}, false},
+	} {
+		if got := same(test.a, test.b); got != test.want {
+			t.Errorf("%s: the same is %v, want %v", test.name, got, test.want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"slices"
 	"strings"
 )
 
@@ -17,15 +18,15 @@ type readyKey struct {
 // readyKeyOf is for a client of to who is identity and logs in with the rights of role,
 // both of which may be "", at address, with m as the database is sent it.
 //
-// The StartupMessage counts byte by byte, with its protocol version: to the database, a
-// session is made of nothing else. Where the client is does not count, because the
-// database does not see that either.
+// All of the StartupMessage counts, with its protocol version: to the database, a session
+// is made of nothing else. Where the client is does not count, because the database does
+// not see that either.
 func readyKeyOf(to *served, address, identity, role string, m startupMessage) readyKey {
 	h := sha256.New()
 	for _, part := range []string{address, identity, role} {
 		hashPart(h, part)
 	}
-	packet := m.encode()
+	packet := m.ordered().encode()
 	h.Write(packet)
 	clear(packet)
 	k := readyKey{served: to}
@@ -37,6 +38,23 @@ func readyKeyOf(to *served, address, identity, role string, m startupMessage) re
 func hashPart(h hash.Hash, text string) {
 	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text))))
 	h.Write([]byte(text))
+}
+
+// ordered is m with its parameters in one order, unless theirs may mean something: clients
+// that keep them in a map, such as pgx, send them in another one each time. Parameters of
+// one name stay in their order, since the last one counts; and all do where one decides
+// who sets the others.
+//
+// Source: postgres: src/backend/utils/init/postinit.c, process_startup_options.
+func (m startupMessage) ordered() startupMessage {
+	for _, p := range m.params {
+		if strings.EqualFold(p.name, "role") || strings.EqualFold(p.name, "session_authorization") {
+			return m
+		}
+	}
+	params := slices.Clone(m.params)
+	slices.SortStableFunc(params, func(a, b param) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) })
+	return startupMessage{version: m.version, params: params}
 }
 
 // mayBeReady says whether a login with m may be made before its client comes. A walsender

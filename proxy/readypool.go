@@ -203,7 +203,7 @@ func (p *readyPool) begin(k *readyKind, route *Route, now time.Time, logIn func(
 			p.tally.ready(account, func(a *RouteSnapshot) { a.Ready++; a.ReadyMade++ })
 			r.rest = watchRest(r.up, r.said, false, func() { p.endedItself(k, r) })
 			k.logins = append(k.logins, r)
-			p.log.Debug("login made ready", "route", k.key.served.Name, "user", r.user, "duration", time.Since(now))
+			p.log.Debug("login made ready", "route", k.key.served.Name, "user", r.user, "pid", r.pid, "duration", time.Since(now))
 		}
 	})
 }
@@ -243,7 +243,7 @@ func (p *readyPool) giveUp(k *readyKind, r *readyLogin, reason string) {
 // end ends r, which is among nobody's. mu is held.
 func (p *readyPool) end(r *readyLogin, reason string) {
 	p.tally.ready(r.account, func(a *RouteSnapshot) { a.ReadyDropped++ })
-	p.log.Debug("ready login given up", "route", r.key.served.Name, "user", r.user, "reason", reason)
+	p.log.Debug("ready login given up", "route", r.key.served.Name, "user", r.user, "pid", r.pid, "reason", reason)
 	p.ending = append(p.ending, r)
 	p.running.Go(func() {
 		if r.rest != nil {
