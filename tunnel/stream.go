@@ -3,6 +3,7 @@ package tunnel
 import (
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
@@ -83,6 +84,14 @@ func (s *stream) Retired() bool {
 	s.dialer.mu.Lock()
 	defer s.dialer.mu.Unlock()
 	return s.session.retired != ""
+}
+
+// Busy reports whether the session that carries the stream is one on which a new stream
+// would not begin by choice: it carries much, or its agent does not answer.
+func (s *stream) Busy() bool {
+	s.dialer.mu.Lock()
+	defer s.dialer.mu.Unlock()
+	return s.session.view(time.Now()).health() != quiet
 }
 
 // failed words an error, and tells the pool of it.
