@@ -42,6 +42,8 @@ func (s *session) takeReady() *readyLogin {
 			s.server.ready.drop(r, readyEnded)
 		case r.retired():
 			s.server.ready.drop(r, readyRetired)
+		case r.busy():
+			s.server.ready.drop(r, readyBusy)
 		case !time.Now().Before(r.expires):
 			s.server.ready.drop(r, readyExpired)
 		case r.identity != s.route.whose():

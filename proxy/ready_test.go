@@ -542,6 +542,37 @@ type wayBack struct {
 func (r *wayBack) Retire(string) { r.retired.Store(true) }
 func (r *wayBack) Retired() bool { return r.retired.Load() }
 
+func TestReadyLoginWhoseWayIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var busy atomic.Bool
+		rr := newReadyRig(t, 1, func(cfg *Config) {
+			db := cfg.Routes[0].Dialer
+			cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := db.DialContext(ctx, network, address)
+				return &crowdedWay{c, &busy}, err
+			})
+		})
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		busy.Store(true)
+		time.Sleep(readyLook)
+		rr.wantReady(1)
+		rr.leave(rr.login(plainStartup, 3)) // on a way of its own
+		busy.Store(false)
+		rr.wantReady(1)
+		rr.leave(rr.login(plainStartup, 4))
+		rr.stopReady()
+	})
+}
+
+// crowdedWay is a conn whose way to the database may carry much else.
+type crowdedWay struct {
+	net.Conn
+	busy *atomic.Bool
+}
+
+func (c *crowdedWay) Busy() bool { return c.busy.Load() }
+
 func TestFailoverInASessionDropsReadyLogins(t *testing.T) {
 	for _, state := range []string{stateShuttingDown, stateReadOnly} {
 		synctest.Test(t, func(t *testing.T) {

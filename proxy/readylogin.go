@@ -210,6 +210,12 @@ func (r *readyLogin) retired() bool {
 	return ok && way.Retired()
 }
 
+// busy says that a login of its own would go another way now.
+func (r *readyLogin) busy() bool {
+	way, ok := r.up.raw.(interface{ Busy() bool })
+	return ok && way.Busy()
+}
+
 // close ends the session at the database, which it waits for as long as limit: its place
 // there is free then. The goroutine that reads must have ended.
 func (r *readyLogin) close(limit time.Duration) {

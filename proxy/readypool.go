@@ -33,6 +33,7 @@ const (
 	readyExpired  = "no client came"
 	readyEnded    = "the database ended it"
 	readyRetired  = "the way to the database is not used any more"
+	readyBusy     = "its SSM session is busy"
 	readyIdentity = "the AWS identity has changed"
 	readyReplaced = "the configuration was reloaded"
 	readyFull     = "the database has no room"

@@ -110,6 +110,16 @@ func (s *Server) directory() directory {
 	return s.routing.directory()
 }
 
+// onlyRoute is the Route of the moment, where there is one alone.
+func (s *Server) onlyRoute() *served {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.routes) != 1 {
+		return nil
+	}
+	return s.routes[0]
+}
+
 // closeListeners ends accepting, also for a Replace that comes later.
 func (s *Server) closeListeners() {
 	s.mu.Lock()

@@ -25,13 +25,37 @@ import (
 // gave no byte in Config.FirstByteTimeout, or an error with SQLSTATE 08001
 // instead. Retire must not block, and may be called while the conn is in use or
 // after it was closed. With a method Retired() bool, which says whether that has happened
-// to the way, ready logins over it are given up then.
+// to the way, ready logins over it are given up then; with one Busy() bool, which says that
+// another way is better now, they are when a client comes.
+//
+// A Dialer may have a method Expect(ctx context.Context, address string, dials int), which
+// is told how many dials are about to come: it may prepare for them, and must not wait.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // retirer is a conn with that method.
 type retirer interface{ Retire(reason string) }
+
+// expect tells the Dialer that so many dials are about to come, where it wants to know.
+func (r *Route) expect(ctx context.Context, dials int) {
+	if d, ok := r.Dialer.(interface {
+		Expect(ctx context.Context, address string, dials int)
+	}); ok {
+		d.Expect(ctx, r.Address, dials)
+	}
+}
+
+// Prepare has the Dialer prepare for one client, as far as it can: by an SSM session, say.
+// Where the Route leads is looked up, until ctx ends. It does not wait for the rest, and
+// its error is that of a login.
+func (r *Route) Prepare(ctx context.Context) error {
+	found, err := r.resolved(ctx, false)
+	if err == nil {
+		found.expect(ctx, 1)
+	}
+	return err
+}
 
 // TokenSource makes the password for one login as user. It is asked once per
 // login, again when the first token was sent unasked and in vain, and again when

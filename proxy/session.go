@@ -122,7 +122,7 @@ func (s *session) begin(starting context.Context, cut context.CancelCauseFunc) (
 // start goes through the steps of begin. A nil upstream without an
 // error was a CancelRequest, which is done with.
 func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, early []byte, err error) {
-	client, wanted, err := greet(s.client, s.offered())
+	client, wanted, err := greet(s.client, s.offered(), func() { s.prepare(ctx) })
 	s.client = client
 	if err != nil {
 		return nil, nil, err
@@ -187,6 +187,21 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.record(slog.LevelDebug, "logged in", append([]slog.Attr{slog.Duration("duration", now.Sub(s.asked))}, s.watch.attrs()...))
 	}
 	return up, watch.stop(), err
+}
+
+// prepare has the way to the database prepared for a client that is about to log in, where
+// it can be only one: the client has asked for TLS, and its login is a handshake away. A
+// connection that says nothing, such as a health check's, prepares nothing.
+func (s *session) prepare(ctx context.Context) {
+	to := s.served
+	if to == nil {
+		to = s.server.onlyRoute()
+	}
+	personal := s.server.proof != nil && s.server.grants != nil // which may have a way of its own
+	if to == nil || s.barred != nil || personal || to.Dialer == nil {
+		return
+	}
+	to.expect(ctx, 1)
 }
 
 // introduce notes what the client says of itself, as far as others may know it.
@@ -276,7 +291,7 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 
 // logInNow is logIn once it is known where the database is, without a ready login.
 func (s *session) logInNow(ctx context.Context) (*upstream, error) {
-	if err := s.served.turns.take(ctx, false, nil); err != nil {
+	if err := s.served.turns.take(ctx, false, func(logins int) { s.route.expect(ctx, logins) }); err != nil {
 		return nil, err
 	}
 	defer s.served.turns.give()

@@ -11,7 +11,7 @@ import (
 // dozen messages, half of a TLS handshake, and a new process of the database: more of
 // them at once finish no sooner, and the last ones get no byte in time.
 // docs/benchmarks.md has the measurements.
-const loginsAtOnce = 32
+const loginsAtOnce = 64
 
 // turns has logins wait for each other: first come, first served, loginsAtOnce at a
 // time. Those that nobody waits for come when no other is waiting. It is safe for
