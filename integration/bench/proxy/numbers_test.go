@@ -29,6 +29,14 @@ func measured() kit.Samples {
 		}
 		for ms := range 101 {
 			s.Add(side, "latency", float64(ms)*scale)
+			for _, p := range paces {
+				s.Add(side, pacedKey(p.clients), float64(ms)*scale)
+			}
+		}
+		for n := range connectRates {
+			s.Add(side, connectsPacedKey(n), 10*scale)
+			s.Add(side, connectsPacedKey(n)+"_logins", 1)
+			s.Add(side, connectsPacedKey(n)+"_database_cpu", 5)
 		}
 		s.Add(side, "rss_1", 10)
 		s.Add(side, "rss_11", 10+scale)
@@ -55,6 +63,8 @@ func TestNumbers(t *testing.T) {
 		"tps8_cpu_us":                 200,
 		"pgbouncer_tps8_cpu_us":       400,
 		"connects_ratio_direct":       2,
+		"connects_paced_ratio_direct": 0.5,
+		"paced100_p95_ms":             190,
 		"bulk_down_ratio_direct":      2,
 		"bulk_up_ratio_direct":        2,
 		"bulk_up_cpu_s_per_gb":        200,

@@ -12,8 +12,9 @@ import (
 
 // pgbench's ways to ask.
 const (
-	simple   = "simple"   // one Query message
-	prepared = "prepared" // Bind, Execute and Sync
+	simple    = "simple"    // one Query message
+	prepared  = "prepared"  // Bind, Execute and Sync
+	pipelined = "pipelined" // ten prepared ones, then Sync
 )
 
 // loggedClients are those whose queries are timed one by one.
@@ -33,7 +34,15 @@ func selects(clients int, mode string) func(*bench, *side) error {
 	key := tpsKey(clients, mode)
 	return func(b *bench, s *side) error {
 		cpu, known := s.cpu()
-		r, err := b.pgbench(s, b.plan.window, clients, "-S", "-M", mode)
+		args := []string{"-S", "-M", mode}
+		if mode == pipelined {
+			script, err := b.script("pipeline.sql", pipeline)
+			if err != nil {
+				return err
+			}
+			args = []string{"-f", script, "-M", prepared}
+		}
+		r, err := b.pgbench(s, b.plan.window, clients, args...)
 		if err != nil {
 			return err
 		}
@@ -45,10 +54,39 @@ func selects(clients int, mode string) func(*bench, *side) error {
 	}
 }
 
+// pipeline is a transaction of pgbench's that waits once for ten queries.
+var pipeline = "\\set aid random(1, 1000000)\n\\startpipeline\n" +
+	strings.Repeat("SELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n", 10) + "\\endpipeline\n"
+
+// script writes one of pgbench's scripts.
+func (b *bench) script(name, text string) (string, error) {
+	file := filepath.Join(b.dir, name)
+	return file, os.WriteFile(file, []byte(text), 0o644)
+}
+
 // latencies takes the time of each query.
 func (b *bench) latencies(s *side) error {
+	return b.logged(s, "latency", b.plan.logged, loggedClients, "-S")
+}
+
+// paces are loads below what any side can carry: so many clients, and how many
+// queries a second they ask together. Users live there.
+var paces = []struct{ clients, rate int }{{8, 1000}, {100, 2000}}
+
+func pacedKey(clients int) string { return fmt.Sprintf("paced%d", clients) }
+
+// paced takes the time of each query of a load that comes by the clock.
+func paced(clients, rate int) func(*bench, *side) error {
+	return func(b *bench, s *side) error {
+		return b.logged(s, pacedKey(clients), b.plan.logged, clients, "-S", "-M", prepared, "-R", strconv.Itoa(rate))
+	}
+}
+
+// logged runs pgbench and notes the milliseconds of each transaction, from when it was
+// due.
+func (b *bench) logged(s *side, key string, window time.Duration, clients int, args ...string) error {
 	prefix := filepath.Join(b.dir, "log-"+s.name)
-	if _, err := b.pgbench(s, b.plan.logged, loggedClients, "-S", "-l", "--log-prefix="+prefix); err != nil {
+	if _, err := b.pgbench(s, window, clients, append(args, "-l", "--log-prefix="+prefix)...); err != nil {
 		return err
 	}
 	files, err := filepath.Glob(prefix + ".*")
@@ -63,35 +101,13 @@ func (b *bench) latencies(s *side) error {
 		for line := range strings.Lines(string(text)) {
 			if fields := strings.Fields(line); len(fields) > 2 {
 				if us, err := strconv.ParseFloat(fields[2], 64); err == nil {
-					b.samples.Add(s.name, "latency", us/1e3)
+					b.samples.Add(s.name, key, us/1e3)
 				}
 			}
 		}
 		if err := os.Remove(file); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// connecting is how many clients do so at once: as many as two processors make
-// use of, and the login waits for three parties in turn.
-const connecting = 4
-
-// connects counts connections that ask once and close.
-func (b *bench) connects(s *side) error {
-	script := filepath.Join(b.dir, "select1.sql")
-	if err := os.WriteFile(script, []byte("select 1\n"), 0o644); err != nil {
-		return err
-	}
-	cpu, known := s.cpu()
-	r, err := b.pgbench(s, b.plan.window, connecting, "-C", "-f", script)
-	if err != nil {
-		return err
-	}
-	b.samples.Add(s.name, "connects", r.perSecond)
-	if now, ok := s.cpu(); known && ok {
-		b.samples.Add(s.name, "connects_cpu_us", (now-cpu).Seconds()*1e6/r.count)
 	}
 	return nil
 }
