@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 )
@@ -19,7 +20,7 @@ func measured() kit.Samples {
 		for _, what := range rated() {
 			for _, v := range []float64{90, 110} {
 				s.Add(side, what, v*scale)
-				if side != direct && !strings.HasPrefix(what, "bulk") {
+				if side != direct && !strings.HasPrefix(what, "bulk") && !strings.HasPrefix(what, "tps100") && what != "tps500" {
 					s.Add(side, what+"_cpu_us", v*scale)
 				}
 				if side != direct && strings.HasPrefix(what, "bulk") {
@@ -132,5 +133,18 @@ tps = 2878.512930 (without initial connection time)
 	}
 	if _, err := parseReport(strings.Replace(text, "tps = ", "", 1)); err == nil {
 		t.Error("no error without a rate")
+	}
+}
+
+func TestTransactionsOfPgbench(t *testing.T) {
+	all := parseLog("0 1 850 0 1700000000 500000\n1 1 2500 0 1700000001 0 120\n0 2 90 0 1700000002 0\n1 2 70 0 17")
+	if len(all) != 3 || all[1].took != 2500*time.Microsecond || !all[0].ended.Equal(time.Unix(1_700_000_000, 500_000_000)) {
+		t.Fatalf("%v", all)
+	}
+	if late := after(time.Second, all); len(late) != 1 || late[0].took != 90*time.Microsecond {
+		t.Errorf("after a second: %v", late)
+	}
+	if len(after(0, all)) != 3 || after(time.Second, nil) != nil {
+		t.Error("without a warm-up all count, and of none there are none")
 	}
 }

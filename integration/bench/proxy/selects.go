@@ -1,13 +1,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 )
 
 // pgbench's ways to ask.
@@ -16,6 +21,9 @@ const (
 	prepared  = "prepared"  // Bind, Execute and Sync
 	pipelined = "pipelined" // ten prepared ones, then Sync
 )
+
+// loginTime is what a login takes where two processors serve all of it, with room.
+const loginTime = 15 * time.Millisecond
 
 // loggedClients are those whose queries are timed one by one.
 const loggedClients = 8
@@ -47,12 +55,15 @@ func selects(clients int, mode string) func(*bench, *side) error {
 			return err
 		}
 		b.samples.Add(s.name, key, r.perSecond)
-		if now, ok := s.cpu(); known && ok {
+		if now, ok := s.cpu(); known && ok && clients <= fewLogins {
 			b.samples.Add(s.name, key+"_cpu_us", (now-cpu).Seconds()*1e6/r.count)
 		}
 		return nil
 	}
 }
+
+// fewLogins are so few that their own cost is lost among the queries'.
+const fewLogins = 32
 
 // pipeline is a transaction of pgbench's that waits once for ten queries.
 var pipeline = "\\set aid random(1, 1000000)\n\\startpipeline\n" +
@@ -86,30 +97,72 @@ func paced(clients, rate int) func(*bench, *side) error {
 // due.
 func (b *bench) logged(s *side, key string, window time.Duration, clients int, args ...string) error {
 	prefix := filepath.Join(b.dir, "log-"+s.name)
-	if _, err := b.pgbench(s, window, clients, append(args, "-l", "--log-prefix="+prefix)...); err != nil {
+	warmUp := time.Duration(clients) * loginTime
+	if slices.Contains(args, "-C") {
+		warmUp = 0
+	}
+	if _, err := b.pgbench(s, warmUp+window, clients, append(args, "-l", "--log-prefix="+prefix)...); err != nil {
 		return err
 	}
 	files, err := filepath.Glob(prefix + ".*")
 	if err != nil {
 		return err
 	}
+	var all []transaction
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(string(text)) {
-			if fields := strings.Fields(line); len(fields) > 2 {
-				if us, err := strconv.ParseFloat(fields[2], 64); err == nil {
-					b.samples.Add(s.name, key, us/1e3)
-				}
-			}
-		}
+		all = append(all, parseLog(string(text))...)
 		if err := os.Remove(file); err != nil {
 			return err
 		}
 	}
+	for _, t := range after(warmUp, all) {
+		b.samples.Add(s.name, key, kit.Milliseconds(t.took))
+	}
 	return nil
+}
+
+// transaction is one of pgbench's log.
+type transaction struct {
+	ended time.Time
+	took  time.Duration
+}
+
+// parseLog reads lines of client, number, microseconds, script, and the end in seconds
+// and microseconds. What is no such line is left out: the last one may be cut.
+//
+// Source: PostgreSQL 15 docs, pgbench.html, Per-Transaction Logging.
+func parseLog(text string) []transaction {
+	var all []transaction
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) < 6 {
+			continue
+		}
+		var n [3]int64
+		var err error
+		for i, field := range []string{fields[2], fields[4], fields[5]} {
+			var failed error
+			n[i], failed = strconv.ParseInt(field, 10, 64)
+			err = errors.Join(err, failed)
+		}
+		if err == nil {
+			all = append(all, transaction{time.Unix(n[1], n[2]*1000), time.Duration(n[0]) * time.Microsecond})
+		}
+	}
+	return all
+}
+
+// after leaves out what ended within d of the first: a pool opens its connections then.
+func after(d time.Duration, all []transaction) []transaction {
+	if len(all) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(all, func(a, b transaction) int { return a.ended.Compare(b.ended) }).ended
+	return slices.DeleteFunc(slices.Clone(all), func(t transaction) bool { return t.ended.Before(first.Add(d)) })
 }
 
 // report is what pgbench prints at its end.
@@ -119,8 +172,11 @@ type report struct {
 }
 
 func (b *bench) pgbench(s *side, window time.Duration, clients int, args ...string) (report, error) {
+	if !slices.Contains(args, "-C") {
+		window += time.Duration(clients) * loginTime // pgbench's time runs while they connect
+	}
 	args = append([]string{
-		"-n", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(clients, 2)), "-T", strconv.Itoa(int(max(window, time.Second).Seconds())),
+		"-n", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(clients, 2)), "-T", strconv.Itoa(int(math.Ceil(window.Seconds()))),
 	}, args...)
 	cmd, err := b.client(b.ctx, s, "pgbench", args...)
 	if err != nil {
