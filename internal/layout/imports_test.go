@@ -131,6 +131,7 @@ var integrationArrows = map[string][]string{
 	"bench/proxy":  {integration + "/rig/...", integration + "/bench/kit", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
 	"bench/tunnel": {integration + "/rig/...", integration + "/bench/kit", integration + "/conformance/pluginrun", "github.com/jackc/pgx/v5/pgconn"},
 	"demo":         {integration + "/rig/..."},
+	"cabundle":     {"golang.org/x/crypto/x509roots/fallback/bundle"},
 	"manpages":     {module + "/internal/cli", module + "/internal/config", "github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag"},
 	"soak":         {integration + "/rig/...", "github.com/jackc/pgx/v5/..."},
 }
