@@ -111,6 +111,7 @@ var integrationArrows = map[string][]string{
 	"e2e/discover": {},
 	"e2e/doctor":   {},
 	"e2e/faults":   {},
+	"e2e/fresh":    {},
 	"e2e/hostile":  {},
 	"e2e/login":    {},
 	"e2e/metrics":  {},
