@@ -97,7 +97,7 @@ var arrows = map[string][]string{
 
 // integrationArrows is the same for the module in integration.
 var integrationArrows = map[string][]string{
-	"rig":                {integration + "/rig/...", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
+	"rig":                {integration + "/rig/...", "github.com/charmbracelet/x/vt", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
 	"rig/awsemu":         {integration + "/rig/awsemu/gateway"},
 	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
 	"rig/awsemu/gateway": {"github.com/xtaci/smux", "github.com/coder/websocket"},
