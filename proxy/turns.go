@@ -9,8 +9,10 @@ import (
 
 // loginsAtOnce is how many logins at one Route are under way together. A login is a
 // dozen messages, half of a TLS handshake, and a new process of the database: more of
-// them at once finish no sooner, and the last ones get no byte in time.
-// docs/benchmarks.md has the measurements.
+// them at once finish no sooner, and the last ones get no byte in time. Measured with 600
+// clients at once on two processors: without a round trip in between, 16 to 128 differ by
+// less than two runs do; at 80 ms, 16 log in 46 clients a second, 32 and 64 do 70, and 128
+// up to 83. A tunnel fails dials when 256 of a session wait for the database.
 const loginsAtOnce = 64
 
 // turns has logins wait for each other: first come, first served, loginsAtOnce at a
