@@ -233,6 +233,9 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 		}
 		msg, err := l.in.next(maxLoginBody)
 		if err != nil {
+			if alone && ctx.Err() != nil { // nothing goes to the client any more but why
+				return l.lost(err)
+			}
 			if sent := l.send(out); sent != nil {
 				return sent
 			}

@@ -48,7 +48,9 @@ func (t *turns) take(ctx context.Context, unasked bool, queued func(logins int))
 	}
 	select {
 	case <-turn:
-		return nil
+		if ctx.Err() == nil {
+			return nil
+		}
 	case <-ctx.Done():
 	}
 	t.mu.Lock()

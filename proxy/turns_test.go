@@ -94,11 +94,11 @@ func (e *expectant) done() {
 	e.open--
 }
 
-// TestStorm has ten times as many clients come as may log in together, at a database that
+// TestStorm has four times as many clients come as may log in together, at a database that
 // takes a second for each.
 func TestStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const clients = 10 * loginsAtOnce
+		const clients = 4 * loginsAtOnce
 		var dialer *expectant
 		r := newRig(t, func(c *databaseConn) {
 			c.startup()
@@ -146,10 +146,10 @@ func TestStorm(t *testing.T) {
 
 func TestStormThatCannotBeServedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *databaseConn) {
-			c.startup()
-			c.untilTerminate() // and says nothing
-		}, func(cfg *Config) { cfg.LoginTimeout = 20 * time.Second })
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.LoginTimeout = 20 * time.Second
+			cfg.Routes[0].Dialer = stuckDial(make(chan error, 2*loginsAtOnce))
+		})
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		words := map[string]int{}

@@ -2,10 +2,13 @@ package ready
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
@@ -77,13 +80,13 @@ func peak(t *testing.T, w *rig.World) (stop func() int) {
 	return func() int { close(done); watching.Wait(); return most }
 }
 
-// TestStormAtADatabaseThatDoesNotAnswer: all are told within the login timeout, and those
-// that waited for their turn are told so.
+// TestStormAtADatabaseThatDoesNotAnswer: all are told within the login timeout, also those
+// that wait for their turn.
 func TestStormAtADatabaseThatDoesNotAnswer(t *testing.T) {
 	w := rig.Start(t, rig.Setup{Flags: []string{"--login-timeout", "5s"}})
 	w.AWS.SetDial(gateway.HangDials(-1, nil))
 	const clients = 100
-	errs := make(chan error, clients)
+	began, errs := time.Now(), make(chan error, clients)
 	for range clients {
 		go func() {
 			c, err := w.TryConnect("")
@@ -94,11 +97,15 @@ func TestStormAtADatabaseThatDoesNotAnswer(t *testing.T) {
 		}()
 	}
 	for range clients {
-		if err := <-errs; err == nil {
-			t.Error("a client was let in")
+		err := <-errs
+		var told *pgconn.PgError
+		if !errors.As(err, &told) || told.Code != causes.LoginOverdue.SQLState {
+			t.Errorf("a client got %v, want SQLSTATE %s", err, causes.LoginOverdue.SQLState)
 		}
 	}
-	says(w, `cause=`+causes.LoginOverdue.Name+` .*waiting for its turn: \d+ logins are under way`)
+	if took := time.Since(began); took > limit {
+		t.Errorf("the last client was told after %v, want 5 s and what a busy machine takes", took)
+	}
 }
 
 // TestWarm: the tunnel is there before the first client.
