@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -352,6 +353,7 @@ func TestNothingIsReadyAfterAMinute(t *testing.T) {
 		}
 		rr.server.ready.mu.Unlock()
 		rr.login(plainStartup, 3).Close()
+		rr.wantReady(1)
 		rr.stopReady()
 	})
 }
@@ -652,6 +654,42 @@ func TestFullDatabaseGetsItsRoomBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The database gives a login its place before it asks for the token: what is under way
+// takes one too.
+func TestFullDatabaseGetsTheRoomOfALoginUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 4, nil)
+		full := fullAt(rr, 2, false)
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			if pid != 2 {
+				return full(c, pid)
+			}
+			c.send(authRequest(3))
+			if _, err := readMessage(c); err != nil {
+				t.Errorf("no token came: %v", err)
+			}
+			if m, err := readMessage(c); err != io.EOF {
+				t.Errorf("the login that was given up ended with %q (%v), want the end of TLS", m, err)
+			}
+			time.Sleep(300 * time.Millisecond) // until its process has gone
+			rr.mu.Lock()
+			defer rr.mu.Unlock()
+			rr.ended[pid] = "given up"
+			return true
+		}
+		rr.mu.Unlock()
+		first := rr.login(plainStartup, 1)
+		synctest.Wait()                                                                      // 2 has its place, and goes no further
+		second := rr.login(startupPacket(3<<16, "user", "app_user", "database", "other"), 4) // 3 was refused
+		rr.ask(first, 1)
+		rr.ask(second, 4)
+		rr.leave(first)
+		rr.leave(second)
+		rr.stopReady()
+	})
 }
 
 func TestMessagesThatNeverComeTwice(t *testing.T) {

@@ -42,7 +42,7 @@ type readyLogin struct {
 	greeting []byte // up to ReadyForQuery, as the database sent it
 	said     []byte // since then
 	rest     *resting
-	gone     chan struct{} // closed when its connection is
+	gone     chan struct{} // closed by close; that of its readyMaking
 }
 
 // bounded takes bytes up to most of them.
@@ -171,16 +171,18 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 	if err != nil {
 		return nil, err
 	}
-	defer interrupt(ctx, up.raw)()
-	r := &readyLogin{key: key, route: route, identity: identity, user: m.value("user"), up: up, gone: make(chan struct{})}
+	release := interrupt(ctx, up.raw)
+	r := &readyLogin{key: key, route: route, identity: identity, user: m.value("user"), up: up}
 	if over, ok := up.raw.(interface{ SSMSession() string }); ok {
 		r.ssm = over.SSMSession()
 	}
 	told := &bounded{most: maxGreeting}
 	l := &login{client: told, server: up, in: messages{r: up}, user: m.value("user"), route: route, guesses: &key.served.guesses, early: early, whole: true,
 		key: func(pid uint32, secret []byte) { r.pid, r.secret = pid, append([]byte(nil), secret...) }}
-	if err := l.run(ctx, m); err != nil {
-		up.raw.Close()
+	err = l.run(ctx, m)
+	release()
+	if err != nil {
+		up.abandon(farewell)
 		return nil, err
 	}
 	r.greeting, r.said = split(told.buf)
@@ -220,13 +222,24 @@ func (r *readyLogin) busy() bool {
 // there is free then. The goroutine that reads must have ended.
 func (r *readyLogin) close(limit time.Duration) {
 	defer close(r.gone)
-	defer r.up.raw.Close()
 	r.up.raw.SetDeadline(time.Now().Add(limit))
-	words, err := new(pgproto3.Terminate).Encode(nil)
-	if err != nil {
-		return
+	if words, err := new(pgproto3.Terminate).Encode(nil); err == nil {
+		r.up.Write(words) // its own error shows when reading
 	}
-	if _, err := r.up.Write(words); err == nil {
-		io.Copy(io.Discard, io.LimitReader(r.up, maxFarewell))
-	}
+	r.up.awaitEnd()
+}
+
+// abandon ends a login that is not finished, and waits for the database to do the same, as
+// long as limit. It says no word, which the database would take for an answer and complain
+// about in its log: the end of TLS is enough, at every step.
+func (up *upstream) abandon(limit time.Duration) {
+	up.raw.SetDeadline(time.Now().Add(limit))
+	up.CloseWrite()
+	up.awaitEnd()
+}
+
+// awaitEnd reads until the database has closed, or the deadline has passed, and closes.
+func (up *upstream) awaitEnd() {
+	defer up.raw.Close()
+	io.Copy(io.Discard, io.LimitReader(up, maxFarewell))
 }

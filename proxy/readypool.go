@@ -72,6 +72,7 @@ type readyKind struct {
 type readyMaking struct {
 	address string
 	cancel  context.CancelCauseFunc
+	gone    chan struct{} // closed when it holds no place at the database
 }
 
 // count is how many there are, or will be.
@@ -185,12 +186,17 @@ func (p *readyPool) roomFrom(k *readyKind, now time.Time) (from *readyKind) {
 // begin makes a login for k. mu is held.
 func (p *readyPool) begin(k *readyKind, route *Route, now time.Time, logIn func(context.Context) (*readyLogin, error)) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	m := &readyMaking{route.Address, cancel}
+	m := &readyMaking{route.Address, cancel, make(chan struct{})}
 	k.making = append(k.making, m)
 	account := p.tally.accountOf(k.key.served.Name)
 	p.running.Go(func() {
 		defer cancel(nil)
 		r, err := logIn(ctx)
+		if err != nil {
+			close(m.gone)
+		} else {
+			r.gone = m.gone // from now on its close closes it
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		k.making = slices.DeleteFunc(k.making, func(other *readyMaking) bool { return other == m })
@@ -326,22 +332,30 @@ func (p *readyPool) full(address string, now time.Time) {
 }
 
 // makeRoom does that for a client, and waits until what led to address is gone, or ctx
-// ends. It says whether there was anything.
+// ends. It says whether there was anything. A login that is still being made counts: the
+// database may have given it a place before it has asked for the token.
 func (p *readyPool) makeRoom(ctx context.Context, address string) bool {
 	p.mu.Lock()
 	if !p.closed {
 		p.full(address, time.Now())
 	}
-	var leaving []*readyLogin
+	var leaving []<-chan struct{}
 	for _, r := range p.ending {
 		if r.route.Address == address {
-			leaving = append(leaving, r)
+			leaving = append(leaving, r.gone)
+		}
+	}
+	for _, k := range p.kinds {
+		for _, m := range k.making {
+			if m.address == address {
+				leaving = append(leaving, m.gone)
+			}
 		}
 	}
 	p.mu.Unlock()
-	for _, r := range leaving {
+	for _, gone := range leaving {
 		select {
-		case <-r.gone:
+		case <-gone:
 		case <-ctx.Done():
 			return false
 		}
