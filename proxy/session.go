@@ -191,14 +191,15 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 
 // prepare has the way to the database prepared for a client that is about to log in, where
 // it can be only one: the client has asked for TLS, and its login is a handshake away. A
-// connection that says nothing, such as a health check's, prepares nothing.
+// connection that says nothing, such as a health check's, prepares nothing. Where clients
+// have to prove who they are, none does: anyone can ask for TLS, and a login follows the
+// proof at once.
 func (s *session) prepare(ctx context.Context) {
 	to := s.served
 	if to == nil {
 		to = s.server.onlyRoute()
 	}
-	personal := s.server.proof != nil && s.server.grants != nil // which may have a way of its own
-	if to == nil || s.barred != nil || personal || to.Dialer == nil {
+	if to == nil || s.barred != nil || s.server.proof != nil || to.Dialer == nil {
 		return
 	}
 	to.expect(ctx, 1)

@@ -187,17 +187,19 @@ func TestTunnelIsPreparedWhileTheClientShakesHands(t *testing.T) {
 		say    []byte
 		shared bool
 		barred bool
+		proof  Proof
 		want   int
 	}{
-		"asks for TLS":                          {sslRequest, false, false, 1},
-		"asks for GSSAPI":                       {gssRequest, false, false, 1},
-		"begins with TLS":                       {[]byte{0x16}, false, false, 1},
-		"asks for TLS at a shared port":         {sslRequest, true, false, 1},
-		"says nothing":                          {nil, false, false, 0},
-		"is a browser":                          {[]byte("GET / HTTP/1.1\r\n"), false, false, 0},
-		"cancels something":                     {codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7'), false, false, 0},
-		"asks for TLS, and may not connect":     {sslRequest, false, true, 0},
-		"asks for TLS where two could be meant": {sslRequest, true, false, -1},
+		"asks for TLS":                          {sslRequest, false, false, nil, 1},
+		"asks for GSSAPI":                       {gssRequest, false, false, nil, 1},
+		"begins with TLS":                       {[]byte{0x16}, false, false, nil, 1},
+		"asks for TLS at a shared port":         {sslRequest, true, false, nil, 1},
+		"says nothing":                          {nil, false, false, nil, 0},
+		"is a browser":                          {[]byte("GET / HTTP/1.1\r\n"), false, false, nil, 0},
+		"cancels something":                     {codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7'), false, false, nil, 0},
+		"asks for TLS, and may not connect":     {sslRequest, false, true, nil, 0},
+		"asks for TLS where two could be meant": {sslRequest, true, false, nil, -1},
+		"asks for TLS, and has proved nothing":  {sslRequest, false, false, provenAs("ada"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -213,6 +215,7 @@ func TestTunnelIsPreparedWhileTheClientShakesHands(t *testing.T) {
 						other.Name = "other"
 						cfg.Routes = append(cfg.Routes, other)
 					}
+					cfg.Proof = test.proof
 					if test.barred {
 						cfg.Admit = func(net.Conn) error { return errors.New("no") }
 					}
