@@ -46,7 +46,7 @@ func (s *session) takeReady() *readyLogin {
 			s.server.ready.drop(r, readyBusy)
 		case !time.Now().Before(r.expires):
 			s.server.ready.drop(r, readyExpired)
-		case r.identity != s.route.whose():
+		case !s.route.still(r.identity):
 			s.server.ready.drop(r, readyIdentity)
 			s.server.ready.of(s.served, readyIdentity)
 		default:

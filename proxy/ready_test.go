@@ -591,6 +591,31 @@ func TestFailoverInASessionDropsReadyLogins(t *testing.T) {
 	}
 }
 
+// Where it takes a wait to know who the credentials are for, nobody may get a login of
+// nobody's.
+func TestReadyLoginThatIsNobodys(t *testing.T) {
+	for name, says := range map[string]func(asked int32) string{
+		"never known":            func(int32) string { return "" },
+		"known after the login":  func(n int32) string { return []string{"", "AKIA1"}[min(n-1, 1)] },
+		"known before it alone":  func(n int32) string { return []string{"AKIA1", ""}[min(n-1, 1)] },
+		"another one afterwards": func(n int32) string { return []string{"AKIA1", "AKIA2", "AKIA1"}[min(n-1, 2)] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int32
+				rr := newReadyRig(t, 1, func(cfg *Config) {
+					cfg.Routes[0].Identity = func() string { return says(asked.Add(1)) }
+				})
+				rr.leave(rr.login(plainStartup, 1))
+				rr.wantReady(0)
+				n := rr.logins.Load()
+				rr.leave(rr.login(plainStartup, n+1))
+				rr.stopReady()
+			})
+		})
+	}
+}
+
 // fullAt refuses logins while others are open, before AuthenticationOk or behind it.
 func fullAt(rr *readyRig, room int, behind bool) func(*databaseConn, uint32) bool {
 	return func(c *databaseConn, pid uint32) bool {

@@ -167,6 +167,9 @@ func (r *resting) rests() bool {
 // makeReady logs in with m as a client would that has no part in it. ctx bounds it.
 func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m startupMessage, early bool) (*readyLogin, error) {
 	route, identity := unexplained(route), route.whose()
+	if route.Identity != nil && identity == "" {
+		return nil, errNobody
+	}
 	up, err := route.open(ctx, route.Address, s.firstByte, nil)
 	if err != nil {
 		return nil, err
@@ -181,6 +184,9 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		key: func(pid uint32, secret []byte) { r.pid, r.secret = pid, append([]byte(nil), secret...) }}
 	err = l.run(ctx, m)
 	release()
+	if err == nil && !route.still(identity) {
+		err = errNobody
+	}
 	if err != nil {
 		up.abandon(farewell)
 		return nil, err
@@ -204,6 +210,15 @@ func (r *Route) whose() string {
 		return ""
 	}
 	return r.Identity()
+}
+
+// errNobody is a ready login of which it is not known for whom it was made.
+var errNobody = errors.New("the AWS identity is not known, or has changed during the login")
+
+// still says that tokens are made for identity now, as they were when whose returned it.
+// What is not known is not the same.
+func (r *Route) still(identity string) bool {
+	return r.Identity == nil || identity != "" && identity == r.Identity()
 }
 
 // retired says that the way to the database is not to be taken any more.
