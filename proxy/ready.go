@@ -90,7 +90,7 @@ func (s *session) getReady(now time.Time) {
 		return
 	}
 	server, route, m := s.server, s.route, s.wants
-	server.ready.client(key, route, route.ReadyLogins, now, func(ctx context.Context) (*readyLogin, error) {
+	server.ready.client(key, m.value("user"), route, route.ReadyLogins, now, func(ctx context.Context) (*readyLogin, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, server.loginTimeout, server.overdue)
 		defer cancel()
 		if err := key.served.turns.take(ctx, true, nil); err != nil {

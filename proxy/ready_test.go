@@ -717,6 +717,59 @@ func TestFullDatabaseGetsTheRoomOfALoginUnderWay(t *testing.T) {
 	})
 }
 
+// A role at its limit is no reason to give up what others get.
+func TestReadyLoginWithoutRoomForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 4, nil)
+		limited := func(tool string) []byte {
+			return startupPacket(3<<16, "user", "limited", "database", "app", "application_name", tool)
+		}
+		open := map[uint32]bool{} // of limited's sessions; one is allowed
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			rr.mu.Lock()
+			defer rr.mu.Unlock()
+			if !bytes.Contains(rr.startups[pid-1], []byte("limited")) {
+				return false
+			}
+			for other := range open {
+				if rr.ended[other] != "" {
+					delete(open, other)
+				}
+			}
+			if len(open) > 0 {
+				rr.ended[pid] = "refused"
+				c.Write(errorPacket("SFATAL", "VFATAL", "C53300", "Mtoo many connections for role \"limited\""))
+				return true
+			}
+			open[pid] = true
+			return false
+		}
+		rr.mu.Unlock()
+		first := rr.login(plainStartup, 1)
+		rr.wantReady(1) // 2
+		one := rr.login(limited("one"), 3)
+		rr.wantReady(1) // 4 was refused
+		second := rr.login(plainStartup, 2)
+		rr.wantReady(2) // 5 and 6: both came together
+		rr.leave(one)
+		time.Sleep(readyPause / 2) // the user pauses, whatever else is in the message
+		one = rr.login(limited("two"), 7)
+		rr.wantReady(2)
+		rr.leave(one)
+		time.Sleep(readyPause / 2)
+		one = rr.login(limited("two"), 8)
+		synctest.Wait()
+		if got := rr.logins.Load(); got != 9 {
+			t.Errorf("%d logins, want one more for what would be ready", got)
+		}
+		for _, c := range []*client{first, second, one} {
+			rr.leave(c)
+		}
+		rr.stopReady()
+	})
+}
+
 func TestMessagesThatNeverComeTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rr := newReadyRig(t, 1, nil)
