@@ -419,6 +419,35 @@ func TestReadyLoginThatEndsBeforeTheFirstQuery(t *testing.T) {
 	})
 }
 
+// What came behind the ReadyForQuery of the second login stands in the client's way: it
+// may be in the middle of a message, where no words of the proxy may go.
+func TestWhereTheClientIsAfterASecondLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		c := rr.login(plainStartup, 2)
+		rr.wantReady(1) // 3
+		notice := message('N', []byte("SNOTICE\x00Mhalf of it is lost\x00\x00")...)
+		half := notice[:len(notice)/2]
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			c.send(rr.greeting(pid), notice, half)
+			c.untilTerminate()
+			return true
+		}
+		rr.mu.Unlock()
+		rr.conn(2).NetConn().Close()
+		c.expect(notice)
+		c.expect(half)
+		synctest.Wait()
+		rr.conn(4).NetConn().Close()
+		c.expectEnd()
+		c.Close()
+		rr.stopReady()
+	})
+}
+
 func TestReadyLoginThatEndsAndCannotBeRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rr := newReadyRig(t, 4, nil)

@@ -355,10 +355,10 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
 	}
+	_, l.whole = up.raw.(retirer)
 	if s.again != nil {
 		s.again.instead(s, l, up)
 	}
-	_, l.whole = up.raw.(retirer)
 	if err := l.run(ctx, s.wants); err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {

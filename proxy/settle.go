@@ -176,7 +176,8 @@ func (s *session) logInAgain(ctx context.Context, r *readyLogin, up *upstream) *
 	s.again = &again{told: r}
 	fresh, err := s.logIn(login)
 	if err == nil {
-		fresh.boundary, err = boundary{}, s.catchUp(fresh, append(r.greeting, r.said...))
+		fresh.boundary = boundary{} // so far it has followed what the client did not get
+		err = s.catchUp(fresh, append(r.greeting, r.said...))
 	}
 	s.again = nil
 	if err != nil {
