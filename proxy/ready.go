@@ -67,9 +67,9 @@ func (s *session) handOut(r *readyLogin) (*upstream, error) {
 	err := s.auditLoginMade(r.made)
 	if err == nil {
 		whole, _, _ := atRest(r.said)
-		up.boundary.follow(r.said[:whole])
-		up.begun = slices.Clone(r.said[whole:])
-		if _, failed := s.client.Write(slices.Concat(r.greeting, r.said[:whole])); failed != nil {
+		up.begun, r.said = slices.Clone(r.said[whole:]), r.said[:whole:whole]
+		up.boundary.follow(r.said)
+		if _, failed := s.client.Write(slices.Concat(r.greeting, r.said)); failed != nil {
 			err = clientGone(failed)
 		}
 	}

@@ -419,6 +419,55 @@ func TestReadyLoginThatEndsBeforeTheFirstQuery(t *testing.T) {
 	})
 }
 
+// A client whose ready login has reported a setting gets to know it when that is another
+// one after the second login.
+func TestSettingsAfterASecondLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		came, now := setting("server_version", "18.2"), setting("server_version", "18.3")
+		rr.conn(2).send(came[:9]) // of which the rest comes later
+		synctest.Wait()
+		c := rr.login(plainStartup, 2)
+		rr.wantReady(1) // 3
+		rr.conn(2).send(came[9:])
+		c.expect(came)
+		rr.conn(2).send(now)
+		c.expect(now)
+		synctest.Wait()
+		rr.conn(2).NetConn().Close()
+		c.expect(setting("server_version", "18.1")) // as 4 says
+		rr.ask(c, 4)
+		rr.leave(c)
+		rr.stopReady()
+	})
+}
+
+// A database that keeps talking has a client like any other: what it got is not kept for
+// ever.
+func TestClientOfATalkativeDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		c := rr.login(plainStartup, 2)
+		word := setting("a", strings.Repeat("x", maxSaid/4))
+		for range 5 {
+			rr.conn(2).send(word)
+			c.expect(word)
+			synctest.Wait()
+		}
+		end := errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")
+		rr.conn(2).send(end)
+		rr.conn(2).Close()
+		c.expect(end)
+		c.expectEnd()
+		c.Close()
+		rr.stopReady()
+	})
+}
+
 // What came behind the ReadyForQuery of the second login stands in the client's way: it
 // may be in the middle of a message, where no words of the proxy may go.
 func TestWhereTheClientIsAfterASecondLogin(t *testing.T) {

@@ -40,7 +40,7 @@ type readyLogin struct {
 	pid      uint32 // of BackendKeyData; secret is empty where there was none
 	secret   []byte
 	greeting []byte // up to ReadyForQuery, as the database sent it
-	said     []byte // since then
+	said     []byte // since then; once it is handed out, what the client got of that
 	rest     *resting
 	gone     chan struct{} // closed by close; that of its readyMaking
 }

@@ -41,27 +41,32 @@ func (s *session) settle(ctx context.Context, up *upstream, early []byte) (*upst
 		if up.begun = said; !rests && ctx.Err() == nil {
 			return s.logInAgain(ctx, r, up), first.stop()
 		}
-		if err := s.pass(up, settled); err != nil {
+		settled = settled || len(r.said)+len(said) > maxSaid // more is not remembered
+		told, err := s.pass(up, settled)
+		if err != nil {
 			settled = true // the relay finds out what is wrong with the client
 		}
+		r.said = append(r.said, told...)
 	}
 	return up, first.stop()
 }
 
 // pass passes on what the database has said over up, in whole messages. The beginning of
-// another is held back, unless last is set and the relay holds nothing back.
-func (s *session) pass(up *upstream, last bool) error {
+// another is held back, unless last is set and the relay holds nothing back. It returns
+// what the client got.
+func (s *session) pass(up *upstream, last bool) ([]byte, error) {
 	whole, _, _ := atRest(up.begun)
 	if _, holds := up.raw.(retirer); last && !holds {
 		whole = len(up.begun)
 	}
 	if whole == 0 {
-		return nil
+		return nil, nil
 	}
 	n, err := s.client.Write(up.begun[:whole])
-	up.boundary.follow(up.begun[:n])
+	told := up.begun[:n]
+	up.boundary.follow(told)
 	up.begun = bytes.Clone(up.begun[whole:])
-	return err
+	return told, err
 }
 
 // firstWords are those of a client over a ready login. It owns its goroutine.
@@ -202,5 +207,6 @@ func (s *session) catchUp(up *upstream, before []byte) error {
 		return err
 	}
 	up.boundary.follow(fresh)
-	return s.pass(up, true)
+	_, err = s.pass(up, true)
+	return err
 }
