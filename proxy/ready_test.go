@@ -613,6 +613,73 @@ func TestReadyLoginsGoWithTheWayToTheDatabase(t *testing.T) {
 	})
 }
 
+// A tunnel cuts anywhere, and what reads takes 512 bytes at a time.
+func TestLastWordsOfAReadyLoginInPieces(t *testing.T) {
+	end := errorPacket("SFATAL", "VFATAL", "C57P01", "M"+strings.Repeat("terminating connection ", 40))
+	for name, test := range map[string]struct {
+		pieces [][]byte
+		taken  bool // by a client that has asked nothing
+	}{
+		"a large one":                {[][]byte{end}, false},
+		"in the head":                {[][]byte{end[:3], end[3:]}, false},
+		"behind the head":            {[][]byte{end[:8], end[8:]}, false},
+		"behind the code":            {[][]byte{end[:600], end[600:]}, false},
+		"a large one, taken":         {[][]byte{end}, true},
+		"in the head, taken":         {[][]byte{end[:3], end[3:]}, true},
+		"behind the head, and taken": {[][]byte{end[:8], end[8:]}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var ways sync.Map // *atomic.Bool of each dial, by its number
+				var dials atomic.Int32
+				rr := newReadyRig(t, 1, func(cfg *Config) {
+					db := cfg.Routes[0].Dialer
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						retired := new(atomic.Bool)
+						ways.Store(dials.Add(1), retired)
+						c, err := db.DialContext(ctx, network, address)
+						return &wayBack{c, retired}, err
+					})
+				})
+				rr.leave(rr.login(plainStartup, 1))
+				rr.wantReady(1)
+				var c *client
+				if test.taken {
+					c = rr.login(plainStartup, 2)
+					rr.wantReady(1) // 3
+				}
+				for _, piece := range test.pieces {
+					rr.conn(2).send(piece)
+					synctest.Wait()
+				}
+				if way, _ := ways.Load(int32(2)); !way.(*atomic.Bool).Load() {
+					t.Error("the way was not retired")
+				}
+				rr.conn(2).Close()
+				if c != nil {
+					synctest.Wait()
+					rr.ask(c, 4)
+					rr.leave(c)
+				}
+				rr.stopReady()
+			})
+		})
+	}
+}
+
+// What is not whole when a client comes is no login for it.
+func TestReadyLoginInItsLastWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		rr.conn(2).send(errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")[:20])
+		synctest.Wait()
+		rr.leave(rr.login(plainStartup, 3))
+		rr.stopReady()
+	})
+}
+
 // wayBack is a conn whose way to the database may be retired.
 type wayBack struct {
 	net.Conn

@@ -76,18 +76,14 @@ func split(told []byte) (greeting, said []byte) {
 
 // atRest looks at what a database has said since ReadyForQuery, unasked. over says that
 // the session ends, or is none that waits for a query any more, with the SQLSTATE that the
-// database gives; whole is how many bytes are whole messages.
+// database gives; whole is how many bytes are whole messages. An ErrorResponse that is not
+// whole yet is not over: the rest of it says why (see dying).
 func atRest(said []byte) (whole int, over bool, state string) {
 	for len(said)-whole >= headLen {
 		msg := said[whole:]
 		length := binary.BigEndian.Uint32(msg[1:headLen])
 		switch msg[0] {
-		case 'S', 'N', 'A': // ParameterStatus, NoticeResponse, NotificationResponse
-		case 'E':
-			if length >= 4 && length <= maxSaid && len(msg) > int(length) {
-				return whole, true, errorFields(msg[headLen : length+1])['C']
-			}
-			return whole, true, ""
+		case 'S', 'N', 'A', 'E': // ParameterStatus, NoticeResponse, NotificationResponse, ErrorResponse
 		default:
 			return whole, true, ""
 		}
@@ -97,9 +93,18 @@ func atRest(said []byte) (whole int, over bool, state string) {
 		if len(msg) < int(length)+1 {
 			break
 		}
+		if msg[0] == 'E' {
+			return whole, true, errorFields(msg[headLen : length+1])['C']
+		}
 		whole += int(length) + 1
 	}
 	return whole, false, ""
+}
+
+// dying says that said ends with an ErrorResponse that is not whole.
+func dying(said []byte) bool {
+	whole, over, _ := atRest(said)
+	return !over && len(said) > whole && said[whole] == 'E'
 }
 
 // resting reads what a database says while nobody asks it anything. It owns its
@@ -112,12 +117,13 @@ type resting struct {
 }
 
 // watchRest reads from c, behind what it has said, until that ends the session or is too
-// much, or once only. ended is called then, from the goroutine, unless it is nil.
+// much, or once only, and what an ErrorResponse lacks then. ended is called then, from the
+// goroutine, unless it is nil.
 func watchRest(c net.Conn, said []byte, once bool, ended func()) *resting {
 	r := &resting{conn: c, said: said, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		for r.read() && !once {
+		for r.read() && (!once || dying(r.said)) {
 		}
 		if ended != nil && !errors.Is(r.err, os.ErrDeadlineExceeded) {
 			ended()
@@ -135,8 +141,7 @@ func (r *resting) read() bool {
 		r.err = err
 		return false
 	}
-	_, over, _ := atRest(r.said)
-	return !over && len(r.said) <= maxSaid
+	return r.goesOn()
 }
 
 // stop ends reading, after what has arrived already, and waits for the goroutine. It
@@ -147,7 +152,7 @@ func (r *resting) stop() (said []byte, rests bool) {
 	if errors.Is(r.err, os.ErrDeadlineExceeded) {
 		r.err = nil
 	}
-	for r.rests() && arrived(beneath(r.conn)) {
+	for r.goesOn() && arrived(beneath(r.conn)) {
 		r.conn.SetReadDeadline(time.Now().Add(lastLook))
 		if r.read(); errors.Is(r.err, os.ErrDeadlineExceeded) { // part of a record
 			r.err = nil
@@ -158,11 +163,14 @@ func (r *resting) stop() (said []byte, rests bool) {
 	return r.said, r.rests()
 }
 
-// rests says that the session is still one that waits for a query.
-func (r *resting) rests() bool {
+// goesOn says that there may be more to read.
+func (r *resting) goesOn() bool {
 	_, over, _ := atRest(r.said)
 	return r.err == nil && !over && len(r.said) <= maxSaid
 }
+
+// rests says that the session is still one that waits for a query.
+func (r *resting) rests() bool { return r.goesOn() && !dying(r.said) }
 
 // makeReady logs in with m as a client would that has no part in it. ctx bounds it.
 func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m startupMessage, early bool) (*readyLogin, error) {
