@@ -64,7 +64,7 @@ func (s *session) handOut(r *readyLogin) (*upstream, error) {
 	if len(r.secret) >= minCancelKey {
 		s.forget = append(s.forget, s.server.cancels.add(r.pid, r.secret, r.route, up.address))
 	}
-	err := s.auditLoginMade(r.made)
+	err := s.auditLoginOf(AuditEvent{Took: time.Since(s.asked), Ready: r.made})
 	if err == nil {
 		whole, _, _ := atRest(r.said)
 		up.begun, r.said = slices.Clone(r.said[whole:]), r.said[:whole:whole]

@@ -392,7 +392,16 @@ func TestDeadReadyLoginIsNeverHandedOut(t *testing.T) {
 
 func TestReadyLoginThatEndsBeforeTheFirstQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rr := newReadyRig(t, 1, nil)
+		var events []AuditEvent
+		var mu sync.Mutex
+		rr := newReadyRig(t, 1, func(cfg *Config) {
+			cfg.Audit = func(e AuditEvent) error {
+				mu.Lock()
+				defer mu.Unlock()
+				events = append(events, e)
+				return nil
+			}
+		})
 		rr.leave(rr.login(plainStartup, 1))
 		rr.wantReady(1)
 		c := rr.login(plainStartup, 2)
@@ -410,6 +419,17 @@ func TestReadyLoginThatEndsBeforeTheFirstQuery(t *testing.T) {
 		side.expectEnd()
 		if got, want := <-rr.cancels, codePacket(80877102, append([]byte{0, 0, 0, 4}, key(4)...)...); !bytes.Equal(got, want) {
 			t.Errorf("the database got %q, want a cancel request for its own key, %q", got, want)
+		}
+		mu.Lock()
+		var lines []string
+		for _, e := range events {
+			lines = append(lines, fmt.Sprint(e.Kind, e.ID, " pid=", e.PID, " ready=", !e.Ready.IsZero(), " ", e.Reason))
+		}
+		mu.Unlock()
+		want := []string{"login1 pid=1 ready=false ", "end1 pid=1 ready=false " + reasonClientClosed, "login2 pid=2 ready=true ",
+			"login2 pid=4 ready=false ready login ended", "cancel3 pid=0 ready=false delivered"}
+		if !slices.Equal(lines, want) {
+			t.Errorf("audited %q, want %q", lines, want)
 		}
 		rr.leave(c)
 		rr.stopReady()

@@ -98,6 +98,7 @@ func listen(c net.Conn, early []byte) firstWords {
 type again struct {
 	told   *readyLogin // what the client has got
 	answer *bounded    // what the database says now
+	began  time.Time
 }
 
 // instead has l tell nothing to the client, and its key be known by the one that the
@@ -105,6 +106,7 @@ type again struct {
 func (a *again) instead(s *session, l *login, up *upstream) {
 	a.answer = &bounded{most: maxGreeting}
 	l.client, l.whole = a.answer, true
+	l.admitted = func() error { return s.auditLoginOf(AuditEvent{Took: time.Since(a.began), Reason: AuditAgain}) }
 	l.key = func(pid uint32, secret []byte) {
 		s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
 		if len(a.told.secret) >= minCancelKey {
@@ -178,7 +180,7 @@ func (s *session) logInAgain(ctx context.Context, r *readyLogin, up *upstream) *
 	login, stop := context.WithTimeoutCause(ctx, s.server.loginTimeout, s.server.overdue)
 	defer stop()
 	defer interrupt(login, s.client)()
-	s.again = &again{told: r}
+	s.again = &again{told: r, began: time.Now()}
 	fresh, err := s.logIn(login)
 	if err == nil {
 		fresh.boundary = boundary{} // so far it has followed what the client did not get
