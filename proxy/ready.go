@@ -89,14 +89,15 @@ func (s *session) getReady(now time.Time) {
 	if !ok {
 		return
 	}
-	server, route, m := s.server, s.route, s.wants
+	server, route, by, m := s.server, s.route, s.by(), s.wants
 	server.ready.client(key, m.value("user"), route, route.ReadyLogins, now, func(ctx context.Context) (*readyLogin, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, server.loginTimeout, server.overdue)
 		defer cancel()
-		if err := key.served.turns.take(ctx, true, nil); err != nil {
+		give, err := key.served.turns.take(ctx, by, true, nil)
+		if err != nil {
 			return nil, err
 		}
-		defer key.served.turns.give()
+		defer give()
 		return server.makeReady(ctx, key, route, m, key.served.guesses.clearText(m.value("user")))
 	})
 }
