@@ -164,11 +164,25 @@ func checkPgkeyless(t *testing.T, o objects, pod corev1.PodSpec, c corev1.Contai
 // of its ConfigMap.
 func settings(t *testing.T, o objects, pod corev1.PodSpec, c corev1.Container) config.Config {
 	t.Helper()
-	in := config.Input{Flags: map[string]string{}}
+	in := arguments(t, c.Args)
 	for _, e := range c.Env {
 		in.Environ = append(in.Environ, e.Name+"="+e.Value)
 	}
-	for _, arg := range c.Args {
+	if path := in.Flags["config-file"]; path != "" {
+		in.Flags["config-file"] = configFile(t, o, pod, c, path)
+	}
+	cfg, err := config.Load(in)
+	if err != nil {
+		t.Fatalf("pgkeyless would not start: %v", err)
+	}
+	return cfg
+}
+
+// arguments are those of `pgkeyless serve`, with values after an equals sign.
+func arguments(t *testing.T, args []string) config.Input {
+	t.Helper()
+	in := config.Input{Flags: map[string]string{}}
+	for _, arg := range args {
 		flag, isFlag := strings.CutPrefix(arg, "--")
 		name, value, given := strings.Cut(flag, "=")
 		switch {
@@ -182,14 +196,7 @@ func settings(t *testing.T, o objects, pod corev1.PodSpec, c corev1.Container) c
 			in.Flags[name] = "true"
 		}
 	}
-	if path := in.Flags["config-file"]; path != "" {
-		in.Flags["config-file"] = configFile(t, o, pod, c, path)
-	}
-	cfg, err := config.Load(in)
-	if err != nil {
-		t.Fatalf("pgkeyless would not start: %v", err)
-	}
-	return cfg
+	return in
 }
 
 // configFile is a file with what the container finds at path.
