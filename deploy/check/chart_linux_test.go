@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,20 +18,9 @@ import (
 
 const chartDir = "../helm/pgkeyless"
 
-// The values of the chart's README, and others.
+var gatewayValues, sidecarValues = readmeValues("gateway"), readmeValues("sidecar")
+
 const (
-	gatewayValues = `
-config:
-  auth: kubernetes
-  kubernetes-accounts: shop/*
-  targets:
-    orders:
-      via: none
-tls:
-  secretName: pgkeyless-tls
-env:
-  - {name: AWS_REGION, value: eu-central-1}
-`
 	everything = `
 config:
   auth: scram
@@ -77,18 +67,21 @@ rbac: {create: false}
 podDisruptionBudget: {enabled: false}
 networkPolicy: {enabled: false}
 `
-	sidecarValues = `
-mode: sidecar
-config:
-  targets:
-    orders:
-      via: none
-serviceAccount:
-  roleArn: arn:aws:iam::111122223333:role/shop
-env:
-  - {name: AWS_REGION, value: eu-central-1}
-`
 )
+
+// readmeValues are the values that the chart's README shows, by their mode.
+func readmeValues(mode string) string {
+	page, err := os.ReadFile(chartDir + "/README.md")
+	if err != nil {
+		panic(err)
+	}
+	_, block, _ := strings.Cut(string(page), "```yaml\n# "+mode+".yaml\n")
+	block, _, ok := strings.Cut(block, "```")
+	if !ok {
+		panic("the chart's README shows no " + mode + ".yaml")
+	}
+	return block
+}
 
 // render is `helm template pgkeyless CHART --namespace gateway --values VALUES`: the
 // manifests, and the notes.

@@ -75,6 +75,11 @@ func checkContainer(t *testing.T, pod corev1.PodSpec, c corev1.Container) {
 		s.Privileged != nil && *s.Privileged, pod.HostNetwork, pod.HostPID, pod.HostIPC:
 		t.Errorf("container %s may do too much: %+v", c.Name, s)
 	}
+	for _, v := range pod.Volumes {
+		if v.EmptyDir != nil && v.EmptyDir.Medium != corev1.StorageMediumMemory {
+			t.Errorf("volume %s has no sticky bit: anybody could replace what pgkeyless puts there", v.Name)
+		}
+	}
 	for _, m := range c.VolumeMounts {
 		if !slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name }) {
 			t.Errorf("container %s mounts %s, and there is no such volume", c.Name, m.Name)

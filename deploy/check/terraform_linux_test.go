@@ -222,3 +222,27 @@ func TestTerraformVariables(t *testing.T) {
 		}
 	}
 }
+
+// The module call that docs/howto/kubernetes.md shows gives what has no default, and
+// nothing else than there is.
+func TestTerraformOfTheGuide(t *testing.T) {
+	_, block, _ := strings.Cut(read(t, "../../docs/howto/kubernetes.md"), "```hcl\n")
+	block, _, _ = strings.Cut(block, "```")
+	file, diagnostics := hclparse.NewParser().ParseHCL([]byte(block), "kubernetes.md")
+	if diagnostics.HasErrors() {
+		t.Fatal(diagnostics)
+	}
+	call := blocks(file.Body.(*hclsyntax.Body), "module")[0].Body
+	for _, b := range blocks(parse(t, "pod-identity"), "variable") {
+		_, optional := b.Body.Attributes["default"]
+		_, given := call.Attributes[b.Labels[0]]
+		if !given && !optional {
+			t.Errorf("the guide does not give %s", b.Labels[0])
+		}
+		delete(call.Attributes, b.Labels[0])
+	}
+	delete(call.Attributes, "source")
+	for name := range call.Attributes {
+		t.Errorf("the guide gives %s, which the module does not take", name)
+	}
+}
