@@ -25,7 +25,7 @@ Init containers before it in the list start before pgkeyless, those after it whe
   configMap:
     name: {{ include "pgkeyless.fullname" . }}
 - name: pgkeyless-run
-  emptyDir: {medium: Memory}
+  emptyDir: {medium: Memory} # with the sticky bit, which pgkeyless insists on
 {{- end -}}
 
 {{/* Longer than pgkeyless takes to drain, in seconds. */}}
