@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -50,6 +52,11 @@ func startPodman(t *testing.T, host *rig.Host) *podman {
 	}
 	p := &podman{t, dir, host}
 	t.Cleanup(func() {
+		if t.Failed() {
+			for _, container := range strings.Fields(p.run("ps", "--all", "--format", "{{.Names}}")) {
+				t.Logf("%s printed:\n%s", container, p.logs(container))
+			}
+		}
 		p.run("pod", "rm", "--all", "--force", "--time", "0")
 		p.run("rm", "--all", "--force", "--time", "0")
 		p.run("volume", "prune", "--force")
@@ -182,9 +189,8 @@ func (p *podman) inspect(container, format string) string {
 // logs are what a container has printed so far.
 func (p *podman) logs(container string) string {
 	p.t.Helper()
-	path := p.inspect(container, "{{.HostConfig.LogConfig.Path}}")
-	text, err := os.ReadFile(path)
-	if err != nil {
+	text, err := os.ReadFile(p.inspect(container, "{{.HostConfig.LogConfig.Path}}"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // one that never started has none
 		p.t.Fatal(err)
 	}
 	return string(text)
