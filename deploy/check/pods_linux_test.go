@@ -280,6 +280,9 @@ func checkAround(t *testing.T, o objects, d *appsv1.Deployment) {
 		for _, s := range of[*corev1.Service](o) {
 			if selector.Matches(labels.Set(s.Labels)) {
 				scraped++
+				if job := s.Labels[m.Spec.JobLabel]; job != "pgkeyless" {
+					t.Errorf("the job is called %q, and the alert rules expect pgkeyless", job)
+				}
 				if s.Spec.Ports[0].Name != m.Spec.Endpoints[0].Port || s.Spec.Ports[0].TargetPort.StrVal != "probes" {
 					t.Errorf("the monitor scrapes port %s of Service %s, which has %+v", m.Spec.Endpoints[0].Port, s.Name, s.Spec.Ports)
 				}

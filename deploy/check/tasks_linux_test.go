@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -196,12 +197,30 @@ func TestECSTasks(t *testing.T) {
 			if p.DependsOn[0].ContainerName != "files" || p.DependsOn[0].Condition != "SUCCESS" {
 				t.Errorf("pgkeyless does not wait for its files: %+v", p.DependsOn)
 			}
+			dir := t.TempDir()
+			runFiles(t, byName["files"], dir)
 			for _, path := range []string{run.TLSCert, run.TLSKey, run.AuthFile} {
-				if !strings.Contains(byName["files"].Command[2], ">"+path) {
-					t.Errorf("nobody writes %s", path)
+				info, err := os.Stat(filepath.Join(dir, filepath.Base(path)))
+				if err != nil || filepath.Dir(path) != "/files" || info.Mode().Perm() != 0o400 || info.Size() == 0 {
+					t.Errorf("%s: %v, %v", path, info, err)
 				}
 			}
 		})
+	}
+}
+
+// runFiles runs the script of the container that writes the gateway's files, into dir and
+// as the user of the test.
+func runFiles(t *testing.T, c ecsContainer, dir string) {
+	t.Helper()
+	script := strings.NewReplacer("/files/", dir+"/", "65532:65532", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())).Replace(c.Command[2])
+	cmd := exec.CommandContext(t.Context(), c.Command[0], c.Command[1], script)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	for _, secret := range c.Secrets {
+		cmd.Env = append(cmd.Env, secret.Name+"=two\nlines")
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
