@@ -12,6 +12,7 @@
 //	discover  databases and jump hosts by name, tag and alias; list
 //	doctor    doctor and policy
 //	faults    transfers while something breaks
+//	fresh     the package for Debian, in a Debian that has nothing else
 //	hostile   clients that mean harm, or know little of the protocol
 //	login     logins, their guards and their cancelling
 //	metrics   what a real Prometheus sees of a load; the dashboard and the alert rules

@@ -27,6 +27,8 @@ type Unit struct {
 	Config string
 	// Systemd is the version of systemd; 0 is a new one.
 	Systemd int
+	// Packaged says that a package brings the unit, which pgkeyless does not write.
+	Packaged bool
 	// System says that the unit is the machine's, and not a user's.
 	System bool
 	// Home is the user's home directory, for launchd.
@@ -57,6 +59,8 @@ func SystemdUnit(u Unit) string {
 	if u.System {
 		edit = "systemctl edit pgkeyless"
 		line("# %s print --system`, for /etc/systemd/system/pgkeyless.service.", mark)
+	} else if u.Packaged {
+		line("# Start it, now and whenever you log in: systemctl --user enable --now pgkeyless")
 	} else {
 		line("# %s install`, which writes it anew.", mark)
 	}
@@ -75,7 +79,7 @@ func SystemdUnit(u Unit) string {
 		line("Type=notify-reload")
 	} else {
 		line("Type=notify")
-		line("ExecReload=/bin/kill -HUP $MAINPID")
+		line("ExecReload=/bin/sh -c 'kill -HUP $MAINPID'") // a minimal Debian has no /bin/kill
 	}
 	line("ExecStart=%s serve --config-file %s", systemdWord(u.Program), config)
 	line("# AWS_PROFILE=… and the like, a line each.")

@@ -19,7 +19,9 @@ func TestDeployHasTheSameText(t *testing.T) {
 		"systemd/pgkeyless.service":       SystemdUnit(Unit{Program: program, System: true}),
 		"systemd/user/pgkeyless.service":  SystemdUnit(Unit{Program: program}),
 		"systemd/pgkeyless-orders.socket": SocketUnit(Socket{Target: "orders", Addresses: []string{"127.0.0.1:5433", "[::1]:5433"}}),
-		"launchd/" + Label + ".plist":     LaunchAgent(Unit{Program: program, Home: "/Users/you"}),
+		// Its systemd may be an old one, for which the text is good with a new one too.
+		"packages/pgkeyless.service":  SystemdUnit(Unit{Program: "/usr/bin/pgkeyless", Packaged: true, Systemd: notifyReload - 1}),
+		"launchd/" + Label + ".plist": LaunchAgent(Unit{Program: program, Home: "/Users/you"}),
 	} {
 		path := filepath.Join("../../deploy", name)
 		if *update {
@@ -70,7 +72,7 @@ func TestOddPaths(t *testing.T) {
 func TestUnitFitsTheVersion(t *testing.T) {
 	for version, reload := range map[int]bool{0: true, 252: false, 253: true, 257: true} {
 		unit := SystemdUnit(Unit{Program: "/p", Systemd: version})
-		if strings.Contains(unit, "Type=notify-reload\n") != reload || strings.Contains(unit, "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n") == reload {
+		if strings.Contains(unit, "Type=notify-reload\n") != reload || strings.Contains(unit, "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $MAINPID'\n") == reload {
 			t.Errorf("systemd %d gets\n%s", version, unit)
 		}
 	}

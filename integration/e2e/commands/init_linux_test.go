@@ -1,123 +1,29 @@
 package commands
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
-// screen is a program on a terminal of its own, and who sits there.
-type screen struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	master *os.File
-	ended  chan struct{} // closed when all has been read
-
-	mu    sync.Mutex
-	shown bytes.Buffer
-	read  int           // how much of it has been read by Await
-	more  chan struct{} // holds one after something was shown
-}
-
 // onScreen starts pgkeyless on a terminal, in dir.
-func onScreen(c *rig.Clinic, dir string, args ...string) *screen {
+func onScreen(c *rig.Clinic, dir string, args ...string) *rig.Screen {
 	c.T.Helper()
-	master, slave := rig.OpenPTY(c.T)
-	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 100}); err != nil {
-		c.T.Fatal(err)
-	}
-	s := &screen{t: c.T, master: master, ended: make(chan struct{}), more: make(chan struct{}, 1)}
 	ctx, cancel := context.WithTimeout(c.T.Context(), 2*time.Minute)
 	c.T.Cleanup(cancel)
-	s.cmd = exec.CommandContext(ctx, rig.Shared.Binary, args...)
-	s.cmd.Dir = dir
-	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm", "NO_COLOR=1", "HOME=" + filepath.Join(dir, "home"), "XDG_CONFIG_HOME=" + filepath.Join(dir, "config")},
+	cmd := exec.CommandContext(ctx, rig.Shared.Binary, args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm", "NO_COLOR=1", "HOME=" + filepath.Join(dir, "home"), "XDG_CONFIG_HOME=" + filepath.Join(dir, "config")},
 		rig.Without("HOME")(rig.Shared.Keys.Env(c.AWS.URL()))...)
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
-	if err := s.cmd.Start(); err != nil {
-		c.T.Fatal(err)
-	}
-	slave.Close()
-	go s.watch()
-	return s
-}
-
-func (s *screen) watch() {
-	defer close(s.ended)
-	for b := make([]byte, 4096); ; {
-		n, err := s.master.Read(b)
-		s.mu.Lock()
-		s.shown.Write(b[:n])
-		s.mu.Unlock()
-		select {
-		case s.more <- struct{}{}:
-		default:
-		}
-		if err != nil { // EIO: the last one has left
-			return
-		}
-	}
-}
-
-var control = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\r")
-
-// text is what was shown, without what moves the cursor.
-func (s *screen) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return control.ReplaceAllString(s.shown.String(), "")
-}
-
-// await waits until words are shown, after those of the last time.
-func (s *screen) await(words string) {
-	s.t.Helper()
-	for late := time.After(time.Minute); ; {
-		text := s.text()
-		if i := strings.Index(text[min(s.read, len(text)):], words); i >= 0 {
-			s.read += i + len(words)
-			return
-		}
-		select {
-		case <-s.more:
-		case <-s.ended:
-			if text := s.text(); !strings.Contains(text[min(s.read, len(text)):], words) {
-				s.t.Fatalf("ended without %q:\n%s", words, text)
-			}
-		case <-late:
-			s.t.Fatalf("no %q:\n%s", words, s.text())
-		}
-	}
-}
-
-func (s *screen) typing(keys string) {
-	s.t.Helper()
-	if _, err := s.master.WriteString(keys); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// end waits for the program's end.
-func (s *screen) end() (code int) {
-	s.t.Helper()
-	<-s.ended
-	_ = s.cmd.Wait()
-	rig.CheckOutput(s.t, s.text())
-	return s.cmd.ProcessState.ExitCode()
+	return rig.OnScreen(c.T, cmd)
 }
 
 // The first minutes: pgkeyless alone on a terminal asks, checks, and writes a file that
@@ -126,21 +32,21 @@ func TestBareStartAsksForATarget(t *testing.T) {
 	c := rig.OpenClinic(t, nil, func(cfg *awsemu.Config) { cfg.Regions = []string{"eu-west-1"} })
 	dir := t.TempDir()
 	s := onScreen(c, dir, "--ca-file", c.Database.CAFile())
-	s.await("no target and no config file")
-	s.await("AWS region")
-	s.typing("eu-central-1\r\r")
-	s.await("Looking for databases and jump hosts in eu-central-1")
-	s.await("orders (instance, postgres 16.4, available)")
-	s.typing("ord\r\r")
-	s.await(lab.Target)
-	s.typing("i-\r\r")
-	s.await("Database user")
-	s.typing("app_user\r")
-	s.await("Database name")
-	s.typing("app\r")
-	s.await("all good") // a file of the project may not name CAs, so that there is one place
-	if code := s.end(); code != 0 {
-		t.Fatalf("exit code %d:\n%s", code, s.text())
+	s.Await("no target and no config file")
+	s.Await("AWS region")
+	s.Type("eu-central-1\r\r")
+	s.Await("Looking for databases and jump hosts in eu-central-1")
+	s.Await("orders (instance, postgres 16.4, available)")
+	s.Type("ord\r\r")
+	s.Await(lab.Target)
+	s.Type("i-\r\r")
+	s.Await("Database user")
+	s.Type("app_user\r")
+	s.Await("Database name")
+	s.Type("app\r")
+	s.Await("all good") // a file of the project may not name CAs, so that there is one place
+	if code := s.End(); code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, s.Text())
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "config", "pgkeyless", "config.yaml"))
 	want := "targets:\n  orders:\n    via: " + lab.Target + "\n    user: app_user\n    dbname: app\n    region: eu-central-1\n    ca-file: " + c.Database.CAFile() + "\n"
@@ -148,10 +54,10 @@ func TestBareStartAsksForATarget(t *testing.T) {
 		t.Errorf("%v: wrote\n%s\nwant\n%s", err, text, want)
 	}
 	s = onScreen(c, dir, "--port", "0")
-	s.await("pgkeyless is ready for new connections")
-	s.typing("\x03")
-	if code := s.end(); code != 130 {
-		t.Errorf("the next pgkeyless ends with %d:\n%s", code, s.text())
+	s.Await("pgkeyless is ready for new connections")
+	s.Type("\x03")
+	if code := s.End(); code != 130 {
+		t.Errorf("the next pgkeyless ends with %d:\n%s", code, s.Text())
 	}
 }
 
@@ -160,11 +66,11 @@ func TestCtrlCInInitWritesNothing(t *testing.T) {
 	c := rig.OpenClinic(t, nil, nil)
 	dir := t.TempDir()
 	s := onScreen(c, dir, "init", "--region", "eu-central-1")
-	s.await("Database")
-	s.await("orders")
-	s.typing("\x03")
-	if code := s.end(); code != 130 || !strings.Contains(s.text(), "nothing was written") {
-		t.Errorf("exit code %d:\n%s", code, s.text())
+	s.Await("Database")
+	s.Await("orders")
+	s.Type("\x03")
+	if code := s.End(); code != 130 || !strings.Contains(s.Text(), "nothing was written") {
+		t.Errorf("exit code %d:\n%s", code, s.Text())
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 1 {
 		t.Errorf("%v, left %v", err, left)
@@ -177,14 +83,14 @@ func TestInitOffersThePolicy(t *testing.T) {
 	dir := t.TempDir()
 	s := onScreen(c, dir, "init", "orders", "--region", "eu-central-1", "--via", lab.Target, "--user", "plain_user", "--dbname", "app",
 		"--ca-file", c.Database.CAFile(), "--file", filepath.Join(dir, "mine.yaml"))
-	s.await("FAIL")
-	s.await("Show the IAM policy and the SQL that this target needs?")
-	s.typing("y")
-	s.await(`GRANT rds_iam TO "plain_user"`)
-	s.await("although the check failed?")
-	s.typing("n")
-	if code := s.end(); code != 130 {
-		t.Errorf("exit code %d:\n%s", code, s.text())
+	s.Await("FAIL")
+	s.Await("Show the IAM policy and the SQL that this target needs?")
+	s.Type("y")
+	s.Await(`GRANT rds_iam TO "plain_user"`)
+	s.Await("although the check failed?")
+	s.Type("n")
+	if code := s.End(); code != 130 {
+		t.Errorf("exit code %d:\n%s", code, s.Text())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "mine.yaml")); !os.IsNotExist(err) {
 		t.Errorf("the file was written: %v", err)

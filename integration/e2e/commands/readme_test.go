@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,48 @@ func quickStart(t *testing.T) (lines []string, doctor string) {
 		t.Fatalf("the README's quick start has the commands %q, and doctor as %q; want three and one", lines, found)
 	}
 	return lines, found[1]
+}
+
+// TestNoOtherCommandsInTheReadme holds the README to what tests run: the quick start
+// here, the ways to install in e2e/fresh, and the two scripts by scripts/test.
+func TestNoOtherCommandsInTheReadme(t *testing.T) {
+	text, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ci, err := os.ReadFile("../../../scripts/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, _ := quickStart(t)
+	section, scripts := "", 0
+	for _, part := range regexp.MustCompile("(?ms)^## ([^\n]+)$|^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		if part[1] != "" {
+			section = part[1]
+			continue
+		}
+		if part[2] != "sh" {
+			t.Errorf("a block of %q in %s: no test looks at it", part[2], section)
+		}
+		for line := range strings.Lines(part[3]) {
+			command, _, _ := strings.Cut(line, " #")
+			command = strings.TrimSpace(command)
+			switch {
+			case section == "Install" || slices.Contains(started, command):
+			case strings.HasPrefix(command, "scripts/"):
+				scripts++
+				out, err := exec.Command("../../../"+command, "--help").CombinedOutput()
+				if err != nil || !strings.Contains(string(out), command) {
+					t.Errorf("%s --help: %v\n%s", command, err, out)
+				}
+			default:
+				t.Errorf("no test runs %q, in %s", command, section)
+			}
+		}
+	}
+	if scripts != 2 || !strings.Contains(string(ci), `check "demo" scripts/demo --check`) || !strings.Contains(string(ci), `check "package in a fresh Debian" fresh`) {
+		t.Errorf("%d scripts, want scripts/demo and scripts/test; the latter must run the former, and e2e/fresh", scripts)
+	}
 }
 
 // words are the arguments of a command of pgkeyless, as a shell would pass them on.

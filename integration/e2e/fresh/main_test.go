@@ -1,0 +1,11 @@
+//go:build linux && fresh
+
+package fresh
+
+import (
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }
