@@ -191,7 +191,7 @@ func TestECSTasks(t *testing.T) {
 			if service.TaskDefinition != task.Family || lb.ContainerName != p.Name || lb.ContainerPort != p.PortMappings[0].ContainerPort || lb.ContainerPort != served(t, p.Command).Targets[0].Port {
 				t.Errorf("the load balancer leads to %+v of %s", lb, service.TaskDefinition)
 			}
-			if !run.ProxyProtocol || !run.RequireTLS || run.HTTPAddress != "0.0.0.0" || p.PortMappings[1].ContainerPort != run.HTTPPort {
+			if !run.ProxyProtocol || !run.RequireTLS || run.Auth != config.AuthSCRAM {
 				t.Errorf("behind a load balancer: %+v", run)
 			}
 			if p.DependsOn[0].ContainerName != "files" || p.DependsOn[0].Condition != "SUCCESS" {
