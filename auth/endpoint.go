@@ -19,6 +19,10 @@ type Endpoint struct {
 	Region    string // "eu-west-1"; empty when the name holds none
 	Partition string // "aws", "aws-cn", "aws-us-gov", …; empty when unknown
 	Kind      Kind
+	// Gateway says that RDS describes the cluster as reached through Aurora's internet
+	// access gateway, which may have a certificate of the Amazon Trust roots. The name
+	// does not say so.
+	Gateway bool
 }
 
 // Address returns "host:port", with brackets around an IPv6 address.

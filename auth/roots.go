@@ -145,7 +145,7 @@ func (r *Roots) pool(e Endpoint) *x509.CertPool {
 }
 
 func (r *Roots) poolLocked(e Endpoint) *x509.CertPool {
-	key := poolKey{rds: e.Kind.usesRDSRoots() || e.Kind == KindOther, amazon: !e.Kind.usesRDSRoots()}
+	key := poolKey{rds: e.Kind.usesRDSRoots() || e.Kind == KindOther, amazon: !e.Kind.usesRDSRoots() || e.Gateway}
 	if key.rds {
 		key.region, key.fetched = e.Region, fetchable(e)
 	}

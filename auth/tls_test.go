@@ -55,6 +55,23 @@ func TestEachKindTrustsItsOwnRoots(t *testing.T) {
 	}
 }
 
+// An Aurora cluster behind the internet access gateway may have a certificate of either.
+func TestGatewayMayHaveEitherRoots(t *testing.T) {
+	rds, amazon, stranger := testenv.NewCA(t, "rds"), testenv.NewCA(t, "amazon"), testenv.NewCA(t, "stranger")
+	roots := trusting(t, RootsConfig{}, []testenv.Authority{rds}, []testenv.Authority{amazon})
+	name := endpoints[KindCluster]
+	e := endpoint(t, name)
+	if handshake(t, roots.TLSConfig(e), testenv.ServerConfig(amazon.Leaf(t, name))) == nil {
+		t.Error("a cluster that is not behind the gateway is trusted with a certificate of Amazon's")
+	}
+	e.Gateway = true
+	for issuer, trusted := range map[*testenv.Authority]bool{&rds: true, &amazon: true, &stranger: false} {
+		if err := handshake(t, roots.TLSConfig(e), testenv.ServerConfig(issuer.Leaf(t, name))); (err == nil) != trusted {
+			t.Errorf("with a certificate of %s: %v; want trust %t", issuer.Cert.Subject.CommonName, err, trusted)
+		}
+	}
+}
+
 func TestCertificateMustNameTheEndpoint(t *testing.T) {
 	rds := testenv.NewCA(t, "rds")
 	sub := rds.Intermediate(t, "sub")

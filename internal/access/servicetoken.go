@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
@@ -19,7 +20,9 @@ const serviceAccountPrefix = "system:serviceaccount:"
 // serviceAccount is NAMESPACE and NAME as Kubernetes lets them be.
 //
 // Source: Kubernetes docs, concepts/overview/working-with-objects/names.
-var serviceAccount = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
+var serviceAccount = sync.OnceValue(func() *regexp.Regexp { // compiled when first used: it is large
+	return regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
+})
 
 // noToken is why something else than a service account's token is refused.
 const noToken = "it is not a service-account token"
@@ -27,7 +30,7 @@ const noToken = "it is not a service-account token"
 // accountOf takes NAMESPACE and NAME from the user name of a service account.
 func accountOf(username string) (namespace, name string, ok bool) {
 	rest, found := strings.CutPrefix(username, serviceAccountPrefix)
-	if !found || !serviceAccount.MatchString(rest) {
+	if !found || !serviceAccount().MatchString(rest) {
 		return "", "", false
 	}
 	namespace, name, _ = strings.Cut(rest, ":")

@@ -231,7 +231,7 @@ func (c *Checkup) jumpHost(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if err := c.target.CheckWay(); err != nil {
+	if err := c.way(); err != nil {
 		c.fail(err, c.jumpHostsThere(ctx)...)
 		return
 	}

@@ -126,8 +126,16 @@ func (c *Checkup) direct() string {
 		return "no jump host: dial=" + c.target.Dial
 	case c.target.Via == config.ViaNone:
 		return "no jump host: via=none"
+	case c.target.Via == "" && c.login.Public():
+		return "no jump host: the database is public"
 	}
 	return ""
+}
+
+// way is an error when nothing says how to reach the database.
+func (c *Checkup) way() error {
+	_, err := targets.Way(c.target, c.login)
+	return err
 }
 
 // mayNotAsk words a refusal of something optional.

@@ -61,7 +61,7 @@ func (c *Checkup) facts() policy.Facts {
 	if c.direct() == "" {
 		f.Via = c.target.Via
 	}
-	if public := f.Express || f.Kind == database.DSQL; f.Via == "" && c.direct() == "" && !public {
+	if f.Via == "" && c.direct() == "" {
 		f.Via = policy.UnknownJumpHost
 	}
 	if f.Kind == database.DSQL {

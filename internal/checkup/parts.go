@@ -98,7 +98,7 @@ func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
 	if c.direct() != "" {
 		return nil
 	}
-	if err := c.target.CheckWay(); err != nil {
+	if err := c.way(); err != nil {
 		return []Part{{NotKnown, "jump host", "none is named", causes.Hint(err)}}
 	}
 	what := "jump host " + c.target.Via

@@ -53,7 +53,7 @@ func (c *Checkup) connect(ctx context.Context) {
 
 // logIn goes the way of a client.
 func (c *Checkup) logIn(ctx context.Context, report func(proxy.ProbeStep)) (*proxy.ProbeConn, error) {
-	if err := c.target.CheckWay(); err != nil {
+	if err := c.way(); err != nil {
 		return nil, err
 	}
 	route, err := c.wiring.RouteTo(c.target, c.login)

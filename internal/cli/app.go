@@ -86,6 +86,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 // targets works; a target that is named like a command goes after "serve" or
 // "--".
 func (a *app) root() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "pgkeyless [serve] TARGET... [flags]",
 		Short: "Reach private RDS and Aurora PostgreSQL on localhost, without a password",
@@ -108,16 +109,21 @@ each value comes from.
 The first Ctrl-C lets open sessions end, the second ends them. Exit codes: 0 on
 a normal end, 1 on an error, 130 after SIGINT, 143 after SIGTERM. With a config
 file, SIGHUP reloads it without dropping a session.`,
-		Version:                    a.versionText(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		Args:                       cobra.ArbitraryArgs,
 		ValidArgsFunction:          a.completeTargets,
-		RunE:                       a.serve,
-		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if version {
+				return a.printVersion()
+			}
+			return a.serve(cmd, args)
+		},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	// Not cobra's own flag: its template keeps every method of every type in the binary.
+	root.Flags().BoolVarP(&version, "version", "v", false, "print the version")
 	root.SetGlobalNormalizationFunc(canonicalFlag)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(printUsage)

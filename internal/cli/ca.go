@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"text/template"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +46,8 @@ for other hosts.
 			if err != nil {
 				return err
 			}
-			return caGuide.Execute(a.screen(), struct{ Path, Word, Until string }{ca.File, shell.Word(ca.File), ca.Certificate.NotAfter.Format(time.DateOnly)})
+			_, err = io.WriteString(a.screen(), caGuide(ca.File, ca.Certificate.NotAfter))
+			return err
 		},
 	}
 	cmd.AddCommand(
@@ -91,23 +92,25 @@ this needs root rights, sudo asks for your password.`,
 //
 // Source: Npgsql's documentation, Connection String Parameters, and Security and
 // Encryption; its NpgsqlConnector.cs since 6.0.
-var caGuide = template.Must(template.New("").Parse(`{{.Path}}
+func caGuide(path string, until time.Time) string {
+	return strings.NewReplacer("{path}", path, "{word}", shell.Word(path), "{until}", until.Format(time.DateOnly)).Replace(`{path}
 
-This is your CA, valid until {{.Until}}. It can sign for localhost, names under it and
+This is your CA, valid until {until}. It can sign for localhost, names under it and
 loopback addresses, and for nothing else. With it, clients can verify that they talk
 to your pgkeyless: sslmode=require, verify-ca and verify-full.
 
-  libpq (psql, psycopg, Ruby, PHP …)  export PGSSLROOTCERT={{.Word}}
-  pgx, lib/pq                         the same variable, or sslrootcert={{.Path}}
-  Node.js (pg, Prisma, Knex …)        export NODE_EXTRA_CA_CERTS={{.Word}}
-  pgjdbc (DBeaver, DataGrip …)        sslrootcert={{.Path}} in the URL
-  asyncpg                             sslrootcert={{.Path}} in the URL
-  Npgsql                              SSL Mode=VerifyFull;Root Certificate={{.Path}}
-  OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={{.Word}} before the command; replaces all other roots
+  libpq (psql, psycopg, Ruby, PHP …)  export PGSSLROOTCERT={word}
+  pgx, lib/pq                         the same variable, or sslrootcert={path}
+  Node.js (pg, Prisma, Knex …)        export NODE_EXTRA_CA_CERTS={word}
+  pgjdbc (DBeaver, DataGrip …)        sslrootcert={path} in the URL
+  asyncpg                             sslrootcert={path} in the URL
+  Npgsql                              SSL Mode=VerifyFull;Root Certificate={path}
+  OpenSSL's own roots (pgloader …)    SSL_CERT_FILE={word} before the command; replaces all other roots
   other programs, browsers            pgkeyless ca install
 
 pgkeyless exec and env set both variables, service-file writes sslrootcert.
-`))
+`)
+}
 
 // openCA opens this user's CA, which is made if need be.
 func openCA() (truststore.CA, error) {

@@ -101,7 +101,8 @@ type listedDatabase struct {
 	IAM        bool   `json:"iam"`
 	Endpoint   string `json:"endpoint"` // "" while it is being created
 	Cluster    string `json:"cluster"`
-	VPC        string `json:"vpc"` // "" where it is not known
+	VPC        string `json:"vpc"`    // "" where it is not known, and of one that is in none
+	Public     bool   `json:"public"` // in no VPC, and reached without a jump host
 	Region     string `json:"region"`
 	ResourceID string `json:"resource_id"`
 	ARN        string `json:"arn"`
@@ -190,7 +191,7 @@ func databasesOf(ctx context.Context, f *discover.Finder, region string) (part i
 	for _, d := range databases {
 		row := listedDatabase{
 			Identifier: d.Identifier, Kind: d.Kind.String(), Engine: strings.ToLower(d.Engine), Version: d.EngineVersion, Postgres: d.Postgres(),
-			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, VPC: d.VPC, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
+			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, VPC: d.VPC, Public: d.Express, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
 		}
 		if d.Host != "" {
 			row.Endpoint = d.Address()
@@ -231,7 +232,7 @@ func (i inventory) write(w io.Writer) error {
 		case d.IAM:
 			iam = "on"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, cmp.Or(d.VPC, "-"), cmp.Or(d.Endpoint, "-"), d.Region)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, d.network(), cmp.Or(d.Endpoint, "-"), d.Region)
 	}
 	if len(i.JumpHosts) > 0 {
 		if len(i.Databases) > 0 {
@@ -249,22 +250,32 @@ func (i inventory) write(w io.Writer) error {
 	return t.Flush()
 }
 
-// next is a command for a database that was found, and a jump host in its region: the
-// first of each that may serve. "" when there is none.
+// network is the VPC, or the word for having none.
+func (d listedDatabase) network() string {
+	if d.Public {
+		return "public"
+	}
+	return cmp.Or(d.VPC, "-")
+}
+
+// next is a command for a database that was found: the first that may serve, with a jump
+// host in its region unless it is public. "" when there is none.
 func (i inventory) next(profile string) string {
 	for _, d := range i.Databases {
 		if !d.Postgres || !d.IAM || d.Endpoint == "" || d.Status != "available" {
 			continue
 		}
+		where := " --region " + d.Region
+		if profile != "" {
+			where += " --profile " + shell.Word(profile)
+		}
+		if d.Public {
+			return "`pgkeyless " + shell.Word(d.Identifier) + where + "` serves it; it is public, and needs no jump host"
+		}
 		for _, h := range i.JumpHosts {
-			if !h.Online || h.Region != d.Region {
-				continue
+			if h.Online && h.Region == d.Region {
+				return "`pgkeyless doctor " + shell.Word(d.Identifier) + " --via " + shell.Word(h.ID) + where + "` checks the path; the jump host must be able to reach the database's VPC"
 			}
-			command := "pgkeyless doctor " + shell.Word(d.Identifier) + " --via " + shell.Word(h.ID) + " --region " + d.Region
-			if profile != "" {
-				command += " --profile " + shell.Word(profile)
-			}
-			return "`" + command + "` checks the path; the jump host must be able to reach the database's VPC"
 		}
 	}
 	return ""

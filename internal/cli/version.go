@@ -19,13 +19,15 @@ func (a *app) versionCommand() *cobra.Command {
 		Short:             "Print the version",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.stdout, a.versionText())
-			return err
-		},
+		RunE:              func(*cobra.Command, []string) error { return a.printVersion() },
 	}
 	a.addFlags(cmd, func(o config.Option) bool { return o.Name == "structured-logs" })
 	return cmd
+}
+
+func (a *app) printVersion() error {
+	_, err := fmt.Fprintln(a.stdout, a.versionText())
+	return err
 }
 
 // versionText is one line: the version, and from which commit of which day and by which

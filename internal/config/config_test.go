@@ -85,6 +85,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 	}{
 		{"no target", Input{}, "no target given", "pgkeyless mydb."},
 		{"no jump host", Input{Targets: []string{orders}}, `"` + orders + `": no jump host given`, "--dial HOST:PORT"},
+		{"no jump host for a PrivateLink endpoint", Input{Targets: []string{"abcdefghijklmnopqrstuvwxyz.dsql-a1b2.eu-west-1.on.aws"}}, "no jump host given", "--via none"},
 		{"unknown option", Input{Targets: []string{orders + "?usr=x"}}, `unknown option "usr"`, "did you mean user?"},
 		{"foreign name", Input{Targets: []string{orders + "?database=x"}}, `unknown option "database"`, "did you mean dbname?"},
 		{"far from any option", Input{Targets: []string{orders + "?colour=x"}}, `unknown option "colour"`, "the options are via, dial, user"},
@@ -376,6 +377,17 @@ func TestHTTPSettings(t *testing.T) {
 		var e *Error
 		if _, err := LoadRun(Input{Flags: flags(bad...)}); !errors.As(err, &e) || e.Hint() == "" {
 			t.Errorf("%s: %v, want an error with a hint", name, err)
+		}
+	}
+}
+
+// What AWS is asked about may be public, and so is DSQL: whether a jump host is missing
+// shows later, or never.
+func TestPublicDatabasesNeedNoWay(t *testing.T) {
+	for _, name := range []string{"hobby", "arn:aws:rds:eu-central-1:111122223333:cluster:hobby", "abcdefghijklmnopqrstuvwxyz.dsql.eu-west-1.on.aws", "ABC.DSQL.eu-west-1.on.aws:5432"} {
+		cfg, err := Load(Input{Targets: []string{name}})
+		if err != nil || cfg.Targets[0].Via != "" {
+			t.Errorf("%s: %+v, %v", name, cfg.Targets, err)
 		}
 	}
 }

@@ -56,11 +56,27 @@ func (t Target) Arg() string {
 // it is.
 func (t Target) Named() bool { return t.named }
 
-// CheckWay is an error when nothing says how to reach the database.
+// CheckWay is an error when nothing says how to reach the database. A database that is
+// looked up may turn out to be public, and needs nothing then: NoWay is for those that
+// are not.
 func (t Target) CheckWay() error {
-	if t.Via != "" {
+	if t.Via != "" || t.Ref != "" && t.Near == "" || public(t.Endpoint) {
 		return nil
 	}
+	return t.NoWay()
+}
+
+// public reports whether the name of an endpoint says that it is reached over the
+// internet: Aurora DSQL's, but for those of PrivateLink.
+//
+// Source: Aurora DSQL user guide, authentication-token.html and privatelink.html.
+func public(endpoint string) bool {
+	_, rest, _ := strings.Cut(strings.ToLower(endpoint), ".")
+	return strings.HasPrefix(rest, "dsql.")
+}
+
+// NoWay is the error of a target without a jump host whose database is not public.
+func (t Target) NoWay() error {
 	return problem("target %q: no jump host given", t.Name).hinted("%s", t.Hint(
 		"add --via i-… with an instance that SSM manages near the database (`pgkeyless list` shows them), --via none if this machine reaches the database itself, or --dial HOST:PORT if you have your own tunnel"))
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -32,7 +31,7 @@ const (
 // roleARN is an IAM role, perhaps with a path.
 //
 // Source: AWS IAM user guide, "IAM identifiers".
-var roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,512}/)?[\w+=,.@-]{1,64}$`)
+var roleARN = lazily(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,512}/)?[\w+=,.@-]{1,64}$`)
 
 // user reads one entry of users.
 func (p *parser) user(identity string, at, value *yaml.Node) {
@@ -69,7 +68,7 @@ func (p *parser) user(identity string, at, value *yaml.Node) {
 			}
 		case "role-arn":
 			text, ok := p.scalar(Option{Name: key, Usage: "ARN of a role"}, value)
-			if u.RoleARN = text; ok && !roleARN.MatchString(text) {
+			if u.RoleARN = text; ok && !roleARN().MatchString(text) {
 				p.wrong(value.Line, "%q is not the ARN of a role", text).hinted("one looks like arn:aws:iam::111122223333:role/NAME")
 			}
 		default:

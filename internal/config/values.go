@@ -182,9 +182,9 @@ var (
 //
 // Source: ECS, EC2 and Auto Scaling API references, constraints of the names.
 var (
-	ecsService = regexp.MustCompile(`^ecs:[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}$`)
-	nodeTag    = regexp.MustCompile(`^tag:[^=]{1,128}=.{0,256}$`)
-	group      = regexp.MustCompile(`^(asg|autoscaling):.{1,255}$`)
+	ecsService = lazily(`^ecs:[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}$`)
+	nodeTag    = lazily(`^tag:[^=]{1,128}=.{0,256}$`)
+	group      = lazily(`^(asg|autoscaling):.{1,255}$`)
 )
 
 // maxVia is StartSession's own bound on Target.
@@ -192,7 +192,7 @@ const maxVia = 400
 
 func checkVia(v string) error {
 	if v == ViaNone || len(v) <= maxVia && (instanceID.MatchString(v) || managedID.MatchString(v) || ecsTarget.MatchString(v)) ||
-		ecsService.MatchString(v) || nodeTag.MatchString(v) || group.MatchString(v) {
+		ecsService().MatchString(v) || nodeTag().MatchString(v) || group().MatchString(v) {
 		return nil
 	}
 	return problem("%q is not a jump host", v).hinted(
@@ -335,11 +335,11 @@ func setAuth(r *Run, v string) error {
 // may be *.
 //
 // Source: Kubernetes docs, concepts/overview/working-with-objects/names.
-var serviceAccount = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/(\*|[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?)$`)
+var serviceAccount = lazily(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/(\*|[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?)$`)
 
 func setAccounts(r *Run, v string) error {
 	for _, account := range strings.Split(v, ",") {
-		if account != "*" && !serviceAccount.MatchString(account) {
+		if account != "*" && !serviceAccount().MatchString(account) {
 			return problem("%q is no service account", account).hinted("write NAMESPACE/NAME, NAMESPACE/* for all of a namespace, or * for all of the cluster; commas separate several")
 		}
 	}

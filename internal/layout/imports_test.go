@@ -79,7 +79,7 @@ var arrows = map[string][]string{
 	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// What people see of a run.
-	"internal/admin/page": {module + "/internal/display", module + "/internal/status"},
+	"internal/admin/page": {"maragu.dev/gomponents/...", module + "/internal/display", module + "/internal/status"},
 
 	// Who starts a run, and watches over it.
 	"internal/service":    {module + "/internal/causes", module + "/internal/ownfile", module + "/internal/shell", "golang.org/x/sys/windows", "golang.org/x/sys/windows/svc", "golang.org/x/sys/windows/svc/mgr"},

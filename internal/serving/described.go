@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ func described(f front) []status.Target {
 	for i, t := range f.targets {
 		r, paste := f.routes[i], pasteFor(f.shown(i))
 		d := status.Target{
-			Name: r.Name, Endpoint: t.Endpoint, Ref: t.Ref, Region: t.Region, Profile: t.Profile, Via: t.Via,
+			Name: r.Name, Endpoint: t.Endpoint, Ref: t.Ref, Region: t.Region, Profile: t.Profile, Via: cmp.Or(t.Via, config.ViaNone),
 			Listen: f.addresses(i), Shared: t.Shared, Psql: paste.psql, URL: paste.url, JDBC: paste.jdbc,
 		}
 		if t.Dial != "" {

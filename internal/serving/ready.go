@@ -15,6 +15,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/running"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
+	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
 // announce tells where to connect: a line for each listener, the ready line,
@@ -32,7 +33,7 @@ func announce(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run
 		}
 		switch {
 		case front.targets[i].Shared:
-			say(r.Name + targets.MeaningOf(r) + targets.GuardsInWords(r) + ":")
+			say(r.Name + targets.MeaningOf(r) + targets.GuardsInWords(r) + directly(front.targets[i], r) + ":")
 		case len(front.routes) > 1:
 			say(r.Name + ":")
 		}
@@ -63,13 +64,21 @@ func listening(front front) []listeningLine {
 		address, names := l.Addr().String(), sharedNames(front.targets)
 		lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s", address, names), address, names})
 	}
-	for _, r := range front.routes {
+	for i, r := range front.routes {
 		for _, l := range r.Listen {
 			address := l.Addr().String()
-			lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s%s%s", address, r.Name, targets.MeaningOf(r), targets.GuardsInWords(r)), address, r.Name})
+			lines = append(lines, listeningLine{fmt.Sprintf("Listening on %s for %s%s%s%s", address, r.Name, targets.MeaningOf(r), targets.GuardsInWords(r), directly(front.targets[i], r)), address, r.Name})
 		}
 	}
 	return lines
+}
+
+// directly says so of a target that was found to be public: it names no jump host.
+func directly(t config.Target, r proxy.Route) string {
+	if t.Via != "" || r.Address == "" {
+		return ""
+	}
+	return ", public: pgkeyless connects directly"
 }
 
 func tell(ctx context.Context, w io.Writer, log *slog.Logger, run config.Run, lines []listeningLine) {

@@ -181,7 +181,7 @@ func warn(log *slog.Logger, run config.Run, front front, users []config.User) {
 	}
 	if run.ForwardCancels && run.Peers == "" {
 		for _, t := range front.targets {
-			if t.Via != config.ViaNone && slices.ContainsFunc(users, func(u config.User) bool { return tunnelsAs(u, t) }) {
+			if t.Via != config.ViaNone && t.Via != "" && slices.ContainsFunc(users, func(u config.User) bool { return tunnelsAs(u, t) }) {
 				log.Warn("a cancel request that is forwarded does not use the client's role-arn: its SSM session is pgkeyless's own, or fails; use peers instead of forward-cancels", "route", t.Name)
 			}
 		}

@@ -81,6 +81,7 @@ func ask(ctx context.Context, profiles *credentials.Profiles, t config.Target) (
 		return Login{}, fmt.Errorf("what AWS says of %s: %w", t.Name, err)
 	}
 	cfg.Region = db.Region // another one for a global cluster
+	endpoint.Gateway = db.Express
 	l, err := loginAt(endpoint.InRegion(db.Region), cfg, t)
 	l.Database = db
 	return l, err

@@ -200,7 +200,7 @@ func (l *late) tell(found Login) {
 		log.Info("the name is a CNAME; pgkeyless signs tokens and verifies the certificate for its endpoint")
 		return
 	}
-	log.Info("database found", "kind", found.Database.Kind.String(), "resource_id", found.Database.ResourceID)
+	log.Info("database found", "kind", found.Database.Kind.String(), "resource_id", found.Database.ResourceID, "public", found.Public())
 }
 
 // troubleError says of a database that was found that no login can succeed now.

@@ -51,6 +51,24 @@ func NewLogin(ctx context.Context, profiles *credentials.Profiles, t config.Targ
 	return l, err
 }
 
+// Public reports whether the database is reached over the internet: no jump host is
+// needed, nor would one help.
+func (l Login) Public() bool { return l.Database.Express || l.Endpoint.Kind == auth.KindDSQL }
+
+// Way is t with the way to l's database, which is the direct one to a public database
+// that t names no jump host for.
+func Way(t config.Target, l Login) (config.Target, error) {
+	switch {
+	case t.Via != "":
+		return t, nil
+	case !l.Public():
+		err := t.NoWay()
+		return t, causes.Misuse(err.Error(), causes.Hint(err))
+	}
+	t.Via = config.ViaNone
+	return t, nil
+}
+
 // oneRegion says when t's name and its option region contradict each other.
 func oneRegion(t config.Target, named string) error {
 	if t.Region == "" || named == "" || t.Region == named {

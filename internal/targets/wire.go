@@ -131,6 +131,10 @@ func (w *Wiring) Route(ctx context.Context, t config.Target) (proxy.Route, error
 
 // RouteTo makes the Route for t, whose database is l's.
 func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
+	t, err := Way(t, l)
+	if err != nil {
+		return proxy.Route{}, err
+	}
 	l.describes = newDescriber(l, t.Profile)
 	r, err := w.wired(t, l)
 	if err != nil {

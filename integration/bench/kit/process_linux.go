@@ -38,12 +38,27 @@ func ProcessCPU(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
+	return ticks(fields[11], fields[12])
+}
+
+// EndedChildrenCPU is the CPU time of a process's children that have ended and of
+// theirs, as far as it has waited for them.
+func EndedChildrenCPU(pid int) (time.Duration, error) {
+	fields, err := statFields(pid)
 	if err != nil {
 		return 0, err
 	}
-	system, err := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / userHZ, err
+	return ticks(fields[13], fields[14])
+}
+
+// ticks adds two times of a stat file.
+func ticks(user, system string) (time.Duration, error) {
+	u, err := strconv.ParseInt(user, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	s, err := strconv.ParseInt(system, 10, 64)
+	return time.Duration(u+s) * time.Second / userHZ, err
 }
 
 // statFields are those of /proc/PID/stat from the third on, the state.
@@ -55,7 +70,7 @@ func statFields(pid int) ([]string, error) {
 		return nil, err
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 13 {
+	if len(fields) < 15 {
 		return nil, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
 	}
 	return fields, nil

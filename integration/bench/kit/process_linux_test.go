@@ -26,6 +26,23 @@ func TestProcessIsThisOne(t *testing.T) {
 	}
 }
 
+// A child that has used some CPU time and been waited for is counted.
+func TestEndedChildrenAreCounted(t *testing.T) {
+	before, err := EndedChildrenCPU(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shell := exec.Command("sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")
+	if err := shell.Run(); err != nil {
+		t.Fatal(err)
+	}
+	used := shell.ProcessState.UserTime() + shell.ProcessState.SystemTime()
+	after, err := EndedChildrenCPU(os.Getpid())
+	if err != nil || after <= before || after-before > 2*used+time.Second {
+		t.Errorf("%v before and %v after a child that used %v: %v", before, after, used, err)
+	}
+}
+
 func TestChildIsFoundByItsBinary(t *testing.T) {
 	binary, err := exec.LookPath("sleep")
 	if err != nil {

@@ -69,7 +69,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 	b.database, err = lab.StartDatabase(ctx, b.keys, func(c *pgserver.Config) {
 		c.CA = b.ca
 		c.CertAlso = []string{"localhost"} // PgBouncer verifies the name that it dials
-		c.ExtraConf = "max_connections = 300\nshared_buffers = 512MB"
+		c.ExtraConf = "max_connections = 1300\nshared_buffers = 512MB"
 	})
 	if err != nil {
 		return err

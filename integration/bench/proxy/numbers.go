@@ -13,7 +13,13 @@ func rated() []string {
 	for _, n := range clients {
 		all = append(all, tpsKey(n, simple))
 	}
-	return append(all, tpsKey(8, prepared), "connects", "bulk_down", "bulk_up")
+	for _, n := range preparing {
+		all = append(all, tpsKey(n, prepared))
+	}
+	for _, n := range connecting {
+		all = append(all, connectsKey(n))
+	}
+	return append(all, tpsKey(8, pipelined), "bulk_down", "bulk_up")
 }
 
 // prefix is what a side's keys begin with; pgkeyless's own have none.
@@ -37,10 +43,21 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 		}
 		for _, percent := range percentiles {
 			n.Set(pre+latencyKey(percent), kit.Percentile(s.Of(side, "latency"), percent))
+			for _, p := range paces {
+				n.Set(pre+percentileKey(pacedKey(p.clients), percent), kit.Percentile(s.Of(side, pacedKey(p.clients)), percent))
+			}
+		}
+		for clients := range connectRates {
+			key := connectsPacedKey(clients)
+			n.Set(pre+key+"_ms", kit.Median(s.Of(side, key)))
+			n.Set(pre+key+"_logins", kit.Median(s.Of(side, key+"_logins")))
+			n.Set(pre+key+"_database_cpu_ms", kit.Median(s.Of(side, key+"_database_cpu")))
 		}
 		condenseIdle(n, s, side, p.idle)
 	}
 	condenseIdle(n, s, tunnel, p.tunnelIdle)
+	// Of times less is better: what a client waits for directly, against ours.
+	n.Set("connects_paced_ratio_direct", n.Get("direct_connects_paced1_ms")/n.Get("connects_paced1_ms"))
 	for _, other := range everySide {
 		for _, what := range rated() {
 			if other != ours {
@@ -68,4 +85,8 @@ func condenseIdle(n kit.Numbers, s kit.Samples, side string, counts []int) {
 // percentiles of the times of queries.
 var percentiles = []float64{50, 95, 99}
 
-func latencyKey(percent float64) string { return fmt.Sprintf("latency8_p%v_ms", percent) }
+func latencyKey(percent float64) string { return percentileKey("latency8", percent) }
+
+func percentileKey(what string, percent float64) string {
+	return fmt.Sprintf("%s_p%v_ms", what, percent)
+}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 )
@@ -19,7 +20,7 @@ func measured() kit.Samples {
 		for _, what := range rated() {
 			for _, v := range []float64{90, 110} {
 				s.Add(side, what, v*scale)
-				if side != direct && !strings.HasPrefix(what, "bulk") {
+				if side != direct && !strings.HasPrefix(what, "bulk") && !strings.HasPrefix(what, "tps100") && what != "tps500" {
 					s.Add(side, what+"_cpu_us", v*scale)
 				}
 				if side != direct && strings.HasPrefix(what, "bulk") {
@@ -29,6 +30,14 @@ func measured() kit.Samples {
 		}
 		for ms := range 101 {
 			s.Add(side, "latency", float64(ms)*scale)
+			for _, p := range paces {
+				s.Add(side, pacedKey(p.clients), float64(ms)*scale)
+			}
+		}
+		for n := range connectRates {
+			s.Add(side, connectsPacedKey(n), 10*scale)
+			s.Add(side, connectsPacedKey(n)+"_logins", 1)
+			s.Add(side, connectsPacedKey(n)+"_database_cpu", 5)
 		}
 		s.Add(side, "rss_1", 10)
 		s.Add(side, "rss_11", 10+scale)
@@ -55,6 +64,8 @@ func TestNumbers(t *testing.T) {
 		"tps8_cpu_us":                 200,
 		"pgbouncer_tps8_cpu_us":       400,
 		"connects_ratio_direct":       2,
+		"connects_paced_ratio_direct": 0.5,
+		"paced100_p95_ms":             190,
 		"bulk_down_ratio_direct":      2,
 		"bulk_up_ratio_direct":        2,
 		"bulk_up_cpu_s_per_gb":        200,
@@ -122,5 +133,18 @@ tps = 2878.512930 (without initial connection time)
 	}
 	if _, err := parseReport(strings.Replace(text, "tps = ", "", 1)); err == nil {
 		t.Error("no error without a rate")
+	}
+}
+
+func TestTransactionsOfPgbench(t *testing.T) {
+	all := parseLog("0 1 850 0 1700000000 500000\n1 1 2500 0 1700000001 0 120\n0 2 90 0 1700000002 0\n1 2 70 0 17")
+	if len(all) != 3 || all[1].took != 2500*time.Microsecond || !all[0].ended.Equal(time.Unix(1_700_000_000, 500_000_000)) {
+		t.Fatalf("%v", all)
+	}
+	if late := after(time.Second, all); len(late) != 1 || late[0].took != 90*time.Microsecond {
+		t.Errorf("after a second: %v", late)
+	}
+	if len(after(0, all)) != 3 || after(time.Second, nil) != nil {
+		t.Error("without a warm-up all count, and of none there are none")
 	}
 }

@@ -60,7 +60,7 @@ func (b *bench) start(ctx context.Context) error {
 	if b.plugin, err = pluginrun.Build(ctx, b.dir); err != nil {
 		return err
 	}
-	most := slices.Max(b.plan.idle)
+	most := slices.Max(slices.Concat(b.plan.idle, b.plan.storms))
 	b.database, err = lab.StartDatabase(ctx, b.keys, func(c *pgserver.Config) {
 		c.ExtraConf = fmt.Sprintf("max_connections = %d", most+100)
 	})
@@ -89,7 +89,7 @@ func (b *bench) close() {
 // fails is told and leaves its samples out.
 func (b *bench) run(ctx context.Context, which *regexp.Regexp) {
 	for round := range b.plan.rounds {
-		for _, c := range cells() {
+		for _, c := range cells(b.plan) {
 			if !which.MatchString(c.name) || c.once && round > 0 {
 				continue
 			}
@@ -100,6 +100,9 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) {
 			for _, name := range order {
 				if ctx.Err() != nil {
 					return
+				}
+				if c.only != "" && c.only != name {
+					continue
 				}
 				b.take(ctx, round, c, name)
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -10,10 +9,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 )
 
-const (
-	thinkTime = 20 * time.Millisecond // between two queries: the asker is no load
-	warmUps   = 2                     // connections made before those that are timed
-)
+const thinkTime = 20 * time.Millisecond // between two queries: the asker is no load
 
 // selectUnderBulk times select 1 on a connection made while another downloads.
 func (b *bench) selectUnderBulk(s *side) error {
@@ -65,31 +61,4 @@ func (b *bench) ask(s *side, c *pgconn.PgConn, what string) error {
 		}
 	}
 	return nil
-}
-
-func connectKey(trip int) string { return fmt.Sprintf("connect_%d", trip) }
-
-// connectTimes times connect to first ReadyForQuery, with the SSM session up and
-// something known of the database: not the first connection.
-func connectTimes(trip int) func(*bench, *side) error {
-	return func(b *bench, s *side) error {
-		for i := range warmUps + b.plan.connects {
-			begun := time.Now()
-			c, err := s.connect(b.ctx)
-			if err != nil {
-				return err
-			}
-			took := time.Since(begun)
-			if err := c.Close(b.ctx); err != nil {
-				return err
-			}
-			if i >= warmUps {
-				b.samples.Add(s.name, connectKey(trip), kit.Milliseconds(took))
-			}
-			if !kit.Pause(b.ctx, thinkTime) {
-				return context.Cause(b.ctx)
-			}
-		}
-		return nil
-	}
 }

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // plan says how long and how much.
 type plan struct {
@@ -10,6 +13,8 @@ type plan struct {
 	upload   int           // bytes; the plugin, at an even pace, gets a sixteenth
 	asking   time.Duration // of select 1 beside bulk
 	connects int           // per round and round trip
+	between  time.Duration // two of them that a ready login may serve
+	storms   []int         // clients that connect at once, as far as storms has them
 	idle     []int         // connections at which memory is read, rising
 	settle   time.Duration // before it is
 	recover  int           // bytes down, with a cut in a quarter; up twice as many
@@ -23,12 +28,12 @@ var (
 	full = plan{
 		rounds: 3, window: 4 * time.Second, stagger: 2500 * time.Millisecond, upload: 64 << 20, asking: 5 * time.Second,
 		connects: 7, idle: []int{1, 200, 1000}, settle: 5 * time.Second, recover: 4 << 20, patience: 20 * time.Second,
-		known: 2 * time.Second, cold: 3 << 20, coldLong: 20 << 20,
+		known: 2 * time.Second, cold: 3 << 20, coldLong: 20 << 20, between: 600 * time.Millisecond, storms: storms,
 	}
 	brief = plan{
 		rounds: 1, window: 500 * time.Millisecond, stagger: 300 * time.Millisecond, upload: 8 << 20, asking: 500 * time.Millisecond,
 		connects: 2, idle: []int{1, 10, 50}, settle: 200 * time.Millisecond, recover: 1 << 20, patience: 2 * time.Second,
-		known: 1500 * time.Millisecond, cold: 256 << 10, coldLong: 1 << 20,
+		known: 1500 * time.Millisecond, cold: 256 << 10, coldLong: 1 << 20, between: 600 * time.Millisecond, storms: storms[:2],
 	}
 )
 
@@ -38,14 +43,16 @@ var trips = []int{0, 20, 80}
 // cell is one measurement, taken with a fresh process.
 type cell struct {
 	name     string
-	trip     int // added round trip in milliseconds, one of trips
-	sessions int // pgkeyless's option; 0 leaves the default
+	trip     int      // added round trip in milliseconds, one of trips
+	sessions int      // pgkeyless's option; 0 leaves the default
+	options  []string // more of pgkeyless's
+	only     string   // the one side that is measured; "" is both
 	once     bool
 	take     func(*bench, *side) error
 }
 
 // cells are all measurements in the order they are taken.
-func cells() []cell {
+func cells(p plan) []cell {
 	all := []cell{
 		{name: "upload", take: (*bench).upload},
 		{name: "download1", take: download(1, false)},
@@ -64,7 +71,20 @@ func cells() []cell {
 		all = append(all, cell{name: selectKey(clients), take: selects(clients)})
 	}
 	for _, trip := range trips {
-		all = append(all, cell{name: connectKey(trip), trip: trip, take: connectTimes(trip)})
+		// What a login costs: none is ready.
+		all = append(all, cell{name: connectKey(trip), trip: trip, options: []string{"ready-logins=0"},
+			take: connectTimes(connectKey(trip), func(plan) time.Duration { return thinkTime })})
+	}
+	for _, trip := range trips {
+		all = append(all, cell{name: readyKey(trip), trip: trip, only: ours,
+			take: connectTimes(readyKey(trip), func(p plan) time.Duration { return p.between })})
+	}
+	for _, clients := range p.storms {
+		c := cell{name: stormKey(clients), trip: far, take: storm(clients)}
+		if !slices.Contains(pluginStorms, clients) {
+			c.only = ours
+		}
+		all = append(all, c)
 	}
 	return all
 }

@@ -34,6 +34,16 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 		for _, trip := range trips {
 			n.Set(prefix+connectKey(trip)+"_ms", kit.Median(s.Of(side, connectKey(trip))))
 		}
+		for _, clients := range storms {
+			if side == plugin && !slices.Contains(pluginStorms, clients) {
+				continue
+			}
+			key := stormKey(clients)
+			for _, what := range []string{"_seconds", "_per_s", "_served"} {
+				n.Set(prefix+key+what, kit.Median(s.Of(side, key+what)))
+			}
+			n.Set(prefix+key+"_wait_p99_ms", kit.Percentile(s.Of(side, key+"_wait"), 99))
+		}
 		const short, long = 20, 80
 		n.Set(prefix+"connect_rtts", (n.Get(prefix+connectKey(long)+"_ms")-n.Get(prefix+connectKey(short)+"_ms"))/(long-short))
 		for _, what := range []string{"cpu_up", "cpu_down"} {
@@ -51,6 +61,12 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 			n.Set(prefix+what+"_whole", kit.Mean(s.Of(side, what+"_whole")))
 		}
 	}
+	for _, trip := range trips {
+		n.Set(fmt.Sprintf("connect_ready_ms_%d", trip), kit.Median(s.Of(ours, readyKey(trip))))
+	}
+	n.Set("connect_ready_rtts", (n.Get("connect_ready_ms_80")-n.Get("connect_ready_ms_20"))/(80-20))
+	n.Set("connect_burst_ratio_plugin", n.Get("plugin_connect_burst_50_seconds")/n.Get("connect_burst_50_seconds"))
+	n.Set("storm_2000_ratio_60", n.Get("connect_burst_2000_per_s")/n.Get("connect_burst_60_per_s"))
 	for _, what := range transfers {
 		n.Set(what+"_ratio", n.Get(what+"_mb_per_s")/n.Get("plugin_"+what+"_mb_per_s"))
 	}

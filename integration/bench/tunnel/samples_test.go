@@ -26,6 +26,15 @@ func measured() kit.Samples {
 			s.Add(side, messagesKey(clients), 2*scale)
 		}
 		s.Add(side, "connect_0", 5)
+		for _, clients := range storms {
+			s.Add(side, stormKey(clients)+"_seconds", 2*scale)
+			s.Add(side, stormKey(clients)+"_per_s", 1000/(scale*float64(clients)))
+			s.Add(side, stormKey(clients)+"_served", 1)
+			s.Add(side, stormKey(clients)+"_wait", 100*scale)
+		}
+		for _, trip := range trips {
+			s.Add(side, readyKey(trip), 1)
+		}
 		s.Add(side, "connect_20", 10+20*scale)
 		s.Add(side, "connect_80", 10+80*scale)
 		for _, what := range []string{"cpu_up", "cpu_down"} {
@@ -66,6 +75,11 @@ func TestNumbers(t *testing.T) {
 		"select_under_bulk_ratio":            0.5,
 		"connect_0_ms":                       5,
 		"connect_rtts":                       1,
+		"connect_ready_ms_80":                1,
+		"connect_ready_rtts":                 0,
+		"connect_burst_ratio_plugin":         2,
+		"connect_burst_300_served":           1,
+		"storm_2000_ratio_60":                0.03,
 		"plugin_connect_rtts":                2,
 		"cpu_up_seconds_per_gb":              3,
 		"plugin_cpu_up_seconds_per_gb":       6,
@@ -110,6 +124,10 @@ func TestTableShowsEveryNumber(t *testing.T) {
 	shown := map[string]bool{
 		// Said in other words, or of no use beside the ratio of the medians.
 		"select_alone_p99_ms": true, "plugin_select_alone_p99_ms": true,
+		"connect_burst_50_per_s": true, "plugin_connect_burst_50_per_s": true, "connect_burst_50_served": true, "plugin_connect_burst_50_served": true,
+		"connect_burst_60_seconds": true, "connect_burst_60_served": true, "connect_burst_300_seconds": true, "plugin_connect_burst_300_seconds": true, "connect_burst_2000_seconds": true,
+		"connect_burst_50_wait_p99_ms": true, "plugin_connect_burst_50_wait_p99_ms": true, "connect_burst_60_wait_p99_ms": true,
+		"connect_burst_300_wait_p99_ms": true, "plugin_connect_burst_300_wait_p99_ms": true,
 	}
 	for _, r := range append(rows, memoryRows(n)...) {
 		for _, key := range []string{r.ours, r.plugin, r.ratio} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,14 +33,14 @@ func (b *bench) startSide(name string, c cell) (*side, error) {
 	if name == plugin {
 		return b.startPlugin()
 	}
-	return b.startOurs(c.sessions)
+	return b.startOurs(c)
 }
 
 // startOurs runs pgkeyless as a user does; the client does nothing but connect.
-func (b *bench) startOurs(sessions int) (*side, error) {
-	var options []string
-	if sessions > 0 {
-		options = append(options, fmt.Sprintf("sessions=%d", sessions))
+func (b *bench) startOurs(c cell) (*side, error) {
+	options := slices.Clone(c.options)
+	if c.sessions > 0 {
+		options = append(options, fmt.Sprintf("sessions=%d", c.sessions))
 	}
 	p, err := lab.StartProxy(b.ctx, lab.Command{
 		Binary: b.binary,

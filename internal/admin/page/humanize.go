@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 	"strconv"
 	"strings"
@@ -12,15 +11,8 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/status"
 )
 
-// functions are what page.html calls.
-var functions = template.FuncMap{
-	"bytes": bytesOf, "rate": rate, "span": span, "exact": exact, "count": count, "plural": plural,
-	"clock": clock, "zone": zone, "iso": iso, "full": full, "ago": ago, "line": text,
-	"moment": momentOf, "copying": copying, "minus": func(n float64) float64 { return -n },
-}
-
-// text makes a string of whatever type fit to be shown.
-func text(s any) string { return display.Line(fmt.Sprint(s)) }
+// line makes a string of whatever type fit to be shown.
+func line(s any) string { return display.Line(fmt.Sprint(s)) }
 
 // bytesOf, rate and span write numbers as `pgkeyless status` does.
 func bytesOf(n int64) string { return status.Bytes(float64(max(0, n))) }

@@ -2,22 +2,16 @@ package page
 
 import (
 	_ "embed"
-	"html/template"
 	"io"
 
 	"github.com/pgkeyless/pgkeyless/internal/status"
 )
-
-//go:embed page.html
-var pageHTML string
 
 //go:embed style.css
 var styleCSS string
 
 //go:embed script.js
 var scriptJS string
-
-var templates = template.Must(template.New("page").Funcs(functions).Parse(pageHTML))
 
 // Policy is the Content-Security-Policy of a page with this nonce. Nothing is loaded
 // from anywhere but what the page itself holds; the script asks its own origin.
@@ -44,11 +38,11 @@ type Options struct {
 
 // Write writes the page to w.
 func Write(w io.Writer, d status.Document, o Options) error {
-	name := "whole"
+	v := newView(d, o)
 	if o.Part {
-		name = "part"
+		return live(v).Render(w)
 	}
-	return templates.ExecuteTemplate(w, name, newView(d, o))
+	return whole(v).Render(w)
 }
 
 // Refusal is what a page says to whom it does not serve: a title, and what to do.
@@ -68,5 +62,5 @@ func (r Refusal) Paragraphs() [][]words {
 
 // WriteRefusal writes a page that says no.
 func WriteRefusal(w io.Writer, r Refusal, nonce string) error {
-	return templates.ExecuteTemplate(w, "refusal", map[string]any{"R": r, "Nonce": nonce, "Style": template.CSS(styleCSS)})
+	return refusal(r, nonce).Render(w)
 }

@@ -3,7 +3,6 @@ package page
 import (
 	"cmp"
 	"fmt"
-	"html/template"
 	"slices"
 	"strings"
 	"time"
@@ -18,12 +17,10 @@ import (
 // enough to be drawn every two seconds. The busiest are listed.
 const MostClients = 200
 
-// view is what page.html draws.
+// view is what the page draws.
 type view struct {
 	status.Document
 	Options
-	Style template.CSS
-	Code  template.JS
 
 	Title    string // of the window
 	Headline string
@@ -82,7 +79,7 @@ type client struct {
 }
 
 func newView(d status.Document, o Options) *view {
-	v := &view{Document: d, Options: o, Style: template.CSS(styleCSS), Code: template.JS(scriptJS), Chart: chartOf(d.Proxy.Traffic)}
+	v := &view{Document: d, Options: o, Chart: chartOf(d.Proxy.Traffic)}
 	for i, t := range d.Targets {
 		v.Cards = append(v.Cards, cardOf(i, t))
 		for _, s := range t.Sessions {
@@ -276,18 +273,3 @@ func (v *view) More() int64   { return int64(v.Unshown) }
 
 // Ceiling is that of SSM sessions.
 func (v *view) Ceiling() string { return fmt.Sprintf("%.1f MB/s", status.AgentCeiling/1e6) }
-
-// moment is a time beside the time that the page shows.
-type moment struct{ Now, T time.Time }
-
-func momentOf(v *view, t any) moment {
-	if p, ok := t.(*time.Time); ok {
-		return moment{v.At, *p}
-	}
-	return moment{v.At, t.(time.Time)}
-}
-
-// copied is a text in a box with a button that copies it.
-type copied struct{ Lead, Text, What string }
-
-func copying(lead, text, what string) copied { return copied{lead, text, what} }
