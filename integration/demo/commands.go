@@ -18,9 +18,10 @@ import (
 const resourceID = "db-DEMODEMODEMODEMODEMODEMODE"
 
 // populate gives the account what doctor and policy ask about.
-func populate(aws *awsemu.Emulator) {
-	aws.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: resourceID, Host: lab.Host}}})
-	aws.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}})
+func (d *demo) populate() {
+	version, _, _ := strings.Cut(d.database.ServerVersion(), " ")
+	d.aws.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: resourceID, Host: lab.Host, EngineVersion: version}}})
+	d.aws.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}})
 }
 
 // checkCommands runs the commands that look at the path beside the proxy that

@@ -60,6 +60,8 @@ IAM token each time. In another terminal:
     psql -h %[4]s -p %[5]s -U %[6]s %[7]s
     psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: a refusal that explains itself
 
+psql prints the refusal twice, since it tries with TLS and without.
+
 The commands of pgkeyless, with the emulated account:
 
     source %[9]s
@@ -75,7 +77,9 @@ The status page, which can end sessions:
 
     %[11]s
 
-Ctrl-C ends the demo and removes all of it.
+Ctrl-C ends the demo and removes all of it but the programs in bin/. It waits up to 30 s
+for open sessions; press it twice not to wait. A shell with "pgkeyless env" keeps its
+variables: close it.
 `, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser,
 		filepath.Join(d.dir, sourceFile), targetName, page)
 }

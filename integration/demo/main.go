@@ -16,10 +16,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -45,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	check := flags.Bool("check", false, "run one query through the whole path, doctor and policy, and exit")
 	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
-	port := flags.Int("port", 0, "local `port`; 0 takes a free one")
+	port := flags.Int("port", 0, "local `port`; 0 takes 5432 if that is free, else another")
 	record := flags.String("record", "", "draw a recording into this `directory`, and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -65,16 +67,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case d.recorded:
 		act = d.recordTo(*record)
 		if d.port == 0 {
-			d.port = 5432
+			d.port = postgresPort
 		}
 	default:
 		d.echo = stderr
+		if d.port == 0 && free(postgresPort) {
+			d.port = postgresPort
+		}
 	}
 	if err := d.run(ctx, act); err != nil {
 		fmt.Fprintln(stderr, "pgkeyless-demo: error:", err)
 		return 1
 	}
 	return 0
+}
+
+// postgresPort is where clients look for PostgreSQL.
+const postgresPort = 5432
+
+// free reports whether nobody listens on the port of this machine.
+func free(port int) bool {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(port)), time.Second)
+		if err == nil {
+			c.Close()
+			return false
+		}
+	}
+	return true
 }
 
 // defaultBinary is pgkeyless beside this program.
@@ -127,7 +147,7 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.aws.Close()) }()
-	populate(d.aws)
+	d.populate()
 	if err := d.settle(dir, keys); err != nil {
 		return err
 	}

@@ -2,39 +2,47 @@ package rig
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/vt"
 	"golang.org/x/sys/unix"
 )
 
-// Screen is a program on a terminal of its own, and who sits there.
-type Screen struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	master *os.File
-	ended  chan struct{} // closed when all has been read
+// The size of a Screen: so high that nothing scrolls away.
+const (
+	columns = 100
+	rows    = 150
+)
 
-	mu    sync.Mutex
-	shown bytes.Buffer
-	read  int           // how much of it has been read by Await
-	more  chan struct{} // holds one after something was shown
+// Screen is a program on a terminal of its own, and who sits there. The terminal answers
+// what programs ask of it, as real ones do.
+type Screen struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	master   *os.File
+	terminal *vt.SafeEmulator
+	ended    chan struct{} // closed when all has been read
+
+	mu   sync.Mutex
+	sent bytes.Buffer
+	more chan struct{} // holds one after something was shown
 }
 
-// OnScreen starts cmd on a terminal of 40 lines. Its SysProcAttr may be set already.
+// OnScreen starts cmd on a terminal. Its SysProcAttr may be set already.
 func OnScreen(t *testing.T, cmd *exec.Cmd) *Screen {
 	t.Helper()
 	master, slave := OpenPTY(t)
-	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 100}); err != nil {
+	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Screen{t: t, cmd: cmd, master: master, ended: make(chan struct{}), more: make(chan struct{}, 1)}
+	s := &Screen{t: t, cmd: cmd, master: master, terminal: vt.NewSafeEmulator(columns, rows), ended: make(chan struct{}), more: make(chan struct{}, 1)}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -44,7 +52,16 @@ func OnScreen(t *testing.T, cmd *exec.Cmd) *Screen {
 		t.Fatal(err)
 	}
 	slave.Close()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _ = io.Copy(master, s.terminal)
+	}()
 	go s.watch()
+	t.Cleanup(func() {
+		_ = s.terminal.Close()
+		<-answered
+	})
 	return s
 }
 
@@ -53,8 +70,9 @@ func (s *Screen) watch() {
 	for b := make([]byte, 4096); ; {
 		n, err := s.master.Read(b)
 		s.mu.Lock()
-		s.shown.Write(b[:n])
+		s.sent.Write(b[:n])
 		s.mu.Unlock()
+		_, _ = s.terminal.Write(b[:n])
 		select {
 		case s.more <- struct{}{}:
 		default:
@@ -65,28 +83,30 @@ func (s *Screen) watch() {
 	}
 }
 
-var control = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\r")
-
-// Text is what was shown, without what moves the cursor.
+// Text is what the terminal shows, without the spaces at the ends of lines.
 func (s *Screen) Text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return control.ReplaceAllString(s.shown.String(), "")
+	var b strings.Builder
+	for line := range strings.Lines(s.terminal.String()) {
+		b.WriteString(strings.TrimRight(line, " \r\n") + "\n")
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// Await waits until words are shown, after those of the last time.
+// Sent is all that the program has sent to the terminal, byte by byte.
+func (s *Screen) Sent() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent.String()
+}
+
+// Await waits until the terminal shows words.
 func (s *Screen) Await(words string) {
 	s.t.Helper()
-	for late := time.After(time.Minute); ; {
-		text := s.Text()
-		if i := strings.Index(text[min(s.read, len(text)):], words); i >= 0 {
-			s.read += i + len(words)
-			return
-		}
+	for late := time.After(time.Minute); !strings.Contains(s.Text(), words); {
 		select {
 		case <-s.more:
 		case <-s.ended:
-			if text := s.Text(); !strings.Contains(text[min(s.read, len(text)):], words) {
+			if text := s.Text(); !strings.Contains(text, words) {
 				s.t.Fatalf("ended without %q:\n%s", words, text)
 			}
 		case <-late:
@@ -108,6 +128,6 @@ func (s *Screen) End() (code int) {
 	s.t.Helper()
 	<-s.ended
 	_ = s.cmd.Wait()
-	CheckOutput(s.t, s.Text())
+	CheckOutput(s.t, s.Sent())
 	return s.cmd.ProcessState.ExitCode()
 }

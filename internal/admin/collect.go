@@ -186,7 +186,7 @@ func (v view) credential(k credentials.View) (status.Credential, *status.Warning
 	}
 	if k.Failed != nil {
 		c.Error, c.Hint = display.Line(k.Failed.Error()), display.Line(causes.Hint(k.Failed))
-		warning = &status.Warning{Text: name + " cannot be had: " + c.Error, Hint: c.Hint}
+		warning = &status.Warning{Text: name + " are not available: " + c.Error, Hint: c.Hint}
 	}
 	return c, warning
 }

@@ -53,7 +53,7 @@ var (
 	OtherPassword = Cause{
 		Name: "other-password", SQLState: invalidLogin,
 		Message: `{database} asks for {asked} for user "{user}", not for an IAM token`,
-		Detail:  "a database asks a user of IAM tokens for a clear-text password",
+		Detail:  "for a user with rds_iam, it would ask for a clear-text password, which is the token",
 		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
 		Means:   "the database asks for another password (SCRAM, MD5): the user is not in `rds_iam`, or does not exist",
 	}

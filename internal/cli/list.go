@@ -144,7 +144,7 @@ func (a *app) list(ctx context.Context, profiles *credentials.Profiles, profile 
 	for _, e := range found.Errors {
 		a.explainOne(causes.Misuse(e.Region+": "+e.Error, e.Hint))
 	}
-	if next := found.next(profile); next != "" && !asJSON {
+	if next := found.next(profile, environ.LookUp(a.environ, "PGKEYLESS_USER")); next != "" && !asJSON {
 		fmt.Fprintf(a.stderr, "pgkeyless: next: %s\n", next)
 	}
 	return found.end(a.stderr, regions)
@@ -259,8 +259,13 @@ func (d listedDatabase) network() string {
 }
 
 // next is a command for a database that was found: the first that may serve, with a jump
-// host in its region unless it is public. "" when there is none.
-func (i inventory) next(profile string) string {
+// host in its region unless it is public. The database user is left to fill in where none
+// is known. "" when there is none.
+func (i inventory) next(profile, user string) string {
+	asUser := ""
+	if user == "" {
+		asUser = " --user NAME"
+	}
 	for _, d := range i.Databases {
 		if !d.Postgres || !d.IAM || d.Endpoint == "" || d.Status != "available" {
 			continue
@@ -274,7 +279,7 @@ func (i inventory) next(profile string) string {
 		}
 		for _, h := range i.JumpHosts {
 			if h.Online && h.Region == d.Region {
-				return "`pgkeyless doctor " + shell.Word(d.Identifier) + " --via " + shell.Word(h.ID) + where + "` checks the path; the jump host must be able to reach the database's VPC"
+				return "`pgkeyless doctor " + shell.Word(d.Identifier) + " --via " + shell.Word(h.ID) + where + asUser + "` checks the path; the jump host must be able to reach the database's VPC"
 			}
 		}
 	}

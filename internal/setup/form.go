@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/charmbracelet/huh"
+	"charm.land/huh/v2"
 )
 
 // listed is how many choices are seen at a time.

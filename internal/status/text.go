@@ -165,13 +165,13 @@ func (w *writer) targets() {
 		}
 		quarter := t.Logins.Quarter
 		rows = append(rows, []string{
-			t.Name, string(t.State), fmt.Sprint(t.Open), fmt.Sprint(t.Peak), fmt.Sprint(quarter.OK), fmt.Sprint(quarter.Refused + quarter.Failed),
+			t.Name, string(t.State), fmt.Sprint(t.Open), fmt.Sprint(t.Peak), fmt.Sprint(quarter.OK), fmt.Sprint(quarter.Refused), fmt.Sprint(quarter.Failed),
 			took, Bytes(t.Traffic.UpNow) + "/s", Bytes(t.Traffic.DownNow) + "/s",
 		})
 	}
 	lines := table([]column{
 		{title: "TARGET", give: true}, {title: "STATE"}, {title: "OPEN", right: true}, {title: "PEAK", right: true},
-		{title: "OK 15M", right: true}, {title: "FAILED", right: true}, {title: "LOGIN", right: true}, {title: "UP", right: true}, {title: "DOWN", right: true},
+		{title: "OK 15M", right: true}, {title: "REFUSED", right: true}, {title: "FAIL", right: true}, {title: "LOGIN", right: true}, {title: "UP", right: true}, {title: "DOWN", right: true},
 	}, rows, w.Width)
 	for i := range rows {
 		lines[i+1] = strings.Replace(lines[i+1], "  "+rows[i][1], "  "+w.state(TargetState(rows[i][1])), 1)

@@ -56,9 +56,9 @@ warning
   the root certificate that vouches for orders ends on 2026-03-01
   hint: rotate the database's CA certificate
 
-TARGET   STATE    OPEN  PEAK  OK 15M  FAILED   LOGIN        UP      DOWN
-orders   up          2     5      12       0  182 ms  2.1 kB/s  880 kB/s
-reports  failing     0     0       0       4       -     0 B/s     0 B/s
+TARGET   STATE    OPEN  PEAK  OK 15M  REFUSED  FAIL   LOGIN        UP      DOWN
+orders   up          2     5      12        0     0  182 ms  2.1 kB/s  880 kB/s
+reports  failing     0     0       0        1     3       -     0 B/s     0 B/s
 
 SSM SESSION     TARGET  JUMP HOST  STATE  AGE  STREAMS  RESUMED   TRIP       NOW
 ada-012345678…  orders  i-0abc     ready  60m        2        1  21 ms  882 kB/s

@@ -12,6 +12,7 @@ import (
 // 5432, the emulator's own region.
 type DBInstance struct {
 	Identifier, ResourceID, Host, Engine, Status string
+	EngineVersion                                string // empty: 16.4
 	Port                                         int
 	NoIAM                                        bool
 	Cluster                                      string

@@ -61,7 +61,7 @@ func (e *Emulator) describeInstances(caller Caller, form url.Values) (any, *apiE
 	for _, i := range found {
 		x := instanceXML{
 			DBInstanceIdentifier: i.Identifier, DBInstanceArn: e.arn("rds", i.Region, "db:"+i.Identifier), DbiResourceId: i.ResourceID,
-			Engine: or(i.Engine, "postgres"), EngineVersion: "16.4", DBInstanceStatus: or(i.Status, "available"), MasterUsername: "postgres",
+			Engine: or(i.Engine, "postgres"), EngineVersion: or(i.EngineVersion, "16.4"), DBInstanceStatus: or(i.Status, "available"), MasterUsername: "postgres",
 			DBClusterIdentifier: i.Cluster, IAMDatabaseAuthenticationEnabled: !i.NoIAM, DBSubnetGroup: subnetGroupXML{or(i.VPC, defaultVPC)},
 		}
 		if i.Host != "" { // none while it is being created

@@ -128,7 +128,7 @@ func credential(c status.Credential) g.Node {
 	bad := func(s string) g.Node { return h.B(h.Class("bad"), g.Text(s)) }
 	switch {
 	case c.Error != "":
-		left = bad("cannot be had")
+		left = bad("not available")
 	case c.Expires == nil:
 	case c.ExpiresIn < 0:
 		left = bad("ended " + span(-c.ExpiresIn) + " ago")

@@ -48,8 +48,8 @@ func TestWhatIsWrongComesFirst(t *testing.T) {
 // A warning and a failed login of the same cause are one thing to do.
 func TestOneThingToDoIsSaidOnce(t *testing.T) {
 	d := broken()
-	d.Warnings = append(d.Warnings, status.Warning{Text: "the AWS credentials of profile \"billing\" cannot be had", Hint: d.Targets[2].Failure.Hint})
-	if html := draw(t, d, Options{Nonce: "n"}); strings.Contains(html, "cannot be had: ") || strings.Count(html, ">aws sso login --profile billing</code></pre>") != 1 {
+	d.Warnings = append(d.Warnings, status.Warning{Text: "the AWS credentials of profile \"billing\" are not available", Hint: d.Targets[2].Failure.Hint})
+	if html := draw(t, d, Options{Nonce: "n"}); strings.Contains(html, "are not available: ") || strings.Count(html, ">aws sso login --profile billing</code></pre>") != 1 {
 		t.Error("the command is shown more than once")
 	}
 }

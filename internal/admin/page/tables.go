@@ -106,7 +106,7 @@ func clientRows(v *view) g.Node {
 	if len(v.Shown) == 0 {
 		return h.P(h.Class("none"), g.Text("Nobody is connected."))
 	}
-	who := "Everybody who is connected"
+	who := "All connected clients"
 	var more g.Node
 	if v.Unshown > 0 {
 		who = "The " + count(v.Listed()) + " busiest, and " + count(v.More()) + " more"
