@@ -121,7 +121,8 @@
 //
 // A connection costs a bounded amount before its login begins. A packet has at most
 // 10,000 bytes, and the login deadline bounds the wait. If there are too many
-// connections without a StartupMessage, the oldest is closed (lobby.go). A cancel
+// connections without a StartupMessage, the oldest is closed once it has been silent for
+// a second (lobby.go). A cancel
 // request with a key that no client was told makes no connection. Browsers get a page
 // that says what the port speaks (http.go). Snapshot counts how connections ended.
 //

@@ -301,15 +301,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *sync.WaitGroup) error {
 	wait := minAcceptWait
 	for {
+		for s.lobby.crowded(time.Now()) && starting.Err() == nil {
+			time.Sleep(roomWait)
+		}
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			wait = minAcceptWait
 			arrival := s.arrivals.Add(1)
+			s.lobby.expect()
 			sessions.Go(func() {
-				if !s.probes.take(c) {
-					s.newSession(l.route.Load(), c, arrival).run(ctx, starting, sessions)
+				if s.probes.take(c) {
+					s.lobby.unexpect()
+					return
 				}
+				s.newSession(l.route.Load(), c, arrival).run(ctx, starting, sessions)
 			})
 		case starting.Err() != nil, l.dropped.Load():
 			return nil

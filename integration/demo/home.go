@@ -31,7 +31,7 @@ func (d *demo) settle(dir string, keys lab.Credentials) error {
 		"AWS_EC2_METADATA_DISABLED=true", "XDG_STATE_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir,
 	}
 	source := "# Source this in another terminal while the demo runs.\n"
-	for _, set := range append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_USER="+pgserver.AppUser) {
+	for _, set := range append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_USER="+pgserver.AppUser, "PGKEYLESS_CA_FILE="+d.database.CAFile()) {
 		name, value, _ := strings.Cut(set, "=")
 		source += fmt.Sprintf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
@@ -72,6 +72,7 @@ The commands of pgkeyless, with the emulated account:
     pgkeyless doctor %[10]s
     pgkeyless policy %[10]s
     pgkeyless status
+    pgkeyless init                           # asks for a target, and writes a config file
 
 The status page, which can end sessions:
 

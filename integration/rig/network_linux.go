@@ -9,8 +9,11 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Network is a network of machines in this one: network namespaces on a bridge. The
@@ -120,4 +123,39 @@ func (n *Network) ip(args ...string) {
 func (h *Host) On(cmd *exec.Cmd) {
 	cmd.Args = append([]string{"nsenter", "--net=/run/netns/" + h.space, "--", cmd.Path}, cmd.Args[1:]...)
 	cmd.Path, cmd.Err = exec.LookPath("nsenter")
+}
+
+// StartRelay passes what comes to address on h, such as its loopback, on to another of
+// the test itself, until the test's end.
+func (h *Host) StartRelay(t *testing.T, address, to string) {
+	t.Helper()
+	l, err := h.listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := new(Relay).serve(l, []string{to})
+	t.Cleanup(func() {
+		l.Close()
+		served.Wait()
+	})
+}
+
+// listen listens in h's namespace: a socket stays where it was made.
+func (h *Host) listen(address string) (l net.Listener, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and nobody else gets it
+		space, e := os.Open("/run/netns/" + h.space)
+		if e != nil {
+			err = e
+			return
+		}
+		defer space.Close()
+		if err = unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err == nil {
+			l, err = net.Listen("tcp4", address)
+		}
+	}()
+	<-done
+	return l, err
 }

@@ -105,9 +105,9 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 		c.Ask = f
 	}
 	if check {
-		c.Check = func(ctx context.Context, t config.Target) (bool, error) { return a.goodPath(ctx, t, run) }
+		c.Check = func(ctx context.Context, t config.Target) (setup.Path, error) { return a.walkPath(ctx, t, run) }
 	}
-	path, name, err := setup.Run(ctx, c)
+	written, err := setup.Run(ctx, c)
 	if errors.Is(err, setup.ErrLeft) {
 		fmt.Fprintln(a.stderr, "pgkeyless: nothing was written")
 		return &ended{130}
@@ -115,7 +115,7 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 	if err != nil {
 		return err
 	}
-	a.tellWritten(path, name)
+	a.tellWritten(written)
 	return nil
 }
 
@@ -165,8 +165,8 @@ func seenIn(ctx context.Context, profiles *credentials.Profiles, profile, region
 	return seen, nil
 }
 
-// goodPath walks the path to t as doctor does.
-func (a *app) goodPath(ctx context.Context, t config.Target, run config.Run) (bool, error) {
+// walkPath walks the path to t as doctor does.
+func (a *app) walkPath(ctx context.Context, t config.Target, run config.Run) (setup.Path, error) {
 	var shown doctor.Printer = doctor.NewPlain(a.stderr)
 	if f, ok := a.dialogue(); ok && !f.Plain {
 		shown = doctor.NewTerminal(f.Out)
@@ -177,7 +177,13 @@ func (a *app) goodPath(ctx context.Context, t config.Target, run config.Run) (bo
 		code = walk.Done()
 		return nil
 	})
-	return code == 0, err
+	switch code {
+	case 0:
+		return setup.Good, err
+	case doctor.StartSession.Code, doctor.Websocket.Code, doctor.Login.Code, doctor.Rights.Code:
+		return setup.Refused, err
+	}
+	return setup.Broken, err
 }
 
 // showPolicy prints what t needs.
@@ -214,11 +220,15 @@ func (a *app) configFiles() []string {
 }
 
 // tellWritten says what comes next.
-func (a *app) tellWritten(path, name string) {
-	fmt.Fprintf(a.stderr, "pgkeyless: target %s is in %s\n", name, path)
-	flag := ""
-	if path != a.ownConfig() && filepath.Dir(path) != a.places.Dir {
-		flag = " --config-file " + shell.Word(path)
+func (a *app) tellWritten(w setup.Answers) {
+	fmt.Fprintf(a.stderr, "pgkeyless: target %s is in %s\n", w.Name, w.File)
+	name := shell.Word(w.Name)
+	if w.File != a.ownConfig() && filepath.Dir(w.File) != a.places.Dir {
+		name += " --config-file " + shell.Word(w.File)
 	}
-	fmt.Fprintf(a.stderr, "\n  pgkeyless %s%s\n  psql -h localhost\n\nor, for one psql: pgkeyless connect %s%s\n", shell.Word(name), flag, shell.Word(name), flag)
+	psql := "psql -h localhost -U " + shell.Word(w.User)
+	if w.DBName != "" {
+		psql += " " + shell.Word(w.DBName)
+	}
+	fmt.Fprintf(a.stderr, "\n  pgkeyless %s\n  %s\n\nor, for one psql: pgkeyless connect %s\n", name, psql, name)
 }

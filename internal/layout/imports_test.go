@@ -107,6 +107,7 @@ var integrationArrows = map[string][]string{
 	"e2e/access":   {},
 	"e2e/admin":    {},
 	"e2e/causes":   {},
+	"e2e/cluster":  {},
 	"e2e/commands": {},
 	"e2e/discover": {},
 	"e2e/doctor":   {},
@@ -122,6 +123,8 @@ var integrationArrows = map[string][]string{
 	"e2e/service":  {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},
+
+	"e2e/cluster/shop": {"github.com/jackc/pgx/v5"},
 
 	"conformance/clients":   {integration + "/rig/...", "github.com/jackc/pgx/v5"},
 	"conformance/fidelity":  {},

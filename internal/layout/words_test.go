@@ -27,7 +27,7 @@ var private = regexp.MustCompile(`(?i)\b(is|are|was|were|be) told\b|\btells? of\
 // pages are the Markdown files for people, by their paths from here.
 func pages(t *testing.T) []string {
 	t.Helper()
-	all := []string{"../../README.md", "../../CHANGELOG.md", "../../CONTRIBUTING.md", "../../SECURITY.md"}
+	all := []string{"../../README.md", "../../CHANGELOG.md", "../../CONTRIBUTING.md", "../../SECURITY.md", "../../deploy/helm/pgkeyless/README.md"}
 	err := filepath.WalkDir("../../docs", func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".md") || strings.HasSuffix(path, ".yaml") {
 			all = append(all, path)

@@ -57,6 +57,15 @@ type Seen struct {
 	Problems             []string // why there may be more
 }
 
+// Path is what a check finds.
+type Path int
+
+const (
+	Good    Path = iota
+	Broken       // something that no permission would change
+	Refused      // a permission or a grant may be missing
+)
+
 // Config is what Run needs.
 type Config struct {
 	Given Answers
@@ -69,8 +78,8 @@ type Config struct {
 	Regions []string
 	// Look asks AWS what there is.
 	Look func(ctx context.Context, profile, region string) (Seen, error)
-	// Check walks the path to a target and reports whether all of it is good; nil skips that.
-	Check func(ctx context.Context, t config.Target) (bool, error)
+	// Check walks the path to a target; nil skips that.
+	Check func(ctx context.Context, t config.Target) (Path, error)
 	// Policy prints what a target needs.
 	Policy func(ctx context.Context, t config.Target) error
 	// Files are the config files that may be written, the best first; Places says which of
@@ -79,15 +88,15 @@ type Config struct {
 	Places config.Places
 }
 
-// Run asks, checks and writes. It returns the path of the file and the target's name.
-func Run(ctx context.Context, c Config) (path, target string, err error) {
+// Run asks, checks and writes. It returns what was written: the answers are complete.
+func Run(ctx context.Context, c Config) (Answers, error) {
 	r := &run{Config: c, a: c.Given}
 	for _, step := range []func(context.Context) error{r.profile, r.region, r.database, r.jumpHost, r.user, r.missing, r.file, r.check} {
 		if err := step(ctx); err != nil {
-			return "", "", err
+			return Answers{}, err
 		}
 	}
-	return r.a.File, r.a.Name, r.write()
+	return r.a, r.write()
 }
 
 // run is one time of asking.
@@ -133,7 +142,7 @@ func (r *run) region(ctx context.Context) error {
 	}
 	choices := []Choice{}
 	if own != "" {
-		choices = append(choices, Choice{own, own + " (of the profile)"})
+		choices = append(choices, Choice{own, own + " (from your AWS settings)"})
 	}
 	for _, region := range r.Regions {
 		if region != own {
@@ -221,7 +230,7 @@ func (r *run) user(ctx context.Context) (err error) {
 		}
 	}
 	if r.a.DBName == "" && r.Ask != nil {
-		r.a.DBName, err = r.Ask.Text(ctx, "Database name", "The one to connect to if a client names none; empty for the user's name", func(string) error { return nil })
+		r.a.DBName, err = r.Ask.Text(ctx, "Database name", "The one that clients connect to; empty to let each client name it", func(string) error { return nil })
 	}
 	return err
 }
@@ -294,20 +303,22 @@ func (r *run) check(ctx context.Context) error {
 	if err != nil || r.Check == nil {
 		return err
 	}
-	good, err := r.Check(ctx, t)
-	if err != nil || good {
+	path, err := r.Check(ctx, t)
+	if err != nil || path == Good {
 		return err
 	}
 	if r.Ask == nil {
 		return causes.Misuse("the check failed, so nothing was written", "fix what it names; --no-check writes the file all the same")
 	}
-	show, err := r.Ask.Confirm(ctx, "Show the IAM policy and the SQL that this target needs?")
-	if err != nil {
-		return err
-	}
-	if show {
-		if err := r.Policy(ctx, t); err != nil {
+	if path == Refused {
+		show, err := r.Ask.Confirm(ctx, "Show the IAM policy and the SQL that this target needs?")
+		if err != nil {
 			return err
+		}
+		if show {
+			if err := r.Policy(ctx, t); err != nil {
+				return err
+			}
 		}
 	}
 	anyway, err := r.Ask.Confirm(ctx, "Write the config file although the check failed?")

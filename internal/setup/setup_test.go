@@ -69,27 +69,27 @@ func account(t *testing.T, answers ...[2]string) (Config, *person, string) {
 		Look: func(context.Context, string, string) (Seen, error) {
 			return Seen{Databases: []Choice{{"orders", "orders"}}, JumpHosts: []Choice{{"i-0123456789abcdef0", "i-0123456789abcdef0 jump"}}}, nil
 		},
-		Check:  func(context.Context, config.Target) (bool, error) { return true, nil },
+		Check:  func(context.Context, config.Target) (Path, error) { return Good, nil },
 		Policy: func(context.Context, config.Target) error { return nil },
 		Files:  []string{filepath.Join(dir, "pgkeyless.yaml"), filepath.Join(dir, "own", "config.yaml")},
 	}, p, dir
 }
 
 func TestEveryAnswer(t *testing.T) {
-	c, p, dir := account(t, [2]string{"AWS profile", "dev"}, [2]string{"AWS region", "us-east-1 (of the profile)"}, [2]string{"Database", "another"},
+	c, p, dir := account(t, [2]string{"AWS profile", "dev"}, [2]string{"AWS region", "us-east-1 (from your AWS settings)"}, [2]string{"Database", "another"},
 		[2]string{"Database", "no host/name"}, [2]string{"Database", "orders.c1.us-east-1.rds.amazonaws.com"}, [2]string{"Jump host", "another"}, [2]string{"Jump host", "nowhere"}, [2]string{"Jump host", "tag:Role=jump"},
 		[2]string{"Database user", ""}, [2]string{"Database user", "app_user"}, [2]string{"Database name", ""}, [2]string{"Config file", ""})
-	c.Check = func(_ context.Context, t config.Target) (bool, error) {
+	c.Check = func(_ context.Context, t config.Target) (Path, error) {
 		if t.Via != "tag:Role=jump" || t.User != "app_user" || t.Profile != "dev" {
-			return false, errors.New("another target")
+			return Broken, errors.New("another target")
 		}
-		return true, nil
+		return Good, nil
 	}
-	path, name, err := Run(t.Context(), c)
-	if err != nil || name != "orders" || path != filepath.Join(dir, "pgkeyless.yaml") {
-		t.Fatalf("%s in %s, %v", name, path, err)
+	written, err := Run(t.Context(), c)
+	if err != nil || written.Name != "orders" || written.User != "app_user" || written.File != filepath.Join(dir, "pgkeyless.yaml") {
+		t.Fatalf("%+v, %v", written, err)
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(written.File)
 	want := "targets:\n  orders:\n    database: orders.c1.us-east-1.rds.amazonaws.com\n    via: tag:Role=jump\n    user: app_user\n    region: us-east-1\n    profile: dev\n"
 	if err != nil || string(text) != want {
 		t.Errorf("%v, wrote\n%s\nwant\n%s", err, text, want)
@@ -103,7 +103,7 @@ func TestEveryAnswer(t *testing.T) {
 // fails and nobody wants the file all the same.
 func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {
 	given := Answers{Profile: "dev", Region: "us-east-1", Database: "orders", Via: "none", User: "app_user", DBName: "app"}
-	fails := func(context.Context, config.Target) (bool, error) { return false, nil }
+	fails := func(context.Context, config.Target) (Path, error) { return Refused, nil }
 	for name, test := range map[string]struct {
 		answers [][2]string
 		change  func(*Config)
@@ -111,8 +111,11 @@ func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {
 	}{
 		"leaves at the file":          {[][2]string{{"Config file", "leaves"}}, func(*Config) {}, ErrLeft},
 		"leaves after a failed check": {[][2]string{{"Config file", ""}, {"Show", "no"}, {"Write", "no"}}, func(c *Config) { c.Check = fails }, ErrLeft},
+		"leaves after a check that no permission helps": {[][2]string{{"Config file", ""}, {"Write", "no"}}, func(c *Config) {
+			c.Check = func(context.Context, config.Target) (Path, error) { return Broken, nil }
+		}, ErrLeft},
 		"the check is interrupted": {[][2]string{{"Config file", ""}}, func(c *Config) {
-			c.Check = func(context.Context, config.Target) (bool, error) { return false, context.Canceled }
+			c.Check = func(context.Context, config.Target) (Path, error) { return Broken, context.Canceled }
 		}, context.Canceled},
 		"AWS is out of reach": {nil, func(c *Config) {
 			c.Given.Database = ""
@@ -122,7 +125,7 @@ func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {
 		c, _, dir := account(t, test.answers...)
 		c.Given = given
 		test.change(&c)
-		if _, _, err := Run(t.Context(), c); !errors.Is(err, test.want) {
+		if _, err := Run(t.Context(), c); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -133,7 +136,7 @@ func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {
 	c.Given, c.Check = given, fails
 	shown := false
 	c.Policy = func(context.Context, config.Target) error { shown = true; return nil }
-	if _, _, err := Run(t.Context(), c); err != nil || !shown {
+	if _, err := Run(t.Context(), c); err != nil || !shown {
 		t.Errorf("%v, policy shown %v", err, shown)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "pgkeyless.yaml")); err != nil {
@@ -144,7 +147,7 @@ func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {
 func TestNobodyToAsk(t *testing.T) {
 	c, _, _ := account(t)
 	c.Ask, c.Given = nil, Answers{Profile: "dev"}
-	if _, _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "not given: TARGET, --via, --user") {
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "not given: TARGET, --via, --user") {
 		t.Errorf("%v", err)
 	}
 }

@@ -19,6 +19,7 @@ type Options struct {
 	Binary string         // the pgkeyless to measure
 	Quick  bool           // only see whether everything works
 	Only   *regexp.Regexp // of the cells to take
+	Rounds int            // in place of the plan's; 0 keeps those
 }
 
 // Bench measures, tells log how it goes, and returns what it found and the table
@@ -43,6 +44,7 @@ func run(ctx context.Context, name string, bench Bench, args []string, stdout, s
 	quick := flags.Bool("quick", false, "only see whether everything works; the numbers mean little")
 	binary := flags.String("pgkeyless", "bin/pgkeyless", "the pgkeyless `binary` to measure")
 	only := flags.String("only", "", "only cells whose name matches this `expression`")
+	rounds := flags.Int("rounds", 0, "so many rounds `N`; 0 is the plan's own number")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -57,7 +59,7 @@ func run(ctx context.Context, name string, bench Bench, args []string, stdout, s
 		fmt.Fprintf(stderr, "%s: error: %v\n", name, err)
 		return 2
 	}
-	n, table, err := bench(ctx, Options{Binary: *binary, Quick: *quick, Only: cells}, stderr)
+	n, table, err := bench(ctx, Options{Binary: *binary, Quick: *quick, Only: cells, Rounds: *rounds}, stderr)
 	fmt.Fprint(stdout, table)
 	if n != nil && *file != "" {
 		err = errors.Join(err, writeJSON(*file, n))

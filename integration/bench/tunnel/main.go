@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ func measure(ctx context.Context, o kit.Options, log io.Writer) (kit.Numbers, st
 	if o.Quick {
 		p = brief
 	}
+	p.rounds = cmp.Or(o.Rounds, p.rounds)
 	b, err := newBench(ctx, p, o.Binary, log)
 	if err != nil {
 		return nil, "", err

@@ -263,14 +263,18 @@ func TestRoleAtItsConnectionLimit(t *testing.T) {
 // takes some.
 func room(t *testing.T, w *rig.World, n int) {
 	t.Helper()
-	var ready []uint32
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
 	for i := range n {
 		c := w.Connect(fmt.Sprint("application_name=client", i))
 		answers(t, c)
-		if i == 0 {
-			ready = made(w, 1)
+		if i == 0 { // no look at the database, which would take a place of its own
+			if _, err := w.Proxy.AwaitLine(ctx, "login made ready"); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	ready := made(w, 1)
 	for _, pid := range ready {
 		gone(w, pid)
 	}
