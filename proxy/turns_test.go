@@ -227,10 +227,10 @@ func TestHangingLoginsOfOnePersonHoldUpNobodyElse(t *testing.T) {
 			c.Close()
 		}
 		time.Sleep(10 * time.Second)
+		r.stop()
 		if n := len(r.server.routes[0].turns.all); n != 0 {
 			t.Errorf("turns are kept for %d ways that nobody takes", n)
 		}
-		r.stop()
 	})
 }
 
