@@ -28,6 +28,11 @@ type RouteSnapshot struct {
 
 	Failures map[Failure]int64 // what Refused and Failed are made of
 
+	Ready        int   // logins that wait for a client
+	ReadyMade    int64 // logins that were made before a client came
+	ReadyUsed    int64 // of them, those that a client got
+	ReadyDropped int64 // of them, those that were given up
+
 	// BytesUp and BytesDown are what sessions carried after ReadyForQuery, running
 	// ones included.
 	BytesUp, BytesDown int64

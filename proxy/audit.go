@@ -22,9 +22,11 @@ type AuditEvent struct {
 	SessionSnapshot
 	SSMSession string        // that carries it; "" without a tunnel
 	Took       time.Duration // of the login, or of the whole session
-	SQLState   string        // of a refusal
-	Cause      string        // the row of the table of causes; may be empty
-	Reason     string        // why a session ended, or what became of a cancel request
+	// Ready is when the login was made that the client got; zero where it was made for it.
+	Ready    time.Time
+	SQLState string // of a refusal
+	Cause    string // the row of the table of causes; may be empty
+	Reason   string // why a session ended, or what became of a cancel request
 }
 
 // audit tells Config.Audit of e, which is completed.
@@ -41,8 +43,11 @@ func (s *session) audit(e AuditEvent) error {
 }
 
 // auditLogin is the last thing before a client is let in: without a record it is not.
-func (s *session) auditLogin() error {
-	if err := s.audit(AuditEvent{Kind: AuditLogin, Took: time.Since(s.asked)}); err != nil {
+func (s *session) auditLogin() error { return s.auditLoginMade(time.Time{}) }
+
+// auditLoginMade is auditLogin with a login that was made ready then.
+func (s *session) auditLoginMade(ready time.Time) error {
+	if err := s.audit(AuditEvent{Kind: AuditLogin, Took: time.Since(s.asked), Ready: ready}); err != nil {
 		return causes.AuditFailed.New(nil, err)
 	}
 	return nil

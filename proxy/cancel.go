@@ -43,6 +43,9 @@ type cancelKey struct {
 	secret  []byte
 	route   *Route
 	address string // of the server that runs the session
+	// actual is by what that server knows the session, where the client was told another
+	// key; nil where it was not.
+	actual *pgproto3.CancelRequest
 }
 
 func newCancels() *cancels {
@@ -51,7 +54,11 @@ func newCancels() *cancels {
 
 // add notes a key until remove is called. It copies secret.
 func (c *cancels) add(pid uint32, secret []byte, route *Route, address string) (remove func()) {
-	key := &cancelKey{bytes.Clone(secret), route, address}
+	return c.addAs(pid, &cancelKey{secret: bytes.Clone(secret), route: route, address: address})
+}
+
+// addAs is add of a key that is made already.
+func (c *cancels) addAs(pid uint32, key *cancelKey) (remove func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keys[pid] = append(c.keys[pid], key)
@@ -99,6 +106,9 @@ func (c *cancels) deliver(ctx context.Context, key *cancelKey, request *pgproto3
 	}
 	defer interrupt(ctx, up.raw)()
 	defer up.raw.Close()
+	if key.actual != nil {
+		request = key.actual
+	}
 	packet, err := request.Encode(nil)
 	if err != nil {
 		return err

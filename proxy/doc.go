@@ -48,6 +48,29 @@
 // client hello has to wait for the answer to SSLRequest: PostgreSQL refuses
 // bytes that come ahead of that.
 //
+// # Ready logins
+//
+// After a client has logged in, as many further logins are made with the same
+// StartupMessage as clients came together lately, Route.ReadyLogins at most. They wait in
+// a readyPool, which owns their goroutines: one for each reads what the database says
+// while nobody asks it. The next client with that message, and that identity, is sent what
+// the database said up to ReadyForQuery, then what it has said since (ready.go).
+//
+//	login ── client ── getReady ─► makeReady ─► readyPool ── takeReady ─► handOut ─► settle ─► relay
+//	                                              │ a minute, reload, failover, no room,
+//	                                              ▼ another identity, the database's word
+//	                                            Terminate
+//
+// One that has ended is never handed out, and one that ends before its client has asked
+// something is replaced by a login that the client does not notice (settle.go): settings
+// that differ are reported to it, and its cancel key leads to the new session.
+//
+// # Turns
+//
+// Of the logins at one Route, loginsAtOnce are under way together, and the others wait
+// their turn in the order in which they came (turns.go). Ready logins are made when no
+// client waits.
+//
 // # Other ways to the database
 //
 // A Dialer may have several ways to one address, such as the sessions of a
@@ -83,7 +106,7 @@
 // # Shutdown
 //
 // Serve owns every goroutine and returns after the last of them. Shutdown closes the
-// listeners, refuses sessions that are not logged in yet (57P01), and lets the others
+// listeners, gives up the ready logins, refuses sessions that are not logged in yet (57P01), and lets the others
 // go on until they end or its context does. Cancelling the context of Serve ends
 // everything at once. Clients whose session ends this way get an error (57P01), on
 // the same condition as above.
@@ -98,7 +121,8 @@
 //
 // A connection costs a bounded amount before its login begins. A packet has at most
 // 10,000 bytes, and the login deadline bounds the wait. If there are too many
-// connections without a StartupMessage, the oldest is closed (lobby.go). A cancel
+// connections without a StartupMessage, the oldest is closed once it has been silent for
+// a second (lobby.go). A cancel
 // request with a key that no client was told makes no connection. Browsers get a page
 // that says what the port speaks (http.go). Snapshot counts how connections ended.
 //

@@ -23,6 +23,20 @@ var failOvers = []struct {
 // fieldLen is the length of each field in failOvers.
 const fieldLen = len("\x00C57P01\x00")
 
+// maxLook is how long bytes of an event loop may be to be looked at for a failover: an
+// error comes alone, and a look at every row of a download would cost more than it saves.
+const maxLook = 4 << 10
+
+// failOverIn returns the SQLSTATE of a failover that p has, or "".
+func failOverIn(p []byte) string {
+	for _, f := range failOvers {
+		if bytes.Contains(p, f.field) {
+			return f.state
+		}
+	}
+	return ""
+}
+
 // failOverReason is what a conn is retired with.
 func failOverReason(state string) string {
 	return fmt.Sprintf("the database said SQLSTATE %s, as after a failover", state)

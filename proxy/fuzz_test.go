@@ -170,7 +170,7 @@ func FuzzStartupInsideTLS(f *testing.F) {
 		var greetErr error
 		go func() {
 			defer close(served)
-			_, wanted, greetErr = greet(far, cfg)
+			_, wanted, greetErr = greet(far, cfg, func() {})
 			io.Copy(io.Discard, far)
 		}()
 		if !direct {
@@ -209,7 +209,7 @@ func FuzzCancelRequest(f *testing.F) {
 		}
 		c := new(scriptedConn)
 		c.in.Reset(codePacket(80877102, body...))
-		_, wanted, err := greet(c, nil)
+		_, wanted, err := greet(c, nil, func() {})
 		if c.out.Len() > 0 {
 			t.Errorf("answered %q", c.out.Bytes())
 		}

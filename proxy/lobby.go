@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"sync"
+	"time"
 )
 
 // maxLobby is how many connections may be open without having said what they
@@ -21,11 +22,18 @@ type lobby struct {
 	room int // for so many; 0 means maxLobby
 
 	mu      sync.Mutex
+	coming  int       // accepted, and not in here yet
 	waiting list.List // of guest; the one that was accepted first is first
 }
 
+// guestTime is what a guest has to say what it wants while the lobby is full, before it
+// may have to make room: many that come at once and do say it are not silent, only more
+// than are read in one go. Until then others wait in the listener's backlog.
+const guestTime = time.Second
+
 // guest is a connection in the lobby.
 type guest struct {
+	came    time.Time
 	arrival uint64
 	showOut func()
 }
@@ -36,15 +44,17 @@ type guest struct {
 func (l *lobby) enter(arrival uint64, showOut func()) (leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.coming = max(0, l.coming-1)
+	came := time.Now()
 	before := l.waiting.Back()
 	for before != nil && before.Value.(guest).arrival > arrival {
 		before = before.Prev()
 	}
 	var place *list.Element
 	if before == nil {
-		place = l.waiting.PushFront(guest{arrival, showOut})
+		place = l.waiting.PushFront(guest{came, arrival, showOut})
 	} else {
-		place = l.waiting.InsertAfter(guest{arrival, showOut}, before)
+		place = l.waiting.InsertAfter(guest{came, arrival, showOut}, before)
 	}
 	if l.waiting.Len() > cmp.Or(l.room, maxLobby) {
 		l.showOut()
@@ -54,6 +64,31 @@ func (l *lobby) enter(arrival uint64, showOut func()) (leave func()) {
 		defer l.mu.Unlock()
 		l.waiting.Remove(place)
 	}
+}
+
+// expect counts in a connection that has been accepted: enter follows, or unexpect.
+func (l *lobby) expect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.coming++
+}
+
+func (l *lobby) unexpect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.coming--
+}
+
+// crowded says that accepting should wait: the lobby is full, and nobody has been there
+// for long enough to be shown out.
+func (l *lobby) crowded(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.coming+l.waiting.Len() < cmp.Or(l.room, maxLobby) {
+		return false
+	}
+	first := l.waiting.Front()
+	return first == nil || now.Sub(first.Value.(guest).came) < guestTime
 }
 
 // makeRoom shows out who was accepted first, for want of something else than

@@ -182,3 +182,32 @@ func TestLinesAreSparedAndCounted(t *testing.T) {
 		}
 	})
 }
+
+// Many that come at once and say what they want are not silent: accepting waits for them,
+// and not for those that stay silent.
+func TestAcceptingWaitsForAFullLobby(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := lobby{room: 2}
+		for _, step := range []struct {
+			do   func()
+			name string
+			want bool
+		}{
+			{func() {}, "empty", false},
+			{l.expect, "one on its way", false},
+			{l.expect, "two on their way", true},
+			{l.unexpect, "one was a probe", false},
+			{func() { l.enter(1, func() {}) }, "one in", false},
+			{l.expect, "one in, one on its way", true},
+			{func() { l.enter(2, func() {})() }, "it has said what it wants", false},
+			{func() { l.expect(); l.enter(3, func() {}) }, "two in", true},
+			{func() { time.Sleep(guestTime) }, "two silent ones", false},
+			{func() { l.expect(); l.enter(4, func() {}) }, "one had to go, the first is still silent", false},
+		} {
+			step.do()
+			if got := l.crowded(time.Now()); got != step.want {
+				t.Errorf("%s: crowded is %v, want %v", step.name, got, step.want)
+			}
+		}
+	})
+}

@@ -219,9 +219,13 @@ func (l *login) password(ctx context.Context) ([]byte, error) {
 
 // forward passes messages on, beginning with out, until ReadyForQuery has been
 // sent. What it had read behind that is sent along.
+//
+// AuthenticationOk waits for the message behind it, with which PostgreSQL sends it: where
+// that says that there is no room for this login, the client has heard nothing, and the
+// login may be repeated.
 func (l *login) forward(ctx context.Context, out []byte) error {
-	for {
-		if len(out) >= flushSize || !l.in.ready(maxLoginBody) {
+	for alone := true; ; alone = false {
+		if len(out) >= flushSize || !alone && !l.in.ready(maxLoginBody) {
 			if err := l.send(out); err != nil {
 				return err
 			}
@@ -229,6 +233,9 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 		}
 		msg, err := l.in.next(maxLoginBody)
 		if err != nil {
+			if alone && ctx.Err() != nil { // nothing goes to the client any more but why
+				return l.lost(err)
+			}
 			if sent := l.send(out); sent != nil {
 				return sent
 			}
@@ -239,6 +246,10 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 		}
 		body := msg[headLen:]
 		if msg[0] == 'E' {
+			if full := l.refused(body); alone && isFull(full) {
+				full.(*refusal).before = out
+				return full
+			}
 			out = append(out, l.complaint(ctx, msg)...)
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,7 @@ type refusal struct {
 	unserved            *unserved // behind user
 	cause, detail, hint string    // as explained
 	open                bool      // what was asked for is known not to be private
+	before              []byte    // what the client is still to be sent before fields
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -124,7 +126,13 @@ func (r *refusal) packet() []byte {
 	add('H', r.help, r.hint)
 	p = append(p, 0)
 	binary.BigEndian.PutUint32(p[1:], uint32(len(p)-1))
-	return p
+	return slices.Concat(r.before, p)
+}
+
+// isFull says that the database had no room for a login, or not for this user's.
+func isFull(err error) bool {
+	var said *refusal
+	return errors.As(err, &said) && said.code == stateTooManyConnections
 }
 
 // refused makes a refusal from the body of an ErrorResponse that came before

@@ -43,6 +43,9 @@ type relay struct {
 	buffers *sync.Pool // of *[bufferSize]byte
 	name    string     // of the database, for people
 	traffic *traffic
+	// failover is called once, when the database says that it is not the right one any
+	// more; nil: nobody wants to know.
+	failover func()
 
 	looped  eventloop.Result // how the loop ended, if there was one
 	ending  atomic.Bool
@@ -74,6 +77,17 @@ func (r *relay) sent(p []byte) {
 func (r *relay) received(p []byte) {
 	r.server.boundary.follow(p)
 	r.traffic.received(len(p))
+	if r.failover != nil && len(p) <= maxLook && failOverIn(p) != "" {
+		r.failedOver()
+	}
+}
+
+// failedOver calls failover.
+func (r *relay) failedOver() {
+	if r.failover != nil {
+		r.failover()
+		r.failover = nil
+	}
 }
 
 // toServer notices what is written, and looks after the client meanwhile.
@@ -174,9 +188,11 @@ func (r *relay) download() {
 	var client net.Conn = followed{r.client, &r.server.boundary}
 	whole := &holdback{Conn: client, buffers: r.buffers, come: r.server.boundary}
 	if _, ok := r.server.raw.(retirer); ok {
-		client = &toClient{Conn: whole, retire: r.server.retire}
+		client = &toClient{Conn: whole, retire: func(reason string) { r.server.retire(reason); r.failedOver() }}
 		whole.keep(r.server.begun)
 		whole.come.follow(r.server.begun)
+	} else if r.failover != nil {
+		client = &toClient{Conn: client, retire: func(string) { r.failedOver() }}
 	}
 	reading, err := r.copy(client, r.server, nil, r.traffic.received, eventloop.Down)
 	abrupt := false

@@ -96,6 +96,10 @@ func (s *Server) Replace(routes []Route, shared []net.Listener, byDefault string
 	}
 	s.routing = next
 	s.tally.serve(next.routes)
+	for _, old := range before.routes {
+		old.replaced.Store(true)
+		s.ready.of(old, readyReplaced)
+	}
 	return nil
 }
 
@@ -104,6 +108,16 @@ func (s *Server) directory() directory {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.routing.directory()
+}
+
+// onlyRoute is the Route of the moment, where there is one alone.
+func (s *Server) onlyRoute() *served {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.routes) != 1 {
+		return nil
+	}
+	return s.routes[0]
 }
 
 // closeListeners ends accepting, also for a Replace that comes later.

@@ -24,13 +24,38 @@ import (
 // should take another. Only then is a dial tried a second time: when the first
 // gave no byte in Config.FirstByteTimeout, or an error with SQLSTATE 08001
 // instead. Retire must not block, and may be called while the conn is in use or
-// after it was closed.
+// after it was closed. With a method Retired() bool, which says whether that has happened
+// to the way, ready logins over it are given up then; with one Busy() bool, which says that
+// another way is better now, they are when a client comes.
+//
+// A Dialer may have a method Expect(ctx context.Context, address string, dials int), which
+// is told how many dials are about to come: it may prepare for them, and must not wait.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // retirer is a conn with that method.
 type retirer interface{ Retire(reason string) }
+
+// expect tells the Dialer that so many dials are about to come, where it wants to know.
+func (r *Route) expect(ctx context.Context, dials int) {
+	if d, ok := r.Dialer.(interface {
+		Expect(ctx context.Context, address string, dials int)
+	}); ok {
+		d.Expect(ctx, r.Address, dials)
+	}
+}
+
+// Prepare has the Dialer prepare for one client, as far as it can: by an SSM session, say.
+// Where the Route leads is looked up, until ctx ends. It does not wait for the rest, and
+// its error is that of a login.
+func (r *Route) Prepare(ctx context.Context) error {
+	found, err := r.resolved(ctx, false)
+	if err == nil {
+		found.expect(ctx, 1)
+	}
+	return err
+}
 
 // TokenSource makes the password for one login as user. It is asked once per
 // login, again when the first token was sent unasked and in vain, and again when
@@ -92,6 +117,16 @@ type Route struct {
 	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
 	Settings []Setting
 
+	// ReadyLogins is how many logins at most wait at the database for clients that will
+	// come, 64 at most. One is made after a client has logged in, with the same
+	// StartupMessage, and given to the next client that sends that; without one it is
+	// dropped after a minute. Zero makes none.
+	ReadyLogins int
+	// Identity, when not nil, says for whom Tokens makes passwords now: any text that
+	// changes with that, or "" where it takes a wait to know. A login made ready for
+	// somebody else is given up. It must not block.
+	Identity func() string
+
 	// Resolve, when not nil, says for one login where the Route leads: what it
 	// returns is used in place of the Route, but for Name, Aliases and Listen; User,
 	// Database and Settings must be the same. It is called from many goroutines at
@@ -115,6 +150,8 @@ func (r *Route) check(shared bool) error {
 		return errors.New("proxy: a route without a name")
 	case len(r.Listen) == 0 && !shared:
 		return fmt.Errorf("proxy: route %q: no listener", r.Name)
+	case r.ReadyLogins < 0 || r.ReadyLogins > maxReady:
+		return fmt.Errorf("proxy: route %q: %d ready logins", r.Name, r.ReadyLogins)
 	case strings.ContainsRune(r.User+r.Database, 0):
 		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
 	}

@@ -14,6 +14,9 @@ type served struct {
 	Route
 	guesses guesses
 	stale   atomic.Bool // as Route.Resolve is told
+	turns   turns       // of its logins
+	// replaced says that clients do not come this way any more.
+	replaced atomic.Bool
 }
 
 // resolved is the Route for one login.

@@ -134,6 +134,7 @@ type Server struct {
 	probes     probes
 	strangers  strangers
 	tally      tally
+	ready      readyPool
 	lull       *lull
 	onLull     func()
 	peer       func(net.Conn) string
@@ -208,6 +209,7 @@ func New(cfg Config) (*Server, error) {
 	if s.linger == 0 {
 		s.linger = defaultLinger
 	}
+	s.ready.log, s.ready.tally = s.log, &s.tally
 	s.overdue = newOverdue(s.loginTimeout, "")
 	s.cancels.firstByte = s.firstByte
 	s.tally.serve(routes.routes)
@@ -237,12 +239,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	accepting.Go(func() {
 		<-starting.Done() // every way for accept to end ends starting too
 		s.closeListeners()
+		s.ready.close()
 	})
 	if s.onLull != nil {
 		accepting.Go(func() { s.lull.watch(starting.Done(), s.sessions.Load, s.onLull) })
 	}
 	accepting.Wait()
 	sessions.Wait()
+	s.ready.running.Wait()
 	s.sparing.end()
 	s.loops.Close()
 	if err := context.Cause(ctx); !errors.Is(err, errShuttingDown) {
@@ -297,15 +301,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) accept(ctx, starting context.Context, l *listening, sessions *sync.WaitGroup) error {
 	wait := minAcceptWait
 	for {
+		for s.lobby.crowded(time.Now()) && starting.Err() == nil {
+			time.Sleep(roomWait)
+		}
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			wait = minAcceptWait
 			arrival := s.arrivals.Add(1)
+			s.lobby.expect()
 			sessions.Go(func() {
-				if !s.probes.take(c) {
-					s.newSession(l.route.Load(), c, arrival).run(ctx, starting, sessions)
+				if s.probes.take(c) {
+					s.lobby.unexpect()
+					return
 				}
+				s.newSession(l.route.Load(), c, arrival).run(ctx, starting, sessions)
 			})
 		case starting.Err() != nil, l.dropped.Load():
 			return nil

@@ -63,6 +63,7 @@ type session struct {
 	ping     bool           // it only asks whether there is a server
 	counts   bool           // among the Server's sessions
 	forget   []func()       // takes out the cancel keys that were noted
+	again    *again         // not nil: the client has a ReadyForQuery already
 
 	leaveLobby func()
 	asked      time.Time // when the StartupMessage had come
@@ -80,6 +81,9 @@ func (s *session) run(ctx, starting context.Context, all *sync.WaitGroup) {
 	rest := func() {
 		defer cut(nil)
 		defer s.close(ctx)
+		if up != nil && up.ready != nil {
+			up, early = s.settle(ctx, up, early)
+		}
 		if up != nil {
 			s.relay(ctx, up, early)
 		}
@@ -118,7 +122,7 @@ func (s *session) begin(starting context.Context, cut context.CancelCauseFunc) (
 // start goes through the steps of begin. A nil upstream without an
 // error was a CancelRequest, which is done with.
 func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, early []byte, err error) {
-	client, wanted, err := greet(s.client, s.offered())
+	client, wanted, err := greet(s.client, s.offered(), func() { s.prepare(ctx) })
 	s.client = client
 	if err != nil {
 		return nil, nil, err
@@ -179,9 +183,25 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	s.watch.stop(now)
 	if err == nil {
 		s.server.tally.loggedIn(s.entry, &s.watch, s.asked, now)
+		s.getReady(now)
 		s.record(slog.LevelDebug, "logged in", append([]slog.Attr{slog.Duration("duration", now.Sub(s.asked))}, s.watch.attrs()...))
 	}
 	return up, watch.stop(), err
+}
+
+// prepare has the way to the database prepared for a client that is about to log in, where
+// it can be only one: the client has asked for TLS, and its login is a handshake away. A
+// connection that says nothing, such as a health check's, prepares nothing.
+func (s *session) prepare(ctx context.Context) {
+	to := s.served
+	if to == nil {
+		to = s.server.onlyRoute()
+	}
+	personal := s.server.proof != nil && s.server.grants != nil // which may have a way of its own
+	if to == nil || s.barred != nil || personal || to.Dialer == nil {
+		return
+	}
+	to.expect(ctx, 1)
 }
 
 // introduce notes what the client says of itself, as far as others may know it.
@@ -261,6 +281,20 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	s.route = found
+	if s.again == nil {
+		if r := s.takeReady(); r != nil {
+			return s.handOut(r)
+		}
+	}
+	return s.logInNow(ctx)
+}
+
+// logInNow is logIn once it is known where the database is, without a ready login.
+func (s *session) logInNow(ctx context.Context) (*upstream, error) {
+	if err := s.served.turns.take(ctx, false, func(logins int) { s.route.expect(ctx, logins) }); err != nil {
+		return nil, err
+	}
+	defer s.served.turns.give()
 	up, err := s.attempts(ctx)
 	s.served.outcome(ctx, err)
 	return up, err
@@ -279,6 +313,10 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	}
 	if s.ping {
 		return up, err // whose words nobody reads
+	}
+	if isFull(err) && s.server.ready.makeRoom(ctx, s.route.Address) {
+		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
+		up, err = s.attempt(ctx, false)
 	}
 	if s.route.passing(err) && pauseBeforeRetry(ctx) {
 		s.server.tally.retried(s.entry)
@@ -316,11 +354,15 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
 	}
+	if s.again != nil {
+		s.again.instead(s, l, up)
+	}
 	_, l.whole = up.raw.(retirer)
 	if err := l.run(ctx, s.wants); err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {
 			up.retire(failOverReason(said.code))
+			s.server.ready.failover(s.route.Address)
 		}
 		up.raw.Close()
 		return nil, err
@@ -333,19 +375,27 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
 		name: s.route.Name, traffic: &s.entry.traffic}
+	if address := s.route.Address; s.route.ReadyLogins > 0 {
+		r.failover = func() { s.server.ready.failover(address) }
+	}
 	s.server.lull.moved()
 	r.run(ctx, early)
 	s.server.lull.moved()
 	up.Close()
-	s.auditLater(AuditEvent{Kind: AuditEnd, Took: time.Since(s.began), Reason: r.reason, Cause: causes.Name(r.err)})
-	level, attrs := slog.LevelInfo, s.summary(r.reason, s.entry.traffic.up.Load(), s.entry.traffic.down.Load())
-	if r.err != nil {
-		attrs = append(attrs, slog.Any("error", r.err))
+	s.ended(r.reason, r.err)
+}
+
+// ended says how a session that was logged in has ended, and why; err may be nil.
+func (s *session) ended(reason string, err error) {
+	s.auditLater(AuditEvent{Kind: AuditEnd, Took: time.Since(s.began), Reason: reason, Cause: causes.Name(err)})
+	level, attrs := slog.LevelInfo, s.summary(reason, s.entry.traffic.up.Load(), s.entry.traffic.down.Load())
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
 	}
-	if causes.Name(r.err) != "" {
-		attrs = append(attrs, words(&lostInSession{r.err})...)
+	if causes.Name(err) != "" {
+		attrs = append(attrs, words(&lostInSession{err})...)
 	}
-	if r.reason == reasonDatabaseLost {
+	if reason == reasonDatabaseLost {
 		level = slog.LevelWarn
 	}
 	s.record(level, "session ended", attrs)

@@ -174,6 +174,11 @@ func TestLoginDeadlineNamesWhatWasGoingOn(t *testing.T) {
 			c.send(authRequest(0))
 			io.Copy(io.Discard, c)
 		}, "57P03", "within 5s", "logging in to " + host},
+		{"database after a setting", nil, func(c *databaseConn) {
+			c.startup()
+			c.send(authRequest(0), setting("a", "b"))
+			io.Copy(io.Discard, c)
+		}, "57P03", "within 5s", "logging in to " + host},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -187,8 +192,8 @@ func TestLoginDeadlineNamesWhatWasGoingOn(t *testing.T) {
 				began := time.Now()
 				c := r.dial()
 				c.send(plainStartup)
-				if strings.Contains(test.name, "after") {
-					c.expect(authRequest(0))
+				if strings.Contains(test.name, "after a setting") {
+					c.expect(join(authRequest(0), setting("a", "b")))
 				}
 				got := c.failed()
 				if got['C'] != test.state || !strings.Contains(got['M'], test.text) || !strings.Contains(got['D'], test.detail) || got['H'] == "" {

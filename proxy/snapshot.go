@@ -204,6 +204,23 @@ func (t *tally) cancel(known bool) {
 	}
 }
 
+// accountOf is that of a Route, for what may outlast it; nil when it is not served.
+func (t *tally) accountOf(route string) *account {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.accounts[route]
+}
+
+// ready counts ready logins in a, which may be nil.
+func (t *tally) ready(a *account, count func(*RouteSnapshot)) {
+	if a == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	count(&a.RouteSnapshot)
+}
+
 // failure is why a connection will not be logged in.
 type failure struct {
 	named bool  // there was a StartupMessage

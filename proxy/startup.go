@@ -89,10 +89,13 @@ func (m startupMessage) size() int {
 // a client sends in clear behind an SSLRequest lands in the TLS handshake and
 // fails it. Nothing bounds the wait: c must carry a deadline.
 //
+// begun is called as soon as c turns out to be a client that asks for encryption, and so
+// before its handshake; it must not wait.
+//
 // Source: PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-START-UP;
 // ProcessSSLStartup and ProcessStartupPacket in its backend_startup.c.
-func greet(c net.Conn, cfg *tls.Config) (net.Conn, any, error) {
-	d := door{conn: c, cfg: cfg}
+func greet(c net.Conn, cfg *tls.Config, begun func()) (net.Conn, any, error) {
+	d := door{conn: c, cfg: cfg, begun: begun}
 	wanted, err := d.answer()
 	return d.conn, wanted, err
 }
@@ -101,6 +104,8 @@ func greet(c net.Conn, cfg *tls.Config) (net.Conn, any, error) {
 type door struct {
 	conn net.Conn    // replaced by its TLS
 	cfg  *tls.Config // nil: no TLS is offered
+	// begun is as in greet.
+	begun func()
 
 	secure, askedSSL, askedGSS bool
 }
@@ -143,6 +148,7 @@ func (d *door) begin() (byte, error) {
 	if err != nil || first != tlsHandshakeRecord {
 		return first, err
 	}
+	d.begun()
 	if err := d.enter(acceptDirect(&unreadConn{Conn: d.conn, unread: []byte{first}}, d.cfg)); err != nil {
 		return 0, err
 	}
@@ -161,8 +167,10 @@ func (d *door) packet(first byte) (wanted any, err error) {
 	case code == codeCancel:
 		return d.cancel(body)
 	case code == codeSSL && bare && !d.secure && !d.askedSSL:
+		d.begun()
 		return nil, d.ssl()
 	case code == codeGSSENC && bare && !d.secure && !d.askedGSS:
+		d.begun()
 		return nil, d.gssenc()
 	case code == codeSSL || code == codeGSSENC:
 		return nil, protocolViolation("SSLRequest or GSSENCRequest out of turn")

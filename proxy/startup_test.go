@@ -44,7 +44,7 @@ func greeted(t *testing.T, unix bool, talk func(c *client, cfg *tls.Config)) (g 
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			g.conn, g.wanted, g.err = greet(far, offered)
+			g.conn, g.wanted, g.err = greet(far, offered, func() {})
 			if g.err != nil {
 				far.Close()
 			}
@@ -442,7 +442,7 @@ func FuzzStartup(f *testing.F) {
 		if unix {
 			offered = nil
 		}
-		_, wanted, err := greet(c, offered)
+		_, wanted, err := greet(c, offered, func() {})
 		if (wanted == nil) == (err == nil) {
 			t.Fatalf("got %v and error %v", wanted, err)
 		}

@@ -38,6 +38,8 @@ type upstream struct {
 	address  string
 	boundary boundary // where the client is in what the database says
 	begun    []byte   // of a message that came behind ReadyForQuery, and is held back
+	// ready is the login made before the client came, as long as it has asked nothing.
+	ready *readyLogin
 }
 
 // retire says that the way up came is not to be taken again, where there are

@@ -185,7 +185,8 @@ func New(cfg Config) (*Dialer, error) {
 //
 // The conn has a method SSMSession() string, the id of what carries it, and one
 // Retire(reason string): the database behind it is not the one that it should be, so
-// no new stream should use it.
+// no new stream should use it. Retired() bool says whether what carries it takes no new
+// streams any more, and Busy() bool whether one would rather go elsewhere.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	p, err := d.place(network, address)
 	if err != nil {
@@ -196,6 +197,32 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	return &stream{Stream: st, place: s.place, session: s, dialer: d, load: d.carryLoad(s)}, nil
+}
+
+// Expect starts sessions for so many dials to address, which are about to come: as many as
+// they need, those that there are included, and Config.Sessions at most. It waits for
+// nothing, and its starts go on when ctx ends. None is started in the minute after one has
+// failed: a dial tries again.
+func (d *Dialer) Expect(ctx context.Context, address string, dials int) {
+	p, err := d.place("tcp", address)
+	if err != nil {
+		return // which a dial will say
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	g, now := d.group(p.address), time.Now()
+	if !g.unasked(now) {
+		return
+	}
+	_, views := g.choice(now)
+	policy := d.policy
+	policy.together = d.throttle.most()
+	for range policy.expected(views, len(g.starts), dials) {
+		d.begin(context.WithoutCancel(ctx), g, p)
+	}
 }
 
 // carryLoad has one more stream of s weighed.

@@ -490,6 +490,33 @@ func TestCloseTellsOfASessionItCouldNotEnd(t *testing.T) {
 	})
 }
 
+func TestExpectedDialsFindASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeAWS(t)
+		d := newTestDialer(t, f, oneSession)
+		d.Expect(t.Context(), dbAddress, 1)
+		d.Expect(t.Context(), dbAddress, 500)
+		d.Expect(t.Context(), "no address", 1)
+		synctest.Wait()
+		wantCalls(t, f, 1, 0, 0)
+		began := time.Now()
+		c := dial(t, d)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the dial waited for %v", took)
+		}
+		way := c.(*stream)
+		if way.Retired() || way.Busy() {
+			t.Errorf("a fresh session: retired %v, busy %v", way.Retired(), way.Busy())
+		}
+		d.mu.Lock()
+		d.retire(way.session, "a test")
+		d.mu.Unlock()
+		if !way.Retired() {
+			t.Error("a retired session does not say so")
+		}
+	})
+}
+
 func TestTooManyWaitingStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)

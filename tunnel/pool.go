@@ -52,6 +52,10 @@ const (
 	// address although this one never reached the database: RDS names live 5 s.
 	resolveAgain = 15 * time.Second
 
+	// expectedDials that come together are worth a session of their own: one carries
+	// about a hundred logins a second, and takes a second or more to start.
+	expectedDials = 64
+
 	// keepAliveEvery is below the shortest idle timeout an account can have, a
 	// minute.
 	keepAliveEvery = 50 * time.Second
@@ -167,6 +171,16 @@ func (p policy) choose(sessions []view, starting, waiting int, unasked bool) (us
 // room says whether one more session may be started.
 func (p policy) room(sessions, starting int) bool {
 	return sessions+starting < p.most && (p.together == 0 || starting < p.together)
+}
+
+// expected is how many sessions are to be started for so many dials that are about to
+// come.
+func (p policy) expected(sessions []view, starting, dials int) (starts int) {
+	wanted := (dials + expectedDials - 1) / expectedDials
+	for len(sessions)+starting+starts < wanted && p.room(len(sessions), starting+starts) {
+		starts++
+	}
+	return starts
 }
 
 // share is how many streams a session is to have when those that wait have all got

@@ -122,3 +122,28 @@ func TestTendSessions(t *testing.T) {
 		}
 	}
 }
+
+func TestSessionsForDialsThatAreExpected(t *testing.T) {
+	tests := []struct {
+		name                               string
+		most, together, sessions, starting int
+		dials, want                        int
+	}{
+		{"the first client", 4, 2, 0, 0, 1, 1},
+		{"it is starting", 4, 2, 0, 1, 1, 0},
+		{"it is there", 4, 0, 1, 0, 1, 0},
+		{"what one session takes", 4, 0, 1, 0, 64, 0},
+		{"one more", 4, 0, 1, 0, 65, 1},
+		{"a storm", 4, 0, 1, 0, 2000, 3},
+		{"a storm, with one on its way", 4, 0, 1, 1, 2000, 2},
+		{"a storm before there is a session", 4, 2, 0, 0, 2000, 2},
+		{"a storm with room for one session", 1, 0, 1, 0, 2000, 0},
+		{"nobody", 4, 0, 0, 0, 0, 0},
+	}
+	for _, test := range tests {
+		p := policy{most: test.most, together: test.together}
+		if got := p.expected(make([]view, test.sessions), test.starting, test.dials); got != test.want {
+			t.Errorf("%s: %d starts, want %d", test.name, got, test.want)
+		}
+	}
+}

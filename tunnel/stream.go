@@ -3,6 +3,7 @@ package tunnel
 import (
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
@@ -75,6 +76,22 @@ func (s *stream) Retire(reason string) {
 	s.dialer.mu.Lock()
 	defer s.dialer.mu.Unlock()
 	s.dialer.stale(s.session, reason)
+}
+
+// Retired reports whether the session that carries the stream takes no new ones any more:
+// the database behind it may not be the right one, or the session is old or has ended.
+func (s *stream) Retired() bool {
+	s.dialer.mu.Lock()
+	defer s.dialer.mu.Unlock()
+	return s.session.retired != ""
+}
+
+// Busy reports whether the session that carries the stream is one on which a new stream
+// would not begin by choice: it carries much, or its agent does not answer.
+func (s *stream) Busy() bool {
+	s.dialer.mu.Lock()
+	defer s.dialer.mu.Unlock()
+	return s.session.view(time.Now()).health() != quiet
 }
 
 // failed words an error, and tells the pool of it.

@@ -18,6 +18,7 @@
 //	metrics   what a real Prometheus sees of a load; the dashboard and the alert rules
 //	page      the status page, in a browser
 //	people    codes of MFA, logins by SSO
+//	ready     logins made before their clients come, and many that come at once
 //	service   several replicas behind HAProxy, in network namespaces
 //	serving   serve from its config file to its last session; one port for many targets
 //	trust     certificates that clients verify, and the CA behind them

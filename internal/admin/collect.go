@@ -87,6 +87,7 @@ func (v view) target(t status.Target, r proxy.RouteSnapshot) status.Target {
 		Quarter: v.history.since(t.Name, value, v.now, quarter),
 		Total:   value.Outcomes,
 		Retries: r.Retries,
+		Ready:   status.Ready{Now: r.Ready, Made: r.ReadyMade, Used: r.ReadyUsed, Dropped: r.ReadyDropped},
 	}
 	t.Last = login(r.LastLogin)
 	t.Failure = failure(r.LastFailure)

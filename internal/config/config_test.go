@@ -24,7 +24,7 @@ func flags(pairs ...string) map[string]string {
 }
 
 func TestMostParticularSourceWins(t *testing.T) {
-	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
+	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", ReadyLogins: ReadyLoginsDefault, SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
 	with := func(change func(*Options)) Options {
 		o := base
 		change(&o)
@@ -47,9 +47,9 @@ func TestMostParticularSourceWins(t *testing.T) {
 			with(func(o *Options) { o.User = "q" })},
 		{"query port over flag", Input{Targets: []string{orders + "?port=7000"}, Flags: flags("via", jump, "port", "6000")},
 			with(func(o *Options) { o.Port = 7000 })},
-		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&keep-alive=off&sslnegotiation=direct&read-only&statement-timeout=1m30s"}},
+		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&warm&keep-alive=off&ready-logins=9&sslnegotiation=direct&read-only&statement-timeout=1m30s"}},
 			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem",
-				Sessions: 64, SessionAge: 12 * time.Hour, KeepAlive: "off", SSLNegotiation: "direct", ClusterEndpoint: "writer", ReadOnly: true, StatementTimeout: 90 * time.Second}},
+				Sessions: 64, SessionAge: 12 * time.Hour, Warm: true, KeepAlive: "off", ReadyLogins: 9, SSLNegotiation: "direct", ClusterEndpoint: "writer", ReadOnly: true, StatementTimeout: 90 * time.Second}},
 		{"switch off for one", Input{Targets: []string{orders + "?read-only=false&statement-timeout=0s"}, Flags: flags("via", jump, "read-only", "true", "statement-timeout", "5s")}, base},
 		{"aliases in the query", Input{Targets: []string{orders + "?aws-profile=dev&aws-region=eu-central-1&local-port=6000"}, Flags: flags("via", jump)},
 			with(func(o *Options) { o.Profile = "dev"; o.Region = "eu-central-1"; o.Port = 6000 })},
@@ -117,6 +117,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"login timeout without a unit", Input{Targets: []string{orders}, Flags: flags("via", jump, "login-timeout", "30")}, `--login-timeout: "30" is no time for a login`, "30s"},
 		{"session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "12")}, `--session-age: "12" is not a duration`, "12h"},
 		{"short session age", Input{Targets: []string{orders}, Flags: flags("via", jump, "session-age", "1s")}, "too short", "a minute"},
+		{"ready logins", Input{Targets: []string{orders + "?ready-logins=65"}, Flags: via}, `option ready-logins: "65" is not a number of ready logins`, "0 to 64"},
 		{"keep-alive", Input{Targets: []string{orders}, Flags: flags("via", jump, "keep-alive", "yes")}, `--keep-alive: "yes" is none of connected, off`, "idle timeout"},
 		{"ssmmessages-endpoint", Input{Targets: []string{orders + "?ssmmessages-endpoint=http://10.0.0.9"}, Flags: via}, `"http://10.0.0.9" is not encrypted`, "https://HOST"},
 		{"ssmmessages-endpoint with a path", Input{Targets: []string{orders}, Flags: via, Environ: []string{"PGKEYLESS_SSMMESSAGES_ENDPOINT=https://host/path"}}, `PGKEYLESS_SSMMESSAGES_ENDPOINT: "https://host/path" is not an endpoint`, "vpce-0123"},

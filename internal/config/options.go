@@ -43,6 +43,11 @@ type Options struct {
 	SessionAge time.Duration
 	// KeepAlive is KeepAliveConnected or KeepAliveOff.
 	KeepAlive string
+	// ReadyLogins is how many logins at most wait at the database for clients that will
+	// come; ReadyLoginsDefault where nobody has said.
+	ReadyLogins int
+	// Warm starts an SSM session at the start of pgkeyless.
+	Warm bool
 	// MessagesEndpoint is a URL or host to which the websockets of SSM sessions go
 	// in place of the one that AWS names; empty leaves it to AWS.
 	MessagesEndpoint string
@@ -69,6 +74,12 @@ const (
 	// a client is connected, KeepAliveOff never.
 	KeepAliveConnected = "connected"
 	KeepAliveOff       = "off"
+
+	// ReadyLoginsDefault is ReadyLoginsUsual, but none where an RDS Proxy or DSQL is
+	// the database.
+	ReadyLoginsDefault = -1
+	ReadyLoginsUsual   = 4
+	maxReadyLogins     = 64
 
 	// SSLPostgres begins TLS with an SSLRequest, SSLDirect at once, which
 	// PostgreSQL 17 and later understand. The values are libpq's.
@@ -100,6 +111,7 @@ func defaults() Options {
 		Port:            5432,
 		Sessions:        4,
 		KeepAlive:       KeepAliveConnected,
+		ReadyLogins:     ReadyLoginsDefault,
 		SSLNegotiation:  SSLPostgres,
 		ClusterEndpoint: EndpointWriter,
 	}
@@ -296,7 +308,9 @@ func All() []Option {
 		{Name: "ca-file", Value: "FILE", path: true, Usage: "PEM file of additional CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
 		{Name: "sessions", Value: "N", Usage: "maximum number of parallel SSM sessions; each carries about 0.9 MB/s down", Details: "1 to 64. Connections on one session slow each other down. pgkeyless keeps one spare session while the target is in use.", Default: "4", target: setSessions},
 		{Name: "session-age", Value: "DURATION", Usage: "stop putting new connections on SSM sessions older than this; a new session resolves the endpoint again", Details: "A minute at least; `0s` means any age.", Default: "any age", target: setSessionAge},
+		{Name: "warm", Usage: "start an SSM session when pgkeyless starts, not when the first client comes", Details: "It ends after five minutes without a client, like every session. A reload starts none.", target: flagged(func(o *Options) *bool { return &o.Warm })},
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: keep SSM sessions past the account's idle timeout while a client is connected; or off", Details: "With `off`, sessions outlive the idle timeout only while a client waits for an answer, and there is no spare session.", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
+		{Name: "ready-logins", Value: "N", Usage: "maximum number of logins kept ready at the database for the next clients, for a minute at most; 0 for none", Details: "0 to 64. See [ready logins](../ready-logins.md). For an RDS Proxy and DSQL, set a number to turn them on.", Default: "4; none for an RDS Proxy and DSQL", target: setReadyLogins},
 		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host instead of the one that AWS names: https://HOST of a VPC endpoint", Details: "For VPC endpoints without private DNS. `http://` is allowed for loopback addresses only. `AWS_ENDPOINT_URL_SSMMESSAGES` sets it for all targets.", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
 		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database starts: postgres, or direct (PostgreSQL 17 and later), which saves a round trip", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint", Details: "For clusters that you name by identifier or ARN.", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},

@@ -80,6 +80,15 @@ func setSessions(o *Options, v string) error {
 	return nil
 }
 
+func setReadyLogins(o *Options, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > maxReadyLogins {
+		return problem("%q is not a number of ready logins", v).hinted("give a number from 0 to %d; 0 turns them off", maxReadyLogins)
+	}
+	o.ReadyLogins = n
+	return nil
+}
+
 func setMaxConnections(r *Run, v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 {

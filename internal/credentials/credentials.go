@@ -128,6 +128,19 @@ func StaleEnvironment(profile string) string {
 	return "temporary keys in the environment (AWS_SESSION_TOKEN) cannot be renewed when they expire"
 }
 
+// InUse says by which credentials of from a login would be made now: their access key ID,
+// or "" when they must be retrieved first. It does not wait; a retrieval that is due goes
+// on without it.
+func InUse(from aws.CredentialsProvider) string {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	creds, err := from.Retrieve(ended)
+	if err != nil {
+		return ""
+	}
+	return creds.AccessKeyID
+}
+
 // Reread makes the next login get credentials anew, after the database or AWS has
 // refused these: when they are keys that do not say until when they serve. Others
 // would not be any newer.

@@ -119,6 +119,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/page":     {},
 	"e2e/people":   {},
+	"e2e/ready":    {},
 	"e2e/service":  {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},

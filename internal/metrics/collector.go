@@ -91,6 +91,9 @@ func (c *collector) server(s sink, now proxy.Snapshot) {
 func (c *collector) route(s sink, r proxy.RouteSnapshot) {
 	c.logins(s, r)
 	s.put(loginRetries, float64(r.Retries), r.Name)
+	s.put(readyLogins, float64(r.Ready), r.Name)
+	s.put(readyLoginsEnded, float64(r.ReadyUsed), r.Name, "used")
+	s.put(readyLoginsEnded, float64(r.ReadyDropped), r.Name, "dropped")
 	s.put(sentBytes, float64(r.BytesUp), r.Name, "up")
 	s.put(sentBytes, float64(r.BytesDown), r.Name, "down")
 	for _, stage := range proxy.Stages {

@@ -46,6 +46,10 @@ var (
 		"Time that successful logins spent in each stage."}
 	loginRetries = &family{"login_retries_total", counter, []string{"target"},
 		"Logins that pgkeyless repeated with a new token after a refusal that may pass."}
+	readyLogins = &family{"ready_logins", gauge, []string{"target"},
+		"Logins at the database that wait for a client."}
+	readyLoginsEnded = &family{"ready_logins_total", counter, []string{"target", "result"},
+		"Ready logins that wait no more, by result: used (a client got it) or dropped."}
 	unstarted = &family{"unstarted_total", counter, []string{"reason"},
 		"Connections that ended before they asked for a login: barred, closed, crowded, http, overdue, protocol, shutdown or tls."}
 	sentBytes = &family{"bytes_total", counter, []string{"target", "direction"},
@@ -80,7 +84,8 @@ var (
 
 // families are all of them, in the order of the documentation.
 var families = []*family{
-	buildInfo, accepted, open, maxConnections, logins, loginFailures, loginSeconds, loginRetries, unstarted, sentBytes,
+	buildInfo, accepted, open, maxConnections, logins, loginFailures, loginSeconds, loginRetries, readyLogins, readyLoginsEnded, unstarted,
+	sentBytes,
 	cancels, sessionSeconds, ssmSessions, ssmStarted, ssmResumes, ssmResent, ssmRTT, credentialsExpiry,
 	credentialsRenewable, credentialsSuccess, rootExpiry, reloadSuccess, reloadTime,
 }

@@ -127,6 +127,7 @@ func Serve(ctx context.Context, c Config) error {
 	defer inBackground(func(ctx context.Context) { warnOfMissing(ctx, log, front.targets, c.Profiles) })()
 	hangups.reload = func(ctx context.Context) { _ = r.reload(ctx) } // which logs its error
 	sup.ready()
+	defer inBackground(func(ctx context.Context) { warmUp(ctx, log, front) })()
 	defer sup.keep(r.admin)()
 	return live(ctx, withdrawing{srv, r.enrolled, clients.passwords}, wanted.signals, run, hangups, func() { r.admin.Draining(); sup.stopping() }, log)
 }

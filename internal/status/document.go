@@ -147,6 +147,15 @@ type Logins struct {
 	Quarter Outcomes `json:"last_15_minutes"`
 	Total   Outcomes `json:"total"`
 	Retries int64    `json:"retries"`
+	Ready   Ready    `json:"ready"`
+}
+
+// Ready counts logins that were made before their clients came.
+type Ready struct {
+	Now     int   `json:"now"`     // they wait for a client
+	Made    int64 `json:"made"`    // since the start
+	Used    int64 `json:"used"`    // of them, those that a client got
+	Dropped int64 `json:"dropped"` // of them, those that no client got
 }
 
 // Outcomes is how logins came out.

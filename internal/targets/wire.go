@@ -170,6 +170,8 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
+	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
 	return r, nil
 }
 

@@ -97,6 +97,14 @@ func (s *Stream) Read(p []byte) (int, error) {
 	}
 }
 
+// Pending reports whether a Read would return at once, whatever its deadline says: with
+// bytes that have arrived, or the end.
+func (s *Stream) Pending() bool {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	return s.closed || s.in.len() > 0 || s.err != nil || s.peerFin
+}
+
 // Write queues a copy of p and returns; it waits while Config.MaxSendBuffer bytes
 // are queued. That all has been queued says nothing about its arrival.
 //

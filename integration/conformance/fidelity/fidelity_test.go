@@ -77,7 +77,8 @@ func (e exchange) holdOver(t *testing.T, k *talk) outcome {
 		p.conn.Close()
 	}
 	after := []step{
-		until("select not exists (select from pg_stat_activity where usename <> 'postgres')"),
+		// What is ready for the next conversation has asked nothing yet.
+		until("select not exists (select from pg_stat_activity where usename <> 'postgres' and not (state = 'idle' and query = ''))"),
 		prepare("truncate effects"),
 	}
 	if err := k.do(after); err != nil {

@@ -26,6 +26,10 @@ var masks = []mask{
 		}
 		return r, true
 	}},
+	{"a temporary schema is named for the backend's place among those that are open", func(r record) (record, bool) {
+		r.body = temporarySchema.ReplaceAllString(r.body, "pg_temp_N")
+		return r, true
+	}},
 	{"after a refused login, or for a database that cannot be entered, the proxy adds DETAIL and HINT where the database gives none", func(r record) (record, bool) {
 		if r.kind == 'E' && explained(r.body) {
 			var kept []string
@@ -39,6 +43,8 @@ var masks = []mask{
 		return r, true
 	}},
 }
+
+var temporarySchema = regexp.MustCompile(`\bpg_temp_\d+\b`)
 
 // explained reports whether the proxy has something to add to an ErrorResponse.
 func explained(body string) bool {

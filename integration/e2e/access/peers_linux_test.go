@@ -52,7 +52,8 @@ func startReplicas(t *testing.T, flags ...string) *replicas {
 		host := r.net.NewHost()
 		r.hosts, addresses = append(r.hosts, host), append(addresses, host.Address)
 		r.worlds = append(r.worlds, rig.Start(t, rig.Setup{
-			Args: []string{lab.Host + "?dial=" + serversName + ":5432&ca-file=" + rig.Shared.Database.CAFile()},
+			// Relays count the connections to the database, and wait for their end.
+			Args: []string{lab.Host + "?ready-logins=0&dial=" + serversName + ":5432&ca-file=" + rig.Shared.Database.CAFile()},
 			Port: "5432", Flags: append([]string{"--address", "0.0.0.0", "--allow-anyone"}, flags...),
 			Change: func(cmd *exec.Cmd) { r.names.Asking(cmd); host.On(cmd) },
 		}))

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -46,7 +48,7 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 			facts: []string{"jump host " + lab.Target + " cannot connect to " + lab.Endpoint, session},
 		},
 		causes.TooManyWaiting.Name: {
-			setup: one,
+			setup: severalOfOne(t), // a target has no more than 64 logins under way
 			arm:   func(_ *testing.T, w *rig.World) { w.AWS.SetDial(gateway.HangDials(-1, nil)) },
 			meet:  firstRefusedOfMany,
 			facts: []string{"wait for jump host " + lab.Target + " to connect to " + lab.Endpoint},
@@ -204,15 +206,35 @@ func serve(t *testing.T, handle func(net.Conn)) (address string) {
 	return l.Addr().String()
 }
 
+// severalOfOne is several targets that are one database, and share an SSM session.
+func severalOfOne(t *testing.T) rig.Setup {
+	t.Helper()
+	text := "targets:\n"
+	for i := range 5 {
+		text += fmt.Sprintf("  t%d: {database: %s, via: %s, sessions: 1, ca-file: %s}\n", i, lab.Endpoint, lab.Target, rig.Shared.Database.CAFile())
+	}
+	file := filepath.Join(t.TempDir(), "pgkeyless.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return rig.Setup{Args: []string{"--config-file", file}}
+}
+
 // firstRefusedOfMany are more clients than may wait for one jump host.
 func firstRefusedOfMany(t *testing.T, w *rig.World) *pgconn.PgError {
 	t.Helper()
+	addresses := w.Proxy.Addresses()
 	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
 	told := make(chan *pgconn.PgError, 1)
 	var clients sync.WaitGroup
-	for range 300 {
+	for i := range 300 {
 		clients.Go(func() {
-			conn, err := pgconn.Connect(ctx, w.Conninfo("sslmode=disable"))
+			host, port, err := net.SplitHostPort(addresses[i%len(addresses)])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			conn, err := pgconn.Connect(ctx, fmt.Sprintf("host=%s port=%s user=%s sslmode=disable", host, port, pgserver.AppUser))
 			if err == nil {
 				conn.Close(ctx)
 			}

@@ -42,7 +42,7 @@ func TestSlowAgentServesEveryLogin(t *testing.T) {
 func TestClientsAtOnceAreSpread(t *testing.T) {
 	t.Parallel()
 	w := rig.Start(t, rig.Setup{
-		Flags:    []string{"--sessions", "8"},
+		Flags:    []string{"--sessions", "8", "--ready-logins", "0"}, // their streams would be counted, too
 		Emulator: func(c *awsemu.Config) { c.WorkerStart = func(int) time.Duration { return 200 * time.Millisecond } },
 	})
 	var at, done sync.WaitGroup

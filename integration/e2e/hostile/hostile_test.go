@@ -47,7 +47,7 @@ func TestHostileClientsLeaveNoMemory(t *testing.T) {
 // after each, in KiB.
 func invite(t *testing.T, binary string, visits int) (taken []int) {
 	front := countDials(t, rig.Shared.Database.Address())
-	w := rig.Start(t, rig.Setup{Binary: binary, Args: []string{lab.Host + "?dial=" + front.Addr().String() + "&ca-file=" + rig.Shared.Database.CAFile()}})
+	w := rig.Start(t, rig.Setup{Binary: binary, Args: []string{lab.Host + "?ready-logins=0&dial=" + front.Addr().String() + "&ca-file=" + rig.Shared.Database.CAFile()}})
 	for _, mode := range []string{"sslmode=disable", "sslmode=require"} {
 		w.Query(mode, rig.WhoAmI)
 	}

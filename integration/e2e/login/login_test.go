@@ -90,7 +90,7 @@ func TestDialWithoutTunnel(t *testing.T) {
 // TestEachLoginHasItsOwnToken shows it by the number of tokens the database
 // verified.
 func TestEachLoginHasItsOwnToken(t *testing.T) {
-	w := rig.Start(t, rig.Setup{})
+	w := rig.Start(t, rig.Setup{Options: []string{"ready-logins=0"}})
 	before := len(w.Database.Logins())
 	for range 3 {
 		w.Query("sslmode=disable", "select 1")

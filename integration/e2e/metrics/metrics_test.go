@@ -71,7 +71,8 @@ func newScene(t *testing.T) *scene {
 		return fmt.Sprintf("  %s: {database: %s, ca-file: %s, profile: %s, %s}\n", name, lab.Host, rig.Shared.Database.CAFile(), profile, way)
 	}
 	s := &scene{taps: map[string]*tap{}}
-	s.text = "targets:\n" + target("orders", "via: "+lab.Target) + target("billing", "dial: "+rig.Shared.Database.Address()) + target("ghost", "dial: "+rig.ClosedPort)
+	s.text = "defaults: {ready-logins: 0}\n" + // each client's login goes through all stages
+		"targets:\n" + target("orders", "via: "+lab.Target) + target("billing", "dial: "+rig.Shared.Database.Address()) + target("ghost", "dial: "+rig.ClosedPort)
 	s.config = write("pgkeyless.yaml", s.text)
 	s.World = rig.Start(t, rig.Setup{
 		Args:  []string{"--config-file", s.config},

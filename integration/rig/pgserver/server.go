@@ -63,6 +63,7 @@ type Server struct {
 	version string
 	ca      *CA
 	bind    *bindServer
+	cluster *cluster
 	master  *postmaster
 
 	closeOnce sync.Once
@@ -117,7 +118,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	s.dir, s.binDir = c.dir, binDir.dir
+	s.dir, s.binDir, s.cluster = c.dir, binDir.dir, c
 	if err := c.configure(s.ca, slices.Concat([]string{cfg.CertHost}, cfg.CertAlso, cfg.Also), s.bind.port, cfg.ExtraConf, cfg.ExtraHBA); err != nil {
 		return err
 	}
@@ -161,6 +162,20 @@ func (s *Server) AdminURL() string { return adminURL(s.dir, s.port, Database) }
 // AdminConn opens a connection to AdminURL. The caller closes it.
 func (s *Server) AdminConn(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, s.AdminURL())
+}
+
+// Restart ends every connection and starts the server again, at the same address. It must
+// not be called along with Close.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.master.stop(); err != nil {
+		return err
+	}
+	p, err := s.cluster.startOn(s.port)
+	if err != nil {
+		return err
+	}
+	s.master = p
+	return awaitReady(ctx, p, s.AdminURL())
 }
 
 // Close ends every connection, stops the server and removes its directory.

@@ -160,6 +160,7 @@ check pool => sub {    # connect_cached is DBI's
     my $cached = sub { DBI->connect_cached('dbi:Pg:', '', '', { RaiseError => 1, PrintError => 0 }) };
     my $db     = $cached->();
     equal($cached->()->{pg_pid}, $db->{pg_pid});
+    equal(value($db, 'select 1'), 1);    # pgkeyless replaces one that has asked nothing yet
     value(connected(), 'select pg_terminate_backend(?)', $db->{pg_pid});
     fails($db, undef, sub { value($db, $SLEEP) });
     equal(value($cached->(), 'select 1'), 1);    # pinged, then connected anew

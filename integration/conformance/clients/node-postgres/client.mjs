@@ -162,6 +162,7 @@ check("pool", async () => {
   pool.on("error", () => {});
   const client = await pool.connect();
   client.on("error", () => {});
+  equal(await value(client, "select 1"), 1); // pgkeyless replaces one that has asked nothing yet
   await (await connect()).query("select pg_terminate_backend($1)", [client.processID]);
   const e = await fails(client.query(SLEEP));
   client.release(e);

@@ -255,6 +255,9 @@ func pool() error {
 	if err != nil {
 		return err
 	}
+	if err := valueOn(conn, 1, "select 1"); err != nil { // pgkeyless replaces one that has asked nothing yet
+		return err
+	}
 	if err := value("", true, "select pg_terminate_backend($1)", conn.Conn().PgConn().PID()); err != nil {
 		return err
 	}

@@ -135,6 +135,7 @@ check('pool', function () { // persistent connections
     $db = pg_pconnect('');
     $pid = pg_get_pid($db);
     equal(pg_get_pid(pg_pconnect('')), $pid);
+    equal(value($db, 'select 1'), '1'); // pgkeyless replaces one that has asked nothing yet
     value(connect(), 'select pg_terminate_backend($1)', [$pid]);
     fails(fn() => pg_query($db, SLEEP));
     pg_connection_reset($db);

@@ -142,6 +142,7 @@ def _():
 
         def broken():
             with pool.connection() as conn:
+                equal(value(conn, "select 1"), 1)  # pgkeyless replaces one that has asked nothing yet
                 connect().execute("select pg_terminate_backend(%s)", (conn.info.backend_pid,))
                 for _ in range(100):
                     value(conn, "select pg_sleep(0.02)")

@@ -124,6 +124,7 @@ check('tls') { equal connect(sslmode: 'require').ssl_in_use?, true }
 
 check('pool') do # it has none, but can connect anew
   conn = connect
+  equal value(conn, 'select 1'), '1' # pgkeyless replaces one that has asked nothing yet
   value(connect, 'select pg_terminate_backend($1)', [conn.backend_pid])
   fails(PG::Error) { conn.exec(SLEEP) }
   conn.reset

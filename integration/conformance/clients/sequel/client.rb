@@ -108,6 +108,7 @@ check('tls') { equal connect(sslmode: 'require').synchronize(&:ssl_in_use?), tru
 
 check('pool') do
   one = connect(max_connections: 1)
+  equal one['select 1'].get, 1 # pgkeyless replaces one that has asked nothing yet
   pid = one.synchronize(&:backend_pid)
   OTHER["select pg_terminate_backend(#{pid})"].get
   fails(Sequel::DatabaseDisconnectError) { one[SLEEP].all }

@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// settleTime is how long a client that got a ready login may ask nothing until it is as
+// any other: most ask at once, and those that rest then may rest for hours.
+const settleTime = 5 * time.Second
+
+// settle waits for what the client says first over a ready login. Should the login end
+// before, the client is logged in anew, and notices nothing: it has asked nothing that
+// could be lost, or done twice. early is what it has said already. settle returns the conn
+// to go on with, and what the client has said by then; a nil upstream has told client and
+// log that there is none.
+func (s *session) settle(ctx context.Context, up *upstream, early []byte) (*upstream, []byte) {
+	r := up.ready
+	up.ready = nil
+	late := time.NewTimer(settleTime)
+	defer late.Stop()
+	first := listen(s.client, early)
+	for settled := false; !settled; {
+		rest := watchRest(up, up.begun, true, nil)
+		select {
+		case <-first.heard:
+			settled = true
+		case <-late.C:
+			settled = true
+		case <-ctx.Done():
+			settled = true
+		case <-rest.done:
+		}
+		said, rests := rest.stop()
+		if up.begun = said; !rests && ctx.Err() == nil {
+			return s.logInAgain(ctx, r, up), first.stop()
+		}
+		if err := s.pass(up, settled); err != nil {
+			settled = true // the relay finds out what is wrong with the client
+		}
+	}
+	return up, first.stop()
+}
+
+// pass passes on what the database has said over up, in whole messages. The beginning of
+// another is held back, unless last is set and the relay holds nothing back.
+func (s *session) pass(up *upstream, last bool) error {
+	whole, _, _ := atRest(up.begun)
+	if _, holds := up.raw.(retirer); last && !holds {
+		whole = len(up.begun)
+	}
+	if whole == 0 {
+		return nil
+	}
+	n, err := s.client.Write(up.begun[:whole])
+	up.boundary.follow(up.begun[:n])
+	up.begun = bytes.Clone(up.begun[whole:])
+	return err
+}
+
+// firstWords are those of a client over a ready login. It owns its goroutine.
+type firstWords struct {
+	*watch
+	heard chan struct{} // closed when there are some, or will be none
+}
+
+// listen reads from c, behind early, once.
+func listen(c net.Conn, early []byte) firstWords {
+	w := firstWords{&watch{conn: c, early: early, done: make(chan struct{})}, make(chan struct{})}
+	if len(early) > 0 {
+		close(w.done)
+		close(w.heard)
+		return w
+	}
+	go func() {
+		defer close(w.done)
+		defer close(w.heard)
+		var buf [watchSize]byte
+		n, _ := c.Read(buf[:]) // an error comes again
+		w.early = bytes.Clone(buf[:n])
+	}()
+	return w
+}
+
+// again is a login of a client that has got a ReadyForQuery before, over a login that has
+// ended.
+type again struct {
+	told   *readyLogin // what the client has got
+	answer *bounded    // what the database says now
+}
+
+// instead has l tell nothing to the client, and its key be known by the one that the
+// client was told.
+func (a *again) instead(s *session, l *login, up *upstream) {
+	a.answer = &bounded{most: maxGreeting}
+	l.client, l.whole = a.answer, true
+	l.key = func(pid uint32, secret []byte) {
+		s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
+		if len(a.told.secret) >= minCancelKey {
+			s.forget = append(s.forget, s.server.cancels.addAs(a.told.pid, &cancelKey{
+				secret: a.told.secret, route: s.route, address: up.address,
+				actual: &pgproto3.CancelRequest{ProcessID: pid, SecretKey: bytes.Clone(secret)},
+			}))
+		}
+	}
+}
+
+// errOtherProtocol is a database that speaks another protocol than it did.
+var errOtherProtocol = errors.New("the database speaks another version of the protocol than before")
+
+// news is what of a login a client is to be told that was told of another one before:
+// settings that differ, notices, and what came behind ReadyForQuery.
+func news(before, now []byte) ([]byte, error) {
+	var fresh []byte
+	settings, negotiated := map[string]string{}, ""
+	for m := (messages{buf: before}); m.ready(maxLoginBody); {
+		msg, err := m.next(maxLoginBody)
+		if err != nil {
+			break
+		}
+		switch msg[0] {
+		case 'S':
+			name, value, _ := bytes.Cut(msg[headLen:], []byte{0})
+			settings[string(name)] = string(value)
+		case 'v':
+			negotiated += string(msg)
+		}
+	}
+	greeting, said := split(now)
+	for m := (messages{buf: greeting}); m.ready(maxLoginBody); {
+		msg, err := m.next(maxLoginBody)
+		if err != nil {
+			break
+		}
+		switch msg[0] {
+		case 'S':
+			name, value, _ := bytes.Cut(msg[headLen:], []byte{0})
+			if old, ok := settings[string(name)]; !ok || old != string(value) {
+				fresh = append(fresh, msg...)
+			}
+		case 'v':
+			rest, same := strings.CutPrefix(negotiated, string(msg))
+			if !same {
+				return nil, errOtherProtocol
+			}
+			negotiated = rest
+		case 'N':
+			fresh = append(fresh, msg...)
+		}
+	}
+	if negotiated != "" {
+		return nil, errOtherProtocol
+	}
+	return append(fresh, said...), nil
+}
+
+// logInAgain logs the client in that got r over up, which has ended. It returns nil when
+// that failed, after telling the client.
+func (s *session) logInAgain(ctx context.Context, r *readyLogin, up *upstream) *upstream {
+	_, _, state := atRest(up.begun)
+	if state == stateShuttingDown {
+		up.retire(failOverReason(state))
+		s.server.ready.failover(r.route.Address)
+	}
+	up.raw.Close()
+	s.log.Info("ready login ended before the client used it, logging in again", "sqlstate", state, "made", r.made)
+	login, stop := context.WithTimeoutCause(ctx, s.server.loginTimeout, s.server.overdue)
+	defer stop()
+	defer interrupt(login, s.client)()
+	s.again = &again{told: r}
+	fresh, err := s.logIn(login)
+	if err == nil {
+		fresh.boundary, err = boundary{}, s.catchUp(fresh, append(r.greeting, r.said...))
+	}
+	s.again = nil
+	if err != nil {
+		why := ended(login, err)
+		s.client.SetWriteDeadline(time.Now().Add(farewell))
+		words, _ := response(&lostInSession{why}, "").Encode(nil)
+		s.client.Write(words) // its own error changes nothing any more
+		s.ended(reasonDatabaseLost, why)
+		return nil
+	}
+	return fresh
+}
+
+// catchUp tells the client what is new over up.
+func (s *session) catchUp(up *upstream, before []byte) error {
+	fresh, err := news(before, s.again.answer.buf)
+	if err == nil {
+		_, err = s.client.Write(fresh)
+	}
+	if err != nil {
+		up.raw.Close()
+		return err
+	}
+	up.boundary.follow(fresh)
+	return s.pass(up, true)
+}

@@ -1,0 +1,234 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+)
+
+func TestTurnsAreTakenInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns turns
+		var order []string
+		var queued []int
+		take := func(ctx context.Context, name string, unasked bool) {
+			if err := turns.take(ctx, unasked, func(n int) { queued = append(queued, n) }); err != nil {
+				name += ": " + err.Error()
+			}
+			order = append(order, name)
+		}
+		for range loginsAtOnce {
+			take(t.Context(), "", false)
+		}
+		if len(queued) > 0 {
+			t.Errorf("somebody waited, with %d turns free", loginsAtOnce)
+		}
+		order = nil
+		leaving, leave := context.WithCancel(t.Context())
+		for _, who := range []struct {
+			name    string
+			ctx     context.Context
+			unasked bool
+		}{{"ready", t.Context(), true}, {"a", t.Context(), false}, {"left", leaving, false}, {"b", t.Context(), false}} {
+			go take(who.ctx, who.name, who.unasked)
+			synctest.Wait()
+		}
+		if want := []int{64, 65, 66, 67}; !slices.Equal(queued, want) {
+			t.Errorf("told of %v logins, want %v", queued, want)
+		}
+		leave()
+		synctest.Wait()
+		for range 3 {
+			turns.give()
+			synctest.Wait()
+		}
+		want := []string{"left: waiting for its turn: 64 logins are under way, and 2 more wait", "a", "b", "ready"}
+		if !slices.Equal(order, want) {
+			t.Errorf("turns went to %q, want %q", order, want)
+		}
+		for range loginsAtOnce {
+			turns.give()
+		}
+		if turns.busy != 0 || turns.clients.Len()+turns.unasked.Len() != 0 {
+			t.Errorf("left: %d busy, %d waiting", turns.busy, turns.clients.Len()+turns.unasked.Len())
+		}
+	})
+}
+
+// expectant is a Dialer that hears what comes.
+type expectant struct {
+	*database
+	mu       sync.Mutex
+	open     int // dials whose login is under way
+	most     int
+	expected []int
+}
+
+func (e *expectant) Expect(_ context.Context, address string, dials int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if address != host+":5432" {
+		dials = -1
+	}
+	e.expected = append(e.expected, dials)
+}
+
+func (e *expectant) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	e.mu.Lock()
+	e.open++
+	e.most = max(e.most, e.open)
+	e.mu.Unlock()
+	return e.database.DialContext(ctx, network, address)
+}
+
+func (e *expectant) done() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open--
+}
+
+// TestStorm has four times as many clients come as may log in together, at a database that
+// takes a second for each.
+func TestStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients = 4 * loginsAtOnce
+		var dialer *expectant
+		r := newRig(t, func(c *databaseConn) {
+			c.startup()
+			time.Sleep(time.Second)
+			dialer.done()
+			c.send(authRequest(0), readyForQuery)
+			c.untilTerminate()
+		}, func(cfg *Config) {
+			dialer = &expectant{database: cfg.Routes[0].Dialer.(*database)}
+			cfg.Routes[0].Dialer = dialer
+		})
+		began := time.Now()
+		var mu sync.Mutex
+		var order []int
+		var all sync.WaitGroup
+		for i := range clients {
+			c := r.dial()
+			c.send(plainStartup)
+			synctest.Wait() // so that they come in this order
+			all.Go(func() {
+				c.expect(join(authRequest(0), readyForQuery))
+				mu.Lock()
+				order = append(order, i/loginsAtOnce)
+				mu.Unlock()
+				c.send(terminate)
+				c.Close()
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took != clients/loginsAtOnce*time.Second {
+			t.Errorf("all were in after %v, want %v", took, clients/loginsAtOnce*time.Second)
+		}
+		if dialer.most > loginsAtOnce {
+			t.Errorf("%d logins at once, want %d at most", dialer.most, loginsAtOnce)
+		}
+		if !slices.IsSorted(order) {
+			t.Errorf("clients got in by turns of %v", order)
+		}
+		if n := len(dialer.expected); n != clients-loginsAtOnce || dialer.expected[n-1] != clients {
+			t.Errorf("the Dialer heard %d times of more to come, last of %v", n, dialer.expected[max(0, n-1):])
+		}
+		r.stop()
+	})
+}
+
+func TestStormThatCannotBeServedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, func(cfg *Config) {
+			cfg.LoginTimeout = 20 * time.Second
+			cfg.Routes[0].Dialer = stuckDial(make(chan error, 2*loginsAtOnce))
+		})
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		words := map[string]int{}
+		for range loginsAtOnce + 10 {
+			c := r.dial()
+			c.send(plainStartup)
+			all.Go(func() {
+				told := c.failed()
+				mu.Lock()
+				defer mu.Unlock()
+				words[told['C']+" "+told['M']]++
+				if told['D'] != "" && told['C'] != causes.LoginOverdue.SQLState {
+					t.Errorf("client got %q", told)
+				}
+				c.Close()
+			})
+		}
+		began := time.Now()
+		all.Wait()
+		if took := time.Since(began); took > 21*time.Second {
+			t.Errorf("the last was told after %v", took)
+		}
+		if want := "57P03 login not finished within 20s"; words[want] != loginsAtOnce+10 {
+			t.Errorf("clients got %v, want all %q", words, want)
+		}
+		r.stop()
+		if !r.log.hasLine("session ended", "waiting for its turn: ") {
+			t.Error("the log does not say what was waited for")
+		}
+	})
+}
+
+func TestTunnelIsPreparedWhileTheClientShakesHands(t *testing.T) {
+	for name, test := range map[string]struct {
+		say    []byte
+		shared bool
+		barred bool
+		want   int
+	}{
+		"asks for TLS":                          {sslRequest, false, false, 1},
+		"asks for GSSAPI":                       {gssRequest, false, false, 1},
+		"begins with TLS":                       {[]byte{0x16}, false, false, 1},
+		"asks for TLS at a shared port":         {sslRequest, true, false, 1},
+		"says nothing":                          {nil, false, false, 0},
+		"is a browser":                          {[]byte("GET / HTTP/1.1\r\n"), false, false, 0},
+		"cancels something":                     {codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7'), false, false, 0},
+		"asks for TLS, and may not connect":     {sslRequest, false, true, 0},
+		"asks for TLS where two could be meant": {sslRequest, true, false, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var dialer *expectant
+				r := newRig(t, func(*databaseConn) {}, func(cfg *Config) {
+					dialer = &expectant{database: cfg.Routes[0].Dialer.(*database)}
+					cfg.Routes[0].Dialer = dialer
+					if test.shared {
+						cfg.Shared, cfg.Routes[0].Listen = cfg.Routes[0].Listen, nil
+					}
+					if test.want < 0 {
+						other := cfg.Routes[0]
+						other.Name = "other"
+						cfg.Routes = append(cfg.Routes, other)
+					}
+					if test.barred {
+						cfg.Admit = func(net.Conn) error { return errors.New("no") }
+					}
+				})
+				c := r.dial()
+				if test.say != nil {
+					c.send(test.say)
+				}
+				synctest.Wait()
+				if n := len(dialer.expected); n != max(test.want, 0) {
+					t.Errorf("the Dialer heard %v, want %d", dialer.expected, max(test.want, 0))
+				}
+				c.Close()
+				synctest.Wait()
+				r.stop()
+			})
+		})
+	}
+}
