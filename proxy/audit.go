@@ -26,8 +26,14 @@ type AuditEvent struct {
 	Ready    time.Time
 	SQLState string // of a refusal
 	Cause    string // the row of the table of causes; may be empty
-	Reason   string // why a session ended, or what became of a cancel request
+	// Reason is why a session ended, or what became of a cancel request. Of a login it is
+	// AuditAgain, or empty.
+	Reason string
 }
+
+// AuditAgain is the Reason of the second login event of a session: the ready login that its
+// client got has ended before the client asked anything, and this login has replaced it.
+const AuditAgain = "ready login ended"
 
 // audit tells Config.Audit of e, which is completed.
 func (s *session) audit(e AuditEvent) error {
@@ -43,11 +49,12 @@ func (s *session) audit(e AuditEvent) error {
 }
 
 // auditLogin is the last thing before a client is let in: without a record it is not.
-func (s *session) auditLogin() error { return s.auditLoginMade(time.Time{}) }
+func (s *session) auditLogin() error { return s.auditLoginOf(AuditEvent{Took: time.Since(s.asked)}) }
 
-// auditLoginMade is auditLogin with a login that was made ready then.
-func (s *session) auditLoginMade(ready time.Time) error {
-	if err := s.audit(AuditEvent{Kind: AuditLogin, Took: time.Since(s.asked), Ready: ready}); err != nil {
+// auditLoginOf is auditLogin with what else there is to say of the login.
+func (s *session) auditLoginOf(e AuditEvent) error {
+	e.Kind = AuditLogin
+	if err := s.audit(e); err != nil {
 		return causes.AuditFailed.New(nil, err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -73,13 +74,25 @@ var (
 	terminate     = message('X')
 )
 
+// maxFake bounds what a packet of a test may announce. A stream that is read from the wrong
+// place announces gigabytes, which a test would take, and write into its failure.
+const maxFake = 8 << 20
+
 // readMessage reads one message, head included.
 func readMessage(r io.Reader) ([]byte, error) {
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, err
 	}
-	body := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
+	return readBody(r, head, binary.BigEndian.Uint32(head[1:]))
+}
+
+// readBody reads what head announces, and returns both.
+func readBody(r io.Reader, head []byte, length uint32) ([]byte, error) {
+	if length < 4 || length > maxFake {
+		return head, fmt.Errorf("%q is no head of a packet", head)
+	}
+	body := make([]byte, length-4)
 	_, err := io.ReadFull(r, body)
 	return append(head, body...), err
 }
@@ -90,9 +103,7 @@ func readStartupPacket(r io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, err
 	}
-	body := make([]byte, binary.BigEndian.Uint32(head)-4)
-	_, err := io.ReadFull(r, body)
-	return append(head, body...), err
+	return readBody(r, head, binary.BigEndian.Uint32(head))
 }
 
 // authority signs certificates for a fake database.

@@ -62,8 +62,11 @@ type login struct {
 	// admitted is asked before the client gets ReadyForQuery, which it does not after an
 	// error. nil lets it.
 	admitted func() error
-	asked    bool  // the database has asked for a clear-text password
-	unsent   error // why the last packet could not be written
+	// asking is called before the Route's Explainer is asked, which may take a while. nil
+	// is not.
+	asking func()
+	asked  bool  // the database has asked for a clear-text password
+	unsent error // why the last packet could not be written
 	// key gets the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
 	// last is the fatal ErrorResponse that came after AuthenticationOk.
@@ -286,6 +289,9 @@ func (l *login) complaint(ctx context.Context, msg []byte) []byte {
 	l.last = &refusal{user: l.user, code: f['C'], message: f['M'], told: f['D'], help: f['H']}
 	if l.route.Refusals == nil || msg[len(msg)-1] != 0 {
 		return msg
+	}
+	if l.asking != nil {
+		l.asking()
 	}
 	l.last.learn(ctx, l.route.Refusals)
 	if l.last.detail == "" && l.last.hint == "" {

@@ -46,7 +46,7 @@ func (s *session) takeReady() *readyLogin {
 			s.server.ready.drop(r, readyBusy)
 		case !time.Now().Before(r.expires):
 			s.server.ready.drop(r, readyExpired)
-		case r.identity != s.route.whose():
+		case !s.route.still(r.identity):
 			s.server.ready.drop(r, readyIdentity)
 			s.server.ready.of(s.served, readyIdentity)
 		default:
@@ -64,12 +64,12 @@ func (s *session) handOut(r *readyLogin) (*upstream, error) {
 	if len(r.secret) >= minCancelKey {
 		s.forget = append(s.forget, s.server.cancels.add(r.pid, r.secret, r.route, up.address))
 	}
-	err := s.auditLoginMade(r.made)
+	err := s.auditLoginOf(AuditEvent{Took: time.Since(s.asked), Ready: r.made})
 	if err == nil {
 		whole, _, _ := atRest(r.said)
-		up.boundary.follow(r.said[:whole])
-		up.begun = slices.Clone(r.said[whole:])
-		if _, failed := s.client.Write(slices.Concat(r.greeting, r.said[:whole])); failed != nil {
+		up.begun, r.said = slices.Clone(r.said[whole:]), r.said[:whole:whole]
+		up.boundary.follow(r.said)
+		if _, failed := s.client.Write(slices.Concat(r.greeting, r.said)); failed != nil {
 			err = clientGone(failed)
 		}
 	}
@@ -89,14 +89,15 @@ func (s *session) getReady(now time.Time) {
 	if !ok {
 		return
 	}
-	server, route, m := s.server, s.route, s.wants
-	server.ready.client(key, route, route.ReadyLogins, now, func(ctx context.Context) (*readyLogin, error) {
+	server, route, by, m := s.server, s.route, s.by(), s.wants
+	server.ready.client(key, m.value("user"), route, route.ReadyLogins, now, func(ctx context.Context) (*readyLogin, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, server.loginTimeout, server.overdue)
 		defer cancel()
-		if err := key.served.turns.take(ctx, true, nil); err != nil {
+		give, err := key.served.turns.take(ctx, by, true, nil)
+		if err != nil {
 			return nil, err
 		}
-		defer key.served.turns.give()
+		defer give()
 		return server.makeReady(ctx, key, route, m, key.served.guesses.clearText(m.value("user")))
 	})
 }

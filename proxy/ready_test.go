@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -352,6 +353,7 @@ func TestNothingIsReadyAfterAMinute(t *testing.T) {
 		}
 		rr.server.ready.mu.Unlock()
 		rr.login(plainStartup, 3).Close()
+		rr.wantReady(1)
 		rr.stopReady()
 	})
 }
@@ -390,7 +392,16 @@ func TestDeadReadyLoginIsNeverHandedOut(t *testing.T) {
 
 func TestReadyLoginThatEndsBeforeTheFirstQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rr := newReadyRig(t, 1, nil)
+		var events []AuditEvent
+		var mu sync.Mutex
+		rr := newReadyRig(t, 1, func(cfg *Config) {
+			cfg.Audit = func(e AuditEvent) error {
+				mu.Lock()
+				defer mu.Unlock()
+				events = append(events, e)
+				return nil
+			}
+		})
 		rr.leave(rr.login(plainStartup, 1))
 		rr.wantReady(1)
 		c := rr.login(plainStartup, 2)
@@ -409,11 +420,100 @@ func TestReadyLoginThatEndsBeforeTheFirstQuery(t *testing.T) {
 		if got, want := <-rr.cancels, codePacket(80877102, append([]byte{0, 0, 0, 4}, key(4)...)...); !bytes.Equal(got, want) {
 			t.Errorf("the database got %q, want a cancel request for its own key, %q", got, want)
 		}
+		mu.Lock()
+		var lines []string
+		for _, e := range events {
+			lines = append(lines, fmt.Sprint(e.Kind, e.ID, " pid=", e.PID, " ready=", !e.Ready.IsZero(), " ", e.Reason))
+		}
+		mu.Unlock()
+		want := []string{"login1 pid=1 ready=false ", "end1 pid=1 ready=false " + reasonClientClosed, "login2 pid=2 ready=true ",
+			"login2 pid=4 ready=false ready login ended", "cancel3 pid=0 ready=false delivered"}
+		if !slices.Equal(lines, want) {
+			t.Errorf("audited %q, want %q", lines, want)
+		}
 		rr.leave(c)
 		rr.stopReady()
 		if now := rr.server.Snapshot(); now.Logins != 2 || len(now.FailedLogins) > 0 {
 			t.Errorf("counted %+v", now)
 		}
+	})
+}
+
+// A client whose ready login has reported a setting gets to know it when that is another
+// one after the second login.
+func TestSettingsAfterASecondLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		came, now := setting("server_version", "18.2"), setting("server_version", "18.3")
+		rr.conn(2).send(came[:9]) // of which the rest comes later
+		synctest.Wait()
+		c := rr.login(plainStartup, 2)
+		rr.wantReady(1) // 3
+		rr.conn(2).send(came[9:])
+		c.expect(came)
+		rr.conn(2).send(now)
+		c.expect(now)
+		synctest.Wait()
+		rr.conn(2).NetConn().Close()
+		c.expect(setting("server_version", "18.1")) // as 4 says
+		rr.ask(c, 4)
+		rr.leave(c)
+		rr.stopReady()
+	})
+}
+
+// A database that keeps talking has a client like any other: what it got is not kept for
+// ever.
+func TestClientOfATalkativeDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		c := rr.login(plainStartup, 2)
+		word := setting("a", strings.Repeat("x", maxSaid/4))
+		for range 5 {
+			rr.conn(2).send(word)
+			c.expect(word)
+			synctest.Wait()
+		}
+		end := errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")
+		rr.conn(2).send(end)
+		rr.conn(2).Close()
+		c.expect(end)
+		c.expectEnd()
+		c.Close()
+		rr.stopReady()
+	})
+}
+
+// What came behind the ReadyForQuery of the second login stands in the client's way: it
+// may be in the middle of a message, where no words of the proxy may go.
+func TestWhereTheClientIsAfterASecondLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		c := rr.login(plainStartup, 2)
+		rr.wantReady(1) // 3
+		notice := message('N', []byte("SNOTICE\x00Mhalf of it is lost\x00\x00")...)
+		half := notice[:len(notice)/2]
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			c.send(rr.greeting(pid), notice, half)
+			c.untilTerminate()
+			return true
+		}
+		rr.mu.Unlock()
+		rr.conn(2).NetConn().Close()
+		c.expect(notice)
+		c.expect(half)
+		synctest.Wait()
+		rr.conn(4).NetConn().Close()
+		c.expectEnd()
+		c.Close()
+		rr.stopReady()
 	})
 }
 
@@ -533,6 +633,73 @@ func TestReadyLoginsGoWithTheWayToTheDatabase(t *testing.T) {
 	})
 }
 
+// A tunnel cuts anywhere, and what reads takes 512 bytes at a time.
+func TestLastWordsOfAReadyLoginInPieces(t *testing.T) {
+	end := errorPacket("SFATAL", "VFATAL", "C57P01", "M"+strings.Repeat("terminating connection ", 40))
+	for name, test := range map[string]struct {
+		pieces [][]byte
+		taken  bool // by a client that has asked nothing
+	}{
+		"a large one":                {[][]byte{end}, false},
+		"in the head":                {[][]byte{end[:3], end[3:]}, false},
+		"behind the head":            {[][]byte{end[:8], end[8:]}, false},
+		"behind the code":            {[][]byte{end[:600], end[600:]}, false},
+		"a large one, taken":         {[][]byte{end}, true},
+		"in the head, taken":         {[][]byte{end[:3], end[3:]}, true},
+		"behind the head, and taken": {[][]byte{end[:8], end[8:]}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var ways sync.Map // *atomic.Bool of each dial, by its number
+				var dials atomic.Int32
+				rr := newReadyRig(t, 1, func(cfg *Config) {
+					db := cfg.Routes[0].Dialer
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						retired := new(atomic.Bool)
+						ways.Store(dials.Add(1), retired)
+						c, err := db.DialContext(ctx, network, address)
+						return &wayBack{c, retired}, err
+					})
+				})
+				rr.leave(rr.login(plainStartup, 1))
+				rr.wantReady(1)
+				var c *client
+				if test.taken {
+					c = rr.login(plainStartup, 2)
+					rr.wantReady(1) // 3
+				}
+				for _, piece := range test.pieces {
+					rr.conn(2).send(piece)
+					synctest.Wait()
+				}
+				if way, _ := ways.Load(int32(2)); !way.(*atomic.Bool).Load() {
+					t.Error("the way was not retired")
+				}
+				rr.conn(2).Close()
+				if c != nil {
+					synctest.Wait()
+					rr.ask(c, 4)
+					rr.leave(c)
+				}
+				rr.stopReady()
+			})
+		})
+	}
+}
+
+// What is not whole when a client comes is no login for it.
+func TestReadyLoginInItsLastWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 1, nil)
+		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
+		rr.conn(2).send(errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")[:20])
+		synctest.Wait()
+		rr.leave(rr.login(plainStartup, 3))
+		rr.stopReady()
+	})
+}
+
 // wayBack is a conn whose way to the database may be retired.
 type wayBack struct {
 	net.Conn
@@ -585,6 +752,31 @@ func TestFailoverInASessionDropsReadyLogins(t *testing.T) {
 			rr.wantReady(0)
 			rr.leave(c)
 			rr.stopReady()
+		})
+	}
+}
+
+// Where it takes a wait to know who the credentials are for, nobody may get a login of
+// nobody's.
+func TestReadyLoginThatIsNobodys(t *testing.T) {
+	for name, says := range map[string]func(asked int32) string{
+		"never known":            func(int32) string { return "" },
+		"known after the login":  func(n int32) string { return []string{"", "AKIA1"}[min(n-1, 1)] },
+		"known before it alone":  func(n int32) string { return []string{"AKIA1", ""}[min(n-1, 1)] },
+		"another one afterwards": func(n int32) string { return []string{"AKIA1", "AKIA2", "AKIA1"}[min(n-1, 2)] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int32
+				rr := newReadyRig(t, 1, func(cfg *Config) {
+					cfg.Routes[0].Identity = func() string { return says(asked.Add(1)) }
+				})
+				rr.leave(rr.login(plainStartup, 1))
+				rr.wantReady(0)
+				n := rr.logins.Load()
+				rr.leave(rr.login(plainStartup, n+1))
+				rr.stopReady()
+			})
 		})
 	}
 }
@@ -652,6 +844,95 @@ func TestFullDatabaseGetsItsRoomBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The database gives a login its place before it asks for the token: what is under way
+// takes one too.
+func TestFullDatabaseGetsTheRoomOfALoginUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 4, nil)
+		full := fullAt(rr, 2, false)
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			if pid != 2 {
+				return full(c, pid)
+			}
+			c.send(authRequest(3))
+			if _, err := readMessage(c); err != nil {
+				t.Errorf("no token came: %v", err)
+			}
+			if m, err := readMessage(c); err != io.EOF {
+				t.Errorf("the login that was given up ended with %q (%v), want the end of TLS", m, err)
+			}
+			time.Sleep(300 * time.Millisecond) // until its process has gone
+			rr.mu.Lock()
+			defer rr.mu.Unlock()
+			rr.ended[pid] = "given up"
+			return true
+		}
+		rr.mu.Unlock()
+		first := rr.login(plainStartup, 1)
+		synctest.Wait()                                                                      // 2 has its place, and goes no further
+		second := rr.login(startupPacket(3<<16, "user", "app_user", "database", "other"), 4) // 3 was refused
+		rr.ask(first, 1)
+		rr.ask(second, 4)
+		rr.leave(first)
+		rr.leave(second)
+		rr.stopReady()
+	})
+}
+
+// A role at its limit is no reason to give up what others get.
+func TestReadyLoginWithoutRoomForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 4, nil)
+		limited := func(tool string) []byte {
+			return startupPacket(3<<16, "user", "limited", "database", "app", "application_name", tool)
+		}
+		open := map[uint32]bool{} // of limited's sessions; one is allowed
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			rr.mu.Lock()
+			defer rr.mu.Unlock()
+			if !bytes.Contains(rr.startups[pid-1], []byte("limited")) {
+				return false
+			}
+			for other := range open {
+				if rr.ended[other] != "" {
+					delete(open, other)
+				}
+			}
+			if len(open) > 0 {
+				rr.ended[pid] = "refused"
+				c.Write(errorPacket("SFATAL", "VFATAL", "C53300", "Mtoo many connections for role \"limited\""))
+				return true
+			}
+			open[pid] = true
+			return false
+		}
+		rr.mu.Unlock()
+		first := rr.login(plainStartup, 1)
+		rr.wantReady(1) // 2
+		one := rr.login(limited("one"), 3)
+		rr.wantReady(1) // 4 was refused
+		second := rr.login(plainStartup, 2)
+		rr.wantReady(2) // 5 and 6: both came together
+		rr.leave(one)
+		time.Sleep(readyPause / 2) // the user pauses, whatever else is in the message
+		one = rr.login(limited("two"), 7)
+		rr.wantReady(2)
+		rr.leave(one)
+		time.Sleep(readyPause / 2)
+		one = rr.login(limited("two"), 8)
+		synctest.Wait()
+		if got := rr.logins.Load(); got != 9 {
+			t.Errorf("%d logins, want one more for what would be ready", got)
+		}
+		for _, c := range []*client{first, second, one} {
+			rr.leave(c)
+		}
+		rr.stopReady()
+	})
 }
 
 func TestMessagesThatNeverComeTwice(t *testing.T) {

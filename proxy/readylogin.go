@@ -40,9 +40,9 @@ type readyLogin struct {
 	pid      uint32 // of BackendKeyData; secret is empty where there was none
 	secret   []byte
 	greeting []byte // up to ReadyForQuery, as the database sent it
-	said     []byte // since then
+	said     []byte // since then; once it is handed out, what the client got of that
 	rest     *resting
-	gone     chan struct{} // closed when its connection is
+	gone     chan struct{} // closed by close; that of its readyMaking
 }
 
 // bounded takes bytes up to most of them.
@@ -76,18 +76,14 @@ func split(told []byte) (greeting, said []byte) {
 
 // atRest looks at what a database has said since ReadyForQuery, unasked. over says that
 // the session ends, or is none that waits for a query any more, with the SQLSTATE that the
-// database gives; whole is how many bytes are whole messages.
+// database gives; whole is how many bytes are whole messages. An ErrorResponse that is not
+// whole yet is not over: the rest of it says why (see dying).
 func atRest(said []byte) (whole int, over bool, state string) {
 	for len(said)-whole >= headLen {
 		msg := said[whole:]
 		length := binary.BigEndian.Uint32(msg[1:headLen])
 		switch msg[0] {
-		case 'S', 'N', 'A': // ParameterStatus, NoticeResponse, NotificationResponse
-		case 'E':
-			if length >= 4 && length <= maxSaid && len(msg) > int(length) {
-				return whole, true, errorFields(msg[headLen : length+1])['C']
-			}
-			return whole, true, ""
+		case 'S', 'N', 'A', 'E': // ParameterStatus, NoticeResponse, NotificationResponse, ErrorResponse
 		default:
 			return whole, true, ""
 		}
@@ -97,9 +93,18 @@ func atRest(said []byte) (whole int, over bool, state string) {
 		if len(msg) < int(length)+1 {
 			break
 		}
+		if msg[0] == 'E' {
+			return whole, true, errorFields(msg[headLen : length+1])['C']
+		}
 		whole += int(length) + 1
 	}
 	return whole, false, ""
+}
+
+// dying says that said ends with an ErrorResponse that is not whole.
+func dying(said []byte) bool {
+	whole, over, _ := atRest(said)
+	return !over && len(said) > whole && said[whole] == 'E'
 }
 
 // resting reads what a database says while nobody asks it anything. It owns its
@@ -112,12 +117,13 @@ type resting struct {
 }
 
 // watchRest reads from c, behind what it has said, until that ends the session or is too
-// much, or once only. ended is called then, from the goroutine, unless it is nil.
+// much, or once only, and what an ErrorResponse lacks then. ended is called then, from the
+// goroutine, unless it is nil.
 func watchRest(c net.Conn, said []byte, once bool, ended func()) *resting {
 	r := &resting{conn: c, said: said, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		for r.read() && !once {
+		for r.read() && (!once || dying(r.said)) {
 		}
 		if ended != nil && !errors.Is(r.err, os.ErrDeadlineExceeded) {
 			ended()
@@ -135,8 +141,7 @@ func (r *resting) read() bool {
 		r.err = err
 		return false
 	}
-	_, over, _ := atRest(r.said)
-	return !over && len(r.said) <= maxSaid
+	return r.goesOn()
 }
 
 // stop ends reading, after what has arrived already, and waits for the goroutine. It
@@ -147,7 +152,7 @@ func (r *resting) stop() (said []byte, rests bool) {
 	if errors.Is(r.err, os.ErrDeadlineExceeded) {
 		r.err = nil
 	}
-	for r.rests() && arrived(beneath(r.conn)) {
+	for r.goesOn() && arrived(beneath(r.conn)) {
 		r.conn.SetReadDeadline(time.Now().Add(lastLook))
 		if r.read(); errors.Is(r.err, os.ErrDeadlineExceeded) { // part of a record
 			r.err = nil
@@ -158,29 +163,40 @@ func (r *resting) stop() (said []byte, rests bool) {
 	return r.said, r.rests()
 }
 
-// rests says that the session is still one that waits for a query.
-func (r *resting) rests() bool {
+// goesOn says that there may be more to read.
+func (r *resting) goesOn() bool {
 	_, over, _ := atRest(r.said)
 	return r.err == nil && !over && len(r.said) <= maxSaid
 }
 
+// rests says that the session is still one that waits for a query.
+func (r *resting) rests() bool { return r.goesOn() && !dying(r.said) }
+
 // makeReady logs in with m as a client would that has no part in it. ctx bounds it.
 func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m startupMessage, early bool) (*readyLogin, error) {
 	route, identity := unexplained(route), route.whose()
+	if route.Identity != nil && identity == "" {
+		return nil, errNobody
+	}
 	up, err := route.open(ctx, route.Address, s.firstByte, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer interrupt(ctx, up.raw)()
-	r := &readyLogin{key: key, route: route, identity: identity, user: m.value("user"), up: up, gone: make(chan struct{})}
+	release := interrupt(ctx, up.raw)
+	r := &readyLogin{key: key, route: route, identity: identity, user: m.value("user"), up: up}
 	if over, ok := up.raw.(interface{ SSMSession() string }); ok {
 		r.ssm = over.SSMSession()
 	}
 	told := &bounded{most: maxGreeting}
 	l := &login{client: told, server: up, in: messages{r: up}, user: m.value("user"), route: route, guesses: &key.served.guesses, early: early, whole: true,
 		key: func(pid uint32, secret []byte) { r.pid, r.secret = pid, append([]byte(nil), secret...) }}
-	if err := l.run(ctx, m); err != nil {
-		up.raw.Close()
+	err = l.run(ctx, m)
+	release()
+	if err == nil && !route.still(identity) {
+		err = errNobody
+	}
+	if err != nil {
+		up.abandon(farewell)
 		return nil, err
 	}
 	r.greeting, r.said = split(told.buf)
@@ -204,6 +220,15 @@ func (r *Route) whose() string {
 	return r.Identity()
 }
 
+// errNobody is a ready login of which it is not known for whom it was made.
+var errNobody = errors.New("the AWS identity is not known, or has changed during the login")
+
+// still says that tokens are made for identity now, as they were when whose returned it.
+// What is not known is not the same.
+func (r *Route) still(identity string) bool {
+	return r.Identity == nil || identity != "" && identity == r.Identity()
+}
+
 // retired says that the way to the database is not to be taken any more.
 func (r *readyLogin) retired() bool {
 	way, ok := r.up.raw.(interface{ Retired() bool })
@@ -220,13 +245,24 @@ func (r *readyLogin) busy() bool {
 // there is free then. The goroutine that reads must have ended.
 func (r *readyLogin) close(limit time.Duration) {
 	defer close(r.gone)
-	defer r.up.raw.Close()
 	r.up.raw.SetDeadline(time.Now().Add(limit))
-	words, err := new(pgproto3.Terminate).Encode(nil)
-	if err != nil {
-		return
+	if words, err := new(pgproto3.Terminate).Encode(nil); err == nil {
+		r.up.Write(words) // its own error shows when reading
 	}
-	if _, err := r.up.Write(words); err == nil {
-		io.Copy(io.Discard, io.LimitReader(r.up, maxFarewell))
-	}
+	r.up.awaitEnd()
+}
+
+// abandon ends a login that is not finished, and waits for the database to do the same, as
+// long as limit. It says no word, which the database would take for an answer and complain
+// about in its log: the end of TLS is enough, at every step.
+func (up *upstream) abandon(limit time.Duration) {
+	up.raw.SetDeadline(time.Now().Add(limit))
+	up.CloseWrite()
+	up.awaitEnd()
+}
+
+// awaitEnd reads until the database has closed, or the deadline has passed, and closes.
+func (up *upstream) awaitEnd() {
+	defer up.raw.Close()
+	io.Copy(io.Discard, io.LimitReader(up, maxFarewell))
 }

@@ -53,15 +53,20 @@ type readyPool struct {
 	closed  bool
 	tending bool
 	kinds   map[readyKey]*readyKind
-	unused  map[*served]int      // ready logins in succession that no client took
-	ending  []*readyLogin        // given up, and not closed yet
-	paused  map[string]time.Time // until then none is made, by Route.Address
-	done    chan struct{}        // closed by close; nil before tend needs it
+	unused  map[*served]int          // ready logins in succession that no client took
+	ending  []*readyLogin            // given up, and not closed yet
+	paused  map[readyPlace]time.Time // until then none is made
+	done    chan struct{}            // closed by close; nil before tend needs it
 }
+
+// readyPlace is where a database may have no room: at a Route.Address for a database
+// user, or for anybody, which is "".
+type readyPlace struct{ address, user string }
 
 // readyKind is one StartupMessage of one kind of client.
 type readyKind struct {
 	key     readyKey
+	user    string // database user
 	clients arrivals
 	logins  []*readyLogin
 	making  []*readyMaking
@@ -72,6 +77,7 @@ type readyKind struct {
 type readyMaking struct {
 	address string
 	cancel  context.CancelCauseFunc
+	gone    chan struct{} // closed when it holds no place at the database
 }
 
 // count is how many there are, or will be.
@@ -94,9 +100,9 @@ func (p *readyPool) take(key readyKey) *readyLogin {
 	return r
 }
 
-// client notes that a client with key has been logged in by route, and has as many
-// logins made as are wanted then. logIn is called on a goroutine for each.
-func (p *readyPool) client(key readyKey, route *Route, most int, now time.Time, logIn func(context.Context) (*readyLogin, error)) {
+// client notes that a client with key has been logged in by route as user, and has as
+// many logins made as are wanted then. logIn is called on a goroutine for each.
+func (p *readyPool) client(key readyKey, user string, route *Route, most int, now time.Time, logIn func(context.Context) (*readyLogin, error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || key.served.replaced.Load() {
@@ -106,6 +112,7 @@ func (p *readyPool) client(key readyKey, route *Route, most int, now time.Time, 
 	if k == nil {
 		return
 	}
+	k.user = user
 	k.clients.note(now, most)
 	for p.mayMake(k, route, most, now) {
 		p.begin(k, route, now, logIn)
@@ -145,7 +152,9 @@ func (p *readyPool) kind(key readyKey, now time.Time) *readyKind {
 // held.
 func (p *readyPool) mayMake(k *readyKind, route *Route, most int, now time.Time) bool {
 	switch {
-	case k.count() >= k.clients.wanted(now), now.Before(k.paused), now.Before(p.paused[route.Address]):
+	case k.count() >= k.clients.wanted(now), now.Before(k.paused):
+		return false
+	case now.Before(p.paused[readyPlace{route.Address, ""}]), now.Before(p.paused[readyPlace{route.Address, k.user}]):
 		return false
 	case p.unused[k.key.served] >= maxUnused && !k.clients.again(now):
 		return false
@@ -185,12 +194,17 @@ func (p *readyPool) roomFrom(k *readyKind, now time.Time) (from *readyKind) {
 // begin makes a login for k. mu is held.
 func (p *readyPool) begin(k *readyKind, route *Route, now time.Time, logIn func(context.Context) (*readyLogin, error)) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	m := &readyMaking{route.Address, cancel}
+	m := &readyMaking{route.Address, cancel, make(chan struct{})}
 	k.making = append(k.making, m)
 	account := p.tally.accountOf(k.key.served.Name)
 	p.running.Go(func() {
 		defer cancel(nil)
 		r, err := logIn(ctx)
+		if err != nil {
+			close(m.gone)
+		} else {
+			r.gone = m.gone // from now on its close closes it
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		k.making = slices.DeleteFunc(k.making, func(other *readyMaking) bool { return other == m })
@@ -209,7 +223,9 @@ func (p *readyPool) begin(k *readyKind, route *Route, now time.Time, logIn func(
 	})
 }
 
-// failed notes that no login could be made for k. mu is held.
+// failed notes that no login could be made for k. Where the database had no room, it may
+// have none for this user alone, and no client waits for it: what is ready stays, until a
+// client needs the room. mu is held.
 func (p *readyPool) failed(k *readyKind, route *Route, err error, unwanted bool) {
 	if unwanted {
 		return
@@ -218,7 +234,7 @@ func (p *readyPool) failed(k *readyKind, route *Route, err error, unwanted bool)
 	k.paused = now.Add(readyAgain)
 	p.log.Debug("no login made ready", "route", k.key.served.Name, "sqlstate", state(err))
 	if isFull(err) {
-		p.full(route.Address, now)
+		p.pause(readyPlace{route.Address, k.user}, now)
 	}
 }
 
@@ -315,33 +331,46 @@ func (p *readyPool) of(to *served, reason string) {
 		func(k *readyKind, _ string) bool { return k.key.served == to })
 }
 
-// full gives up all that lead to a database without room, where none is made for a while.
-// mu is held.
-func (p *readyPool) full(address string, now time.Time) {
+// pause has none made there for a while. mu is held.
+func (p *readyPool) pause(at readyPlace, now time.Time) {
 	if p.paused == nil {
-		p.paused = map[string]time.Time{}
+		p.paused = map[readyPlace]time.Time{}
 	}
-	p.paused[address] = now.Add(readyPause)
+	p.paused[at] = now.Add(readyPause)
+}
+
+// full gives up all that lead to a database without room for a client, where none is made
+// for a while. mu is held.
+func (p *readyPool) full(address string, now time.Time) {
+	p.pause(readyPlace{address, ""}, now)
 	p.at(address, readyFull)
 }
 
 // makeRoom does that for a client, and waits until what led to address is gone, or ctx
-// ends. It says whether there was anything.
+// ends. It says whether there was anything. A login that is still being made counts: the
+// database may have given it a place before it has asked for the token.
 func (p *readyPool) makeRoom(ctx context.Context, address string) bool {
 	p.mu.Lock()
 	if !p.closed {
 		p.full(address, time.Now())
 	}
-	var leaving []*readyLogin
+	var leaving []<-chan struct{}
 	for _, r := range p.ending {
 		if r.route.Address == address {
-			leaving = append(leaving, r)
+			leaving = append(leaving, r.gone)
+		}
+	}
+	for _, k := range p.kinds {
+		for _, m := range k.making {
+			if m.address == address {
+				leaving = append(leaving, m.gone)
+			}
 		}
 	}
 	p.mu.Unlock()
-	for _, r := range leaving {
+	for _, gone := range leaving {
 		select {
-		case <-r.gone:
+		case <-gone:
 		case <-ctx.Done():
 			return false
 		}
@@ -377,9 +406,9 @@ func (p *readyPool) look(now time.Time) bool {
 			delete(p.kinds, key)
 		}
 	}
-	for address, until := range p.paused {
+	for at, until := range p.paused {
 		if !now.Before(until) {
-			delete(p.paused, address)
+			delete(p.paused, at)
 		}
 	}
 	p.tending = len(p.kinds)+len(p.paused) > 0

@@ -124,7 +124,7 @@ type Route struct {
 	ReadyLogins int
 	// Identity, when not nil, says for whom Tokens makes passwords now: any text that
 	// changes with that, or "" where it takes a wait to know. A login made ready for
-	// somebody else is given up. It must not block.
+	// somebody else, or while nobody knew for whom, is given up. It must not block.
 	Identity func() string
 
 	// Resolve, when not nil, says for one login where the Route leads: what it

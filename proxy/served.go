@@ -14,7 +14,7 @@ type served struct {
 	Route
 	guesses guesses
 	stale   atomic.Bool // as Route.Resolve is told
-	turns   turns       // of its logins
+	turns   lines       // of its logins
 	// replaced says that clients do not come this way any more.
 	replaced atomic.Bool
 }

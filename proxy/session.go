@@ -64,6 +64,7 @@ type session struct {
 	counts   bool           // among the Server's sessions
 	forget   []func()       // takes out the cancel keys that were noted
 	again    *again         // not nil: the client has a ReadyForQuery already
+	giveTurn func()         // ends the turn of the login under way
 
 	leaveLobby func()
 	asked      time.Time // when the StartupMessage had come
@@ -191,14 +192,15 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 
 // prepare has the way to the database prepared for a client that is about to log in, where
 // it can be only one: the client has asked for TLS, and its login is a handshake away. A
-// connection that says nothing, such as a health check's, prepares nothing.
+// connection that says nothing, such as a health check's, prepares nothing. Where clients
+// have to prove who they are, none does: anyone can ask for TLS, and a login follows the
+// proof at once.
 func (s *session) prepare(ctx context.Context) {
 	to := s.served
 	if to == nil {
 		to = s.server.onlyRoute()
 	}
-	personal := s.server.proof != nil && s.server.grants != nil // which may have a way of its own
-	if to == nil || s.barred != nil || personal || to.Dialer == nil {
+	if to == nil || s.barred != nil || s.server.proof != nil || to.Dialer == nil {
 		return
 	}
 	to.expect(ctx, 1)
@@ -291,40 +293,67 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 
 // logInNow is logIn once it is known where the database is, without a ready login.
 func (s *session) logInNow(ctx context.Context) (*upstream, error) {
-	if err := s.served.turns.take(ctx, false, func(logins int) { s.route.expect(ctx, logins) }); err != nil {
-		return nil, err
-	}
-	defer s.served.turns.give()
 	up, err := s.attempts(ctx)
 	s.served.outcome(ctx, err)
 	return up, err
 }
 
-// attempts logs in. Where the user's last login suggests it, the token is sent
-// unasked; if that was a wrong guess, all is repeated without it. It is repeated
-// once more, with a new token, when the database refused for a reason that may
-// pass.
-func (s *session) attempts(ctx context.Context) (*upstream, error) {
-	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
-	var wrong *wrongGuess
-	if errors.As(err, &wrong) && ctx.Err() == nil {
-		s.log.Debug("login repeated without an early token", "error", err)
-		up, err = s.attempt(ctx, false)
+// by is the way of this client's logins.
+func (s *session) by() way {
+	if s.role == "" {
+		return way{}
 	}
+	return way{s.role, s.identity}
+}
+
+// attempts logs in. It is repeated when the database has no room, and ready logins make
+// some; and once more, with a new token, when the database refused for a reason that may
+// pass. In between, and while AWS is asked why, others have their turn.
+func (s *session) attempts(ctx context.Context) (*upstream, error) {
+	up, err := s.inTurn(ctx, s.guessed)
 	if s.ping {
 		return up, err // whose words nobody reads
 	}
 	if isFull(err) && s.server.ready.makeRoom(ctx, s.route.Address) {
 		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
-		up, err = s.attempt(ctx, false)
+		up, err = s.inTurn(ctx, s.unguessed)
 	}
 	if s.route.passing(err) && pauseBeforeRetry(ctx) {
 		s.server.tally.retried(s.entry)
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
-		up, err = s.attempt(ctx, false)
+		up, err = s.inTurn(ctx, s.unguessed)
 	}
 	return up, s.route.explain(ctx, err)
 }
+
+// inTurn has attempt wait for its turn, which ends with it or is given back by giveTurn
+// before.
+func (s *session) inTurn(ctx context.Context, attempt func(context.Context) (*upstream, error)) (*upstream, error) {
+	give, err := s.served.turns.take(ctx, s.by(), false, func(logins int) { s.route.expect(ctx, logins) })
+	if err != nil {
+		return nil, err
+	}
+	s.giveTurn = give
+	defer func() {
+		give()
+		s.giveTurn = nil // a session may rest for hours
+	}()
+	return attempt(ctx)
+}
+
+// guessed is an attempt with the token sent unasked, where the user's last login suggests
+// it. If that was a wrong guess, it is repeated without.
+func (s *session) guessed(ctx context.Context) (*upstream, error) {
+	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
+	var wrong *wrongGuess
+	if errors.As(err, &wrong) && ctx.Err() == nil {
+		s.log.Debug("login repeated without an early token", "error", err)
+		return s.unguessed(ctx)
+	}
+	return up, err
+}
+
+func (s *session) unguessed(ctx context.Context) (*upstream, error) { return s.attempt(ctx, false) }
 
 // attempt is one login on a connection of its own. A key that the client is
 // told is noted before the client can use it.
@@ -349,15 +378,16 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		early:    early,
 		watch:    &s.watch,
 		admitted: s.auditLogin,
+		asking:   s.giveTurn,
 		key: func(pid uint32, secret []byte) {
 			s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
 			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
 		},
 	}
+	_, l.whole = up.raw.(retirer)
 	if s.again != nil {
 		s.again.instead(s, l, up)
 	}
-	_, l.whole = up.raw.(retirer)
 	if err := l.run(ctx, s.wants); err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {

@@ -41,27 +41,32 @@ func (s *session) settle(ctx context.Context, up *upstream, early []byte) (*upst
 		if up.begun = said; !rests && ctx.Err() == nil {
 			return s.logInAgain(ctx, r, up), first.stop()
 		}
-		if err := s.pass(up, settled); err != nil {
+		settled = settled || len(r.said)+len(said) > maxSaid // more is not remembered
+		told, err := s.pass(up, settled)
+		if err != nil {
 			settled = true // the relay finds out what is wrong with the client
 		}
+		r.said = append(r.said, told...)
 	}
 	return up, first.stop()
 }
 
 // pass passes on what the database has said over up, in whole messages. The beginning of
-// another is held back, unless last is set and the relay holds nothing back.
-func (s *session) pass(up *upstream, last bool) error {
+// another is held back, unless last is set and the relay holds nothing back. It returns
+// what the client got.
+func (s *session) pass(up *upstream, last bool) ([]byte, error) {
 	whole, _, _ := atRest(up.begun)
 	if _, holds := up.raw.(retirer); last && !holds {
 		whole = len(up.begun)
 	}
 	if whole == 0 {
-		return nil
+		return nil, nil
 	}
 	n, err := s.client.Write(up.begun[:whole])
-	up.boundary.follow(up.begun[:n])
+	told := up.begun[:n]
+	up.boundary.follow(told)
 	up.begun = bytes.Clone(up.begun[whole:])
-	return err
+	return told, err
 }
 
 // firstWords are those of a client over a ready login. It owns its goroutine.
@@ -93,6 +98,7 @@ func listen(c net.Conn, early []byte) firstWords {
 type again struct {
 	told   *readyLogin // what the client has got
 	answer *bounded    // what the database says now
+	began  time.Time
 }
 
 // instead has l tell nothing to the client, and its key be known by the one that the
@@ -100,6 +106,7 @@ type again struct {
 func (a *again) instead(s *session, l *login, up *upstream) {
 	a.answer = &bounded{most: maxGreeting}
 	l.client, l.whole = a.answer, true
+	l.admitted = func() error { return s.auditLoginOf(AuditEvent{Took: time.Since(a.began), Reason: AuditAgain}) }
 	l.key = func(pid uint32, secret []byte) {
 		s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
 		if len(a.told.secret) >= minCancelKey {
@@ -173,10 +180,11 @@ func (s *session) logInAgain(ctx context.Context, r *readyLogin, up *upstream) *
 	login, stop := context.WithTimeoutCause(ctx, s.server.loginTimeout, s.server.overdue)
 	defer stop()
 	defer interrupt(login, s.client)()
-	s.again = &again{told: r}
+	s.again = &again{told: r, began: time.Now()}
 	fresh, err := s.logIn(login)
 	if err == nil {
-		fresh.boundary, err = boundary{}, s.catchUp(fresh, append(r.greeting, r.said...))
+		fresh.boundary = boundary{} // so far it has followed what the client did not get
+		err = s.catchUp(fresh, append(r.greeting, r.said...))
 	}
 	s.again = nil
 	if err != nil {
@@ -201,5 +209,6 @@ func (s *session) catchUp(up *upstream, before []byte) error {
 		return err
 	}
 	up.boundary.follow(fresh)
-	return s.pass(up, true)
+	_, err = s.pass(up, true)
+	return err
 }

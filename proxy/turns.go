@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// loginsAtOnce is how many logins at one Route are under way together. A login is a
+// loginsAtOnce is how many logins on one way to a Route are under way together. A login is a
 // dozen messages, half of a TLS handshake, and a new process of the database: more of
 // them at once finish no sooner, and the last ones get no byte in time. Measured with 600
 // clients at once on two processors: without a round trip in between, 16 to 128 differ by
@@ -80,6 +80,61 @@ func (t *turns) pass() {
 		}
 	}
 	t.busy--
+}
+
+// way is how logins get to the database of a Route: with its own rights, which is the zero
+// value, or with those of a role that is assumed for one identity. Each has SSM sessions and
+// credentials of its own, which may hang.
+type way struct{ role, identity string }
+
+// lines are the turns of a Route, for each way of its own: where one person's logins hang,
+// others' do not wait. They are safe for concurrent use; the zero value is ready.
+type lines struct {
+	mu  sync.Mutex
+	all map[way]*line
+}
+
+// line is the turns of one way, as long as somebody has one or waits.
+type line struct {
+	turns
+	members int // of lines.mu
+}
+
+// take is that of turns, for a login by way. give must be called after a nil error, and may
+// be more than once.
+func (l *lines) take(ctx context.Context, by way, unasked bool, queued func(logins int)) (give func(), err error) {
+	own := l.join(by)
+	if err := own.take(ctx, unasked, queued); err != nil {
+		l.leave(by, own)
+		return nil, err
+	}
+	return sync.OnceFunc(func() {
+		own.give()
+		l.leave(by, own)
+	}), nil
+}
+
+func (l *lines) join(by way) *line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.all[by]
+	if own == nil {
+		if l.all == nil {
+			l.all = map[way]*line{}
+		}
+		own = new(line)
+		l.all[by] = own
+	}
+	own.members++
+	return own
+}
+
+func (l *lines) leave(by way, own *line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if own.members--; own.members == 0 {
+		delete(l.all, by)
+	}
 }
 
 // queuedError is a login whose turn did not come.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -182,22 +183,130 @@ func TestStormThatCannotBeServedInTime(t *testing.T) {
 	})
 }
 
+// Each person with a role has a way of their own, with AWS calls and SSM sessions that may
+// hang.
+func TestHangingLoginsOfOnePersonHoldUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := stuckDial(make(chan error, 2*loginsAtOnce))
+		r := newRig(t, func(c *databaseConn) { c.startup(); c.send(authRequest(0), readyForQuery); c.untilTerminate() }, func(cfg *Config) {
+			cfg.Proof = proofFunc(func(_ context.Context, c *Claim) (string, error) { return c.User, nil })
+			cfg.Grants = func(w Wanted) (Grant, error) {
+				if w.Identity == "eve" {
+					return Grant{}, nil
+				}
+				return Grant{Role: "analyst"}, nil
+			}
+			route := cfg.Routes[0]
+			cfg.Routes[0].As = func(_, identity string) (Route, error) {
+				as := route
+				if identity == "ada" {
+					as.Dialer = stuck
+				}
+				return as, nil
+			}
+		})
+		var hanging []*client
+		for range loginsAtOnce + 1 {
+			c := r.dial()
+			c.send(startupPacket(3<<16, "user", "ada"))
+			hanging = append(hanging, c)
+		}
+		synctest.Wait()
+		began := time.Now()
+		for _, user := range []string{"bob", "eve"} { // with the same role, and with none
+			c := r.dial()
+			c.send(startupPacket(3<<16, "user", user))
+			c.expect(join(authRequest(0), readyForQuery))
+			if took := time.Since(began); took > 0 {
+				t.Errorf("%s waited %v for the logins of somebody else", user, took)
+			}
+			c.send(terminate)
+			c.Close()
+		}
+		for _, c := range hanging {
+			c.Close()
+		}
+		time.Sleep(10 * time.Second)
+		if n := len(r.server.routes[0].turns.all); n != 0 {
+			t.Errorf("turns are kept for %d ways that nobody takes", n)
+		}
+		r.stop()
+	})
+}
+
+// What follows a refusal is no login any more: others may log in.
+func TestTurnIsOverWhenTheDatabaseHasRefused(t *testing.T) {
+	slow := func(ctx context.Context) Explanation { <-ctx.Done(); return Explanation{} }
+	for name, test := range map[string]struct {
+		behind    bool // AuthenticationOk
+		explainer *fakeExplainer
+	}{
+		"AWS is asked why":                          {false, &fakeExplainer{explain: slow}},
+		"AWS is asked why, behind AuthenticationOk": {true, &fakeExplainer{explain: slow}},
+		"a pause before the login is repeated":      {false, &fakeExplainer{passing: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *databaseConn) {
+					if !bytes.Contains(c.startup(), []byte("stranger")) {
+						c.send(authRequest(0), readyForQuery)
+						c.untilTerminate()
+						return
+					}
+					if test.behind {
+						c.send(authRequest(0))
+					}
+					c.send(errorPacket("SFATAL", "VFATAL", "C28000", "Mno"))
+				}, func(cfg *Config) { cfg.Routes[0].Refusals = test.explainer })
+				var refused sync.WaitGroup
+				for range loginsAtOnce {
+					c := r.dial()
+					c.send(startupPacket(3<<16, "user", "stranger"))
+					refused.Go(func() {
+						if test.behind {
+							c.expect(authRequest(0))
+						}
+						if got := c.failed(); got['C'] != "28000" {
+							t.Errorf("client got %q", got)
+						}
+						c.Close()
+					})
+				}
+				synctest.Wait()
+				began := time.Now()
+				c := r.dial()
+				c.send(plainStartup)
+				c.expect(join(authRequest(0), readyForQuery))
+				if took := time.Since(began); took > 0 {
+					t.Errorf("a client waited %v for logins that were refused", took)
+				}
+				c.send(terminate)
+				c.Close()
+				refused.Wait()
+				r.stop()
+			})
+		})
+	}
+}
+
 func TestTunnelIsPreparedWhileTheClientShakesHands(t *testing.T) {
 	for name, test := range map[string]struct {
 		say    []byte
 		shared bool
 		barred bool
+		proof  Proof
 		want   int
 	}{
-		"asks for TLS":                          {sslRequest, false, false, 1},
-		"asks for GSSAPI":                       {gssRequest, false, false, 1},
-		"begins with TLS":                       {[]byte{0x16}, false, false, 1},
-		"asks for TLS at a shared port":         {sslRequest, true, false, 1},
-		"says nothing":                          {nil, false, false, 0},
-		"is a browser":                          {[]byte("GET / HTTP/1.1\r\n"), false, false, 0},
-		"cancels something":                     {codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7'), false, false, 0},
-		"asks for TLS, and may not connect":     {sslRequest, false, true, 0},
-		"asks for TLS where two could be meant": {sslRequest, true, false, -1},
+		"asks for TLS":                          {sslRequest, false, false, nil, 1},
+		"asks for GSSAPI":                       {gssRequest, false, false, nil, 1},
+		"begins with TLS":                       {[]byte{0x16}, false, false, nil, 1},
+		"asks for TLS at a shared port":         {sslRequest, true, false, nil, 1},
+		"says nothing":                          {nil, false, false, nil, 0},
+		"is a browser":                          {[]byte("GET / HTTP/1.1\r\n"), false, false, nil, 0},
+		"cancels something":                     {codePacket(80877102, 0, 0, 0, 7, 'k', 'e', 'y', '7'), false, false, nil, 0},
+		"asks for TLS, and may not connect":     {sslRequest, false, true, nil, 0},
+		"asks for TLS where two could be meant": {sslRequest, true, false, nil, -1},
+		"asks for TLS, and has proved nothing":  {sslRequest, false, false, provenAs("ada"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -213,6 +322,7 @@ func TestTunnelIsPreparedWhileTheClientShakesHands(t *testing.T) {
 						other.Name = "other"
 						cfg.Routes = append(cfg.Routes, other)
 					}
+					cfg.Proof = test.proof
 					if test.barred {
 						cfg.Admit = func(net.Conn) error { return errors.New("no") }
 					}

@@ -48,7 +48,7 @@ var (
 		"Logins that pgkeyless repeated with a new token after a refusal that may pass."}
 	readyLogins = &family{"ready_logins", gauge, []string{"target"},
 		"Logins at the database that wait for a client."}
-	readyLoginsEnded = &family{"ready_logins_total", counter, []string{"target", "result"},
+	readyLoginsEnded = &family{"ready_logins_ended_total", counter, []string{"target", "result"},
 		"Ready logins that wait no more, by result: used (a client got it) or dropped."}
 	unstarted = &family{"unstarted_total", counter, []string{"reason"},
 		"Connections that ended before they asked for a login: barred, closed, crowded, http, overdue, protocol, shutdown or tls."}

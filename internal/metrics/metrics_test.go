@@ -57,6 +57,24 @@ func scrape(t *testing.T, h http.Handler) map[string]float64 {
 	return all
 }
 
+// In OpenMetrics, the family of a counter has its name without _total.
+func TestNamesOfFamiliesDifferInOpenMetrics(t *testing.T) {
+	named := map[string]string{}
+	for _, f := range families {
+		name := f.name
+		if f.kind == counter {
+			var ok bool
+			if name, ok = strings.CutSuffix(f.name, "_total"); !ok {
+				t.Errorf("counter %s does not end in _total", f.name)
+			}
+		}
+		if other, twice := named[name]; twice {
+			t.Errorf("%s and %s are both %s in OpenMetrics", other, f.name, name)
+		}
+		named[name] = f.name
+	}
+}
+
 // busy is a Reading with something of everything.
 func busy() Reading {
 	t0 := time.Unix(1_000_000, 0)
@@ -122,8 +140,8 @@ func TestSeriesOfABusyRun(t *testing.T) {
 		`pgkeyless_session_seconds_count{target="orders"}`:                                        6,
 		`pgkeyless_unstarted_total{reason="http"}`:                                                5,
 		`pgkeyless_ready_logins{target="orders"}`:                                                 3,
-		`pgkeyless_ready_logins_total{result="used",target="orders"}`:                             4,
-		`pgkeyless_ready_logins_total{result="dropped",target="orders"}`:                          2,
+		`pgkeyless_ready_logins_ended_total{result="used",target="orders"}`:                             4,
+		`pgkeyless_ready_logins_ended_total{result="dropped",target="orders"}`:                          2,
 		`pgkeyless_bytes_total{direction="up",target="orders"}`:                                   100,
 		`pgkeyless_bytes_total{direction="down",target="orders"}`:                                 200,
 		`pgkeyless_cancels_total{known="true"}`:                                                   3,
