@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -76,6 +77,18 @@ func TestKustomizeBaseIsTheChart(t *testing.T) {
 		return m
 	}
 	sameYAML(t, "pgkeyless.yaml", file(base), file(chart))
+	rules := func(o objects) []networkingv1.NetworkPolicyIngressRule {
+		ingress := one[*networkingv1.NetworkPolicy](t, o).Spec.Ingress
+		for _, rule := range ingress {
+			for i := range rule.From {
+				if p := rule.From[i].PodSelector; p != nil {
+					delete(p.MatchLabels, "app.kubernetes.io/instance") // which the chart adds
+				}
+			}
+		}
+		return ingress
+	}
+	sameYAML(t, "NetworkPolicy", rules(base), rules(chart))
 }
 
 func TestPlainManifests(t *testing.T) {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -267,6 +268,7 @@ func checkAround(t *testing.T, o objects, d *appsv1.Deployment) {
 				t.Errorf("NetworkPolicy does not open port %s", name)
 			}
 		}
+		checkAdmitted(t, n, settings(t, o, pod.Spec, pgkeylessOf(t, pod.Spec)).Run.Kubernetes.Accounts)
 		if len(o.monitors) > 0 && !open["probes"] {
 			t.Error("NetworkPolicy keeps Prometheus out")
 		}
@@ -292,6 +294,57 @@ func checkAround(t *testing.T, o objects, d *appsv1.Deployment) {
 			t.Errorf("the monitor scrapes %s of %d Services", m.Spec.Endpoints[0].Path, scraped)
 		}
 	}
+}
+
+// checkAdmitted compares a NetworkPolicy with the service accounts that may connect: it
+// admits the pods of each namespace among them, the peers, and nobody else.
+func checkAdmitted(t *testing.T, n *networkingv1.NetworkPolicy, accounts string) {
+	t.Helper()
+	own := cmp.Or(n.Namespace, "gateway")
+	if peers := n.Spec.PodSelector.MatchLabels; !admits(t, n, own, peers) {
+		t.Errorf("NetworkPolicy keeps the peers out, %v", peers)
+	}
+	if accounts == "" { // the clients prove who they are in another way, from wherever they are
+		return
+	}
+	if admits(t, n, "elsewhere", map[string]string{"app": "shop"}) {
+		t.Error("NetworkPolicy admits every namespace to the databases")
+	}
+	for account := range strings.SplitSeq(accounts, ",") {
+		if namespace, _, _ := strings.Cut(account, "/"); !admits(t, n, namespace, map[string]string{"app": "shop"}) {
+			t.Errorf("kubernetes-accounts is %q, and NetworkPolicy keeps namespace %s out", accounts, namespace)
+		}
+	}
+}
+
+// admits reports whether a pod of a namespace may connect to the first port of the
+// databases. Every namespace has its name as a label.
+//
+// Source: kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors.
+func admits(t *testing.T, n *networkingv1.NetworkPolicy, namespace string, pod map[string]string) bool {
+	t.Helper()
+	fits := func(s *metav1.LabelSelector, set map[string]string) bool {
+		selector, err := metav1.LabelSelectorAsSelector(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return selector.Matches(labels.Set(set))
+	}
+	for _, rule := range n.Spec.Ingress {
+		if !slices.ContainsFunc(rule.Ports, func(p networkingv1.NetworkPolicyPort) bool { return p.Port.StrVal != "probes" }) {
+			continue
+		}
+		for _, peer := range rule.From {
+			there := namespace == cmp.Or(n.Namespace, "gateway")
+			if peer.NamespaceSelector != nil {
+				there = fits(peer.NamespaceSelector, map[string]string{"kubernetes.io/metadata.name": namespace})
+			}
+			if peer.IPBlock == nil && there && (peer.PodSelector == nil || fits(peer.PodSelector, pod)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func pgkeylessOf(t *testing.T, pod corev1.PodSpec) corev1.Container {

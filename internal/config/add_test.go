@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -55,7 +56,7 @@ func TestTargetThatCannotBeAdded(t *testing.T) {
 
 // A file that is found by its place may not hold everything.
 func TestAddTargetToAFileOfAProject(t *testing.T) {
-	places := Places{Dir: "/home/ada/work/deep", Home: "/home/ada"}
+	places := Places{Dir: filepath.FromSlash("/home/ada/work/deep"), Home: filepath.FromSlash("/home/ada")}
 	trusting := NewTarget{Name: "orders", Options: map[string]string{"via": "none", "ca-file": "/x.pem"}}
 	for path, found := range map[string]bool{
 		"/home/ada/work/deep/pgkeyless.yaml":        true,

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -85,7 +86,7 @@ func TestNamedConfigFile(t *testing.T) {
 		{"variable", Input{Environ: []string{"PGKEYLESS_CONFIG_FILE=" + named}}, withDefaults(Run{ConfigFile: named, DebugLogs: true}), ""},
 		{"flag over variable", Input{Flags: flags("config-file", named), Environ: []string{"PGKEYLESS_CONFIG_FILE=/nonexistent"}}, withDefaults(Run{ConfigFile: named, DebugLogs: true}), ""},
 		{"none", Input{Flags: flags("config-file", "none")}, withDefaults(Run{}), ""},
-		{"not there", Input{Flags: flags("config-file", named+"x")}, Run{}, "config file " + named + "x: no such file"},
+		{"not there", Input{Flags: flags("config-file", named+"x")}, Run{}, "config file " + named + "x: " + syscall.ENOENT.Error()},
 		{"a directory", Input{Flags: flags("config-file", dir)}, Run{}, "config file " + dir + ": "},
 		{"too long", Input{Flags: flags("config-file", writeFile(t, dir, "long.yaml", strings.Repeat("#\n", maxFile/2+1)))}, Run{}, "is longer than 256 KiB"},
 		{"empty", Input{Flags: flags("config-file", "")}, Run{}, "--config-file: the value is empty"},

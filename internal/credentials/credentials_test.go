@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,9 @@ func awsFiles(t *testing.T, config, keys string) (home string) {
 			t.Setenv(name, value) // restored after the test
 			os.Unsetenv(name)
 		}
+	}
+	if runtime.GOOS == "windows" { // whose shell prints single quotes
+		config = strings.NewReplacer("echo '", "echo ", "}'", "}").Replace(config)
 	}
 	home = t.TempDir()
 	t.Setenv("HOME", home)

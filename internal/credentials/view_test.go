@@ -3,6 +3,7 @@ package credentials
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -11,7 +12,11 @@ import (
 )
 
 func TestViewsAskNobody(t *testing.T) {
-	home := awsFiles(t, "[profile dev]\ncredential_process = cat "+filepath.Join(t.TempDir(), "absent")+"\n", "")
+	cat := "cat "
+	if runtime.GOOS == "windows" {
+		cat = "type "
+	}
+	home := awsFiles(t, "[profile dev]\ncredential_process = "+cat+filepath.Join(t.TempDir(), "absent")+"\n", "")
 	p := new(Profiles)
 	if got := p.Views(); len(got) != 0 {
 		t.Errorf("before any profile is in use: %+v", got)
@@ -41,7 +46,7 @@ func TestViewsAskNobody(t *testing.T) {
 	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	testenv.Write(t, filepath.Join(home, "keys.json"), `{"Version":1,"AccessKeyId":"`+exampleKey+`","SecretAccessKey":"`+exampleSecret+
 		`","SessionToken":"t","AccountId":"111122223333","Expiration":"`+ends.Format(time.RFC3339)+`"}`)
-	testenv.Write(t, os.Getenv("AWS_CONFIG_FILE"), "[profile dev]\ncredential_process = cat "+filepath.Join(home, "keys.json")+"\n")
+	testenv.Write(t, os.Getenv("AWS_CONFIG_FILE"), "[profile dev]\ncredential_process = "+cat+filepath.Join(home, "keys.json")+"\n")
 	if _, err := cfg.Credentials.Retrieve(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -202,3 +202,34 @@ func TestDeployIsNamedInDocs(t *testing.T) {
 		}
 	}
 }
+
+// TestECSPageMakesWhatItUses: ECS makes no log groups, and a service needs a target group
+// that a listener leads to.
+func TestECSPageMakesWhatItUses(t *testing.T) {
+	page := read(t, "../../docs/howto/ecs.md")
+	groups := 0
+	for _, path := range files(t, "deploy/ecs") {
+		text := read(t, path)
+		for _, m := range regexp.MustCompile(`"awslogs-group": "([^"]+)"`).FindAllStringSubmatch(text, -1) {
+			groups++
+			if !strings.Contains(page, "aws logs create-log-group --log-group-name "+m[1]+"\n") {
+				t.Errorf("%s logs to %s, which docs/howto/ecs.md does not make", path, m[1])
+			}
+		}
+		if name := "--cli-input-json file://deploy/ecs/" + filepath.Base(path); !strings.Contains(page, name) {
+			t.Errorf("docs/howto/ecs.md has no command with %s", name)
+		}
+	}
+	if groups < 5 {
+		t.Errorf("%d log groups found, want 5 at least", groups)
+	}
+	before := -1
+	for _, step := range []string{"create-secret ", "target_group=$(aws elbv2 create-target-group ", "load_balancer=$(aws elbv2 create-load-balancer ",
+		"listener=$(aws elbv2 create-listener ", `--listener-arn "$listener"`, "create-log-group --log-group-name /ecs/pgkeyless", "create-service "} {
+		at := strings.Index(page, step)
+		if at < before || at < 0 {
+			t.Errorf("docs/howto/ecs.md has %q at %d, after what needs it at %d", step, at, before)
+		}
+		before = at
+	}
+}

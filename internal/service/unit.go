@@ -3,7 +3,7 @@ package service
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -181,11 +181,12 @@ func systemdText(s string) string {
 	return strings.NewReplacer("%", "%%", "\n", " ").Replace(s)
 }
 
-// LaunchAgent is u for launchd. Its paths are written out: launchd knows no others.
+// LaunchAgent is u for launchd. Its paths are written out: launchd knows no others. They
+// are those of macOS, whatever system writes them.
 //
 // Source: launchd.plist(5).
 func LaunchAgent(u Unit) string {
-	config := cmp.Or(u.Config, filepath.Join(u.Home, "Library", "Application Support", "pgkeyless", "config.yaml"))
+	config := cmp.Or(u.Config, path.Join(u.Home, "Library", "Application Support", "pgkeyless", "config.yaml"))
 	x := xmlText.Replace
 	return `<?xml version="1.0" encoding="UTF-8"?>
 <!-- ` + mark + " install`, which writes it anew." + ` -->
@@ -226,7 +227,7 @@ func LaunchAgent(u Unit) string {
 
 // launchdLog is where an agent logs.
 func launchdLog(home string) string {
-	return filepath.Join(home, "Library", "Logs", "pgkeyless.log")
+	return path.Join(home, "Library", "Logs", "pgkeyless.log")
 }
 
 var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -53,6 +54,7 @@ func TestLinesToPaste(t *testing.T) {
 // Where clients of this machine would need a PROXY protocol header, they are shown the
 // socket, and connect and exec find no port.
 func TestLinesToPasteBesideABalancer(t *testing.T) {
+	testenv.NeedsSockets(t)
 	tcp := fakeListener{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5433}}
 	socket := fakeListener{addr: &net.UnixAddr{Name: "/x/.s.PGSQL.5433", Net: "unix"}}
 	for _, tt := range []struct {

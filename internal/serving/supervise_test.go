@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/supervisor"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -83,6 +84,7 @@ func TestInheritedInPlaceOfOwn(t *testing.T) {
 }
 
 func TestReadyLines(t *testing.T) {
+	testenv.NeedsSockets(t)
 	tcp := fakeListener{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5433}}
 	all := fakeListener{addr: &net.TCPAddr{IP: net.IPv6zero, Port: 5432}}
 	unix := fakeListener{addr: &net.UnixAddr{Name: "/x/.s.PGSQL.5433", Net: "unix"}}

@@ -83,7 +83,7 @@ func (b *browser) of(t *testing.T) *browser {
 func driver(t *testing.T) string {
 	t.Helper()
 	sum := sha256.New()
-	files := []string{"browser.mjs", "package.json", "package-lock.json"}
+	files := []string{"browser.mjs", ".npmrc", "package.json", "package-lock.json"}
 	for _, name := range files {
 		content, err := os.ReadFile(filepath.Join("browser", name))
 		if err != nil {
@@ -115,7 +115,7 @@ func driver(t *testing.T) string {
 	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 	npm.Dir = made
 	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v: run scripts/install-deps\n%s", err, out)
+		t.Fatalf("npm ci: %v: run scripts/install-deps, which says what is missing or too old\n%s", err, out)
 	}
 	if err := os.Rename(made, dir); err != nil && !errors.Is(err, os.ErrExist) {
 		if _, there := os.Stat(dir); there != nil { // another test binary's, made meanwhile
