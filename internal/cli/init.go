@@ -76,8 +76,8 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 	}
 	given.More = map[string]string{}
 	for _, o := range config.All() {
-		value, ok := a.flags[o.Name]
-		if !ok || !o.PerTarget() {
+		value := cmp.Or(a.flags[o.Name], environ.LookUp(a.environ, o.Variable()))
+		if value == "" || !o.PerTarget() {
 			continue
 		}
 		if o.Path() && value != config.SocketNone && value != "off" { // beside the file it would be another
@@ -197,9 +197,15 @@ func (a *app) showPolicy(ctx context.Context, t config.Target, run config.Run) e
 	})
 }
 
-// configFiles are where a target may be written: the file in use, one in this directory,
+// configFiles are where a target may be written: the file that is named, or else the file in use, one in this directory,
 // the user's own.
 func (a *app) configFiles() []string {
+	if named := cmp.Or(a.flags["config-file"], environ.LookUp(a.environ, "PGKEYLESS_CONFIG_FILE")); named != "" {
+		if whole, err := filepath.Abs(named); err == nil {
+			named = whole
+		}
+		return []string{named}
+	}
 	var files []string
 	if run, err := config.LoadRun(a.input(nil)); err == nil && run.ConfigFile != "" {
 		files = append(files, run.ConfigFile)
@@ -229,6 +235,8 @@ func (a *app) tellWritten(w setup.Answers) {
 	psql := "psql -h localhost -U " + shell.Word(w.User)
 	if w.DBName != "" {
 		psql += " " + shell.Word(w.DBName)
+	} else {
+		psql += " DBNAME"
 	}
 	fmt.Fprintf(a.stderr, "\n  pgkeyless %s\n  %s\n\nor, for one psql: pgkeyless connect %s\n", name, psql, name)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -15,6 +16,9 @@ type NewTarget struct {
 	Options  map[string]string // by the options' names
 }
 
+// ErrTaken says that a config file has a target of that name.
+var ErrTaken = errors.New("the name is taken")
+
 // AddTarget returns a config file's text with one more target. Comments and everything
 // else stay; text may be empty. The file is at path, an absolute one, and what may not
 // stand in a file that places find there is an error. So is what is wrong with text, or
@@ -26,8 +30,8 @@ func AddTarget(places Places, path string, text []byte, t NewTarget) ([]byte, er
 		return nil, err
 	}
 	if s, ok := before.target(t.Name); ok {
-		e := problem("there is a target %q already", s.named.Name).hinted("choose another name, or edit the file")
-		e.Source = before.at(s.line)
+		e := problem("there is a target %q already", s.named.Name).hinted("choose another name with --name, or edit the file")
+		e.Source, e.kind = before.at(s.line), ErrTaken
 		return nil, e
 	}
 	var document yaml.Node

@@ -46,8 +46,8 @@ func (f Form) Text(ctx context.Context, title, help string, check func(string) e
 }
 
 // Confirm implements Asker.
-func (f Form) Confirm(ctx context.Context, title string) (bool, error) {
-	answer := true
+func (f Form) Confirm(ctx context.Context, title string, usual bool) (bool, error) {
+	answer := usual
 	field := huh.NewConfirm().Title(title).Value(&answer)
 	err := f.ask(ctx, field, title, func() string { return map[bool]string{true: "yes", false: "no"}[answer] })
 	return answer, err

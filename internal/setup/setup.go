@@ -48,7 +48,8 @@ type Asker interface {
 	// Text asks for a line that check takes.
 	Text(ctx context.Context, title, help string, check func(string) error) (string, error)
 	// Confirm asks for yes or no.
-	Confirm(ctx context.Context, title string) (bool, error)
+	// Confirm asks for a yes or a no, and takes usual for no answer.
+	Confirm(ctx context.Context, title string, usual bool) (bool, error)
 }
 
 // Seen is what the credentials can see in a region.
@@ -183,15 +184,49 @@ func (r *run) database(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.a.Name != "" || r.a.Database == "" {
+	if r.a.Database == "" {
 		return nil
 	}
-	if r.a.Name = config.TargetName(r.a.Database); r.a.Name != "" || !r.want("--name") {
+	if r.a.Name == "" {
+		r.a.Name = config.TargetName(r.a.Database)
+	}
+	if r.a.Name == "" && !r.want("--name") {
 		return nil
+	}
+	taken := r.taken(r.a.Name)
+	if r.a.Name != "" && (taken == nil || r.Ask == nil) {
+		return taken
+	}
+	help := "What you call it: pgkeyless NAME"
+	if taken != nil {
+		help = "Another one is called " + r.a.Name + " already"
 	}
 	var err error
-	r.a.Name, err = r.Ask.Text(ctx, "Name of the target", "What you call it: pgkeyless NAME", checkName)
+	r.a.Name, err = r.Ask.Text(ctx, "Name of the target", help, func(name string) error {
+		return cmp.Or(checkName(name), r.taken(name))
+	})
 	return err
+}
+
+// taken is an error when each file that may be written has a target of that name.
+func (r *run) taken(name string) error {
+	files := r.Files
+	if r.a.File != "" {
+		files = []string{r.a.File}
+	}
+	var taken error
+	for _, f := range files {
+		before, err := os.ReadFile(f)
+		if err != nil {
+			return nil
+		}
+		_, err = config.AddTarget(r.Places, f, before, config.NewTarget{Name: name, Database: r.a.Database})
+		if !errors.Is(err, config.ErrTaken) {
+			return nil
+		}
+		taken = cmp.Or(taken, err)
+	}
+	return taken
 }
 
 // pick lets a person choose one of a list, or type another.
@@ -311,7 +346,7 @@ func (r *run) check(ctx context.Context) error {
 		return causes.Misuse("the check failed, so nothing was written", "fix what it names; --no-check writes the file all the same")
 	}
 	if path == Refused {
-		show, err := r.Ask.Confirm(ctx, "Show the IAM policy and the SQL that this target needs?")
+		show, err := r.Ask.Confirm(ctx, "Show the IAM policy and the SQL that this target needs?", true)
 		if err != nil {
 			return err
 		}
@@ -321,7 +356,7 @@ func (r *run) check(ctx context.Context) error {
 			}
 		}
 	}
-	anyway, err := r.Ask.Confirm(ctx, "Write the config file although the check failed?")
+	anyway, err := r.Ask.Confirm(ctx, "Write the config file although the check failed?", false)
 	if err == nil && !anyway {
 		err = ErrLeft
 	}

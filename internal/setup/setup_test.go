@@ -53,7 +53,7 @@ func (p *person) Text(_ context.Context, title, _ string, check func(string) err
 	}
 }
 
-func (p *person) Confirm(_ context.Context, title string) (bool, error) {
+func (p *person) Confirm(_ context.Context, title string, _ bool) (bool, error) {
 	return p.next(title) == "yes", nil
 }
 
@@ -149,5 +149,24 @@ func TestNobodyToAsk(t *testing.T) {
 	c.Ask, c.Given = nil, Answers{Profile: "dev"}
 	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "not given: TARGET, --via, --user") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A name that the file has already is noticed before anything else is asked.
+func TestTakenNameIsNoticedAtOnce(t *testing.T) {
+	given := Answers{Profile: "dev", Region: "us-east-1", Database: "orders", Via: "none", User: "app_user", DBName: "app"}
+	c, p, dir := account(t, [2]string{"Name of the target", "orders"}, [2]string{"Name of the target", "ledger"})
+	file := filepath.Join(dir, "pgkeyless.yaml")
+	if err := os.WriteFile(file, []byte("targets:\n  orders: {via: none}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Given, c.Files = given, []string{file}
+	written, err := Run(t.Context(), c)
+	if err != nil || written.Name != "ledger" || strings.Join(p.refused, ",") != "orders" {
+		t.Errorf("%+v, %v; refused %q", written, err, p.refused)
+	}
+	c.Ask = nil
+	if _, err := Run(t.Context(), c); !errors.Is(err, config.ErrTaken) {
+		t.Errorf("with nobody to ask: %v", err)
 	}
 }
