@@ -24,15 +24,15 @@ const (
 // Screen is a program on a terminal of its own, and who sits there. The terminal answers
 // what programs ask of it, as real ones do.
 type Screen struct {
-	t        *testing.T
-	cmd      *exec.Cmd
-	master   *os.File
-	terminal *vt.SafeEmulator
-	ended    chan struct{} // closed when all has been read
+	t      *testing.T
+	cmd    *exec.Cmd
+	master *os.File
+	ended  chan struct{} // closed when all has been read
+	more   chan struct{} // holds one after something was shown
 
-	mu   sync.Mutex
-	sent bytes.Buffer
-	more chan struct{} // holds one after something was shown
+	mu       sync.Mutex
+	sent     bytes.Buffer
+	terminal *vt.Emulator // its Read needs no lock, and must not wait for one: Write waits for it
 }
 
 // OnScreen starts cmd on a terminal. Its SysProcAttr may be set already.
@@ -42,7 +42,7 @@ func OnScreen(t *testing.T, cmd *exec.Cmd) *Screen {
 	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Screen{t: t, cmd: cmd, master: master, terminal: vt.NewSafeEmulator(columns, rows), ended: make(chan struct{}), more: make(chan struct{}, 1)}
+	s := &Screen{t: t, cmd: cmd, master: master, terminal: vt.NewEmulator(columns, rows), ended: make(chan struct{}), more: make(chan struct{}, 1)}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -59,7 +59,7 @@ func OnScreen(t *testing.T, cmd *exec.Cmd) *Screen {
 	}()
 	go s.watch()
 	t.Cleanup(func() {
-		_ = s.terminal.Close()
+		_ = s.terminal.InputPipe().(io.Closer).Close() // Close itself races with Read
 		<-answered
 	})
 	return s
@@ -71,8 +71,8 @@ func (s *Screen) watch() {
 		n, err := s.master.Read(b)
 		s.mu.Lock()
 		s.sent.Write(b[:n])
-		s.mu.Unlock()
 		_, _ = s.terminal.Write(b[:n])
+		s.mu.Unlock()
 		select {
 		case s.more <- struct{}{}:
 		default:
@@ -85,8 +85,11 @@ func (s *Screen) watch() {
 
 // Text is what the terminal shows, without the spaces at the ends of lines.
 func (s *Screen) Text() string {
+	s.mu.Lock()
+	shown := s.terminal.String()
+	s.mu.Unlock()
 	var b strings.Builder
-	for line := range strings.Lines(s.terminal.String()) {
+	for line := range strings.Lines(shown) {
 		b.WriteString(strings.TrimRight(line, " \r\n") + "\n")
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
