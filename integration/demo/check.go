@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -42,9 +44,9 @@ func (d *demo) checkQuery(ctx context.Context) error {
 		return fmt.Errorf("logged in as %q to %q, TLS %q", user, database, tls)
 	}
 
-	sessions := d.aws.Sessions()
-	if len(sessions) != 1 || sessions[0].Streams == 0 {
-		return fmt.Errorf("the query did not go through one SSM session: %+v", sessions)
+	sessions := slices.DeleteFunc(d.aws.Sessions(), func(s gateway.Session) bool { return s.Streams == 0 }) // spare ones
+	if len(sessions) == 0 {
+		return fmt.Errorf("the query did not go through an SSM session: %+v", d.aws.Sessions())
 	}
 	logins := d.database.Logins()
 	if len(logins) == 0 {

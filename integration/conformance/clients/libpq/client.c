@@ -312,6 +312,7 @@ static void check_pool(PGconn *conn)
 {
 	PGconn *other = connect_with("");
 	char sql[64];
+	value(conn, "select 1", "1"); /* pgkeyless replaces one that has asked nothing yet */
 	snprintf(sql, sizeof sql, "select pg_terminate_backend(%d)", PQbackendPID(conn));
 	value(other, sql, "t");
 	execute(conn, SLEEP, PGRES_FATAL_ERROR);
