@@ -104,7 +104,7 @@ func TestWaysToInstall(t *testing.T) {
 // checkFormula looks at the formula that line would install: whether it is the one of
 // the tap, and whether its archives have the checksums that it says.
 func checkFormula(t *testing.T, release, line string) {
-	tap := regexp.MustCompile(`repository: \{owner: (\S+), name: homebrew-(\S+),`).FindStringSubmatch(read(t, root+"/.goreleaser.yaml"))
+	tap := regexp.MustCompile(`repository: \{owner: (\S+), name: homebrew-([^\s,}]+)`).FindStringSubmatch(read(t, root+"/.goreleaser.yaml"))
 	if tap == nil || line != "brew install "+tap[1]+"/"+tap[2]+"/pgkeyless" {
 		t.Fatalf("%s, and the tap is %q", line, tap)
 	}
