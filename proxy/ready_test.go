@@ -150,6 +150,17 @@ func (rr *readyRig) stopReady() {
 	}
 }
 
+// seesTheEnd has the database end session pid, and wants its client to hear of it.
+func (rr *readyRig) seesTheEnd(c *client, pid uint32) {
+	rr.t.Helper()
+	end := errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")
+	rr.conn(pid).send(end)
+	rr.conn(pid).Close()
+	c.expect(end)
+	c.expectEnd()
+	c.Close()
+}
+
 func TestSecondClientGetsTheReadyLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []AuditEvent
@@ -478,12 +489,7 @@ func TestClientOfATalkativeDatabase(t *testing.T) {
 			c.expect(word)
 			synctest.Wait()
 		}
-		end := errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")
-		rr.conn(2).send(end)
-		rr.conn(2).Close()
-		c.expect(end)
-		c.expectEnd()
-		c.Close()
+		rr.seesTheEnd(c, 2)
 		rr.stopReady()
 	})
 }
@@ -548,12 +554,7 @@ func TestSettledClientIsLikeAnyOther(t *testing.T) {
 		rr.leave(rr.login(plainStartup, 1))
 		c := rr.login(plainStartup, 2)
 		time.Sleep(settleTime + 1)
-		end := errorPacket("SFATAL", "VFATAL", "C57P01", "Mterminating connection")
-		rr.conn(2).send(end)
-		rr.conn(2).Close()
-		c.expect(end)
-		c.expectEnd()
-		c.Close()
+		rr.seesTheEnd(c, 2)
 		rr.stopReady()
 	})
 }

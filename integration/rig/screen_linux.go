@@ -13,6 +13,8 @@ import (
 
 	"github.com/charmbracelet/x/vt"
 	"golang.org/x/sys/unix"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
 // The size of a Screen: so high that nothing scrolls away.
@@ -124,6 +126,23 @@ func (s *Screen) Type(keys string) {
 	if _, err := s.master.WriteString(keys); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// AnswerInit answers the questions of `pgkeyless init` as somebody who has the lab's
+// database and jump host, and waits until the check has found all of it good.
+func (s *Screen) AnswerInit() {
+	s.t.Helper()
+	s.Await("AWS region")
+	s.Type(lab.Region + "\r\r") // what is typed filters
+	s.Await("orders (instance, postgres 16.4, available)")
+	s.Type("ord\r\r")
+	s.Await(lab.Target)
+	s.Type("i-\r\r")
+	s.Await("Database user")
+	s.Type("app_user\r")
+	s.Await("Database name")
+	s.Type("app\r")
+	s.Await("all good")
 }
 
 // End waits for the program's end. Nothing secret may have been shown.

@@ -59,10 +59,7 @@ func (c *Checkup) facts() policy.Facts {
 		ViaAccount: c.caller.Account,
 	}
 	if c.direct() == "" {
-		f.Via = c.target.Via
-	}
-	if f.Via == "" && c.direct() == "" {
-		f.Via = policy.UnknownJumpHost
+		f.Via = cmp.Or(c.target.Via, policy.UnknownJumpHost)
 	}
 	if f.Kind == database.DSQL {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")

@@ -131,7 +131,7 @@ func TestPackageTakesAStrangerToPsql(t *testing.T) {
 	c := rig.OpenClinic(t, nil, func(cfg *awsemu.Config) { cfg.Regions = []string{lab.Region} })
 	env := append(rig.Shared.Keys.Env(c.AWS.URL()), "HOME=/home/ada")
 	s := rig.OnScreen(t, d.command(ada, append(env, "TERM=xterm", "NO_COLOR=1"), "/usr/bin/pgkeyless", "init", "--ca-file", "ca.pem"))
-	answer(s)
+	s.AnswerInit()
 	if code := s.End(); code != 0 {
 		t.Fatalf("init ends with %d:\n%s", code, s.Text())
 	}
@@ -165,21 +165,6 @@ func TestPackageTakesAStrangerToPsql(t *testing.T) {
 	if left := d.sh("find /usr /etc /var/lib/systemd -name '*pgkeyless*'"); left != "" {
 		t.Errorf("the package leaves behind:\n%s", left)
 	}
-}
-
-// answer answers init as somebody who has one database and one jump host.
-func answer(s *rig.Screen) {
-	s.Await("AWS region")
-	s.Type(lab.Region + "\r\r") // what is typed filters
-	s.Await("orders (instance, postgres 16.4, available)")
-	s.Type("ord\r\r")
-	s.Await(lab.Target)
-	s.Type("i-\r\r")
-	s.Await("Database user")
-	s.Type("app_user\r")
-	s.Await("Database name")
-	s.Type("app\r")
-	s.Await("all good")
 }
 
 // checkFiles looks at what the package brought.
