@@ -38,14 +38,20 @@ func TestLoginsSurviveABlueGreenSwitchover(t *testing.T) {
 	db := rig.StartDatabase(t, rig.Shared.Keys, nil)
 	w := rig.Start(t, rig.Setup{
 		Database: db, Options: []string{noReady},
-		Databases: awsemu.Databases{BlueGreen: []awsemu.BlueGreen{
-			{Identifier: "bgd-1", Kind: "db", Pairs: [][2]string{{"orders", greenName}}},
-		}},
+		Databases: awsemu.Databases{
+			Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: "db-ORDERS", Host: lab.Host}},
+			BlueGreen: []awsemu.BlueGreen{{Identifier: "bgd-1", Kind: "db", Pairs: [][2]string{{"orders", greenName}}}},
+		},
+		Fleet: awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}},
 	})
 	if n := asks(t, w, db); n != 0 {
 		t.Errorf("%d tokens refused before the switchover", n)
 	}
 	db.SignFor(greenHost, lab.Region)
+	stdout, stderr, code := rig.Run(t, rig.Shared.Keys.Env(w.AWS.URL()), "doctor", lab.TargetArg(db.CAFile(), "user="+pgserver.AppUser, "dbname="+pgserver.Database))
+	if want := "the token is signed for " + greenHost + ":5432 in " + lab.Region; !strings.Contains(stdout, want) {
+		t.Errorf("doctor ended with %d, %q; want %q in\n%s", code, stderr, want, stdout)
+	}
 	if n := asks(t, w, db); n == 0 {
 		t.Error("the database did not refuse a token for the old name")
 	}
