@@ -22,12 +22,13 @@ type ProbeConn struct {
 	frontend   *pgproto3.Frontend
 	parameters map[string]string
 	asked      bool
+	keyed      bool
 }
 
-// newProbeConn takes over up after a login; told is what a client has been told
+// newProbeConn takes over up after the login l; told is what a client has been told
 // of that.
-func newProbeConn(up *upstream, told []byte, asked bool) *ProbeConn {
-	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: asked}
+func newProbeConn(up *upstream, told []byte, l *login) *ProbeConn {
+	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: l.asked, keyed: l.keyed}
 	c.frontend.SetMaxBodyLen(maxProbeBody)
 	for m := (messages{buf: told}); m.ready(maxLoginBody); {
 		msg, err := m.next(maxLoginBody)
@@ -49,6 +50,9 @@ func (c *ProbeConn) Parameter(name string) string { return c.parameters[name] }
 // AskedForToken says that the database wanted a clear-text password, which the
 // IAM token was.
 func (c *ProbeConn) AskedForToken() bool { return c.asked }
+
+// CancelKey says that the database has sent a key for cancel requests.
+func (c *ProbeConn) CancelKey() bool { return c.keyed }
 
 // Query runs one statement without parameters and returns its rows as text, "" for
 // NULL. It waits until the database has answered or ctx ends, after which the
