@@ -140,9 +140,6 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
-		w.log.Warn(refused, "route", t.Name)
-	}
 	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
 	r.As = func(role, identity string) (proxy.Route, error) {
 		return w.routeAs(t, l, credentials.Assumed{Role: role, Person: identity})
@@ -170,7 +167,7 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
-	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
 	return r, nil
 }
