@@ -48,7 +48,7 @@ func (c *Checkup) connect(ctx context.Context) {
 	if !c.named {
 		text += "; --user names another user"
 	}
-	c.walk.OK(text)
+	c.walk.OK(text, c.metAt(conn)...)
 }
 
 // logIn goes the way of a client.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/database"
@@ -43,9 +44,24 @@ type Database struct {
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
+	// Pool is what RDS says of an RDS Proxy alone.
+	Pool Pool
 	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
 	// was looked up by itself.
 	VPC string
+}
+
+// Pool is how an RDS Proxy serves its clients, and logs in to its database.
+type Pool struct {
+	// IAMAuth is REQUIRED, ENABLED or DISABLED: what clients need, by the proxy's secrets;
+	// commas separate them where they differ. "" where it has no secret.
+	IAMAuth string
+	// EndToEnd says that it takes tokens for all users, and logs in to the database by IAM
+	// as well (DefaultAuthScheme IAM_AUTH).
+	EndToEnd   bool
+	RequireTLS bool          // of clients
+	Idle       time.Duration // after which it ends a client's session; 0: RDS does not say
+	Role       string        // ARN of the role with which it logs in, or reads its secrets
 }
 
 // Address is "host:port".
