@@ -9,11 +9,27 @@ type client struct {
 	Checks []check // nil: driverChecks
 	Extra  []check // further ones
 	Tunnel bool    // runs through the emulated Session Manager too
+	// RDSProxy are the checks that it runs through a stand-in for RDS Proxy too.
+	RDSProxy []string
+}
+
+// throughRDSProxy are those of most: what needs no cancel key, and no session of another
+// that is ended.
+var throughRDSProxy = []string{"connect", "parameters", "prepared", "notice", "error", "transaction", "ten", "search-path"}
+
+// by is c as it runs that way.
+func (c client) by(w way) client {
+	if w != rdsProxy {
+		return c
+	}
+	c.Checks = slices.DeleteFunc(c.checks(), func(k check) bool { return !slices.Contains(c.RDSProxy, k.Name) })
+	c.Extra = nil
+	return c
 }
 
 // table has every client, in the order it is printed in.
 var table = []client{
-	{Name: "psql", Title: "psql", Checks: psqlChecks, Tunnel: true},
+	{Name: "psql", Title: "psql", Checks: psqlChecks, Tunnel: true, RDSProxy: []string{"connect", "meta-commands", "copy", "gexec", "error", "search-path"}},
 	{Name: "pgbench", Title: "pgbench", Checks: pgbenchChecks},
 	{Name: "pg_dump", Title: "pg_dump, pg_restore", Checks: pgDumpChecks, Tunnel: true},
 	{Name: "pg_isready", Title: "pg_isready", Checks: pgIsReadyChecks},
@@ -28,12 +44,12 @@ var table = []client{
 	{Name: "libpq", Title: "C: libpq", Extra: pipelineCheck, Tunnel: true},
 	{Name: "ecpg", Title: "C: ECPG"},
 	{Name: "libpqxx", Title: "C++: libpqxx"},
-	{Name: "psycopg2", Title: "Python: psycopg 2"},
+	{Name: "psycopg2", Title: "Python: psycopg 2", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
 	{Name: "psycopg3", Title: "Python: psycopg 3", Tunnel: true},
 	{Name: "asyncpg", Title: "Python: asyncpg", Extra: verifyCheck},
 	{Name: "pg8000", Title: "Python: pg8000"},
-	{Name: "sqlalchemy", Title: "Python: SQLAlchemy (psycopg 2)"},
-	{Name: "django", Title: "Python: Django (psycopg 2)"},
+	{Name: "sqlalchemy", Title: "Python: SQLAlchemy (psycopg 2)", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
+	{Name: "django", Title: "Python: Django (psycopg 2)", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
 	{Name: "pgjdbc", Title: "Java: pgjdbc", Extra: verifyCheck, Tunnel: true},
 	{Name: "pgx", Title: "Go: pgx", Extra: verifyCheck},
 	{Name: "database-sql", Title: "Go: database/sql (pgx)"},
@@ -46,7 +62,7 @@ var table = []client{
 	{Name: "knex", Title: "Node.js: Knex (pg)"},
 	{Name: "drizzle", Title: "Node.js: Drizzle (pg)"},
 	{Name: "ruby-pg", Title: "Ruby: pg"},
-	{Name: "activerecord", Title: "Ruby: ActiveRecord (pg)"},
+	{Name: "activerecord", Title: "Ruby: ActiveRecord (pg)", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
 	{Name: "sequel", Title: "Ruby: Sequel (pg)"},
 	{Name: "dbd-pg", Title: "Perl: DBD::Pg"},
 	{Name: "php-pdo", Title: "PHP: pdo_pgsql"},
