@@ -84,7 +84,7 @@ type login struct {
 // the client, with every byte read behind it. The token is made when the
 // database wants it, or before anything is sent if it goes early.
 //
-// Before AuthenticationOk the client gets NegotiateProtocolVersion only, since
+// Ahead of AuthenticationOk the client gets NegotiateProtocolVersion only, since
 // drivers do not expect anything else there: notices follow AuthenticationOk.
 // From AuthenticationOk on it gets every byte as it came, but for what is added to a
 // fatal error, and for what a Pooler makes necessary (pooler.go). While an early token
@@ -142,7 +142,8 @@ func (l *login) judge(err error) error {
 var errUnwanted = errors.New("no password is wanted")
 
 // authenticate goes on until AuthenticationOk, and returns what the client is
-// to be sent first.
+// to be sent first. NegotiateProtocolVersion is held back until then, or until a refusal
+// reaches the client: a login that is repeated brings another.
 func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 	var notices, held []byte
 	for range maxAuthMessages {
@@ -153,17 +154,11 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 		body := msg[headLen:]
 		switch msg[0] {
 		case 'v': // NegotiateProtocolVersion
-			if l.early && !l.asked {
-				held = append(held, msg...)
-				continue
-			}
-			if err := l.send(msg); err != nil {
-				return nil, err
-			}
+			held = append(held, msg...)
 		case 'N': // NoticeResponse
 			notices = append(notices, msg...)
 		case 'E': // ErrorResponse
-			return nil, l.refused(body)
+			return nil, refusedAfter(held, l.refused(body))
 		case 'R': // authentication request
 			if len(body) < 4 {
 				return nil, l.unexpected(msg)
@@ -175,16 +170,16 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 			case request == authOK && l.early && !l.asked:
 				return nil, errUnwanted
 			case request == authOK:
-				return slices.Concat(msg, notices), nil
+				return slices.Concat(held, msg, notices), nil
 			case request == authClearText && !l.asked:
 				l.asked = true
-				if err := l.answer(ctx, held); err != nil {
+				if err := l.answer(ctx); err != nil {
 					return nil, err
 				}
 			case request == authClearText:
 				return nil, l.unexpected(msg)
 			default:
-				return nil, l.cannot(request)
+				return nil, refusedAfter(held, l.cannot(request))
 			}
 		default:
 			return nil, l.unexpected(msg)
@@ -193,11 +188,19 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 	return nil, l.garbled("does not finish authentication")
 }
 
+// refusedAfter has the client sent held ahead of a refusal.
+func refusedAfter(held []byte, err error) error {
+	if said, ok := errors.AsType[*refusal](err); ok {
+		said.before = held
+	}
+	return err
+}
+
 // answer answers a request for a clear-text password, unless that was done
-// early: then the client gets what was held back.
-func (l *login) answer(ctx context.Context, held []byte) error {
+// early.
+func (l *login) answer(ctx context.Context) error {
 	if l.early {
-		return l.send(held)
+		return nil
 	}
 	packet, err := l.password(ctx)
 	if err != nil {

@@ -112,7 +112,7 @@ func (r *refusal) quotable() bool {
 func (r *refusal) packet() []byte {
 	if r.asked != "" {
 		own, _ := response(r, "").Encode(nil)
-		return own
+		return slices.Concat(r.before, own)
 	}
 	if len(r.fields) == 0 {
 		return nil
