@@ -23,6 +23,7 @@ type ProbeConn struct {
 	parameters map[string]string
 	asked      bool
 	keyed      bool
+	signedFor  string
 }
 
 // newProbeConn takes over up after the login l; told is what a client has been told
@@ -53,6 +54,9 @@ func (c *ProbeConn) AskedForToken() bool { return c.asked }
 
 // CancelKey says that the database has sent a key for cancel requests.
 func (c *ProbeConn) CancelKey() bool { return c.keyed }
+
+// SignedFor is what the token was signed for if the Route's Alternative made it, else "".
+func (c *ProbeConn) SignedFor() string { return c.signedFor }
 
 // Query runs one statement without parameters and returns its rows as text, "" for
 // NULL. It waits until the database has answered or ctx ends, after which the

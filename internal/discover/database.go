@@ -46,6 +46,9 @@ type Database struct {
 	Express bool
 	// Pool is what RDS says of an RDS Proxy alone.
 	Pool Pool
+	// PausesAfter is how long without a connection it pauses after, as Aurora Serverless v2
+	// does where its least capacity is 0; zero: it does not.
+	PausesAfter time.Duration
 	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
 	// was looked up by itself.
 	VPC string

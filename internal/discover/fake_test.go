@@ -26,6 +26,7 @@ type fakeRDS struct {
 	ownEnds   []types.DBProxyEndpoint
 	targets   []types.DBProxyTarget // of every proxy
 	globals   []types.GlobalCluster
+	blueGreen []types.BlueGreenDeployment
 	errs      map[string]error
 
 	mu    sync.Mutex
@@ -119,6 +120,12 @@ func (f *fakeRDS) DescribeGlobalClusters(_ context.Context, in *rds.DescribeGlob
 	page, next, err := answer(f, "DescribeGlobalClusters", f.globals, in.GlobalClusterIdentifier, in.Marker,
 		func(g types.GlobalCluster) *string { return g.GlobalClusterIdentifier }, "GlobalClusterNotFoundFault")
 	return &rds.DescribeGlobalClustersOutput{GlobalClusters: page, Marker: next}, err
+}
+
+func (f *fakeRDS) DescribeBlueGreenDeployments(_ context.Context, in *rds.DescribeBlueGreenDeploymentsInput, _ ...func(*rds.Options)) (*rds.DescribeBlueGreenDeploymentsOutput, error) {
+	page, next, err := answer(f, "DescribeBlueGreenDeployments", f.blueGreen, in.BlueGreenDeploymentIdentifier, in.Marker,
+		func(d types.BlueGreenDeployment) *string { return d.BlueGreenDeploymentIdentifier }, "BlueGreenDeploymentNotFoundFault")
+	return &rds.DescribeBlueGreenDeploymentsOutput{BlueGreenDeployments: page, Marker: next}, err
 }
 
 func instance(name, engine string) types.DBInstance {

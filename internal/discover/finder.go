@@ -21,6 +21,7 @@ type RDS interface {
 	rds.DescribeDBProxyEndpointsAPIClient
 	rds.DescribeDBProxyTargetsAPIClient
 	rds.DescribeGlobalClustersAPIClient
+	rds.DescribeBlueGreenDeploymentsAPIClient
 }
 
 // SSM is the part of Systems Manager that knows agents. *ssm.Client is one.
