@@ -14,8 +14,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/rdsproxy"
 )
 
 // settings is what a client may have set, in one row.
@@ -145,6 +147,28 @@ func TestUserWithASecret(t *testing.T) {
 	w := rig.Start(t, rig.Pooled(rig.StartRDSProxy(t, nil)))
 	if got := w.Query("user="+pgserver.PlainUser+" options='-c search_path=shop'", "select current_user || current_setting('search_path')"); got != pgserver.PlainUser+"shop" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestProxyByIdentifier looks the proxy up, and its endpoint for reading.
+func TestProxyByIdentifier(t *testing.T) {
+	pool := rig.StartRDSProxy(t, nil)
+	reader := rig.StartRDSProxy(t, func(c *rdsproxy.Config) { c.Host = rig.PooledReader })
+	for target, of := range map[string]*rdsproxy.Server{"pooled": pool, "pooled-ro": reader} {
+		w := rig.Start(t, rig.Setup{
+			Args:      []string{target + "?via=" + lab.Target + "&ca-file=" + of.CAFile()},
+			Databases: rig.Account(), Env: rig.InRegion,
+			Emulator: func(c *awsemu.Config) {
+				rig.LeadTo(pool)(c)
+				c.Hosts[rig.PooledReader+":5432"] = reader.Address()
+			},
+		})
+		if got := w.Query("options='-c search_path=shop,public'", "show search_path"); got != "shop,public" {
+			t.Errorf("%s: %q", target, got)
+		}
+		if n := len(of.Stats().Logins); n != 1 {
+			t.Errorf("%s: %d logins there", target, n)
+		}
 	}
 }
 
