@@ -42,7 +42,7 @@ func (s *session) withoutKey() {
 		return
 	}
 	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: "no key"})
-	s.log.Warn("cancel request not delivered: the server has given its client no cancel key", "hint", keylessHint)
+	s.log.Warn("cancel request not delivered: the server sent its client no cancel key", "hint", keylessHint)
 }
 
 // stranger is a cancel request whose key nobody here was told. Another replica may have

@@ -357,7 +357,7 @@ func TestCancelRequestWithoutAKeyIsToldOf(t *testing.T) {
 					t.Errorf("%d connections to the server, want one for each client", dialled)
 				}
 				log := string(r.log.bytes())
-				if strings.Count(log, "the server gives its clients no cancel keys") != 1 || strings.Count(log, "level=WARN msg=\"cancel request not delivered: the server has given its client no cancel key\"") != 2 {
+				if strings.Count(log, "the server sends no cancel keys") != 1 || strings.Count(log, "level=WARN msg=\"cancel request not delivered: the server sent its client no cancel key\"") != 2 {
 					t.Errorf("the log says\n%s", log)
 				}
 			})

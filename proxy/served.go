@@ -50,7 +50,7 @@ func (t *tellings) first(line string) bool {
 func (s *Server) learn(to *served, l *login) {
 	log := s.log.With("route", to.Name)
 	if !l.keyed && to.told.first("keyless") {
-		log.Info("the server gives its clients no cancel keys, so cancel requests cannot reach it", "hint", keylessHint)
+		log.Info("the server sends no cancel keys, so its clients cannot cancel queries", "hint", keylessHint)
 	}
 	o, p := l.opening, l.route.Pooler
 	if len(o.settings) > 0 && to.told.first("pinned") {
@@ -63,7 +63,7 @@ func (s *Server) learn(to *served, l *login) {
 }
 
 // keylessHint is what to do in place of a cancel request.
-const keylessHint = "let statement-timeout end long statements; ending the client ends its session, but maybe not its statement"
+const keylessHint = "use statement-timeout to end long statements"
 
 // resolved is the Route for one login.
 func (s *served) resolved(ctx context.Context) (*Route, error) {

@@ -60,7 +60,7 @@ var (
 	}
 	OptionsMalformed = Cause{
 		Name: "options-malformed", SQLState: "42601",
-		Message: "argument {number} of the start-up parameter options is none that PostgreSQL accepts",
+		Message: "argument {number} of the start-up parameter options is not one that PostgreSQL accepts",
 		Hint:    "write each setting as -c name=value, with a backslash before every space in the value (libpq: options, PGOPTIONS)",
 		Means:   "a client of an RDS Proxy sends `options` that PostgreSQL would refuse; pgkeyless sets them after the login",
 	}

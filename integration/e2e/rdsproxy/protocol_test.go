@@ -71,7 +71,7 @@ func TestCancelWithoutAKey(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
 	defer cancel()
-	if _, err := w.Proxy.AwaitLine(ctx, "cancel request not delivered: the server has given its client no cancel key"); err != nil {
+	if _, err := w.Proxy.AwaitLine(ctx, "cancel request not delivered: the server sent its client no cancel key"); err != nil {
 		t.Error(err)
 	}
 	if n := pool.Stats().Cancels; n != 0 {

@@ -135,7 +135,7 @@ func TestPsqlWithOptions(t *testing.T) {
 		t.Errorf("psql says %v, %s", err, errs)
 	}
 	w.AwaitCause("setting-failed")
-	for _, once := range []string{"start-up parameters are set after the login", "gives its clients no cancel keys"} {
+	for _, once := range []string{"start-up parameters are set after the login", "sends no cancel keys"} {
 		if n := strings.Count(w.Proxy.Output(), once); n != 1 {
 			t.Errorf("the log says %q %d times, want once\n%s", once, n, w.Proxy.Output())
 		}
