@@ -14,8 +14,11 @@ type client struct {
 }
 
 // throughRDSProxy are those of most: what needs no cancel key, and no session of another
-// that is ended.
-var throughRDSProxy = []string{"connect", "parameters", "prepared", "notice", "error", "transaction", "ten", "search-path"}
+// that is ended. optionsThroughRDSProxy are for who has settings for options.
+var (
+	throughRDSProxy        = []string{"connect", "parameters", "prepared", "copy-in", "copy-out", "notice", "error", "transaction", "listen", "binary", "ten", "tls"}
+	optionsThroughRDSProxy = append([]string{"search-path"}, throughRDSProxy...)
+)
 
 // by is c as it runs that way.
 func (c client) by(w way) client {
@@ -44,12 +47,12 @@ var table = []client{
 	{Name: "libpq", Title: "C: libpq", Extra: pipelineCheck, Tunnel: true},
 	{Name: "ecpg", Title: "C: ECPG"},
 	{Name: "libpqxx", Title: "C++: libpqxx"},
-	{Name: "psycopg2", Title: "Python: psycopg 2", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
-	{Name: "psycopg3", Title: "Python: psycopg 3", Tunnel: true},
-	{Name: "asyncpg", Title: "Python: asyncpg", Extra: verifyCheck},
-	{Name: "pg8000", Title: "Python: pg8000"},
-	{Name: "sqlalchemy", Title: "Python: SQLAlchemy (psycopg 2)", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
-	{Name: "django", Title: "Python: Django (psycopg 2)", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
+	{Name: "psycopg2", Title: "Python: psycopg 2", Extra: searchPathCheck, RDSProxy: optionsThroughRDSProxy},
+	{Name: "psycopg3", Title: "Python: psycopg 3", Tunnel: true, RDSProxy: throughRDSProxy},
+	{Name: "asyncpg", Title: "Python: asyncpg", Extra: verifyCheck, RDSProxy: throughRDSProxy},
+	{Name: "pg8000", Title: "Python: pg8000", RDSProxy: throughRDSProxy},
+	{Name: "sqlalchemy", Title: "Python: SQLAlchemy (psycopg 2)", Extra: searchPathCheck, RDSProxy: optionsThroughRDSProxy},
+	{Name: "django", Title: "Python: Django (psycopg 2)", Extra: searchPathCheck, RDSProxy: optionsThroughRDSProxy},
 	{Name: "pgjdbc", Title: "Java: pgjdbc", Extra: verifyCheck, Tunnel: true},
 	{Name: "pgx", Title: "Go: pgx", Extra: verifyCheck},
 	{Name: "database-sql", Title: "Go: database/sql (pgx)"},
@@ -61,9 +64,9 @@ var table = []client{
 	{Name: "prisma", Title: "Node.js: Prisma (pg)"},
 	{Name: "knex", Title: "Node.js: Knex (pg)"},
 	{Name: "drizzle", Title: "Node.js: Drizzle (pg)"},
-	{Name: "ruby-pg", Title: "Ruby: pg"},
-	{Name: "activerecord", Title: "Ruby: ActiveRecord (pg)", Extra: searchPathCheck, RDSProxy: throughRDSProxy},
-	{Name: "sequel", Title: "Ruby: Sequel (pg)"},
+	{Name: "ruby-pg", Title: "Ruby: pg", RDSProxy: throughRDSProxy},
+	{Name: "activerecord", Title: "Ruby: ActiveRecord (pg)", Extra: searchPathCheck, RDSProxy: optionsThroughRDSProxy},
+	{Name: "sequel", Title: "Ruby: Sequel (pg)", RDSProxy: throughRDSProxy},
 	{Name: "dbd-pg", Title: "Perl: DBD::Pg"},
 	{Name: "php-pdo", Title: "PHP: pdo_pgsql"},
 	{Name: "php-pgsql", Title: "PHP: pgsql"},
