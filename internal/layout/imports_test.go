@@ -99,9 +99,10 @@ var arrows = map[string][]string{
 var integrationArrows = map[string][]string{
 	"rig":                {integration + "/rig/...", "github.com/charmbracelet/x/vt", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
 	"rig/awsemu":         {integration + "/rig/awsemu/gateway"},
-	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
+	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/dsql", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
 	"rig/awsemu/gateway": {"github.com/xtaci/smux", "github.com/coder/websocket"},
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"rig/dsql":           {integration + "/rig/pgserver"},
 
 	"e2e":          {},
 	"e2e/access":   {},
@@ -142,7 +143,7 @@ var integrationArrows = map[string][]string{
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver"}
+var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver", "rig/dsql"}
 
 type goPackage struct {
 	ImportPath, Name                   string
