@@ -66,6 +66,7 @@ type login struct {
 	// is not.
 	asking func()
 	asked  bool  // the database has asked for a clear-text password
+	guard  bool  // the database has reported that the session only reads
 	unsent error // why the last packet could not be written
 	// key gets the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
@@ -258,11 +259,16 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 		}
 		out = append(out, msg...)
 		switch msg[0] {
+		case 'S': // ParameterStatus
+			l.confirm(body)
 		case 'K': // BackendKeyData
 			if secret := len(body) - 4; secret >= minCancelKey && secret <= maxCancelKey {
 				l.key(binary.BigEndian.Uint32(body), body[4:])
 			}
 		case 'Z': // ReadyForQuery
+			if err := l.unconfirmed(); err != nil {
+				return err
+			}
 			if l.admitted != nil {
 				if err := l.admitted(); err != nil {
 					return err

@@ -15,6 +15,7 @@ type served struct {
 	guesses guesses
 	stale   atomic.Bool // as Route.Resolve is told
 	turns   lines       // of its logins
+	pace    pace        // of those that are repeated
 	// replaced says that clients do not come this way any more.
 	replaced atomic.Bool
 }
