@@ -14,6 +14,9 @@ func Advice(f Facts) []string {
 	var lines []string
 	switch f.Kind {
 	case database.DSQL: // knows no other login
+		if len(f.Lookup) > 0 {
+			lines = append(lines, "The statement ListDatabases is for `pgkeyless list` only, and a target named by its ARN or endpoint does without FindDatabase.")
+		}
 	case database.Proxy:
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
 	default:

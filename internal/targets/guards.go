@@ -20,11 +20,17 @@ func Guards(o config.Options) []proxy.Setting {
 	return settings
 }
 
-// guardsRefused says which of t's guards its database will not take, or "".
+// guardsRefused says which of t's guards its database will not take, or may not, or "".
 //
-// Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL.
+// Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL. That DSQL has no
+// statement_timeout is from reports of its users.
 func guardsRefused(t config.Target, kind auth.Kind) string {
-	if kind != auth.KindProxy || len(Guards(t.Options)) == 0 {
+	switch {
+	case len(Guards(t.Options)) == 0:
+		return ""
+	case kind == auth.KindDSQL:
+		return "Aurora DSQL may not accept read-only and statement-timeout; it then refuses logins, and the client reads why"
+	case kind != auth.KindProxy:
 		return ""
 	}
 	return "an RDS Proxy accepts few start-up parameters, and refuses logins with read-only or statement-timeout"

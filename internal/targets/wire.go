@@ -36,8 +36,9 @@ type Wiring struct {
 	roots   map[rootsKey]*auth.Roots
 	tunnels map[tunnelKey]*tunnel.Dialer
 	people  map[personKey]*person
-	past    tunnel.Totals    // of Dialers that are no more among tunnels
-	places  map[string]Place // by the target's name
+	begins  map[string]*proxy.Negotiation // by the host of an endpoint
+	past    tunnel.Totals                 // of Dialers that are no more among tunnels
+	places  map[string]Place              // by the target's name
 }
 
 type (
@@ -61,7 +62,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, begins: map[string]*proxy.Negotiation{}, places: map[string]Place{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -172,6 +173,9 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
 	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
+	if l.Endpoint.Kind == auth.KindDSQL {
+		w.asDSQL(&r, t, l.Endpoint)
+	}
 	return r, nil
 }
 
