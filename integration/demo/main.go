@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	check := flags.Bool("check", false, "run one query through the whole path, doctor and policy, and exit")
 	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
 	port := flags.Int("port", 0, "local `port`; 0 takes 5432 if that is free, else another")
+	kind := flags.String("kind", "", "the `kind` of database to show: dsql, or the usual instance behind a jump host")
 	record := flags.String("record", "", "draw a recording into this `directory`, and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -57,6 +58,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "pgkeyless-demo: error: unexpected argument %q\npgkeyless-demo: hint: it takes flags only; --help lists them\n", flags.Arg(0))
+		return 1
+	}
+	if *kind != "" && *kind != "dsql" || *kind != "" && *record != "" {
+		fmt.Fprintf(stderr, "pgkeyless-demo: error: no demo of kind %q, or none to record\npgkeyless-demo: hint: --kind takes dsql; leave it out with --record\n", *kind)
 		return 1
 	}
 	d := demo{binary: *binary, port: *port, out: stdout, recorded: *record != ""}
@@ -75,7 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			d.port = postgresPort
 		}
 	}
-	if err := d.run(ctx, act); err != nil {
+	start := func() error { return d.run(ctx, act) }
+	if *kind == "dsql" {
+		start = func() error { return d.runDSQL(ctx, *check) }
+	}
+	if err := start(); err != nil {
 		fmt.Fprintln(stderr, "pgkeyless-demo: error:", err)
 		return 1
 	}
