@@ -55,6 +55,24 @@ func TestReadOnlyIsConfirmed(t *testing.T) {
 	}
 }
 
+// Where the server is to ask first, nobody is remembered whose token could go unasked.
+func TestAskFirst(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, letIn, func(cfg *Config) { cfg.Routes[0].AskFirst = first })
+			for range 2 {
+				c := r.established()
+				c.send(terminate)
+				c.Close()
+			}
+			if got := r.server.routes[0].guesses.clearText("app_user"); got == first {
+				t.Errorf("AskFirst %v: the next login guesses: %v", first, got)
+			}
+			r.stop()
+		})
+	}
+}
+
 // A server with one database gives it to a client that names its user's instead.
 func TestOnlyDatabase(t *testing.T) {
 	only := Route{Database: "postgres", OnlyDatabase: true}

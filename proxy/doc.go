@@ -42,7 +42,7 @@
 // Finished: the certificate has been verified by then. PostgreSQL reads the password
 // when it comes to ask for it. Until it has asked, the proxy sends nothing to the
 // client. If the database wants something else, or objects, the proxy dials again,
-// logs in without the guess, and forgets the user.
+// logs in without the guess, and forgets the user. Route.AskFirst rules the guess out.
 //
 // With Route.DirectTLS the connection begins with the handshake. Without it the
 // client hello has to wait for the answer to SSLRequest: PostgreSQL refuses

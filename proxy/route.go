@@ -105,6 +105,9 @@ type Route struct {
 	// Negotiation, when not nil, takes the place of DirectTLS: it begins with the
 	// handshake and falls back to an SSLRequest. Routes to one server share it.
 	Negotiation *Negotiation
+	// AskFirst sends no password before the server has asked for one: one that expects
+	// nothing then would cost each login a second connection.
+	AskFirst bool
 	// Ended, when not nil, is asked about a session that the database has ended by itself,
 	// age after its connection was made. Its error says why, in place of what the proxy
 	// would say; nil leaves that to the proxy. It must not block.

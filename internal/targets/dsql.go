@@ -24,7 +24,7 @@ const dsqlEarly = time.Minute
 // remembered beyond the Route: a reload, or a look-up, makes another for the same endpoint.
 func (w *Wiring) asDSQL(r *proxy.Route, t config.Target, e auth.Endpoint) {
 	r.Database = cmp.Or(t.Database, config.DSQLDatabase)
-	r.OnlyDatabase, r.ConfirmSettings = true, true
+	r.OnlyDatabase, r.ConfirmSettings, r.AskFirst = true, true, true
 	if !t.Says("sslnegotiation") {
 		w.mu.Lock()
 		defer w.mu.Unlock()
