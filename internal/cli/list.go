@@ -284,6 +284,10 @@ func (d listedDatabase) network() string {
 	return cmp.Or(d.VPC, "-")
 }
 
+// servingStates are the states in which a database takes connections: of RDS the first, of
+// DSQL the others.
+var servingStates = []string{"available", "active", "idle"}
+
 // next is a command for a database that was found: the first that may serve, with a jump
 // host in its region unless it is public. The database user is left to fill in where none
 // is known. "" when there is none.
@@ -293,7 +297,7 @@ func (i inventory) next(profile, user string) string {
 		asUser = " --user NAME"
 	}
 	for _, d := range i.Databases {
-		if !d.Postgres || !d.IAM || d.Endpoint == "" || d.Status != "available" && d.Status != "active" {
+		if !d.Postgres || !d.IAM || d.Endpoint == "" || !slices.Contains(servingStates, d.Status) {
 			continue
 		}
 		where := " --region " + d.Region

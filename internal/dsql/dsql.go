@@ -159,6 +159,9 @@ func (c *Client) call(ctx context.Context, path string, query url.Values, into a
 
 // once sends a request. again says that the same may succeed later.
 func (c *Client) once(ctx context.Context, path string, query url.Values, into any) (again bool, err error) {
+	if !partition.MayBeRegion(c.region) { // it is a part of the host's name
+		return false, fmt.Errorf("%q is no region", c.region)
+	}
 	keys, err := c.credentials.Retrieve(ctx)
 	if err != nil {
 		return false, err

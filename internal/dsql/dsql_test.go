@@ -167,6 +167,15 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A region that would lead elsewhere is sent nothing.
+func TestRegionIsPartOfTheName(t *testing.T) {
+	c := New(aws.Config{Region: "eu-west-1.example.com/", Credentials: keys})
+	c.http.Transport = inMemory(func(http.ResponseWriter, *http.Request) { t.Error("asked") })
+	if _, err := c.Get(t.Context(), id); err == nil || !strings.Contains(err.Error(), "is no region") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestNoService(t *testing.T) {
 	missing := fmt.Errorf("asking: %w", &net.DNSError{IsNotFound: true})
 	for err, want := range map[error]bool{missing: true, &net.DNSError{IsTimeout: true}: false, errors.New("no"): false, nil: false} {

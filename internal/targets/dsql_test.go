@@ -52,6 +52,20 @@ func TestDSQLRemembersHowTLSBegins(t *testing.T) {
 	}
 }
 
+// The endpoint of a cluster is public, one of PrivateLink is not.
+func TestWayToDSQL(t *testing.T) {
+	for host, public := range map[string]bool{"abc.dsql.eu-west-1.on.aws": true, "abc.dsql-fnh4.eu-west-1.on.aws": false} {
+		e, err := auth.ParseEndpoint(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		way, err := Way(config.Target{Endpoint: host, Name: host}, Login{Endpoint: e})
+		if (err == nil) != public || public && way.Via != config.ViaNone {
+			t.Errorf("%s: via %q, %v", host, way.Via, err)
+		}
+	}
+}
+
 // A cluster that was named by its identifier is known by the endpoint that it was found
 // to have.
 func TestUsualUserOfDSQL(t *testing.T) {

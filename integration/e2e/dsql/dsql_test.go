@@ -252,6 +252,19 @@ func TestGuards(t *testing.T) {
 	}
 }
 
+// On a shared port a user that is named with the target gets the one database, too, and so
+// does a client that names the target with the database.
+func TestSharedPort(t *testing.T) {
+	d := rig.StartDSQL(t, nil)
+	w := rig.Start(t, rig.Setup{Args: []string{argument(d, lab.DSQLHost), lab.Host + "?via=" + lab.Target}, Flags: []string{"--shared-port"}})
+	if got := answer(t, w, "admin@"+lab.DSQLHost, whoAmI); got != "admin in postgres" {
+		t.Errorf("by user: %q", got)
+	}
+	if got := answer(t, w, "admin dbname=postgres@"+lab.DSQLHost, whoAmI); got != "admin in postgres" {
+		t.Errorf("by database: %q", got)
+	}
+}
+
 // The commands name admin and postgres where nobody else is named.
 func TestCommandsNameTheUsualUser(t *testing.T) {
 	d := rig.StartDSQL(t, nil)
