@@ -22,6 +22,7 @@ type ProbeConn struct {
 	frontend   *pgproto3.Frontend
 	parameters map[string]string
 	asked      bool
+	signedFor  string
 }
 
 // newProbeConn takes over up after a login; told is what a client has been told
@@ -49,6 +50,9 @@ func (c *ProbeConn) Parameter(name string) string { return c.parameters[name] }
 // AskedForToken says that the database wanted a clear-text password, which the
 // IAM token was.
 func (c *ProbeConn) AskedForToken() bool { return c.asked }
+
+// SignedFor is what the token was signed for if the Route's Alternative made it, else "".
+func (c *ProbeConn) SignedFor() string { return c.signedFor }
 
 // Query runs one statement without parameters and returns its rows as text, "" for
 // NULL. It waits until the database has answered or ctx ends, after which the

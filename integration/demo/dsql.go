@@ -24,7 +24,7 @@ type dsqlDemo struct {
 }
 
 // runDSQL starts the parts, checks or waits, and ends them.
-func (d demo) runDSQL(ctx context.Context, check bool) (err error) {
+func runDSQL(ctx context.Context, d demo, check bool) (err error) {
 	k := dsqlDemo{demo: d}
 	dir, err := os.MkdirTemp("", "pgkeyless-demo-")
 	if err != nil {
@@ -84,7 +84,7 @@ func (k *dsqlDemo) settle(dir string, keys lab.Credentials) error {
 	for name, text := range map[string]string{
 		keysFile: fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
 		configFile: fmt.Sprintf("targets:\n  %s:\n    database: %s\n    dial: %s\n    ca-file: %s\n",
-			targetName, lab.DSQLARN, k.cluster.Address(), k.cluster.CAFile()),
+			k.kind.target, lab.DSQLARN, k.cluster.Address(), k.cluster.CAFile()),
 		sourceFile: source,
 	} {
 		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
@@ -119,7 +119,7 @@ The commands of pgkeyless, with the emulated account:
     pgkeyless status
 
 Ctrl-C ends the demo and removes all of it but the programs in bin/.
-`, lab.DSQLHost, k.cluster.Database().ServerVersion(), psql, grant[0], grant[1], filepath.Join(k.dir, sourceFile), targetName)
+`, lab.DSQLHost, k.cluster.Database().ServerVersion(), psql, grant[0], grant[1], filepath.Join(k.dir, sourceFile), k.kind.target)
 }
 
 // check goes from the list to psql, as admin and as a role of its own, and has doctor and
@@ -153,8 +153,8 @@ func (k *dsqlDemo) check(ctx context.Context) error {
 		says []string
 	}{
 		{[]string{"list"}, []string{lab.DSQLID, "DSQL cluster", "public"}},
-		{[]string{"doctor", targetName}, []string{"direct TLS", "as admin to postgres", "\nall good\n"}},
-		{[]string{"policy", targetName, "--user", "app"}, []string{"dsql:DbConnect", lab.DSQLARN, `AWS IAM GRANT "app"`}},
+		{[]string{"doctor", k.kind.target}, []string{"direct TLS", "as admin to postgres", "\nall good\n"}},
+		{[]string{"policy", k.kind.target, "--user", "app"}, []string{"dsql:DbConnect", lab.DSQLARN, `AWS IAM GRANT "app"`}},
 	} {
 		said, err := k.pgkeyless(ctx, append(command.args, "--config-file", filepath.Join(k.dir, configFile))...)
 		if err != nil {

@@ -42,7 +42,7 @@ func TestKindIsOneThatIsShown(t *testing.T) {
 	for _, args := range [][]string{{"--kind", "redshift"}, {"--kind=dsql", "--record", "x"}} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), args, &stdout, &stderr)
-		if code != 1 || !strings.Contains(stderr.String(), "hint: --kind takes dsql") {
+		if code != 1 || !strings.Contains(stderr.String(), "hint: --kind takes dsql, express, ") {
 			t.Errorf("%q: code %d, stderr %q; want code 1 and a hint", args, code, &stderr)
 		}
 	}

@@ -177,7 +177,11 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		c.fail(err)
 		return
 	}
-	c.walk.OK("on")
+	text := "on"
+	if after := c.login.Database.PausesAfter; after > 0 {
+		text += fmt.Sprintf("; the database pauses after %.0f s without a connection, so a login may have to wake it, which may take 15 s or more", after.Seconds())
+	}
+	c.walk.OK(text)
 }
 
 // dsqlState asks DSQL whether the cluster can be used. Its logins are IAM's in any case.

@@ -48,6 +48,9 @@ func (c *Checkup) connect(ctx context.Context) {
 	if !c.named {
 		text += "; --user names another user"
 	}
+	if other := conn.SignedFor(); other != "" {
+		text += "; the token is signed for " + other + ", as after a switchover"
+	}
 	c.walk.OK(text)
 }
 

@@ -1,9 +1,11 @@
 package discover
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -214,6 +216,7 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 			IAM:           express || aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
 			MasterUser:    aws.ToString(c.MasterUsername),
 			Express:       express,
+			PausesAfter:   pausesAfter(c.ServerlessV2ScalingConfiguration),
 		}),
 		reader: strings.ToLower(aws.ToString(c.ReaderEndpoint)),
 	}
@@ -221,6 +224,18 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 		e.members = append(e.members, aws.ToString(m.DBInstanceIdentifier))
 	}
 	return e
+}
+
+// usualPause is when Aurora Serverless v2 pauses where its configuration does not say.
+//
+// Source: Aurora user guide, aurora-serverless-v2-auto-pause.html.
+const usualPause = 300
+
+func pausesAfter(c *types.ServerlessV2ScalingConfigurationInfo) time.Duration {
+	if c == nil || c.MinCapacity == nil || *c.MinCapacity > 0 {
+		return 0
+	}
+	return time.Duration(cmp.Or(aws.ToInt32(c.SecondsUntilAutoPause), usualPause)) * time.Second
 }
 
 func (f *Finder) proxyEntry(p types.DBProxy) entry {

@@ -60,7 +60,8 @@ func (f *Finder) withCluster(ctx context.Context, d Database) Database {
 		return d
 	}
 	if of, err := f.clusters(ctx, d.Cluster); err == nil && len(of) == 1 {
-		d.ResourceID, d.IAM, d.MasterUser, d.Express = of[0].ResourceID, of[0].IAM, of[0].MasterUser, of[0].Express
+		d.ResourceID, d.IAM, d.MasterUser = of[0].ResourceID, of[0].IAM, of[0].MasterUser
+		d.Express, d.PausesAfter = of[0].Express, of[0].PausesAfter
 	}
 	return d
 }
