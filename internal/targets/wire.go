@@ -40,6 +40,7 @@ type Wiring struct {
 	past        tunnel.Totals    // of Dialers that are no more among tunnels
 	places      map[string]Place // by the target's name
 	switchovers map[switchoverKey]*switchover
+	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
 }
 
 type (
@@ -63,7 +64,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -142,6 +143,9 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
+	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
+		w.log.Warn(refused, "route", t.Name)
+	}
 	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
 	r.As = func(role, identity string) (proxy.Route, error) {
 		return w.routeAs(t, l, credentials.Assumed{Role: role, Person: identity})
@@ -179,6 +183,9 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	// after a switchover; all other names lead to the new writer.
 	r.Moves = l.Database.Kind == database.Global && l.Endpoint.Kind != auth.KindGlobal
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
+	if l.Endpoint.Kind == auth.KindDSQL {
+		w.asDSQL(&r, t, l.Endpoint)
+	}
 	return r, nil
 }
 
