@@ -22,12 +22,13 @@ type ProbeConn struct {
 	frontend   *pgproto3.Frontend
 	parameters map[string]string
 	asked      bool
+	method     string
 }
 
 // newProbeConn takes over up after a login; told is what a client has been told
-// of that.
-func newProbeConn(up *upstream, told []byte, asked bool) *ProbeConn {
-	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: asked}
+// of that, and by is the login.
+func newProbeConn(up *upstream, told []byte, by *login) *ProbeConn {
+	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: by.asked, method: by.method()}
 	c.frontend.SetMaxBodyLen(maxProbeBody)
 	for m := (messages{buf: told}); m.ready(maxLoginBody); {
 		msg, err := m.next(maxLoginBody)
@@ -49,6 +50,10 @@ func (c *ProbeConn) Parameter(name string) string { return c.parameters[name] }
 // AskedForToken says that the database wanted a clear-text password, which the
 // IAM token was.
 func (c *ProbeConn) AskedForToken() bool { return c.asked }
+
+// Method is how the database asked for an ordinary password, such as SCRAM-SHA-256-PLUS;
+// "" where it did not, as for a token.
+func (c *ProbeConn) Method() string { return c.method }
 
 // Query runs one statement without parameters and returns its rows as text, "" for
 // NULL. It waits until the database has answered or ctx ends, after which the

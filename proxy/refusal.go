@@ -69,6 +69,7 @@ type refusal struct {
 	cause, detail, hint string    // as explained
 	open                bool      // what was asked for is known not to be private
 	before              []byte    // what the client is still to be sent before fields
+	used                Password  // the ordinary password that was refused; zero where there was none
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -144,6 +145,9 @@ func (l *login) refused(body []byte) error {
 		return l.garbled("sent a malformed ErrorResponse")
 	}
 	r.fields = bytes.Clone(body[:len(body)-1])
+	if l.ordinary != nil {
+		r.used = l.ordinary.used
+	}
 	return r
 }
 
@@ -153,6 +157,11 @@ func (l *login) cannot(request uint32) error {
 	if !ok {
 		asked = fmt.Sprintf("authentication method %d", request)
 	}
+	return l.asksFor(asked)
+}
+
+// asksFor is a refusal by a request for what there is none of.
+func (l *login) asksFor(asked string) error {
 	return &refusal{
 		user:     l.user,
 		unserved: l.unserved,

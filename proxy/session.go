@@ -54,6 +54,8 @@ type session struct {
 	// identity is who the client has proved to be, role whose rights its login needs
 	// beside those of the Route; both may be "".
 	identity, role string
+	// method is how the database asked for an ordinary password; "" for a token.
+	method string
 	// ssmSession is the id of what carries its stream; "" without a tunnel.
 	ssmSession string
 
@@ -323,6 +325,7 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
+	up, err = s.rotated(ctx, up, err)
 	return up, s.route.explain(ctx, err)
 }
 
@@ -388,6 +391,11 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	if s.again != nil {
 		s.again.instead(s, l, up)
 	}
+	admit := l.admitted
+	l.admitted = func() error {
+		s.method = l.method()
+		return admit()
+	}
 	if err := l.run(ctx, s.wants); err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {
@@ -398,6 +406,9 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		return nil, err
 	}
 	up.boundary, up.begun = l.boundary, l.begun
+	if method := l.method(); method != "" {
+		s.log.Debug("logged in with a password", "method", method)
+	}
 	return up, nil
 }
 

@@ -116,6 +116,7 @@ func (c *Checkup) endpoint(ctx context.Context) {
 		c.fail(err)
 		return
 	}
+	c.passwordsErr = c.findPasswords(ctx)
 	e := c.login.Endpoint
 	text := fmt.Sprintf("%s in %s (%s)", e.Address(), e.Region, e.Kind)
 	if c.found {
@@ -170,11 +171,18 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		c.walk.Skip(mayNotAsk(err))
 		return
 	}
-	if err := c.login.Database.Trouble(); err != nil {
+	if err := c.trouble(); err != nil {
 		c.fail(err)
 		return
 	}
-	c.walk.OK("on")
+	switch {
+	case c.byPassword():
+		c.walk.LeaveOut(c.user + " logs in with a password")
+	case c.login.Database.TokensOff(): // but a secret, of another user's
+		c.fail(c.login.Database.Trouble())
+	default:
+		c.walk.OK("on")
+	}
 }
 
 // resourceID says what a policy must name.
@@ -317,6 +325,9 @@ func (c *Checkup) command(verb string) string {
 	if c.target.Via != "" {
 		s += " --via " + shell.Word(c.target.Via)
 	}
+	if c.target.Secret != "" {
+		s += " --secret " + shell.Word(c.target.Secret)
+	}
 	return s + " --user " + shell.Word(c.user)
 }
 
@@ -339,6 +350,9 @@ func (c *Checkup) questions() []evidence.Question {
 	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
+		if s.Sid == policy.DecryptSecret { // a policy may ask for what a simulation does not know of
+			continue
+		}
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
 			r = here.SessionOf(c.caller.Name(), r)
@@ -359,6 +373,10 @@ func (c *Checkup) questions() []evidence.Question {
 // pastLogins asks CloudWatch how earlier IAM logins went.
 func (c *Checkup) pastLogins(ctx context.Context) {
 	c.walk.Begin(doctor.Metrics)
+	if c.byPassword() {
+		c.walk.LeaveOut(c.user + " logs in with a password")
+		return
+	}
 	dimension, identifier := c.metricDimension()
 	if identifier == "" {
 		c.walk.Skip("the database's identifier is not known, by which CloudWatch counts")

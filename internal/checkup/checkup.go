@@ -62,6 +62,13 @@ type Checkup struct {
 	denied []evidence.Verdict
 	logins *evidence.Logins
 	conn   *proxy.ProbeConn
+
+	passwords    *targets.Passwords // of a target with a secret; nil until it is known
+	passwordsErr error              // why it is not
+	// keyKnown says that secretKey and secretARN are: the secret's, where the credentials
+	// may ask; secretKey is "" for a key of AWS's own.
+	keyKnown             bool
+	secretKey, secretARN string
 }
 
 // New prepares a Checkup, and looks at nothing yet.
@@ -88,7 +95,7 @@ func accountName() string {
 // first that is broken, or with ctx.
 func (c *Checkup) WalkPath(ctx context.Context) {
 	for _, look := range []func(context.Context){
-		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
+		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.secret, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
 	} {
 		if look(ctx); c.walk.HasFailed() || ctx.Err() != nil {
 			return

@@ -106,6 +106,8 @@ type listedDatabase struct {
 	Region     string `json:"region"`
 	ResourceID string `json:"resource_id"`
 	ARN        string `json:"arn"`
+
+	ManagedSecret string `json:"managed_secret"` // ARN of the one with the master user's password
 }
 
 type listedJumpHost struct {
@@ -191,7 +193,7 @@ func databasesOf(ctx context.Context, f *discover.Finder, region string) (part i
 	for _, d := range databases {
 		row := listedDatabase{
 			Identifier: d.Identifier, Kind: d.Kind.String(), Engine: strings.ToLower(d.Engine), Version: d.EngineVersion, Postgres: d.Postgres(),
-			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, VPC: d.VPC, Public: d.Express, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
+			Status: d.Status, IAM: d.IAM, ManagedSecret: d.Secret.ARN, Cluster: d.Cluster, VPC: d.VPC, Public: d.Express, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
 		}
 		if d.Host != "" {
 			row.Endpoint = d.Address()
@@ -232,6 +234,9 @@ func (i inventory) write(w io.Writer) error {
 		case d.IAM:
 			iam = "on"
 		}
+		if d.Postgres && d.ManagedSecret != "" {
+			iam += ", secret=managed"
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, d.network(), cmp.Or(d.Endpoint, "-"), d.Region)
 	}
 	if len(i.JumpHosts) > 0 {
@@ -267,10 +272,13 @@ func (i inventory) next(profile, user string) string {
 		asUser = " --user NAME"
 	}
 	for _, d := range i.Databases {
-		if !d.Postgres || !d.IAM || d.Endpoint == "" || d.Status != "available" {
+		if !d.Postgres || !d.IAM && d.ManagedSecret == "" || d.Endpoint == "" || d.Status != "available" {
 			continue
 		}
-		where := " --region " + d.Region
+		where, asUser := " --region "+d.Region, asUser
+		if !d.IAM {
+			where, asUser = where+" --secret "+config.SecretManaged, ""
+		}
 		if profile != "" {
 			where += " --profile " + shell.Word(profile)
 		}

@@ -4,6 +4,7 @@ package config
 var choices = map[string][]string{
 	"via":            {ViaNone, "i-", "mi-", "tag:", "asg:", "ecs:"},
 	"auth":           {AuthNone, AuthSCRAM, AuthCert, AuthKubernetes},
+	"secret":         {SecretManaged},
 	"keep-alive":     {KeepAliveConnected, KeepAliveOff},
 	"sslnegotiation": {SSLPostgres, SSLDirect},
 	"endpoint":       {"writer", "reader"},

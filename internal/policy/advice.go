@@ -12,13 +12,20 @@ import (
 // Advice is what is needed beside policy and SQL, a sentence or two each.
 func Advice(f Facts) []string {
 	var lines []string
+	switch {
+	case f.Secret == "":
+	case f.SecretKeyKnown && f.SecretKey == "":
+		lines = append(lines, "The secret is encrypted with the AWS managed key aws/secretsmanager, which takes no permission in the secret's own account.")
+	case !f.SecretKeyKnown:
+		lines = append(lines, "If a customer managed KMS key encrypts the secret, the identity also needs kms:Decrypt on that key.")
+	}
 	switch f.Kind {
 	case database.DSQL: // knows no other login
 	case database.Proxy:
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
 	default:
-		if f.Express {
-			break // nor does this
+		if f.Express || f.Secret != "" {
+			break // nor does this, and a password takes none
 		}
 		lines = append(lines, "IAM authentication must be on for the database.")
 	}

@@ -252,15 +252,21 @@ func (r *run) jumpHost(ctx context.Context) error {
 	}
 	choices := append(slices.Clone(seen.JumpHosts), Choice{config.ViaNone, "none: this machine reaches the database directly"})
 	r.a.Via, err = r.pick(ctx, "Jump host", "The instance that SSM manages, in reach of the database", choices, "another one: type i-…, mi-…, tag:KEY=VALUE, asg:GROUP or ecs:CLUSTER/SERVICE", func(v string) error {
-		_, err := r.load(Answers{Database: "orders", Via: v, More: r.a.More})
+		more := maps.Clone(r.a.More)
+		delete(more, "secret") // whose user has not been asked for yet
+		_, err := r.load(Answers{Database: "orders", Via: v, More: more})
 		return err
 	})
 	return err
 }
 
 func (r *run) user(ctx context.Context) (err error) {
-	if r.a.User == "" && r.want("--user") {
-		if r.a.User, err = r.Ask.Text(ctx, "Database user", "A user that is granted rds_iam", filled); err != nil {
+	help := "A user that is granted rds_iam"
+	if r.a.More["secret"] != "" {
+		help = "The user whose password is in the secret"
+	}
+	if r.a.User == "" && r.a.More["secret"] != config.SecretManaged && r.want("--user") {
+		if r.a.User, err = r.Ask.Text(ctx, "Database user", help, filled); err != nil {
 			return err
 		}
 	}

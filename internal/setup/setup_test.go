@@ -170,3 +170,30 @@ func TestTakenNameIsNoticedAtOnce(t *testing.T) {
 		t.Errorf("with nobody to ask: %v", err)
 	}
 }
+
+// The user of a secret is asked for before the target is checked, and none for the one that
+// RDS keeps.
+func TestSecretIsGivenBeforehand(t *testing.T) {
+	for secret, user := range map[string]string{"orders/app": "orders_app", config.SecretManaged: ""} {
+		answers := [][2]string{{"Jump host", "another"}, {"Jump host", "tag:Role=jump"}}
+		if user != "" {
+			answers = append(answers, [2]string{"Database user", user})
+		}
+		c, _, _ := account(t, append(answers, [2]string{"Database name", ""})...)
+		c.Given = Answers{Profile: "dev", Region: "us-east-1", Database: "orders", More: map[string]string{"secret": secret}, File: filepath.Join(t.TempDir(), "own.yaml")}
+		c.Check = func(_ context.Context, t config.Target) (Path, error) {
+			if t.Secret != secret || t.User != user {
+				return Broken, errors.New("another target")
+			}
+			return Good, nil
+		}
+		written, err := Run(t.Context(), c)
+		if err != nil {
+			t.Errorf("%s: %v", secret, err)
+			continue
+		}
+		if text, err := os.ReadFile(written.File); err != nil || !strings.Contains(string(text), "    secret: "+secret+"\n") {
+			t.Errorf("%s: %v, wrote\n%s", secret, err, text)
+		}
+	}
+}

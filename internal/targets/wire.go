@@ -20,6 +20,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -36,6 +37,7 @@ type Wiring struct {
 	roots   map[rootsKey]*auth.Roots
 	tunnels map[tunnelKey]*tunnel.Dialer
 	people  map[personKey]*person
+	secrets map[secretKey]*secretstore.Secret
 	past    tunnel.Totals    // of Dialers that are no more among tunnels
 	places  map[string]Place // by the target's name
 }
@@ -61,7 +63,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*secretstore.Secret{}, places: map[string]Place{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -169,7 +171,14 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	_, r.Tunnel = dialer.(*tunnel.Dialer)
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
-	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
+	passwords, err := w.Passwords(t, l)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if passwords != nil {
+		r.Passwords = passwords
+	}
+	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
 	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
 	return r, nil
