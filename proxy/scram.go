@@ -45,6 +45,10 @@ type scramLogin struct {
 	conversation *scram.ClientConversation
 	nonce        string // this side's part
 	steps        int    // messages of the server so far
+	// answered says that the server's first message was good, and verified that the last
+	// was. The conversation itself goes on after a bad one, and then believes an empty
+	// signature (xdg-go/scram v1.4.0).
+	answered, verified bool
 }
 
 // chooseSCRAM is the mechanism of those offered that is taken where the certificate
@@ -106,6 +110,7 @@ func (s *scramLogin) answer(first []byte) ([]byte, error) {
 	if err != nil { // which may repeat the message
 		return nil, errMalformed
 	}
+	s.answered = true
 	return []byte(final), nil
 }
 
@@ -126,7 +131,7 @@ func (s *scramLogin) check(first string) error {
 
 // verify checks the server's last message, by which it proves that it knows the password.
 func (s *scramLogin) verify(final []byte) error {
-	if s.steps++; s.steps != 2 {
+	if s.steps++; s.steps != 2 || !s.answered {
 		return errOutOfTurn
 	}
 	if len(final) > maxSASL {
@@ -135,8 +140,9 @@ func (s *scramLogin) verify(final []byte) error {
 	if _, err := s.conversation.Step(string(final)); err != nil || !s.conversation.Valid() {
 		return errSignature
 	}
+	s.verified = true
 	return nil
 }
 
 // proven says that the server knows the password.
-func (s *scramLogin) proven() bool { return s.conversation.Valid() }
+func (s *scramLogin) proven() bool { return s.verified }

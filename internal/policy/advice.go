@@ -19,14 +19,13 @@ func Advice(f Facts) []string {
 	case !f.SecretKeyKnown:
 		lines = append(lines, "If a customer managed KMS key encrypts the secret, the identity also needs kms:Decrypt on that key.")
 	}
-	switch f.Kind {
-	case database.DSQL: // knows no other login
-	case database.Proxy:
+	switch {
+	case f.Kind == database.DSQL, f.Express: // know no other login
+	case f.Kind == database.Proxy && f.Secret != "":
+		lines = append(lines, "The proxy must have a secret for this user too, with IAM authentication not Required.")
+	case f.Kind == database.Proxy:
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
-	default:
-		if f.Express || f.Secret != "" {
-			break // nor does this, and a password takes none
-		}
+	case f.Secret == "":
 		lines = append(lines, "IAM authentication must be on for the database.")
 	}
 	database := fmt.Sprintf("port %d of %s", cmp.Or(f.Port, 5432), cmp.Or(f.Host, f.Target))

@@ -44,6 +44,11 @@ func TestEveryMethod(t *testing.T) {
 			if n := w.AWS.Calls()["GetSecretValue"]; n != 1 {
 				t.Errorf("%d reads of the secret for two clients, want 1", n)
 			}
+			stdout, stderr, code := rig.Run(t, []string{"HOME=" + w.Home}, "status", "--json")
+			if code != 0 {
+				t.Errorf("status: %d, %s", code, stderr)
+			}
+			rig.CheckOutput(t, stdout+stderr)
 		})
 	}
 }
