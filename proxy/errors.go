@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -115,10 +116,32 @@ func protocolViolation(how string) error {
 type overdue struct {
 	error // of LoginOverdue
 	limit time.Duration
+	doing string
 }
 
-func newOverdue(limit time.Duration, doing string) overdue {
-	return overdue{causes.LoginOverdue.New(causes.Facts{"limit": limit.String(), "doing": doing}, nil), limit}
+func newOverdue(limit time.Duration, doing string) overdue { return overdueAt(limit, doing, 0) }
+
+// overdueAt is newOverdue for a database that pauses, unless pauses is zero.
+func overdueAt(limit time.Duration, doing string, pauses time.Duration) overdue {
+	facts := causes.Facts{"limit": limit.String(), "doing": doing}
+	if pauses > 0 {
+		facts["pauses"] = pausing(pauses)
+	}
+	return overdue{causes.LoginOverdue.New(facts, nil), limit, doing}
+}
+
+// pausing says of a database that it pauses without connections.
+func pausing(after time.Duration) string {
+	return fmt.Sprintf("the database pauses after %.0f s without a connection, and the first login wakes it, which may take 15 s or more", after.Seconds())
+}
+
+// waking is why a login at r failed, with what is known of a database that pauses.
+func (r *Route) waking(why error) error {
+	var late overdue
+	if r == nil || r.PausesAfter == 0 || !errors.As(why, &late) {
+		return why
+	}
+	return overdueAt(late.limit, late.doing, r.PausesAfter)
 }
 
 func (o overdue) Unwrap() error { return o.error }

@@ -42,8 +42,8 @@ func failOverReason(state string) string {
 	return fmt.Sprintf("the database said SQLSTATE %s, as after a failover", state)
 }
 
-// toClient looks out for a failover in what the database says, and calls
-// retire once when it finds one.
+// toClient looks out for a failover in what the database says, and calls found with
+// its SQLSTATE once.
 //
 // It reads bytes and no messages, so a row that holds such bytes is taken for
 // one too, as is an administrator who ends one connection: that costs a session
@@ -53,14 +53,14 @@ func failOverReason(state string) string {
 // be retired. A field that two writes share is found.
 type toClient struct {
 	net.Conn
-	retire func(reason string)
-	found  bool
-	last   [2*fieldLen - 2]byte // its first kept bytes end what was written
-	kept   int
+	found func(state string)
+	over  bool                 // found was called
+	last  [2*fieldLen - 2]byte // its first kept bytes end what was written
+	kept  int
 }
 
 func (w *toClient) Write(p []byte) (int, error) {
-	if !w.found {
+	if !w.over {
 		w.look(p)
 	}
 	return w.Conn.Write(p)
@@ -70,8 +70,8 @@ func (w *toClient) look(p []byte) {
 	seam := append(w.last[:w.kept], p[:min(len(p), fieldLen-1)]...)
 	for _, f := range failOvers {
 		if bytes.Contains(seam, f.field) || bytes.Contains(p, f.field) {
-			w.found = true
-			w.retire(failOverReason(f.state))
+			w.over = true
+			w.found(f.state)
 			return
 		}
 	}

@@ -32,7 +32,7 @@ func TestFailOverIsFoundHoweverItIsCut(t *testing.T) {
 	for _, test := range tests {
 		for size := 1; size < len(test.said)+2; size++ {
 			var got []string
-			w := &toClient{Conn: discardConn{}, retire: func(reason string) { got = append(got, reason) }}
+			w := &toClient{Conn: discardConn{}, found: func(state string) { got = append(got, state) }}
 			for p := range chunks(test.said, size) {
 				w.Write(p)
 			}

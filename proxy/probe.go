@@ -43,7 +43,8 @@ const probeName = "pgkeyless doctor"
 //
 // It ends with ctx, and with the overdue error of a client after limit; zero is
 // what a client has where Config.LoginTimeout is zero. Unlike a client's its errors
-// hold all that the database says: what it was sent is known not to be private.
+// hold all that the database says: what it was sent is known not to be private. A login
+// that is refused is repeated by the Route's Alternative, as a client's is.
 func Probe(ctx context.Context, r Route, user, database string, limit time.Duration, report func(ProbeStep)) (*ProbeConn, error) {
 	limit = cmp.Or(limit, defaultLoginTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, newOverdue(limit, ""))
@@ -58,6 +59,13 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 	r.Dialer = &probeDialer{r.Dialer, p}
 
 	conn, err := r.probe(ctx, p, user, database)
+	if other, ok := r.alternative(ctx, err); ok {
+		route := r
+		route.Tokens = other.Tokens
+		if again, err2 := route.probe(ctx, p, user, database); err2 == nil {
+			conn, err, again.signedFor = again, nil, other.For
+		}
+	}
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, causes.LoginOverdue) {
 			err = cause

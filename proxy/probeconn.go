@@ -23,6 +23,7 @@ type ProbeConn struct {
 	parameters map[string]string
 	asked      bool
 	method     string
+	signedFor  string
 }
 
 // newProbeConn takes over up after a login; told is what a client has been told
@@ -54,6 +55,9 @@ func (c *ProbeConn) AskedForToken() bool { return c.asked }
 // Method is how the database asked for an ordinary password, such as SCRAM-SHA-256-PLUS;
 // "" where it did not, as for a token.
 func (c *ProbeConn) Method() string { return c.method }
+
+// SignedFor is what the token was signed for if the Route's Alternative made it, else "".
+func (c *ProbeConn) SignedFor() string { return c.signedFor }
 
 // Query runs one statement without parameters and returns its rows as text, "" for
 // NULL. It waits until the database has answered or ctx ends, after which the

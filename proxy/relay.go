@@ -43,9 +43,9 @@ type relay struct {
 	buffers *sync.Pool // of *[bufferSize]byte
 	name    string     // of the database, for people
 	traffic *traffic
-	// failover is called once, when the database says that it is not the right one any
-	// more; nil: nobody wants to know.
-	failover func()
+	// failover is called once, with the SQLSTATE by which the database says that it is not
+	// the right one any more; nil: nobody wants to know.
+	failover func(state string)
 
 	looped  eventloop.Result // how the loop ended, if there was one
 	ending  atomic.Bool
@@ -77,15 +77,17 @@ func (r *relay) sent(p []byte) {
 func (r *relay) received(p []byte) {
 	r.server.boundary.follow(p)
 	r.traffic.received(len(p))
-	if r.failover != nil && len(p) <= maxLook && failOverIn(p) != "" {
-		r.failedOver()
+	if r.failover != nil && len(p) <= maxLook {
+		if state := failOverIn(p); state != "" {
+			r.failedOver(state)
+		}
 	}
 }
 
 // failedOver calls failover.
-func (r *relay) failedOver() {
+func (r *relay) failedOver(state string) {
 	if r.failover != nil {
-		r.failover()
+		r.failover(state)
 		r.failover = nil
 	}
 }
@@ -188,11 +190,14 @@ func (r *relay) download() {
 	var client net.Conn = followed{r.client, &r.server.boundary}
 	whole := &holdback{Conn: client, buffers: r.buffers, come: r.server.boundary}
 	if _, ok := r.server.raw.(retirer); ok {
-		client = &toClient{Conn: whole, retire: func(reason string) { r.server.retire(reason); r.failedOver() }}
+		client = &toClient{Conn: whole, found: func(state string) {
+			r.server.retire(failOverReason(state))
+			r.failedOver(state)
+		}}
 		whole.keep(r.server.begun)
 		whole.come.follow(r.server.begun)
 	} else if r.failover != nil {
-		client = &toClient{Conn: client, retire: func(string) { r.failedOver() }}
+		client = &toClient{Conn: client, found: r.failedOver}
 	}
 	reading, err := r.copy(client, r.server, nil, r.traffic.received, eventloop.Down)
 	abrupt := false

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
@@ -107,6 +108,10 @@ type Route struct {
 	// when one is worth a second try. It is asked to explain only what the client
 	// gets, within explainTimeout.
 	Refusals Explainer
+	// Alternative, when not nil, is asked for another way to make tokens after the
+	// database has refused a login, and its repetition where that was worth one. false
+	// means that there is none. It may ask others and must return when ctx ends.
+	Alternative func(context.Context, Refusal) (Alternative, bool)
 	// User, when not empty, replaces the client's user in every login; all its
 	// other parameters are kept. A database that the client does not name is
 	// then, by PostgreSQL's rule, this user's.
@@ -128,6 +133,10 @@ type Route struct {
 	// changes with that, or "" where it takes a wait to know. A login made ready for
 	// somebody else, or while nobody knew for whom, is given up. It must not block.
 	Identity func() string
+
+	// PausesAfter is how long without a connection the database pauses after, which makes
+	// the first login then slow; zero: it does not, or nobody knows. It is for words only.
+	PausesAfter time.Duration
 
 	// Resolve, when not nil, says for one login where the Route leads: what it
 	// returns is used in place of the Route, but for Name, Aliases and Listen; User,

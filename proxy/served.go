@@ -13,15 +13,20 @@ import (
 type served struct {
 	Route
 	guesses guesses
-	stale   atomic.Bool // as Route.Resolve is told
-	turns   lines       // of its logins
+	stale   atomic.Bool  // as Route.Resolve is told
+	pauses  atomic.Int64 // Route.PausesAfter, as last resolved
+	turns   lines        // of its logins
 	// replaced says that clients do not come this way any more.
 	replaced atomic.Bool
 }
 
 // resolved is the Route for one login.
 func (s *served) resolved(ctx context.Context) (*Route, error) {
-	return s.Route.resolved(ctx, s.stale.Load())
+	found, err := s.Route.resolved(ctx, s.stale.Load())
+	if err == nil {
+		s.pauses.Store(int64(found.PausesAfter))
+	}
+	return found, err
 }
 
 // outcome notes how a login went. A client that left says nothing about the

@@ -117,7 +117,7 @@ func (s *session) begin(starting context.Context, cut context.CancelCauseFunc) (
 	up, early, err := s.start(login, gone)
 	release()
 	if err != nil {
-		s.refuse(err, ended(login, err))
+		s.refuse(err, s.route.waking(ended(login, err)))
 	}
 	return up, early
 }
@@ -220,7 +220,11 @@ func (s *session) introduce(m startupMessage) {
 // called.
 func (s *session) whenSlow() (stop func()) {
 	return slow.After(patience, func() {
-		s.log.Info("client still waits for its login", "at_most", s.server.loginTimeout)
+		said := []any{"at_most", s.server.loginTimeout}
+		if pauses := time.Duration(s.served.pauses.Load()); pauses > 0 {
+			said = append(said, "hint", pausing(pauses))
+		}
+		s.log.Info("client still waits for its login", said...)
 	})
 }
 
@@ -309,8 +313,9 @@ func (s *session) by() way {
 }
 
 // attempts logs in. It is repeated when the database has no room, and ready logins make
-// some; and once more, with a new token, when the database refused for a reason that may
-// pass. In between, and while AWS is asked why, others have their turn.
+// some; once more, with a new token, when the database refused for a reason that may
+// pass; as rotated has it, when it refused an ordinary password; and once more by the
+// Route's Alternative. In between, and while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	up, err := s.inTurn(ctx, s.guessed)
 	if s.ping {
@@ -325,7 +330,9 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	up, err = s.rotated(ctx, up, err)
+	if up, err = s.rotated(ctx, up, err); err != nil {
+		up, err = s.otherwise(ctx, err)
+	}
 	return up, s.route.explain(ctx, err)
 }
 
@@ -416,8 +423,13 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
 		name: s.route.Name, traffic: &s.entry.traffic}
-	if address := s.route.Address; s.route.ReadyLogins > 0 {
-		r.failover = func() { s.server.ready.failover(address) }
+	if address, to := s.route.Address, s.served; s.route.ReadyLogins > 0 || to.Resolve != nil {
+		r.failover = func(state string) {
+			s.server.ready.failover(address)
+			if state == stateReadOnly {
+				to.stale.Store(true) // the writer may have another address now
+			}
+		}
 	}
 	s.server.lull.moved()
 	r.run(ctx, early)

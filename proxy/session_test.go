@@ -216,13 +216,29 @@ func TestSlowLoginIsToldOfMeanwhile(t *testing.T) {
 				time.Sleep(wakes)
 				c.logIn()
 				c.untilTerminate()
-			}, nil)
+			}, func(cfg *Config) { cfg.Routes[0].PausesAfter = 5 * time.Minute })
 			c := r.established()
-			if got := r.log.hasLine("client still waits for its login", "level=INFO", "session=1", "at_most=1m0s"); got != (wakes > patience) {
+			if got := r.log.hasLine("client still waits for its login", "level=INFO", "session=1", "at_most=1m0s", "the database pauses after 300 s without a connection"); got != (wakes > patience) {
 				t.Errorf("a login of %v: told of %t in\n%s", wakes, got, r.log.bytes())
 			}
 			c.send(terminate)
 			c.Close()
+			r.stop()
+		})
+	}
+}
+
+// Who waits in vain for a database that pauses reads that this may be why.
+func TestOverdueLoginNamesThePause(t *testing.T) {
+	for _, pauses := range []time.Duration{0, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *databaseConn) { c.untilTerminate() }, func(cfg *Config) { cfg.Routes[0].PausesAfter = pauses })
+			c := r.dial()
+			c.send(plainStartup)
+			got := c.failed()
+			if said := strings.Contains(got['H'], "the database pauses after 300 s without a connection"); got['C'] != "57P03" || said != (pauses > 0) {
+				t.Errorf("pauses after %v: got %q", pauses, got)
+			}
 			r.stop()
 		})
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
-	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
@@ -45,8 +44,14 @@ func (d *demo) checkQuery(ctx context.Context) error {
 	}
 
 	sessions := slices.DeleteFunc(d.aws.Sessions(), func(s gateway.Session) bool { return s.Streams == 0 }) // spare ones
-	if len(sessions) == 0 {
+	through := "no SSM session: the endpoint is public"
+	switch {
+	case d.kind.via != "" && len(sessions) == 0:
 		return fmt.Errorf("the query did not go through an SSM session: %+v", d.aws.Sessions())
+	case d.kind.via == "" && len(d.aws.Sessions()) > 0:
+		return fmt.Errorf("SSM sessions for a public endpoint: %+v", d.aws.Sessions())
+	case d.kind.via != "":
+		through = fmt.Sprintf("session %s on %s", sessions[0].ID, sessions[0].Target)
 	}
 	logins := d.database.Logins()
 	if len(logins) == 0 {
@@ -59,8 +64,8 @@ func (d *demo) checkQuery(ctx context.Context) error {
 
 	fmt.Fprintf(d.out, "current_user = %s\n", user)
 	fmt.Fprintf(d.out, "database     = %s, PostgreSQL %s\n", database, d.database.ServerVersion())
-	fmt.Fprintf(d.out, "TLS          = on (%s, %s), certificate verified for %s\n", version, cipher, lab.Host)
-	fmt.Fprintf(d.out, "through      = session %s on %s\n", sessions[0].ID, sessions[0].Target)
+	fmt.Fprintf(d.out, "TLS          = on (%s, %s), certificate verified for %s\n", version, cipher, d.kind.host)
+	fmt.Fprintf(d.out, "through      = %s\n", through)
 	fmt.Fprintf(d.out, "token        = verified (signature, host, port, user, region, date, expiry)\n")
 	return nil
 }

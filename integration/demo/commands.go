@@ -14,29 +14,27 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
-// resourceID is what RDS would have the database's policies name.
-const resourceID = "db-DEMODEMODEMODEMODEMODEMODE"
-
 // populate gives the account what doctor and policy ask about.
 func (d *demo) populate() {
 	version, _, _ := strings.Cut(d.database.ServerVersion(), " ")
-	d.aws.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: resourceID, Host: lab.Host, EngineVersion: version}}})
+	d.aws.SetDatabases(d.kind.describe(d.kind, version))
 	d.aws.SetFleet(awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}})
 }
 
 // checkCommands runs the commands that look at the path beside the proxy that
 // serves it. Each must find all in place.
 func (d *demo) checkCommands(ctx context.Context) error {
-	target := lab.TargetArg(d.database.CAFile(), "user="+pgserver.AppUser, "dbname="+pgserver.Database)
+	target := d.targetArg("user=" + pgserver.AppUser)
 	for _, command := range []struct {
 		args []string
 		says []string
 	}{
-		{[]string{"doctor", target}, []string{resourceID, lab.Target + " is online", "\nall good\n"}},
+		{[]string{"doctor", target}, append([]string{d.kind.id, "\nall good\n"}, d.kind.doctor...)},
 		{[]string{"policy", target, "--format", "json"}, []string{
-			fmt.Sprintf("arn:aws:rds-db:%s:%s:dbuser:%s/%s", lab.Region, lab.Account, resourceID, pgserver.AppUser), lab.Target}},
+			fmt.Sprintf("arn:aws:rds-db:%s:%s:dbuser:%s/%s", lab.Region, lab.Account, d.kind.id, pgserver.AppUser), d.kind.via}},
 		{[]string{"policy", target, "--check"}, []string{"in place  rds-db:connect", "and in rds_iam"}},
-		{[]string{"status"}, []string{", serving\n", "up ", "ready", "page     http://localhost:"}},
+		{[]string{"status"}, append([]string{", serving\n", "page     http://localhost:"}, d.kind.status...)},
+		{[]string{"list"}, []string{d.kind.target}},
 	} {
 		said, err := d.pgkeyless(ctx, command.args...)
 		if err != nil {

@@ -10,9 +10,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
-// targetName is what the demo's config file calls the database.
-const targetName = "orders"
-
 // Files that the demo writes into its directory.
 const (
 	keysFile   = "credentials"
@@ -38,9 +35,8 @@ func (d *demo) settle(dir string, keys lab.Credentials) error {
 	source += fmt.Sprintf("export PATH='%s':\"$PATH\"\n", strings.ReplaceAll(filepath.Dir(d.binary), "'", `'\''`))
 	source += "unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN\n"
 	for name, text := range map[string]string{
-		keysFile: fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
-		configFile: fmt.Sprintf("targets:\n  %s:\n    via: %s\n    dbname: %s\n    ca-file: %s\n",
-			targetName, lab.Target, pgserver.Database, d.database.CAFile()),
+		keysFile:   fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
+		configFile: d.targetSection(),
 		sourceFile: source,
 	} {
 		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
@@ -54,8 +50,9 @@ func (d *demo) settle(dir string, keys lab.Credentials) error {
 func (d *demo) guide(page string) string {
 	return fmt.Sprintf(`
 pgkeyless reaches %[1]s, which is PostgreSQL %[2]s
-on this machine, through the emulated jump host %[3]s. It logs in with a new
-IAM token each time. In another terminal:
+on this machine, %[3]s. It logs in with a new
+IAM token each time. %[12]s
+In another terminal:
 
     psql -h %[4]s -p %[5]s -U %[6]s %[7]s
     psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: a refusal that explains itself
@@ -81,6 +78,6 @@ The status page, which can end sessions:
 Ctrl-C ends the demo and removes all of it but the programs in bin/. It waits up to 30 s
 for open sessions; press it twice not to wait. A shell with "pgkeyless env" keeps its
 variables: close it.
-`, lab.Host, d.database.ServerVersion(), lab.Target, d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser,
-		filepath.Join(d.dir, sourceFile), targetName, page)
+`, d.kind.host, d.database.ServerVersion(), d.reaches(), d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser,
+		filepath.Join(d.dir, sourceFile), d.kind.target, page, d.kind.says)
 }

@@ -6,6 +6,8 @@
 // logged in as and how, runs the commands doctor and policy against the same
 // target, and exits 0 only if everything was as it should be.
 //
+// With --kind it shows another kind of AWS PostgreSQL than an RDS instance.
+//
 // With --record it runs a few commands and draws what they print: the README's
 // pictures.
 package main
@@ -48,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	check := flags.Bool("check", false, "run one query through the whole path, doctor and policy, and exit")
 	binary := flags.String("pgkeyless", defaultBinary(), "the pgkeyless `binary` to run")
 	port := flags.Int("port", 0, "local `port`; 0 takes 5432 if that is free, else another")
+	named := flags.String("kind", usualKind, "`kind` of database: "+kindNames())
 	record := flags.String("record", "", "draw a recording into this `directory`, and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -55,11 +58,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 1
 	}
+	chosen, known := kinds[*named]
+	if !known {
+		fmt.Fprintf(stderr, "pgkeyless-demo: error: no kind of database %q\npgkeyless-demo: hint: --kind takes %s\n", *named, kindNames())
+		return 1
+	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "pgkeyless-demo: error: unexpected argument %q\npgkeyless-demo: hint: it takes flags only; --help lists them\n", flags.Arg(0))
 		return 1
 	}
-	d := demo{binary: *binary, port: *port, out: stdout, recorded: *record != ""}
+	d := demo{binary: *binary, port: *port, kind: chosen, out: stdout, recorded: *record != ""}
 	act := d.showAndWait
 	switch {
 	case *check:
@@ -114,6 +122,7 @@ func defaultBinary() string {
 type demo struct {
 	binary string
 	port   int
+	kind   kind
 	out    io.Writer
 	echo   io.Writer // gets what pgkeyless prints; may be nil
 
@@ -122,6 +131,7 @@ type demo struct {
 	dir      string   // holds what a user's home would
 	env      []string // of pgkeyless: the emulated account's keys and endpoint
 	database *pgserver.Server
+	behind   string // "host:port" where the endpoint leads
 	aws      *awsemu.Emulator
 	proxy    *lab.Proxy
 }
@@ -139,11 +149,19 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	defer cancel()
 	fmt.Fprintln(d.out, "starting PostgreSQL, emulated AWS and pgkeyless …")
 	keys := lab.NewCredentials()
-	if d.database, err = lab.StartDatabase(starting, keys, nil); err != nil {
+	if d.database, err = lab.StartDatabase(starting, keys, func(c *pgserver.Config) { c.Host = d.kind.host }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.database.Close()) }()
-	if d.aws, err = lab.StartAWS(keys, d.database.Address(), nil); err != nil {
+	d.behind = d.database.Address()
+	if d.kind.front != nil {
+		var end func() error
+		if d.behind, end, err = d.kind.front(starting, d, keys); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, end()) }()
+	}
+	if d.aws, err = lab.StartAWS(keys, d.behind, func(c *awsemu.Config) { c.Hosts = map[string]string{d.kind.host + ":5432": d.behind} }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.aws.Close()) }()

@@ -175,13 +175,17 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		c.fail(err)
 		return
 	}
+	text := "on"
+	if after := c.login.Database.PausesAfter; after > 0 {
+		text += fmt.Sprintf("; the database pauses after %.0f s without a connection, so a login may have to wake it, which may take 15 s or more", after.Seconds())
+	}
 	switch {
 	case c.byPassword():
 		c.walk.LeaveOut(c.user + " logs in with a password")
 	case c.login.Database.TokensOff(): // but a secret, of another user's
 		c.fail(c.login.Database.Trouble())
 	default:
-		c.walk.OK("on")
+		c.walk.OK(text)
 	}
 }
 

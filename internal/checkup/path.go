@@ -51,6 +51,9 @@ func (c *Checkup) connect(ctx context.Context) {
 	if !c.named {
 		text += "; --user names another user"
 	}
+	if other := conn.SignedFor(); other != "" {
+		text += "; the token is signed for " + other + ", as after a switchover"
+	}
 	c.walk.OK(text)
 }
 

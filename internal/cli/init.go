@@ -152,6 +152,10 @@ func seenIn(ctx context.Context, profiles *credentials.Profiles, profile, region
 		if !d.IAM {
 			label += " without IAM authentication"
 		}
+		if d.Public {
+			label += ", public"
+			seen.Public = append(seen.Public, d.Identifier)
+		}
 		seen.Databases = append(seen.Databases, setup.Choice{Value: d.Identifier, Label: display.Line(label)})
 	}
 	for _, h := range found.JumpHosts {

@@ -1,9 +1,11 @@
 package discover
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -216,6 +218,7 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 			MasterUser:    aws.ToString(c.MasterUsername),
 			Secret:        masterSecret(c.MasterUserSecret),
 			Express:       express,
+			PausesAfter:   pausesAfter(c.ServerlessV2ScalingConfiguration),
 		}),
 		reader: strings.ToLower(aws.ToString(c.ReaderEndpoint)),
 	}
@@ -230,6 +233,18 @@ func masterSecret(m *types.MasterUserSecret) MasterSecret {
 		return MasterSecret{}
 	}
 	return MasterSecret{ARN: aws.ToString(m.SecretArn), Status: aws.ToString(m.SecretStatus), Key: aws.ToString(m.KmsKeyId)}
+}
+
+// usualPause is when Aurora Serverless v2 pauses where its configuration does not say.
+//
+// Source: Aurora user guide, aurora-serverless-v2-auto-pause.html.
+const usualPause = 300
+
+func pausesAfter(c *types.ServerlessV2ScalingConfigurationInfo) time.Duration {
+	if c == nil || c.MinCapacity == nil || *c.MinCapacity > 0 {
+		return 0
+	}
+	return time.Duration(cmp.Or(aws.ToInt32(c.SecondsUntilAutoPause), usualPause)) * time.Second
 }
 
 func (f *Finder) proxyEntry(p types.DBProxy) entry {

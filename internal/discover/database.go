@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/database"
@@ -46,6 +47,9 @@ type Database struct {
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
+	// PausesAfter is how long without a connection it pauses after, as Aurora Serverless v2
+	// does where its least capacity is 0; zero: it does not.
+	PausesAfter time.Duration
 	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
 	// was looked up by itself.
 	VPC string

@@ -25,6 +25,7 @@ type fakeRDS struct {
 	proxies   []types.DBProxy
 	ownEnds   []types.DBProxyEndpoint
 	globals   []types.GlobalCluster
+	blueGreen []types.BlueGreenDeployment
 	errs      map[string]error
 
 	mu    sync.Mutex
@@ -113,6 +114,12 @@ func (f *fakeRDS) DescribeGlobalClusters(_ context.Context, in *rds.DescribeGlob
 	page, next, err := answer(f, "DescribeGlobalClusters", f.globals, in.GlobalClusterIdentifier, in.Marker,
 		func(g types.GlobalCluster) *string { return g.GlobalClusterIdentifier }, "GlobalClusterNotFoundFault")
 	return &rds.DescribeGlobalClustersOutput{GlobalClusters: page, Marker: next}, err
+}
+
+func (f *fakeRDS) DescribeBlueGreenDeployments(_ context.Context, in *rds.DescribeBlueGreenDeploymentsInput, _ ...func(*rds.Options)) (*rds.DescribeBlueGreenDeploymentsOutput, error) {
+	page, next, err := answer(f, "DescribeBlueGreenDeployments", f.blueGreen, in.BlueGreenDeploymentIdentifier, in.Marker,
+		func(d types.BlueGreenDeployment) *string { return d.BlueGreenDeploymentIdentifier }, "BlueGreenDeploymentNotFoundFault")
+	return &rds.DescribeBlueGreenDeploymentsOutput{BlueGreenDeployments: page, Marker: next}, err
 }
 
 func instance(name, engine string) types.DBInstance {

@@ -20,6 +20,7 @@ type RDS interface {
 	rds.DescribeDBProxiesAPIClient
 	rds.DescribeDBProxyEndpointsAPIClient
 	rds.DescribeGlobalClustersAPIClient
+	rds.DescribeBlueGreenDeploymentsAPIClient
 }
 
 // SSM is the part of Systems Manager that knows agents. *ssm.Client is one.

@@ -55,6 +55,7 @@ type Asker interface {
 // Seen is what the credentials can see in a region.
 type Seen struct {
 	Databases, JumpHosts []Choice
+	Public               []string // of Databases, those that need no jump host
 	Problems             []string // why there may be more
 }
 
@@ -242,8 +243,36 @@ func (r *run) pick(ctx context.Context, title, help string, choices []Choice, ot
 	return r.Ask.Text(ctx, title, other, check)
 }
 
+// public reports whether the database is reached over the internet: its name says so, or
+// AWS does.
+func (r *run) public(ctx context.Context) (bool, error) {
+	t, err := r.load(Answers{Database: r.a.Database, Region: r.a.Region})
+	if err != nil || t.CheckWay() != nil {
+		return false, err
+	}
+	if t.Ref == "" {
+		return true, nil
+	}
+	seen, err := r.look(ctx)
+	if err != nil && r.Ask == nil {
+		return false, nil // what is missing can be given
+	}
+	return slices.Contains(seen.Public, r.a.Database), err
+}
+
 func (r *run) jumpHost(ctx context.Context) error {
-	if r.a.Via != "" || r.a.More["dial"] != "" || !r.want("--via") {
+	if r.a.Via != "" || r.a.More["dial"] != "" {
+		return nil
+	}
+	if r.a.Database != "" {
+		if public, err := r.public(ctx); err != nil {
+			return err
+		} else if public {
+			fmt.Fprintf(r.Out, "%s is public: pgkeyless connects to it directly, without a jump host.\n", display.Line(r.a.Database))
+			return nil
+		}
+	}
+	if !r.want("--via") {
 		return nil
 	}
 	seen, err := r.look(ctx)

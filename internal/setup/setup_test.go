@@ -99,6 +99,52 @@ func TestEveryAnswer(t *testing.T) {
 	}
 }
 
+// A public database needs no jump host: nobody is asked for one, and none is missing.
+func TestPublicDatabaseNeedsNoJumpHost(t *testing.T) {
+	const dsql = "abcdefghijklmnopqrstuvwxyz.dsql.us-east-1.on.aws"
+	for _, test := range []struct {
+		name, database string
+		asked          bool
+	}{
+		{"by what AWS says of it", "hobby", true},
+		{"by its name", dsql, true},
+		{"by what AWS says, without a terminal", "hobby", false},
+		{"by its name, without a terminal", dsql, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, p, _ := account(t, [2]string{"Database name", ""}, [2]string{"Config file", ""})
+			c.Given = Answers{Profile: "dev", Region: "us-east-1", Database: test.database, User: "postgres"}
+			c.Look = func(context.Context, string, string) (Seen, error) {
+				return Seen{Databases: []Choice{{"hobby", "hobby"}}, Public: []string{"hobby"}}, nil
+			}
+			if !test.asked {
+				c.Ask, p.answers = nil, nil
+			}
+			written, err := Run(t.Context(), c)
+			if err != nil || written.Via != "" {
+				t.Fatalf("%+v, %v, want no jump host", written, err)
+			}
+			if out := c.Out.(*bytes.Buffer).String(); !strings.Contains(out, test.database+" is public") {
+				t.Errorf("printed %q, want a word of it", out)
+			}
+			if text, err := os.ReadFile(written.File); err != nil || strings.Contains(string(text), "via") {
+				t.Errorf("wrote %s, %v", text, err)
+			}
+		})
+	}
+}
+
+// Without a terminal, what AWS does not say of a database can be given.
+func TestUnknownDatabaseMayNeedAJumpHost(t *testing.T) {
+	c, _, _ := account(t)
+	c.Ask = nil
+	c.Given = Answers{Profile: "dev", Region: "us-east-1", Database: "hobby", User: "postgres"}
+	c.Look = func(context.Context, string, string) (Seen, error) { return Seen{}, errors.New("no network") }
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "not given: --via") {
+		t.Errorf("%v, want --via to be missing", err)
+	}
+}
+
 // Nothing is written when somebody leaves, when AWS cannot be asked, or when the check
 // fails and nobody wants the file all the same.
 func TestNothingIsWrittenBeforeTheEnd(t *testing.T) {

@@ -26,6 +26,7 @@ type Login struct {
 	tokens        *auth.Tokens
 	Database      discover.Database // as AWS described it; zero when it was not asked
 	describes     *describer        // nil: none yet
+	switchover    *switchover       // nil: none yet
 	person        personKey         // whose AWS is; the zero value: nobody's in particular
 }
 

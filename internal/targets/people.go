@@ -97,7 +97,8 @@ func (w *Wiring) routeAs(t config.Target, l Login, a credentials.Assumed) (proxy
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	own.regionGuessed, own.Database, own.asks, own.describes = l.regionGuessed, l.Database, l.asks, l.describes
+	own.regionGuessed, own.Database, own.asks = l.regionGuessed, l.Database, l.asks
+	own.describes, own.switchover = l.describes, l.switchover
 	own.person = personKey{t.Profile, l.AWS.Region, a}
 	return w.wired(t, own)
 }

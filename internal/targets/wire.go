@@ -137,7 +137,7 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	l.describes = newDescriber(l, t.Profile)
+	l.describes, l.switchover = newDescriber(l, t.Profile), newSwitchover(l, t.Profile)
 	r, err := w.wired(t, l)
 	if err != nil {
 		return proxy.Route{}, err
@@ -168,6 +168,10 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 		r.Address = t.Dial
 	}
 	r.Dialer, r.Tokens = dialer, l.tokens
+	if switches(l.Endpoint.Kind) {
+		signs := signer{l.switchover, l}
+		r.Tokens, r.Alternative = signs, signs.alternative
+	}
 	_, r.Tunnel = dialer.(*tunnel.Dialer)
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
@@ -180,6 +184,7 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	}
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
 	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.PausesAfter = l.Database.PausesAfter
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
 	return r, nil
 }

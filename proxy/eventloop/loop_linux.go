@@ -59,6 +59,7 @@ type loop struct {
 	raw    []byte
 	plain  []byte
 	spares spares
+	policy policy
 }
 
 // newLoop starts a loop.
@@ -136,9 +137,10 @@ func (l *loop) wake() {
 	}
 }
 
-// run is the loop.
+// run is the loop. It has a thread of its own, which policy tunes and which ends with it.
 func (l *loop) run() {
 	defer close(l.stopped)
+	runtime.LockOSThread()
 	var events [maxEvents]syscall.EpollEvent
 	yielded := time.Now()
 	for {
@@ -154,6 +156,7 @@ func (l *loop) run() {
 		if err != nil && err != syscall.EINTR {
 			panic(fmt.Sprintf("eventloop: epoll_wait: %v", err)) // its arguments are wrong
 		}
+		l.policy.note(max(n, 0))
 		woken := false
 		for i := range max(n, 0) {
 			if events[i].Fd == wakeSlot {

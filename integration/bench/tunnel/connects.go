@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 const (
 	warmUps = 2  // connections made before those that are timed
 	far     = 80 // the added round trip of bursts, in milliseconds
+	// sessionsLimit is how long pgkeyless may take for its ready logins.
+	sessionsLimit = 30 * time.Second
 )
 
 // storms are the numbers of clients that connect at the same moment. The plugin gets
@@ -27,6 +30,8 @@ var (
 func connectKey(trip int) string { return fmt.Sprintf("connect_%d", trip) }
 
 func readyKey(trip int) string { return fmt.Sprintf("connect_ready_%d", trip) }
+
+func secondStormKey(clients int) string { return stormKey(clients) + "_ready" }
 
 func stormKey(clients int) string { return fmt.Sprintf("connect_burst_%d", clients) }
 
@@ -65,36 +70,107 @@ func storm(clients int) func(*bench, *side) error {
 			return err
 		}
 		defer kit.HangUp(held)
-		var all sync.WaitGroup
-		errs, waits := make([]error, clients), make([]time.Duration, clients)
-		start := make(chan struct{})
-		for i := range clients {
-			all.Go(func() {
-				<-start
-				begun := time.Now()
-				var c *pgconn.PgConn
-				if c, errs[i] = s.connect(b.ctx); errs[i] == nil {
-					waits[i] = time.Since(begun)
-					kit.HangUp(c)
-				}
-			})
-		}
-		begun := time.Now()
-		close(start)
-		all.Wait()
-		took, served := time.Since(begun), 0
-		for i, err := range errs {
-			if err == nil {
-				served++
-				b.samples.Add(s.name, stormKey(clients)+"_wait", kit.Milliseconds(waits[i]))
-			}
-		}
-		b.samples.Add(s.name, stormKey(clients)+"_seconds", took.Seconds())
-		b.samples.Add(s.name, stormKey(clients)+"_served", float64(served)/float64(clients))
-		b.samples.Add(s.name, stormKey(clients)+"_per_s", float64(served)/took.Seconds())
-		if first := errors.Join(errs...); served == 0 {
-			return fmt.Errorf("none of %d was served: %.500s", clients, first.Error())
-		}
-		return nil
+		r := burst(b.ctx, s, clients)
+		b.note(s, stormKey(clients), r)
+		return r.failed()
 	}
+}
+
+// secondStorm is storm after another one, for which pgkeyless has made a login ready for
+// each client.
+func secondStorm(clients int) func(*bench, *side) error {
+	return func(b *bench, s *side) error {
+		held, err := s.connect(b.ctx)
+		if err != nil {
+			return err
+		}
+		defer kit.HangUp(held)
+		if r := burst(b.ctx, s, clients); r.failed() != nil {
+			return r.failed()
+		}
+		if err := awaitSessions(b.ctx, held, clients+1); err != nil {
+			return err
+		}
+		r := burst(b.ctx, s, clients)
+		b.note(s, secondStormKey(clients), r)
+		return r.failed()
+	}
+}
+
+// rush is how clients fared that connected at the same moment.
+type rush struct {
+	took  time.Duration   // until the last one had an answer
+	waits []time.Duration // of those who were served
+	errs  []error         // one for each client; nil for those who were served
+}
+
+// failed returns an error where nobody was served.
+func (r rush) failed() error {
+	if first := errors.Join(r.errs...); len(r.waits) == 0 {
+		return fmt.Errorf("none of %d was served: %.500s", len(r.errs), first.Error())
+	}
+	return nil
+}
+
+// burst connects clients at the same moment and waits for all of them.
+func burst(ctx context.Context, s *side, clients int) rush {
+	var all sync.WaitGroup
+	errs, waits := make([]error, clients), make([]time.Duration, clients)
+	start := make(chan struct{})
+	for i := range clients {
+		all.Go(func() {
+			<-start
+			begun := time.Now()
+			var c *pgconn.PgConn
+			if c, errs[i] = s.connect(ctx); errs[i] == nil {
+				waits[i] = time.Since(begun)
+				kit.HangUp(c)
+			}
+		})
+	}
+	begun := time.Now()
+	close(start)
+	all.Wait()
+	r := rush{took: time.Since(begun), errs: errs}
+	for i, err := range errs {
+		if err == nil {
+			r.waits = append(r.waits, waits[i])
+		}
+	}
+	return r
+}
+
+// note adds r to the samples.
+func (b *bench) note(s *side, key string, r rush) {
+	for _, wait := range r.waits {
+		b.samples.Add(s.name, key+"_wait", kit.Milliseconds(wait))
+	}
+	served := float64(len(r.waits))
+	b.samples.Add(s.name, key+"_seconds", r.took.Seconds())
+	b.samples.Add(s.name, key+"_served", served/float64(len(r.errs)))
+	b.samples.Add(s.name, key+"_per_s", served/r.took.Seconds())
+}
+
+// settled is how often in succession the database must count the same sessions: after a
+// burst, its clients' go while ready ones come.
+const settled = 5
+
+// awaitSessions waits until the user of c has n sessions at the database, and no longer
+// than sessionsLimit.
+func awaitSessions(ctx context.Context, c *pgconn.PgConn, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, sessionsLimit)
+	defer cancel()
+	for seen := 0; seen < settled; {
+		rows, err := c.Exec(ctx, "select count(*) from pg_stat_activity where usename = current_user").ReadAll()
+		if err != nil {
+			return fmt.Errorf("waiting for %d sessions: %w", n, err)
+		}
+		if seen++; string(rows[0].Rows[0][0]) != strconv.Itoa(n) {
+			seen = 0
+		}
+		if !kit.Pause(ctx, 100*time.Millisecond) {
+			return fmt.Errorf("waiting for %d sessions: %w", n, context.Cause(ctx))
+		}
+	}
+	return nil
 }

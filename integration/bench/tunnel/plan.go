@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -86,5 +87,6 @@ func cells(p plan) []cell {
 		}
 		all = append(all, c)
 	}
-	return all
+	return append(all, cell{name: secondStormKey(storms[0]), trip: far, only: ours,
+		options: []string{fmt.Sprintf("ready-logins=%d", storms[0])}, take: secondStorm(storms[0])})
 }

@@ -66,6 +66,9 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 	}
 	n.Set("connect_ready_rtts", (n.Get("connect_ready_ms_80")-n.Get("connect_ready_ms_20"))/(80-20))
 	n.Set("connect_burst_ratio_plugin", n.Get("plugin_connect_burst_50_seconds")/n.Get("connect_burst_50_seconds"))
+	again := secondStormKey(storms[0]) + "_seconds"
+	n.Set(again, kit.Median(s.Of(ours, again)))
+	n.Set("connect_burst_ready_ratio_plugin", n.Get("plugin_connect_burst_50_seconds")/n.Get(again))
 	n.Set("storm_2000_ratio_60", n.Get("connect_burst_2000_per_s")/n.Get("connect_burst_60_per_s"))
 	for _, what := range transfers {
 		n.Set(what+"_ratio", n.Get(what+"_mb_per_s")/n.Get("plugin_"+what+"_mb_per_s"))

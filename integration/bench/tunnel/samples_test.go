@@ -32,6 +32,7 @@ func measured() kit.Samples {
 			s.Add(side, stormKey(clients)+"_served", 1)
 			s.Add(side, stormKey(clients)+"_wait", 100*scale)
 		}
+		s.Add(side, secondStormKey(storms[0])+"_seconds", scale)
 		for _, trip := range trips {
 			s.Add(side, readyKey(trip), 1)
 		}
@@ -78,6 +79,7 @@ func TestNumbers(t *testing.T) {
 		"connect_ready_ms_80":                1,
 		"connect_ready_rtts":                 0,
 		"connect_burst_ratio_plugin":         2,
+		"connect_burst_ready_ratio_plugin":   4,
 		"connect_burst_300_served":           1,
 		"storm_2000_ratio_60":                0.03,
 		"plugin_connect_rtts":                2,

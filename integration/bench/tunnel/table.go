@@ -47,6 +47,7 @@ var rows = []row{
 	{"… 80 ms added, ms", "connect_ready_ms_80", "plugin_connect_80_ms", "", "< 5"},
 	{"… in round trips (from 20 to 80 ms)", "connect_ready_rtts", "plugin_connect_rtts", "", "0"},
 	{"50 clients connect at once, 80 ms added: the last one's wait, s", "connect_burst_50_seconds", "plugin_connect_burst_50_seconds", "connect_burst_ratio_plugin", "≥ 3 ×"},
+	{"… again, `ready-logins=50`, s", "connect_burst_50_ready_seconds", "plugin_connect_burst_50_seconds", "connect_burst_ready_ratio_plugin", "≥ 3 ×"},
 	{"60 at once, logins a second", "connect_burst_60_per_s", "", "", ""},
 	{"300 at once, logins a second", "connect_burst_300_per_s", "plugin_connect_burst_300_per_s", "", ""},
 	{"… share that got in", "connect_burst_300_served", "plugin_connect_burst_300_served", "", "1"},

@@ -38,6 +38,7 @@ type DBCluster struct {
 	Region                                                               string
 	Express                                                              bool // in no VPC, and public
 	Secret                                                               *MasterSecret
+	PausesAfter                                                          int // seconds; 0: never
 }
 
 // DBProxy is an RDS Proxy. Its ARN ends in ResourceID.
@@ -55,6 +56,14 @@ type GlobalCluster struct {
 	Members                  []string
 }
 
+// BlueGreen is a blue/green deployment. Kind is "db" or "cluster"; Pairs are the names of
+// blue and green environment, and of their members.
+type BlueGreen struct {
+	Identifier, Kind, Status string
+	Pairs                    [][2]string
+	Region                   string
+}
+
 // Databases are all that RDS knows. Every list comes in pages of PageSize; zero
 // means RDS's own 100.
 type Databases struct {
@@ -62,6 +71,7 @@ type Databases struct {
 	Clusters  []DBCluster
 	Proxies   []DBProxy
 	Globals   []GlobalCluster
+	BlueGreen []BlueGreen
 	PageSize  int
 }
 
@@ -77,12 +87,13 @@ const rdsNamespace = "http://rds.amazonaws.com/doc/2014-10-31/"
 // rdsOperations are what RDS answers.
 func (e *Emulator) rdsOperations() map[string]queryOperation {
 	return map[string]queryOperation{
-		"DescribeDBInstances":        e.describeInstances,
-		"DescribeDBClusters":         e.describeClusters,
-		"DescribeDBClusterEndpoints": e.describeClusterEndpoints,
-		"DescribeDBProxies":          e.describeProxies,
-		"DescribeDBProxyEndpoints":   e.describeProxyEndpoints,
-		"DescribeGlobalClusters":     e.describeGlobals,
+		"DescribeDBInstances":          e.describeInstances,
+		"DescribeDBClusters":           e.describeClusters,
+		"DescribeDBClusterEndpoints":   e.describeClusterEndpoints,
+		"DescribeDBProxies":            e.describeProxies,
+		"DescribeDBProxyEndpoints":     e.describeProxyEndpoints,
+		"DescribeGlobalClusters":       e.describeGlobals,
+		"DescribeBlueGreenDeployments": e.describeBlueGreen,
 	}
 }
 

@@ -91,9 +91,15 @@ type clusterXML struct {
 	CustomEndpoints                                                                                                   []string `xml:"CustomEndpoints>member"`
 	Port                                                                                                              int
 	IAMDatabaseAuthenticationEnabled                                                                                  bool
-	InternetAccessGatewayEnabled, VPCNetworkingEnabled                                                                *bool       `xml:",omitempty"`
+	InternetAccessGatewayEnabled, VPCNetworkingEnabled                                                                *bool `xml:",omitempty"`
+	ServerlessV2ScalingConfiguration                                                                                  *scalingXML
 	Members                                                                                                           []memberXML `xml:"DBClusterMembers>DBClusterMember"`
 	MasterUserSecret                                                                                                  *masterSecretXML
+}
+
+type scalingXML struct {
+	MinCapacity, MaxCapacity float64
+	SecondsUntilAutoPause    int `xml:",omitempty"`
 }
 
 type memberXML struct {
@@ -129,6 +135,9 @@ func (e *Emulator) describeClusters(caller Caller, form url.Values) (any, *apiEr
 		if c.Express { // the only clusters of which it is told
 			yes, no := true, false
 			x.InternetAccessGatewayEnabled, x.VPCNetworkingEnabled = &yes, &no
+		}
+		if c.PausesAfter > 0 {
+			x.ServerlessV2ScalingConfiguration = &scalingXML{MaxCapacity: 16, SecondsUntilAutoPause: c.PausesAfter}
 		}
 		for i, m := range c.Members {
 			x.Members = append(x.Members, memberXML{m, i == 0})

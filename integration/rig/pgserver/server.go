@@ -57,14 +57,16 @@ func (Key) GoString() string { return "[redacted]" }
 
 // Server is a running PostgreSQL. Its methods are safe for concurrent use.
 type Server struct {
-	dir     string // holds everything; removed by Close
-	binDir  string
-	port    int
-	version string
-	ca      *CA
-	bind    *bindServer
-	cluster *cluster
-	master  *postmaster
+	dir          string // holds everything; removed by Close
+	binDir       string
+	port         int
+	version      string
+	ca           *CA
+	bind         *bindServer
+	verifier     *verifier
+	endpointPort int // that tokens are signed for
+	cluster      *cluster
+	master       *postmaster
 
 	closeOnce sync.Once
 	closeErr  error
@@ -111,6 +113,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 		keys:     maps.Clone(cfg.Keys),
 		now:      cfg.Now,
 	}
+	s.verifier, s.endpointPort = v, cfg.Port
 	if s.bind, err = startBindServer(v); err != nil {
 		return err
 	}
@@ -155,6 +158,12 @@ func (s *Server) BinDir() string { return s.binDir }
 // Logins tells every login by token so far, oldest first. A login is noted
 // before its client hears of it. Users outside rds_iam don't appear.
 func (s *Server) Logins() []Login { return s.bind.logins() }
+
+// SignFor makes the server accept tokens for host and region only, from the next login on,
+// as after a switchover. The certificate stays.
+func (s *Server) SignFor(host, region string) {
+	s.verifier.signFor(net.JoinHostPort(host, strconv.Itoa(s.endpointPort)), region)
+}
 
 // AdminURL is for the superuser in database app, through the Unix socket.
 func (s *Server) AdminURL() string { return adminURL(s.dir, s.port, Database) }

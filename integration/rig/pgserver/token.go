@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,11 +24,31 @@ const (
 
 // verifier checks IAM tokens as RDS does, and stricter where RDS is unknown.
 type verifier struct {
+	keys map[string]Key
+	now  func() time.Time
+
+	mu       sync.Mutex
 	endpoint string   // host:port tokens must be signed for
 	also     []string // or one of these
 	region   string
-	keys     map[string]Key
-	now      func() time.Time
+}
+
+// signFor changes what tokens must be signed for.
+func (v *verifier) signFor(endpoint, region string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.endpoint, v.also, v.region = endpoint, nil, region
+}
+
+// wants is the endpoint of those that tokens may be signed for that host is, or the first;
+// and the region.
+func (v *verifier) wants(host string) (endpoint, region string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if slices.Contains(v.also, host) {
+		return host, v.region
+	}
+	return v.endpoint, v.region
 }
 
 // verify checks token as user's password. It returns the access key id that the
@@ -55,10 +76,7 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 	if got := t.query["X-Amz-Security-Token"]; !hmac.Equal([]byte(got), []byte(key.SessionToken)) {
 		return accessKey, fmt.Errorf("session token is not that of access key %q", accessKey)
 	}
-	endpoint := v.endpoint
-	if slices.Contains(v.also, t.host) {
-		endpoint = t.host
-	}
+	endpoint, region := v.wants(t.host)
 	for _, c := range []struct{ what, got, want string }{
 		{"host and port", t.host, endpoint},
 		{"Action", t.query["Action"], "connect"},
@@ -66,7 +84,7 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 		{"X-Amz-Algorithm", t.query["X-Amz-Algorithm"], signingAlgorithm},
 		{"X-Amz-SignedHeaders", t.query["X-Amz-SignedHeaders"], "host"},
 		{"credential date", scope[0], signed.Format("20060102")},
-		{"credential region", scope[1], v.region},
+		{"credential region", scope[1], region},
 		{"credential service", scope[2], "rds-db"},
 		{"credential terminator", scope[3], "aws4_request"},
 	} {

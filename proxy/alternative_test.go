@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+// otherTokens is what an Alternative has.
+type otherTokens struct{ words string }
+
+func (o otherTokens) Token(context.Context, string) (Password, error) {
+	return NewPassword(o.words), nil
+}
+
+// A database that refuses the usual token is given that of the Alternative, which stays if
+// the database takes it. If it does not, the client reads why the usual one was refused.
+func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
+	tests := []struct {
+		name     string
+		none     bool   // there is no Alternative
+		second   string // field of the refusal of the other token; "" accepts it
+		state    string
+		kept     bool
+		attempts int64
+		want     string // SQLSTATE that the client gets
+	}{
+		{"accepted", false, "", "", true, 2, ""},
+		{"refused alike", false, "Mno", "28000", false, 2, "28000"},
+		{"accepted, but no such database", false, "Mno such database", "3D000", true, 2, "3D000"},
+		{"there is none", true, "", "", false, 1, "28000"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var attempts, kept atomic.Int64
+				var asked []Refusal
+				r := newRig(t, func(c *databaseConn) {
+					attempts.Add(1)
+					c.startup()
+					c.send(authRequest(3))
+					password, _ := readMessage(c)
+					switch {
+					case !strings.Contains(string(password), "other"):
+						c.send(errorPacket("SFATAL", "C28000", "Musual token refused"))
+					case test.second != "":
+						c.send(errorPacket("SFATAL", "C"+test.state, test.second))
+					default:
+						c.send(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
+						c.untilTerminate()
+					}
+				}, func(cfg *Config) {
+					cfg.Routes[0].Alternative = func(_ context.Context, r Refusal) (Alternative, bool) {
+						asked = append(asked, r)
+						return Alternative{Tokens: otherTokens{"other"}, For: "green.example:5432", Keep: func() { kept.Add(1) }}, !test.none
+					}
+				})
+				c := r.dial()
+				c.send(plainStartup)
+				if test.want == "" {
+					c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
+					c.Close()
+				} else if got := c.failed(); got['C'] != test.want || test.want == "28000" && got['M'] != "usual token refused" {
+					t.Errorf("the client got %q, want %s", got, test.want)
+				}
+				r.stop()
+				if len(asked) != 1 || asked[0].SQLState != "28000" {
+					t.Errorf("asked after %+v, want one refusal", asked)
+				}
+				if n := attempts.Load(); n != test.attempts {
+					t.Errorf("%d logins, want %d", n, test.attempts)
+				}
+				if got := kept.Load() == 1; got != test.kept {
+					t.Errorf("kept %d times, want kept: %v", kept.Load(), test.kept)
+				}
+				if said := r.log.hasLine("login refused, trying once more with a token for another name or region", "signed_for=green.example:5432"); said == test.none {
+					t.Errorf("the log says so: %v\n%s", said, r.log.bytes())
+				}
+			})
+		})
+	}
+}
+
+// Other failures are not asked about: nothing but a refusal says anything of the token.
+func TestAlternativeIsForRefusalsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *databaseConn) {
+			c.startup()
+			c.Close()
+		}, func(cfg *Config) {
+			cfg.Routes[0].Alternative = func(context.Context, Refusal) (Alternative, bool) {
+				panic(fmt.Sprint("asked after a lost connection"))
+			}
+		})
+		c := r.dial()
+		c.send(plainStartup)
+		c.failed()
+		r.stop()
+	})
+}
