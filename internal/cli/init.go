@@ -152,6 +152,9 @@ func seenIn(ctx context.Context, profiles *credentials.Profiles, profile, region
 		if !d.IAM {
 			label += " without IAM authentication"
 		}
+		if d.ManagedSecret != "" {
+			seen.Managed = append(seen.Managed, d.Identifier)
+		}
 		if d.Public {
 			label += ", public"
 			seen.Public = append(seen.Public, d.Identifier)

@@ -56,6 +56,7 @@ type Asker interface {
 type Seen struct {
 	Databases, JumpHosts []Choice
 	Public               []string // of Databases, those that need no jump host
+	Managed              []string // of Databases, those whose master user's password RDS keeps
 	Problems             []string // why there may be more
 }
 
@@ -289,7 +290,30 @@ func (r *run) jumpHost(ctx context.Context) error {
 	return err
 }
 
+// secret offers the password that RDS keeps for the master user of the database, where it
+// does.
+func (r *run) secret(ctx context.Context) error {
+	if r.Ask == nil || r.a.User != "" || r.a.More["secret"] != "" || r.seen == nil || !slices.Contains(r.seen.Managed, r.a.Database) {
+		return nil
+	}
+	how, err := r.Ask.Choose(ctx, "Login", "RDS keeps the master user's password in Secrets Manager", []Choice{
+		{"", "an IAM token, for a user that is granted rds_iam"},
+		{config.SecretManaged, "also the master user, with that password"},
+	})
+	if err == nil && how != "" {
+		r.a.More = maps.Clone(r.a.More)
+		if r.a.More == nil {
+			r.a.More = map[string]string{}
+		}
+		r.a.More["secret"] = how
+	}
+	return err
+}
+
 func (r *run) user(ctx context.Context) (err error) {
+	if err := r.secret(ctx); err != nil {
+		return err
+	}
 	help := "A user that is granted rds_iam"
 	if r.a.More["secret"] != "" {
 		help = "The user whose password is in the secret"

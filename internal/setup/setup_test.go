@@ -243,3 +243,33 @@ func TestSecretIsGivenBeforehand(t *testing.T) {
 		}
 	}
 }
+
+// Where RDS keeps the master user's password, a person may choose it; who has named a user
+// or a secret is not asked.
+func TestManagedSecretIsOffered(t *testing.T) {
+	for _, tt := range []struct {
+		name, user, want string
+		answers          [][2]string
+	}{
+		{"taken", "", "    secret: managed\n", [][2]string{{"Login", "also the master user"}, {"Database name", ""}}},
+		{"not taken", "", "    user: app_user\n", [][2]string{{"Login", "an IAM token"}, {"Database user", "app_user"}, {"Database name", ""}}},
+		{"a user is named", "app_user", "    user: app_user\n", [][2]string{{"Database name", ""}}},
+	} {
+		c, p, _ := account(t, append([][2]string{{"Database", "orders"}, {"Jump host", "i-0123456789abcdef0"}}, tt.answers...)...)
+		look := c.Look
+		c.Look = func(ctx context.Context, profile, region string) (Seen, error) {
+			seen, err := look(ctx, profile, region)
+			seen.Managed = []string{"orders"}
+			return seen, err
+		}
+		c.Given = Answers{Profile: "dev", Region: "us-east-1", User: tt.user, File: filepath.Join(t.TempDir(), "own.yaml")}
+		written, err := Run(t.Context(), c)
+		if err != nil || len(p.answers) > 0 {
+			t.Errorf("%s: %v, not asked %q", tt.name, err, p.answers)
+			continue
+		}
+		if text, err := os.ReadFile(written.File); err != nil || !strings.Contains(string(text), tt.want) || strings.Contains(string(text), "secret") != strings.Contains(tt.want, "secret") {
+			t.Errorf("%s: %v, wrote\n%s", tt.name, err, text)
+		}
+	}
+}

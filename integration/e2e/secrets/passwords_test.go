@@ -82,7 +82,10 @@ const managedSecret = "rds!db-0123"
 
 // managed is what RDS says of orders, whose master user's password it keeps.
 func managed(e *awsemu.Emulator) awsemu.Databases {
-	return rig.OrdersDatabase(func(i *awsemu.DBInstance) { i.Secret = &awsemu.MasterSecret{ARN: e.SecretARN(managedSecret)} })
+	return rig.OrdersDatabase(func(i *awsemu.DBInstance) {
+		i.NoIAM = true // which is nothing to a password
+		i.Secret = &awsemu.MasterSecret{ARN: e.SecretARN(managedSecret)}
+	})
 }
 
 // With secret=managed, clients that name the master user log in with the password that RDS
