@@ -23,6 +23,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
+	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
@@ -360,7 +361,7 @@ func (c *Checkup) questions() []evidence.Question {
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
 			r = here.SessionOf(c.caller.Name(), r)
-			if !strings.Contains(r, "UNKNOWN") {
+			if !strings.Contains(r, "UNKNOWN") && !strings.HasSuffix(r, secretstore.AnySuffix) {
 				q.Resources = append(q.Resources, r)
 			}
 		}

@@ -65,10 +65,11 @@ type Checkup struct {
 
 	passwords    *targets.Passwords // of a target with a secret; nil until it is known
 	passwordsErr error              // why it is not
-	// keyKnown says that secretKey and secretARN are: the secret's, where the credentials
-	// may ask; secretKey is "" for a key of AWS's own.
-	keyKnown             bool
-	secretKey, secretARN string
+	secretARN    string             // "" until AWS has said it
+	// secretKey is the ARN of the customer's key that encrypts the secret, "" for one of
+	// AWS's own where keyKnown: the credentials may not be allowed to ask.
+	secretKey string
+	keyKnown  bool
 }
 
 // New prepares a Checkup, and looks at nothing yet.

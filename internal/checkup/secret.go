@@ -98,7 +98,9 @@ func (c *Checkup) readSecret(ctx context.Context) (secretstore.Login, error) {
 		_, err := c.passwords.Password(ctx, c.user)
 		return secretstore.Login{}, err
 	}
-	return c.passwords.Secret.Login(ctx)
+	login, err := c.passwords.Secret.Login(ctx)
+	c.secretARN = cmp.Or(c.secretARN, login.ARN)
+	return login, err
 }
 
 // managedState is a note of what RDS says of the secret, where it keeps it.

@@ -91,15 +91,17 @@ func (s *Secret) keyFacts(key string) causes.Facts {
 	return causes.Facts{"statement": iampolicy.Line("kms:Decrypt", key)}
 }
 
-// Pattern is the ARN of a secret for a policy: an ARN as it is, and a name with a pattern
-// for the six characters that AWS adds to it.
+// AnySuffix is a pattern for what AWS adds to the name of a secret in its ARN.
 //
 // Source: Secrets Manager user guide, auth-and-access_iam-policies.html.
+const AnySuffix = "-??????"
+
+// Pattern is the ARN of a secret for a policy: an ARN as it is, and a name with AnySuffix.
 func Pattern(place iampolicy.Place, id string) string {
 	if strings.HasPrefix(id, "arn:") {
 		return id
 	}
-	return place.Secret(id + "-??????")
+	return place.Secret(id + AnySuffix)
 }
 
 // passing reports whether the same call may succeed later, with nothing changed.

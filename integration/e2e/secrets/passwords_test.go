@@ -120,6 +120,25 @@ func TestManaged(t *testing.T) {
 	}
 }
 
+// Without the permission to ask RDS, clients and doctor hear what would do instead.
+func TestManagedTakesAPermission(t *testing.T) {
+	db := startDatabase(t)
+	deny := func(e *awsemu.Emulator) { e.FailNext("DescribeDBInstances", "AccessDenied", "no", -1) }
+	const hint = "allow rds:DescribeDBInstances and rds:DescribeDBClusters"
+	w := rig.Start(t, rig.Setup{Database: db, Options: []string{"secret=managed"}, Faults: deny})
+	for _, user := range []string{master, "app_user"} { // nobody knows whose the secret is
+		if got := w.Refused("user=" + user); !strings.Contains(got.Message, "access denied") || !strings.Contains(got.Hint, hint) {
+			t.Errorf("%s: %s, %s", user, got.Message, got.Hint)
+		}
+	}
+	c := rig.OpenClinic(t, db, nil)
+	deny(c.AWS)
+	lines, code := c.Stages(c.Target("secret=managed"))
+	if l := lines[len(lines)-2]; code != 23 || l.Stage != "secret" || !strings.Contains(l.Fix, hint) {
+		t.Errorf("doctor ended with %d, %+v", code, l)
+	}
+}
+
 // connectAll has n clients connect at once, and hold what they have got.
 func connectAll(t *testing.T, w *rig.World, n int) {
 	t.Helper()
