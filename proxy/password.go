@@ -139,6 +139,9 @@ func (l *login) beginSCRAM(ctx context.Context, list []byte) error {
 		return err
 	}
 	s, first, err := newSCRAM(words, offered, state)
+	if errors.Is(err, errUnbound) {
+		return l.asksFor("SCRAM-SHA-256-PLUS, for which its certificate has no channel binding,")
+	}
 	if err != nil {
 		return err
 	}

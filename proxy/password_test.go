@@ -494,3 +494,16 @@ func FuzzSCRAMServer(f *testing.F) {
 		}
 	})
 }
+
+// A certificate without a binding allows SCRAM without -PLUS, and says so: the server must
+// not take it for an offer that somebody has removed.
+func TestCertificatesWithoutABinding(t *testing.T) {
+	state := tls.ConnectionState{PeerCertificates: []*x509.Certificate{{SignatureAlgorithm: x509.PureEd25519}}}
+	s, first, err := newSCRAM("pencil", []string{scramPlus, scramPlain}, state)
+	if err != nil || s.mechanism != scramPlain || !bytes.HasPrefix(first, []byte("n,,n=,r=")) {
+		t.Errorf("%+v, %q, %v", s, first, err)
+	}
+	if _, _, err := newSCRAM("pencil", []string{scramPlus}, state); !errors.Is(err, errUnbound) {
+		t.Errorf("-PLUS alone: %v", err)
+	}
+}

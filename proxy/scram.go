@@ -26,6 +26,9 @@ const (
 	maxIterations = 1_000_000
 )
 
+// errUnbound is a server that wants a login bound to a certificate that has no binding.
+var errUnbound = errors.New("no channel binding for the database's certificate")
+
 // What a server does wrong. None of them repeats what it has said.
 var (
 	errNoFinal    = errors.New("it lets the user in without proving that it knows the password")
@@ -85,7 +88,7 @@ func newSCRAM(password string, offered []string, state tls.ConnectionState) (*sc
 	case slices.Contains(offered, scramPlain):
 		s.conversation = client.NewConversation()
 	default:
-		return nil, nil, errors.New("the database offers SCRAM-SHA-256-PLUS only, and its certificate has no channel binding")
+		return nil, nil, errUnbound
 	}
 	first, err := s.conversation.Step("")
 	if err != nil {

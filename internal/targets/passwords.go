@@ -99,6 +99,14 @@ func (w *Wiring) ForgetSecrets() {
 	clear(w.secrets)
 }
 
+// name is the secret's, "" where there is none.
+func (p *Passwords) name() string {
+	if p.Secret == nil {
+		return ""
+	}
+	return p.Secret.ID()
+}
+
 // Has implements proxy.PasswordSource.
 func (p *Passwords) Has(user string) bool { return p != nil && user == p.User }
 

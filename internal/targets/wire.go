@@ -145,6 +145,9 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
 		w.log.Warn(refused, "route", t.Name)
 	}
+	if p, ok := r.Passwords.(*Passwords); ok {
+		w.log.Info("a user logs in with a password from Secrets Manager", "route", t.Name, "user", p.User, "secret", p.name())
+	}
 	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
 	r.As = func(role, identity string) (proxy.Route, error) {
 		return w.routeAs(t, l, credentials.Assumed{Role: role, Person: identity})
