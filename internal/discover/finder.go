@@ -19,6 +19,7 @@ type RDS interface {
 	rds.DescribeDBClusterEndpointsAPIClient
 	rds.DescribeDBProxiesAPIClient
 	rds.DescribeDBProxyEndpointsAPIClient
+	rds.DescribeDBProxyTargetsAPIClient
 	rds.DescribeGlobalClustersAPIClient
 	rds.DescribeBlueGreenDeploymentsAPIClient
 }

@@ -24,6 +24,12 @@ func Advice(f Facts) []string {
 	case f.Kind == database.Proxy && f.Secret != "":
 		lines = append(lines, "The proxy must have a secret for this user too, with IAM authentication not Required.")
 	case f.Kind == database.Proxy:
+		if f.EndToEnd {
+			lines = append(lines, fmt.Sprintf("The proxy logs in to its database by IAM (DefaultAuthScheme IAM_AUTH), which must have IAM authentication on. "+
+				"The proxy's role%s must allow rds-db:connect on the database's own resource id (db-… or cluster-…, not prx-…), as %s.",
+				strings.TrimRight(" "+f.ProxyRole, " "), cmp.Or(f.User, UnknownUser)))
+			break
+		}
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
 	case f.Secret == "":
 		lines = append(lines, "IAM authentication must be on for the database.")

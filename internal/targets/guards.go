@@ -3,7 +3,6 @@ package targets
 import (
 	"strconv"
 
-	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -18,14 +17,4 @@ func Guards(o config.Options) []proxy.Setting {
 		settings = append(settings, proxy.Setting{Name: "statement_timeout", Value: strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)})
 	}
 	return settings
-}
-
-// guardsRefused says which of t's guards its database will not take, or "".
-//
-// Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL.
-func guardsRefused(t config.Target, kind auth.Kind) string {
-	if kind != auth.KindProxy || len(Guards(t.Options)) == 0 {
-		return ""
-	}
-	return "an RDS Proxy accepts few start-up parameters, and refuses logins with read-only or statement-timeout"
 }

@@ -144,9 +144,6 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
-		w.log.Warn(refused, "route", t.Name)
-	}
 	if p, ok := r.Passwords.(*Passwords); ok {
 		w.log.Info("a user logs in with a password from Secrets Manager", "route", t.Name, "user", p.User, "secret", p.name())
 	}
@@ -188,7 +185,7 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 		r.Passwords = passwords
 	}
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
-	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)
 	r.PausesAfter = l.Database.PausesAfter
 	// The writer of a global database without an endpoint of its own is another cluster
 	// after a switchover; all other names lead to the new writer.
