@@ -20,7 +20,7 @@ type Alternative struct {
 // that is a refusal of which the client has heard nothing yet.
 func (r *Route) alternative(ctx context.Context, err error, since time.Time) (Alternative, bool) {
 	var said *refusal
-	if r.Alternative == nil || !errors.As(err, &said) || !said.early() || ctx.Err() != nil {
+	if r.Alternative == nil || !errors.As(err, &said) || !said.early() || ctx.Err() != nil || r.ordinaryFor(said.user) != nil {
 		return Alternative{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)

@@ -23,7 +23,10 @@ type AuditEvent struct {
 	SSMSession string        // that carries it; "" without a tunnel
 	Took       time.Duration // of the login, or of the whole session
 	// Ready is when the login was made that the client got; zero where it was made for it.
-	Ready    time.Time
+	Ready time.Time
+	// Method is how the database asked for an ordinary password at this login; empty where
+	// the login took a token.
+	Method   string
 	SQLState string // of a refusal
 	Cause    string // the row of the table of causes; may be empty
 	// Reason is why a session ended, or what became of a cancel request. Of a login it is
@@ -53,7 +56,7 @@ func (s *session) auditLogin() error { return s.auditLoginOf(AuditEvent{Took: ti
 
 // auditLoginOf is auditLogin with what else there is to say of the login.
 func (s *session) auditLoginOf(e AuditEvent) error {
-	e.Kind = AuditLogin
+	e.Kind, e.Method = AuditLogin, s.method
 	if err := s.audit(e); err != nil {
 		return causes.AuditFailed.New(nil, err)
 	}

@@ -147,8 +147,9 @@
 // client sends is bounded and checked. The database is trusted once its certificate
 // is verified, for the name in Route.TLS and never for the address dialled: only then
 // does it get a StartupMessage, and only a request for a clear-text password is
-// answered with the token, or expected after the user's last login had one. What
-// comes before TLS, on either side, is read byte by byte, so nothing sent in clear
+// answered with the token, or expected after the user's last login had one. A user whom
+// Route.Passwords has is the exception (password.go): the database chooses how to ask,
+// and with SCRAM it must prove that it knows the password. What comes before TLS, on either side, is read byte by byte, so nothing sent in clear
 // text is ever taken for something sent inside TLS.
 //
 // The certificate shown to clients is Config.Certificate's choice. The one that is

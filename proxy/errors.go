@@ -42,7 +42,7 @@ var errClientGone = errors.New("client closed the connection")
 var errShuttingDown error = causes.ShuttingDown.New(nil, nil)
 
 // These have no name, and so no row in the table of causes, which is for people who
-// read an error: nobody is sent the first three as an ErrorResponse, the next three
+// read an error: nobody is sent the first three as an ErrorResponse, the next ones
 // lend words and SQLSTATE to what has a row beneath or above them, and the last is a
 // mistake in Route.TLS.
 var (
@@ -75,6 +75,11 @@ var (
 	noToken  = causes.Cause{
 		SQLState: stateInvalidLogin,
 		Message:  "making a login token for user {quoted user}: {said}",
+		Detail:   "for a login at {database}",
+	}
+	noPassword = causes.Cause{
+		SQLState: stateInvalidLogin,
+		Message:  "getting the password of user {quoted user}: {said}",
 		Detail:   "for a login at {database}",
 	}
 	badLength   = causes.Cause{SQLState: stateRejected, Message: "message {kind} of the database has length {length}"}

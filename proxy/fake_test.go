@@ -177,7 +177,8 @@ type database struct {
 
 type databaseConn struct {
 	*tls.Conn
-	t testing.TB
+	t      testing.TB
+	config *tls.Config
 }
 
 func (d *database) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -206,7 +207,7 @@ func (d *database) serve(c net.Conn) {
 	if err := secure.Handshake(); err != nil {
 		return // what the proxy made of it is what tests look at
 	}
-	d.session(&databaseConn{secure, d.t})
+	d.session(&databaseConn{secure, d.t, d.tls})
 	secure.Close()
 }
 

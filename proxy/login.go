@@ -79,6 +79,8 @@ type login struct {
 	// whole has what is no whole message there held back (holdback.go): begun.
 	whole bool
 	begun []byte
+	// ordinary is not nil for a user with an ordinary password (password.go).
+	ordinary *ordinary
 }
 
 // run sends the StartupMessage m and returns after ReadyForQuery has reached
@@ -93,6 +95,9 @@ type login struct {
 // unless the guess cannot be to blame.
 func (l *login) run(ctx context.Context, m startupMessage) error {
 	l.watch.enter(StageAuth, time.Now())
+	if l.ordinary = l.route.ordinaryFor(l.user); l.ordinary != nil {
+		l.early, l.guesses = false, nil // the database chooses the method first
+	}
 	var err error
 	if l.opening, err = l.route.opening(m); err != nil {
 		return err
@@ -166,6 +171,16 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 			}
 			if l.unsent != nil {
 				return nil, l.lost(l.unsent)
+			}
+			if l.ordinary != nil {
+				done, err := l.reply(ctx, msg)
+				if err != nil {
+					return nil, err
+				}
+				if done {
+					return slices.Concat(msg, notices), nil
+				}
+				continue
 			}
 			switch request := binary.BigEndian.Uint32(body); {
 			case request == authOK && l.early && !l.asked:

@@ -23,13 +23,14 @@ type ProbeConn struct {
 	parameters map[string]string
 	asked      bool
 	keyed      bool
+	method     string
 	signedFor  string
 }
 
 // newProbeConn takes over up after the login l; told is what a client has been told
 // of that.
 func newProbeConn(up *upstream, told []byte, l *login) *ProbeConn {
-	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: l.asked, keyed: l.keyed}
+	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: l.asked, keyed: l.keyed, method: l.method()}
 	c.frontend.SetMaxBodyLen(maxProbeBody)
 	for m := (messages{buf: told}); m.ready(maxLoginBody); {
 		msg, err := m.next(maxLoginBody)
@@ -51,6 +52,10 @@ func (c *ProbeConn) Parameter(name string) string { return c.parameters[name] }
 // AskedForToken says that the database wanted a clear-text password, which the
 // IAM token was.
 func (c *ProbeConn) AskedForToken() bool { return c.asked }
+
+// Method is how the database asked for an ordinary password, such as SCRAM-SHA-256-PLUS;
+// "" where it did not, as for a token.
+func (c *ProbeConn) Method() string { return c.method }
 
 // CancelKey says that the database has sent a key for cancel requests.
 func (c *ProbeConn) CancelKey() bool { return c.keyed }

@@ -60,7 +60,7 @@ func (s *session) handOut(r *readyLogin) (*upstream, error) {
 	up := r.up
 	s.server.tally.vouched(s.entry, up.ConnectionState())
 	s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = r.pid, up.address })
-	s.ssmSession = r.ssm
+	s.ssmSession, s.method = r.ssm, r.method
 	if len(r.secret) >= minCancelKey {
 		s.forget = append(s.forget, s.server.cancels.add(r.pid, r.secret, r.route, up.address))
 	}

@@ -31,6 +31,7 @@ type readyLogin struct {
 	route    *Route // by which it was made
 	identity string // of Route.Identity, then
 	user     string // database user
+	method   string // as session.method
 	made     time.Time
 	expires  time.Time
 	account  *account // that counts it
@@ -199,6 +200,7 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		up.abandon(farewell)
 		return nil, err
 	}
+	r.method = l.method()
 	s.learn(key.served, l)
 	r.greeting, r.said = split(told.buf)
 	r.said = append(r.said, l.begun...)

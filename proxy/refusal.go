@@ -69,6 +69,7 @@ type refusal struct {
 	cause, detail, hint string    // as explained
 	open                bool      // what was asked for is known not to be private
 	before              []byte    // what the client is still to be sent before fields
+	used                Password  // the ordinary password that was refused; zero where there was none
 	late                bool      // came after AuthenticationOk, and the client has not been sent fields
 }
 
@@ -145,6 +146,9 @@ func (l *login) refused(body []byte) error {
 		return l.garbled("sent a malformed ErrorResponse")
 	}
 	r.fields = bytes.Clone(body[:len(body)-1])
+	if l.ordinary != nil {
+		r.used = l.ordinary.used
+	}
 	return r
 }
 
@@ -154,6 +158,11 @@ func (l *login) cannot(request uint32) error {
 	if !ok {
 		asked = fmt.Sprintf("authentication method %d", request)
 	}
+	return l.asksFor(asked)
+}
+
+// asksFor is a refusal by a request for what there is none of.
+func (l *login) asksFor(asked string) error {
 	return &refusal{
 		user:     l.user,
 		unserved: l.unserved,

@@ -91,6 +91,8 @@ type Route struct {
 	// StageTunnel.
 	Tunnel bool
 	Tokens TokenSource
+	// Passwords, when not nil, has the passwords of users who log in without a token.
+	Passwords PasswordSource
 	// TLS makes the client configuration for one handshake. It must verify the
 	// certificate for the database's own name, which must be set as ServerName.
 	TLS func() *tls.Config

@@ -54,6 +54,8 @@ type session struct {
 	// identity is who the client has proved to be, role whose rights its login needs
 	// beside those of the Route; both may be "".
 	identity, role string
+	// method is how the database asked for an ordinary password; "" for a token.
+	method string
 	// ssmSession is the id of what carries its stream; "" without a tunnel.
 	ssmSession string
 
@@ -315,8 +317,8 @@ func (s *session) by() way {
 
 // attempts logs in. It is repeated when the database has no room, and ready logins make
 // some; once more, with a new token, when the database refused for a reason that may
-// pass (pace.go); and once more by the Route's Alternative. In between, and while AWS is
-// asked why, others have their turn.
+// pass (pace.go); as rotated has it, when it refused an ordinary password; and once more by
+// the Route's Alternative. In between, and while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	up, err := s.inTurn(ctx, s.guessed)
 	if s.ping {
@@ -331,7 +333,7 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	if err != nil {
+	if up, err = s.rotated(ctx, up, err); err != nil {
 		up, err = s.otherwise(ctx, err)
 	}
 	return up, s.route.explain(ctx, err)
@@ -404,6 +406,11 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	if s.again != nil {
 		s.again.instead(s, l, up)
 	}
+	admit := l.admitted
+	l.admitted = func() error {
+		s.method = l.method()
+		return admit()
+	}
 	if err := l.run(ctx, s.wants); err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {
@@ -415,6 +422,9 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 	}
 	s.server.learn(s.served, l)
 	up.boundary, up.begun = l.boundary, l.begun
+	if method := l.method(); method != "" {
+		s.log.Debug("logged in with a password", "method", method)
+	}
 	return up, nil
 }
 

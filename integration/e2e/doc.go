@@ -19,6 +19,7 @@
 //	page      the status page, in a browser
 //	people    codes of MFA, logins by SSO
 //	ready     logins made before their clients come, and many that come at once
+//	secrets   users whose password is in Secrets Manager, by every method of the database
 //	service   several replicas behind HAProxy, in network namespaces
 //	serving   serve from its config file to its last session; one port for many targets
 //	trust     certificates that clients verify, and the CA behind them

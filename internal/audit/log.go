@@ -173,6 +173,7 @@ type line struct {
 	PID         uint32    `json:"backend_pid,omitempty"`
 	SSMSession  string    `json:"ssm_session,omitempty"`
 	TLS         bool      `json:"tls"`
+	Method      string    `json:"password_method,omitempty"`
 	Ready       time.Time `json:"ready_since,omitzero"`
 	Took        float64   `json:"ms"`
 	Up          int64     `json:"bytes_up"`
@@ -187,7 +188,7 @@ func (l *Log) Write(e proxy.AuditEvent) error {
 	r := line{
 		At: e.At.UTC(), Kind: e.Kind, Session: e.ID, Identity: clean(e.Identity), Proof: l.proof(e.SessionSnapshot), Peer: clean(e.Peer), From: clean(e.Client), Via: clean(e.Via),
 		AWS: cmp.Or(e.As, l.aws(e.Route)), Target: e.Route, Database: clean(e.Database), User: clean(e.User), Application: clean(e.ApplicationName),
-		PID: e.PID, SSMSession: clean(e.SSMSession), TLS: e.TLS, Ready: e.Ready.UTC(), Took: float64(e.Took.Microseconds()) / 1000,
+		PID: e.PID, SSMSession: clean(e.SSMSession), TLS: e.TLS, Method: e.Method, Ready: e.Ready.UTC(), Took: float64(e.Took.Microseconds()) / 1000,
 		Up: e.BytesUp, Down: e.BytesDown, SQLState: e.SQLState, Cause: e.Cause, Reason: clean(e.Reason),
 	}
 	text, err := json.Marshal(r)

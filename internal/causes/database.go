@@ -121,6 +121,13 @@ var (
 		Hint:    "the connection ended during the handshake: check that host and port are the database's",
 		Means:   "the other side closed in the middle of the handshake",
 	}
+	ServerUnproven = Cause{
+		Name: "server-unproven", SQLState: rejected,
+		Message: "{database} breaks the SCRAM login: {said}",
+		Hint: "no session begins: a server that stores the user's password can prove that it knows it; " +
+			"if a pooler or another proxy answers at this address, connect to the database itself",
+		Means: "the server did not prove that it knows the password, or asked for more work than a login is worth",
+	}
 	TLSFailed = Cause{
 		Name: "tls-failed", SQLState: cannotConnect, Stale: true,
 		Message: "TLS with {database}: {said}",
@@ -137,6 +144,6 @@ func Databases() []Cause {
 	return []Cause{
 		DatabaseRefuses, TooManyWaiting, StreamOverflow, DirectUnreachable, OutOfFiles, OwnTunnelDown, DatabaseUnreachable,
 		TLSRefused, TLSErrored, NotPostgreSQL, CertificateName, CertificateUntrusted, RootsUnreachable, RootsInspected,
-		CertificateExpired, DirectTLSUnsupported, TLSEnded, TLSFailed,
+		CertificateExpired, DirectTLSUnsupported, TLSEnded, TLSFailed, ServerUnproven,
 	}
 }

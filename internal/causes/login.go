@@ -10,6 +10,8 @@ const (
 	// only is said wherever rds_iam is: granted to the master user, it locks out
 	// everybody who knows that user's password.
 	only = "a user with rds_iam can log in with IAM tokens only, so do not grant it to a master user whose password is in use"
+	// bySecret is how to log in as such a user all the same.
+	bySecret = "; to log in with the user's password, store it in Secrets Manager and set user={user} and secret=NAME"
 )
 
 // The database, RDS Proxy, DSQL or Redshift refuses a login. What they say is
@@ -47,14 +49,14 @@ var (
 	UserNotGranted = Cause{
 		Name: "user-not-granted", Says: "password authentication failed",
 		Detail: attempt,
-		Hint:   "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
+		Hint:   "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")" + bySecret,
 		Means:  "the database checked the token as a password: the user is not in `rds_iam`",
 	}
 	OtherPassword = Cause{
 		Name: "other-password", SQLState: invalidLogin,
 		Message: `{database} asks for {asked} for user "{user}", not for an IAM token`,
 		Detail:  "for a user with rds_iam, it would ask for a clear-text password, which is the token",
-		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")",
+		Hint:    "the user is probably not granted rds_iam, or does not exist (names are case-sensitive): " + grant + " (" + only + ")" + bySecret,
 		Means:   "the database asks for another password (SCRAM, MD5): the user is not in `rds_iam`, or does not exist",
 	}
 	MasterUser = Cause{
@@ -62,7 +64,8 @@ var (
 		Detail: attempt,
 		Hint: "log in as a user that is granted rds_iam: CREATE USER name WITH LOGIN; GRANT rds_iam TO name; " +
 			`"postgres" is usually the master user, and here it has a password: to let it log in with IAM tokens, grant it rds_iam, or set ` +
-			"MasterUserAuthenticationType to iam-db-auth, which removes that password",
+			"MasterUserAuthenticationType to iam-db-auth, which removes that password; to log in with the password, " +
+			"set secret=managed, if RDS keeps it in Secrets Manager, or secret=NAME",
 		Means: "the same for `postgres`, if its password may still be in use",
 	}
 	TargetNotServed = Cause{

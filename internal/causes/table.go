@@ -20,6 +20,7 @@ func Table() []Section {
 		{"The jump host", JumpHost()},
 		{"The way to the database", Databases()},
 		{"The login", Logins()},
+		{"Passwords from Secrets Manager", Secrets()},
 		{"The proxy itself", Clients()},
 	}
 }

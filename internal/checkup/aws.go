@@ -23,6 +23,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/evidence"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
+	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
@@ -116,6 +117,7 @@ func (c *Checkup) endpoint(ctx context.Context) {
 		c.fail(err)
 		return
 	}
+	c.passwordsErr = c.findPasswords(ctx)
 	e := c.login.Endpoint
 	text := fmt.Sprintf("%s in %s (%s)", e.Address(), e.Region, e.Kind)
 	if c.found {
@@ -173,7 +175,7 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		c.walk.Skip(mayNotAsk(err))
 		return
 	}
-	if err := c.login.Database.Trouble(); err != nil {
+	if err := c.trouble(); err != nil {
 		c.fail(err)
 		return
 	}
@@ -181,7 +183,14 @@ func (c *Checkup) iamOn(ctx context.Context) {
 	if after := c.login.Database.PausesAfter; after > 0 {
 		text += fmt.Sprintf("; the database pauses after %.0f s without a connection, so a login may have to wake it, which may take 15 s or more", after.Seconds())
 	}
-	c.walk.OK(text)
+	switch {
+	case c.byPassword():
+		c.walk.LeaveOut(c.user + " logs in with a password")
+	case c.login.Database.TokensOff(): // but a secret, of another user's
+		c.fail(c.login.Database.Trouble())
+	default:
+		c.walk.OK(text)
+	}
 }
 
 // dsqlState asks DSQL whether the cluster can be used. Its logins are IAM's in any case.
@@ -339,6 +348,9 @@ func (c *Checkup) command(verb string) string {
 	if c.target.Via != "" {
 		s += " --via " + shell.Word(c.target.Via)
 	}
+	if c.target.Secret != "" {
+		s += " --secret " + shell.Word(c.target.Secret)
+	}
 	return s + " --user " + shell.Word(c.user)
 }
 
@@ -361,13 +373,13 @@ func (c *Checkup) questions() []evidence.Question {
 	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
-		if s.Sid == policy.ListDatabases { // no login needs it
+		if s.Sid == policy.ListDatabases || s.Sid == policy.DecryptSecret { // no login needs the one, and a simulation does not know of the other
 			continue
 		}
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
 			r = here.SessionOf(c.caller.Name(), r)
-			if !strings.Contains(r, "UNKNOWN") {
+			if !strings.Contains(r, "UNKNOWN") && !strings.HasSuffix(r, secretstore.AnySuffix) {
 				q.Resources = append(q.Resources, r)
 			}
 		}
@@ -386,6 +398,10 @@ func (c *Checkup) pastLogins(ctx context.Context) {
 	c.walk.Begin(doctor.Metrics)
 	if c.kind() == database.DSQL {
 		c.walk.LeaveOut("CloudWatch does not count logins to DSQL")
+		return
+	}
+	if c.byPassword() {
+		c.walk.LeaveOut(c.user + " logs in with a password")
 		return
 	}
 	dimension, identifier := c.metricDimension()

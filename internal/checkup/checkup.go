@@ -62,6 +62,14 @@ type Checkup struct {
 	denied []evidence.Verdict
 	logins *evidence.Logins
 	conn   *proxy.ProbeConn
+
+	passwords    *targets.Passwords // of a target with a secret; nil until it is known
+	passwordsErr error              // why it is not
+	secretARN    string             // "" until AWS has said it
+	// secretKey is the ARN of the customer's key that encrypts the secret, "" for one of
+	// AWS's own where keyKnown: the credentials may not be allowed to ask.
+	secretKey string
+	keyKnown  bool
 }
 
 // New prepares a Checkup, and looks at nothing yet.
@@ -88,7 +96,7 @@ func accountName() string {
 // first that is broken, or with ctx.
 func (c *Checkup) WalkPath(ctx context.Context) {
 	for _, look := range []func(context.Context){
-		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.rdsProxy, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
+		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.rdsProxy, c.secret, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
 	} {
 		if look(ctx); c.walk.HasFailed() || ctx.Err() != nil {
 			return

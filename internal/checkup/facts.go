@@ -10,8 +10,10 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 	"github.com/pgkeyless/pgkeyless/internal/policy"
+	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 )
 
 // lookupCalls are what discover asks RDS about an identifier or ARN.
@@ -33,6 +35,9 @@ func (c *Checkup) Policy(ctx context.Context) (f policy.Facts, unlisted, err err
 	if err := c.describe(ctx); errors.Is(err, discover.ErrNotFound) {
 		unlisted = err
 	}
+	asking, cancel := context.WithTimeout(ctx, evidenceTimeout)
+	defer cancel()
+	c.describeSecret(asking)
 	return c.facts(), unlisted, nil
 }
 
@@ -45,6 +50,7 @@ func (c *Checkup) identify(ctx context.Context) (refused *causes.Error, err erro
 	if !c.named && c.kind() != database.DSQL {
 		c.user = ""
 	}
+	c.passwordsErr = c.findPasswords(ctx)
 	c.aws = c.login.AWS
 	c.caller, _, err = credentials.WhoAmI(ctx, c.aws)
 	refused, _ = credentials.Blamed(err)
@@ -73,8 +79,25 @@ func (c *Checkup) facts() policy.Facts {
 		f.Lookup = dsqlLookupCalls
 	case c.target.Ref != "":
 		f.Lookup = lookupCalls
+	case c.target.Managed():
+		f.Lookup = lookupCalls[:2]
 	}
+	c.addSecret(&f)
 	return f
+}
+
+// addSecret adds what is known of the secret of a user with a password.
+func (c *Checkup) addSecret(f *policy.Facts) {
+	switch {
+	case c.target.Secret == "" || c.passwords != nil && !c.byPassword():
+	case c.passwords == nil || c.passwords.Secret == nil:
+		f.Secret = policy.UnknownSecret
+	default:
+		id := c.passwords.Secret.ID()
+		place := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: cmp.Or(c.caller.Account, policy.UnknownAccount)}
+		f.Secret = cmp.Or(c.secretARN, secretstore.Pattern(place, id))
+	}
+	f.Managed, f.SecretKey, f.SecretKeyKnown = c.target.Managed(), c.secretKey, c.keyKnown
 }
 
 // kind goes by what RDS says, else by the endpoint's name.

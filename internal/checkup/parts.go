@@ -44,6 +44,7 @@ func (c *Checkup) Parts(ctx context.Context) ([]Part, error) {
 		return nil, refused
 	}
 	parts := c.iamPart(c.describe(ctx))
+	parts = append(parts, c.secretPart(ctx)...)
 	parts = append(parts, c.jumpHostPart(ctx)...)
 	parts = append(parts, c.permissionParts(ctx)...)
 	return append(parts, c.rolePart(ctx)), nil
@@ -77,7 +78,7 @@ func is(err error, rows ...causes.Cause) bool {
 // it went.
 func (c *Checkup) iamPart(described error) []Part {
 	const what = "IAM authentication of the database"
-	if c.kind() == database.DSQL {
+	if c.kind() == database.DSQL || c.byPassword() {
 		return nil
 	}
 	if described != nil {
@@ -155,6 +156,9 @@ func (c *Checkup) rolePart(ctx context.Context) Part {
 		return p
 	}
 	c.conn = conn
+	if c.byPassword() {
+		return Part{InPlace, what, "logged in with the password in the secret, by " + conn.Method(), ""}
+	}
 	if !c.iamByRole() {
 		if c.login.Database.Pool.EndToEnd {
 			if r, err := c.role(ctx); err == nil && r.path != "" {

@@ -45,6 +45,9 @@ func (c *Checkup) connect(ctx context.Context) {
 	}
 	c.conn = conn
 	text := fmt.Sprintf("as %s to %s, PostgreSQL %s", c.user, cmp.Or(c.target.Database, adminDatabase), conn.Parameter("server_version"))
+	if method := conn.Method(); method != "" {
+		text += ", by " + method
+	}
 	if !c.named {
 		text += "; --user names another user"
 	}
@@ -144,6 +147,9 @@ func (c *Checkup) broken(err error) {
 func (c *Checkup) explainedBy(stage string) []string {
 	var notes []string
 	for _, v := range c.denied {
+		if strings.HasPrefix(v.Action, "secretsmanager:") { // whose stage says so itself
+			continue
+		}
 		if aboutLogin := strings.HasPrefix(v.Action, "rds-db:") || strings.HasPrefix(v.Action, "dsql:"); aboutLogin == (stage == doctor.Login.ID) {
 			notes = append(notes, "IAM's simulation: "+v.String()+"; "+c.policyHint())
 		}

@@ -121,7 +121,7 @@ func TestExampleConfigFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.Targets) != 3 || cfg.Targets[2].CAFile != filepath.Join("../../docs", "billing-ca.pem") {
+	if len(cfg.Targets) != 4 || cfg.Targets[2].CAFile != filepath.Join("../../docs", "billing-ca.pem") {
 		t.Errorf("targets %+v", cfg.Targets)
 	}
 	b, err := os.ReadFile(example)

@@ -153,6 +153,9 @@ func seenIn(ctx context.Context, profiles *credentials.Profiles, profile, region
 		if !d.IAM {
 			label += " without IAM authentication"
 		}
+		if d.ManagedSecret != "" {
+			seen.Managed = append(seen.Managed, d.Identifier)
+		}
 		if d.Public {
 			label += ", public"
 			seen.Public = append(seen.Public, d.Identifier)
@@ -188,7 +191,7 @@ func (a *app) walkPath(ctx context.Context, t config.Target, run config.Run) (se
 	switch code {
 	case 0:
 		return setup.Good, err
-	case doctor.StartSession.Code, doctor.Websocket.Code, doctor.Login.Code, doctor.Rights.Code:
+	case doctor.Secret.Code, doctor.StartSession.Code, doctor.Websocket.Code, doctor.Login.Code, doctor.Rights.Code:
 		return setup.Refused, err
 	}
 	return setup.Broken, err
@@ -240,7 +243,11 @@ func (a *app) tellWritten(w setup.Answers) {
 	if w.File != a.ownConfig() && filepath.Dir(w.File) != a.places.Dir {
 		name += " --config-file " + shell.Word(w.File)
 	}
-	psql := "psql -h localhost -U " + shell.Word(w.User)
+	user := "USER"
+	if w.User != "" {
+		user = shell.Word(w.User)
+	}
+	psql := "psql -h localhost -U " + user
 	if w.DBName != "" {
 		psql += " " + shell.Word(w.DBName)
 	} else {

@@ -109,6 +109,8 @@ type listedDatabase struct {
 	Region     string `json:"region"`
 	ResourceID string `json:"resource_id"`
 	ARN        string `json:"arn"`
+
+	ManagedSecret string `json:"managed_secret"` // ARN of the one with the master user's password
 }
 
 type listedJumpHost struct {
@@ -219,7 +221,7 @@ func (i *inventory) add(databases []discover.Database) {
 	for _, d := range databases {
 		row := listedDatabase{
 			Identifier: d.Identifier, Kind: d.Kind.String(), Engine: strings.ToLower(d.Engine), Version: d.EngineVersion, Postgres: d.Postgres(),
-			Status: d.Status, IAM: d.IAM, Cluster: d.Cluster, VPC: d.VPC, Public: d.Public(), Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
+			Status: d.Status, IAM: d.IAM, ManagedSecret: d.Secret.ARN, Cluster: d.Cluster, VPC: d.VPC, Public: d.Public(), Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
 		}
 		if d.Host != "" {
 			row.Endpoint = d.Address()
@@ -257,6 +259,9 @@ func (i inventory) write(w io.Writer) error {
 			iam = "not PostgreSQL"
 		case d.IAM:
 			iam = "on"
+		}
+		if d.Postgres && d.ManagedSecret != "" {
+			iam += ", secret=managed"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Identifier, d.Kind, strings.TrimSpace(d.Engine+" "+d.Version), d.Status, iam, d.network(), cmp.Or(d.Endpoint, "-"), d.Region)
 	}
@@ -297,10 +302,13 @@ func (i inventory) next(profile, user string) string {
 		asUser = " --user NAME"
 	}
 	for _, d := range i.Databases {
-		if !d.Postgres || !d.IAM || d.Endpoint == "" || !slices.Contains(servingStates, d.Status) {
+		if !d.Postgres || !d.IAM && d.ManagedSecret == "" || d.Endpoint == "" || !slices.Contains(servingStates, d.Status) {
 			continue
 		}
-		where := " --region " + d.Region
+		where, asUser := " --region "+d.Region, asUser
+		if !d.IAM {
+			where, asUser = where+" --secret "+config.SecretManaged, ""
+		}
 		if profile != "" {
 			where += " --profile " + shell.Word(profile)
 		}

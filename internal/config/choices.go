@@ -8,6 +8,7 @@ var choices = map[string][]string{
 	"sslnegotiation":     {SSLPostgres, SSLDirect},
 	"endpoint":           {"writer", "reader"},
 	"rds-proxy-settings": {SettingsSet, SettingsDrop, SettingsRefuse},
+	"secret":             {SecretManaged},
 }
 
 // Choices are words that the option takes, for completion; nil for one that may have any

@@ -18,6 +18,9 @@ type Options struct {
 	User string
 	// Database is for clients that name none.
 	Database string
+	// Secret has the password of User, or of the master user: the name or the ARN of a
+	// secret, or SecretManaged. Empty: all users log in with tokens.
+	Secret string
 	// Address is the host name or IP address to listen on, or Localhost.
 	Address string
 	// Port is the TCP port to listen on; 0 leaves the choice to the system. It is in
@@ -72,6 +75,9 @@ const (
 	ViaNone = "none"
 	// SocketNone says that no Unix socket is wanted.
 	SocketNone = "none"
+
+	// SecretManaged is the secret that RDS keeps for the master user.
+	SecretManaged = "managed"
 
 	// KeepAliveConnected keeps SSM sessions from the account's idle timeout while
 	// a client is connected, KeepAliveOff never.
@@ -268,7 +274,7 @@ func (o Option) PerTarget() bool { return o.target != nil }
 // InProjectFile reports whether a config file that was found in a project
 // directory, and not named, may set the option to some value at least.
 func (o Option) InProjectFile() bool {
-	return mayBeFound(o.Name, "") || mayBeFound(o.Name, SocketNone) || mayBeFound(o.Name, "127.0.0.1")
+	return mayBeFound(o.Name, "") || mayBeFound(o.Name, SocketNone) || mayBeFound(o.Name, "127.0.0.1") || mayBeFound(o.Name, SecretManaged)
 }
 
 // InFile reports whether a config file may set the option.
@@ -309,6 +315,7 @@ func All() []Option {
 		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE or ecs:CLUSTER_TASK_RUNTIME; none if this machine reaches the database directly", Details: "Required unless `dial` is set, or the database is public: an Aurora express cluster named by its identifier, or Aurora DSQL. `i-…` is an EC2 instance, `mi-…` a hybrid node, `ecs:CLUSTER_TASK_RUNTIME` one container. The other forms name several hosts: `tag:KEY=VALUE`, `asg:GROUP` (an Auto Scaling group; also `autoscaling:GROUP`) and `ecs:CLUSTER/SERVICE`. See [targets and jump hosts](../targets.md#jump-hosts).", target: text(checkVia, func(o *Options) *string { return &o.Via })},
 		{Name: "dial", Value: "HOST:PORT", Usage: "connect to this address instead of the endpoint (your own tunnel); the token and the certificate check still use the endpoint", Details: "Replaces `via`.", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
 		{Name: "user", Value: "NAME", Usage: "database user, instead of the one that the client names", Details: "For Aurora DSQL, pgkeyless's commands and the lines that it prints name `admin` if you name none.", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
+		{Name: "secret", Value: "NAME", Usage: "name or ARN of a secret in AWS Secrets Manager with the password of this user; managed for the master user's, which RDS keeps there", Details: "For a database user that is not granted `rds_iam`. It takes `user`, except with `managed`: without `user`, clients that name the master user log in with the password, and all others with IAM tokens. A config file found in a project directory can set `managed` only. See [users with a password](../passwords.md).", target: text(checkSecret, func(o *Options) *string { return &o.Secret })},
 		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Details: "libpq always names a database: if you give none, it uses the user name. Aurora DSQL has one database, `postgres`: clients that name their user instead get it, too.", Default: "the user name; postgres for Aurora DSQL", target: text(nil, func(o *Options) *string { return &o.Database })},
 		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Details: "One address, or `localhost` for both loopback addresses. A config file found in a project directory can set loopback addresses only.", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
 		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 picks a free port, none serves the Unix socket only", Details: "`--port` and `PGKEYLESS_PORT` override the ports of targets in the config file, and a warning names those targets.", Default: "5432", target: setPort},

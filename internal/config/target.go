@@ -142,7 +142,23 @@ func parseTarget(arg string, f *file, layers ...layer) (Target, error) {
 		return Target{}, err
 	}
 	layers = slices.Concat([]layer{own}, layers, []layer{s.values, f.defaults})
-	return t, t.resolve(layers...)
+	if err := t.resolve(layers...); err != nil {
+		return t, err
+	}
+	return t, t.checkSecret()
+}
+
+// Managed reports whether the master user's password is in a secret that RDS keeps.
+func (t Target) Managed() bool { return t.Secret == SecretManaged }
+
+// checkSecret is an error when nobody says whose password the secret has. RDS says it of
+// the one that it keeps.
+func (t Target) checkSecret() error {
+	if t.Secret == "" || t.Secret == SecretManaged || t.User != "" {
+		return nil
+	}
+	return problem("target %q: a secret, and no user whose password it has", t.Name).hinted(
+		"add user=NAME; clients then log in as this user, whatever they name")
 }
 
 // resolve sets the options from layers, the most particular one first, and the

@@ -14,6 +14,8 @@ func mayBeFound(option, value string) bool {
 		"structured-logs", "debug-logs", "quiet", "min-sigterm-delay", "max-sigterm-delay", "exit-zero-on-sigterm",
 		"shared-port", "default-target", "max-connections", "login-timeout":
 		return true
+	case "secret": // any other than the database's own could be meant for another one
+		return value == SecretManaged
 	case "address":
 		return loopback.Is(value)
 	case "unix-socket":

@@ -235,6 +235,22 @@ func checkMessagesEndpoint(v string) error {
 	return nil
 }
 
+// secretName is a secret's name, of which RDS's own have an exclamation mark, and secretARN
+// its ARN.
+//
+// Source: Secrets Manager API reference, API_CreateSecret.html, Name.
+var (
+	secretName = lazily(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
+	secretARN  = lazily(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}$`)
+)
+
+func checkSecret(v string) error {
+	if secretName().MatchString(v) || secretARN().MatchString(v) {
+		return nil
+	}
+	return problem("%q is no secret", v).hinted("write the name or the ARN of a secret in AWS Secrets Manager, or managed")
+}
+
 func checkAddress(v string) error {
 	if isHost(v) {
 		return nil

@@ -169,7 +169,7 @@ func (f *Finder) withWriter(ctx context.Context, global entry) entry {
 		return global
 	}
 	w := writers[0]
-	global.ResourceID, global.IAM, global.MasterUser, global.Port = w.ResourceID, w.IAM, w.MasterUser, w.Port
+	global.ResourceID, global.IAM, global.MasterUser, global.Port, global.Secret = w.ResourceID, w.IAM, w.MasterUser, w.Port, w.Secret
 	if global.Host == "" {
 		global.Host = w.Host
 	}
@@ -212,6 +212,7 @@ func (f *Finder) instanceEntry(i types.DBInstance) entry {
 		IAM:           aws.ToBool(i.IAMDatabaseAuthenticationEnabled),
 		Cluster:       aws.ToString(i.DBClusterIdentifier),
 		MasterUser:    aws.ToString(i.MasterUsername),
+		Secret:        masterSecret(i.MasterUserSecret),
 	}
 	if g := i.DBSubnetGroup; g != nil {
 		d.VPC = aws.ToString(g.VpcId)
@@ -242,6 +243,7 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 			Port:          int(aws.ToInt32(c.Port)),
 			IAM:           express || aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
 			MasterUser:    aws.ToString(c.MasterUsername),
+			Secret:        masterSecret(c.MasterUserSecret),
 			Express:       express,
 			PausesAfter:   pausesAfter(c.ServerlessV2ScalingConfiguration),
 		}),
@@ -251,6 +253,13 @@ func (f *Finder) clusterEntry(c types.DBCluster) entry {
 		e.members = append(e.members, aws.ToString(m.DBInstanceIdentifier))
 	}
 	return e
+}
+
+func masterSecret(m *types.MasterUserSecret) MasterSecret {
+	if m == nil {
+		return MasterSecret{}
+	}
+	return MasterSecret{ARN: aws.ToString(m.SecretArn), Status: aws.ToString(m.SecretStatus), Key: aws.ToString(m.KmsKeyId)}
 }
 
 // usualPause is when Aurora Serverless v2 pauses where its configuration does not say.

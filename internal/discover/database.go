@@ -41,6 +41,9 @@ type Database struct {
 	// MasterUser may log in with a password, which rds_iam would take away, or by
 	// IAM: RDS does not tell.
 	MasterUser string
+	// Secret is the one in which RDS keeps the master user's password; none is no proof
+	// that there is no password.
+	Secret MasterSecret
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
@@ -52,6 +55,13 @@ type Database struct {
 	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
 	// was looked up by itself.
 	VPC string
+}
+
+// MasterSecret is a secret of Secrets Manager that RDS keeps. The zero value is none.
+type MasterSecret struct {
+	ARN    string
+	Status string // "creating", "active", "rotating", "impaired"
+	Key    string // ARN of the KMS key that encrypts it, AWS's own or the customer's
 }
 
 // Pool is how an RDS Proxy serves its clients, and logs in to its database.
@@ -151,6 +161,10 @@ func (d Database) SwitchOn() string {
 	}
 	return d.command("modify-db", " --enable-iam-database-authentication --apply-immediately")
 }
+
+// ManageSecret is the start of the AWS CLI's command that changes how RDS keeps the
+// master user's password.
+func (d Database) ManageSecret() string { return d.command("modify-db", "") }
 
 // command is an `aws rds` command for the instance, or for its cluster where
 // that decides.

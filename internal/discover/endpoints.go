@@ -61,7 +61,7 @@ func (f *Finder) withCluster(ctx context.Context, d Database) Database {
 	}
 	if of, err := f.clusters(ctx, d.Cluster); err == nil && len(of) == 1 {
 		d.ResourceID, d.IAM, d.MasterUser = of[0].ResourceID, of[0].IAM, of[0].MasterUser
-		d.Express, d.PausesAfter = of[0].Express, of[0].PausesAfter
+		d.Express, d.PausesAfter, d.Secret = of[0].Express, of[0].PausesAfter, of[0].Secret
 	}
 	return d
 }

@@ -22,7 +22,7 @@ func (f *Finder) Databases(ctx context.Context) ([]Database, error) {
 	for i, d := range all {
 		for j, c := range all {
 			if d.Kind == database.Instance && c.Kind == database.Cluster && d.Cluster == c.Identifier { // which does not say its VPC
-				all[i].ResourceID, all[i].Express, all[j].VPC = c.ResourceID, c.Express, d.VPC
+				all[i].ResourceID, all[i].Express, all[i].Secret, all[j].VPC = c.ResourceID, c.Express, c.Secret, d.VPC
 			}
 		}
 	}

@@ -20,6 +20,7 @@ var (
 	IAM          = Stage{"iam-authentication", 13, "IAM authentication is on"}
 	ResourceID   = Stage{"resource-id", 14, "the resource id that policies name"}
 	RDSProxy     = Stage{"rds-proxy", 0, "how an RDS Proxy serves clients, and whether it reaches its database"}
+	Secret       = Stage{"secret", 23, "the user's password in Secrets Manager"}
 	JumpHost     = Stage{"jump-host", 15, "a jump host is online, and its agent new enough"}
 	Permissions  = Stage{"permissions", 0, "what IAM's policy simulation says"}
 	StartSession = Stage{"start-session", 16, "an SSM session: document and permissions"}
@@ -27,14 +28,14 @@ var (
 	Stream       = Stage{"stream", 18, "the jump host reaches the database"}
 	TLS          = Stage{"tls", 19, "the database's certificate: chain, name and expiry"}
 	Metrics      = Stage{"login-metrics", 0, "what CloudWatch says of earlier IAM logins"}
-	Login        = Stage{"login", 20, "a login with an IAM token"}
+	Login        = Stage{"login", 20, "a login with an IAM token or the password"}
 	Rights       = Stage{"rights", 21, "the user may log in, and is in rds_iam"}
 	Speed        = Stage{"speed", 22, "round trip, and an estimate of the throughput"}
 )
 
 // Stages lists them all in order.
 func Stages() []Stage {
-	return []Stage{Credentials, Clock, Endpoint, IAM, ResourceID, RDSProxy, JumpHost, Permissions, StartSession, Websocket, Stream,
+	return []Stage{Credentials, Clock, Endpoint, IAM, ResourceID, RDSProxy, Secret, JumpHost, Permissions, StartSession, Websocket, Stream,
 		TLS, Metrics, Login, Rights, Speed}
 }
 

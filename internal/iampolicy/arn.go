@@ -37,6 +37,12 @@ func (p Place) DatabaseUser(resourceID, user string) string {
 // DSQLCluster is the ARN that DSQLLoginAction is checked on.
 func (p Place) DSQLCluster(identifier string) string { return p.arn("dsql", "cluster/"+identifier) }
 
+// Secret is the ARN of a secret by its name, with the characters that AWS adds to it.
+func (p Place) Secret(name string) string { return p.arn("secretsmanager", "secret:"+name) }
+
+// Key is the ARN of a KMS key by its id.
+func (p Place) Key(id string) string { return p.arn("kms", "key/"+id) }
+
 // Document is the ARN of a session document by its name; an ARN is returned as it
 // is. AWS's own documents are of no account.
 func (p Place) Document(name string) string {

@@ -21,7 +21,7 @@ const (
 // files aside. A path ending in /... takes in all beneath it. A package without
 // a row must not exist: add the row with the package.
 var arrows = map[string][]string{
-	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "github.com/pires/go-proxyproto", "golang.org/x/sys/unix"},
+	"proxy":              {module + "/proxy/eventloop", module + "/internal/causes", module + "/internal/display", module + "/internal/peercred", module + "/internal/secret", module + "/internal/slow", "github.com/jackc/pgx/v5/pgproto3", "github.com/pires/go-proxyproto", "github.com/xdg-go/scram", "golang.org/x/sys/unix"},
 	"proxy/eventloop":    {"golang.org/x/sys/unix"},
 	"tunnel":             {module + "/tunnel/datachannel", module + "/tunnel/mux", module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/loopback", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...", "github.com/coder/websocket"},
 	"tunnel/datachannel": {module + "/internal/agentversion", module + "/internal/display"},
@@ -56,6 +56,7 @@ var arrows = map[string][]string{
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
 	"internal/dsql":        {module + "/internal/credentials", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go"},
 	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/dsql", module + "/internal/iampolicy", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
+	"internal/secretstore": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display", "golang.org/x/term"},
 	"internal/signals":     {},
@@ -68,7 +69,7 @@ var arrows = map[string][]string{
 	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/secret", "golang.org/x/sys/windows"},
 	"internal/program":  {module + "/internal/prompt"},
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
-	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/discover", module + "/internal/display", module + "/internal/dsql", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/discover", module + "/internal/display", module + "/internal/dsql", module + "/internal/secretstore", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/setup":    {module + "/internal/causes", module + "/internal/config", module + "/internal/display", module + "/internal/ownfile", "charm.land/huh/v2"},
 	"internal/status":   {module + "/internal/display"},
 	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
@@ -77,7 +78,7 @@ var arrows = map[string][]string{
 	"internal/admin":    {module + "/internal/admin/page", module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/loopback", module + "/internal/metrics", module + "/internal/ownfile", module + "/internal/running", module + "/internal/secret", module + "/internal/status", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/aws/...", "github.com/mmcloughlin/professor"},
 	"internal/serving":  {module + "/internal/access", module + "/internal/audit", module + "/internal/admin", module + "/internal/status", module + "/proxy", module + "/internal/causes", module + "/internal/config", module + "/internal/credentials", module + "/internal/display", module + "/internal/localca", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/prompt", module + "/internal/running", module + "/internal/shell", module + "/internal/signals", module + "/internal/supervisor", module + "/internal/targets"},
 	"internal/metrics":  {module + "/proxy", module + "/tunnel", module + "/internal/causes", module + "/internal/credentials", module + "/internal/display", "github.com/prometheus/client_golang/...", "github.com/prometheus/client_model/go"},
-	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/checkup":  {module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/agentversion", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/dbuser", module + "/internal/discover", module + "/internal/display", module + "/internal/doctor", module + "/internal/evidence", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/policy", module + "/internal/secretstore", module + "/internal/shell", module + "/internal/targets", "github.com/aws/aws-sdk-go-v2/..."},
 
 	// What people see of a run.
 	"internal/admin/page": {"maragu.dev/gomponents/...", module + "/internal/display", module + "/internal/status"},
@@ -125,6 +126,7 @@ var integrationArrows = map[string][]string{
 	"e2e/people":   {},
 	"e2e/rdsproxy": {},
 	"e2e/ready":    {},
+	"e2e/secrets":  {},
 	"e2e/service":  {},
 	"e2e/serving":  {},
 	"e2e/trust":    {},

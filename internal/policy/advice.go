@@ -12,12 +12,22 @@ import (
 // Advice is what is needed beside policy and SQL, a sentence or two each.
 func Advice(f Facts) []string {
 	var lines []string
-	switch f.Kind {
-	case database.DSQL: // knows no other login
+	switch {
+	case f.Secret == "":
+	case f.SecretKeyKnown && f.SecretKey == "":
+		lines = append(lines, "The secret is encrypted with the AWS managed key aws/secretsmanager, which takes no permission in the secret's own account.")
+	case !f.SecretKeyKnown:
+		lines = append(lines, "If a customer managed KMS key encrypts the secret, the identity also needs kms:Decrypt on that key.")
+	}
+	switch {
+	case f.Kind == database.DSQL: // knows no other login
 		if len(f.Lookup) > 0 {
 			lines = append(lines, "The statement ListDatabases is for `pgkeyless list` only, and a target named by its ARN or endpoint does without FindDatabase.")
 		}
-	case database.Proxy:
+	case f.Express: // nor does this
+	case f.Kind == database.Proxy && f.Secret != "":
+		lines = append(lines, "The proxy must have a secret for this user too, with IAM authentication not Required.")
+	case f.Kind == database.Proxy:
 		if f.EndToEnd {
 			lines = append(lines, fmt.Sprintf("The proxy logs in to its database by IAM (DefaultAuthScheme IAM_AUTH), which must have IAM authentication on. "+
 				"The proxy's role%s must allow rds-db:connect on the database's own resource id (db-… or cluster-…, not prx-…), as %s.",
@@ -25,10 +35,7 @@ func Advice(f Facts) []string {
 			break
 		}
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
-	default:
-		if f.Express {
-			break // nor does this
-		}
+	case f.Secret == "":
 		lines = append(lines, "IAM authentication must be on for the database.")
 	}
 	database := fmt.Sprintf("port %d of %s", cmp.Or(f.Port, 5432), cmp.Or(f.Host, f.Target))

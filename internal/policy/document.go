@@ -13,7 +13,7 @@ const ListDatabases = "ListDatabases"
 
 // For is the policy that lets an identity log in as f.User, and nothing beyond.
 func For(f Facts) iampolicy.Document {
-	statements := []iampolicy.Statement{f.login()}
+	statements := f.logIn()
 	if f.Kind == database.DSQL && len(f.Lookup) > 0 {
 		statements = append(statements, iampolicy.Allow("FindDatabase", f.Lookup, []string{f.LoginResource()}), iampolicy.Allow(ListDatabases, []string{"dsql:ListClusters"}, []string{"*"}))
 	} else if len(f.Lookup) > 0 {
@@ -45,8 +45,24 @@ func (f Facts) LoginResource() string {
 	return f.place().DatabaseUser(id, cmp.Or(f.User, UnknownUser))
 }
 
-func (f Facts) login() iampolicy.Statement {
-	return iampolicy.Allow("LogIn", []string{f.LoginAction()}, []string{f.LoginResource()})
+// DecryptSecret is the Sid of the statement about the key of a secret.
+const DecryptSecret = "DecryptSecret"
+
+// logIn allows what a login takes: a token, or the secret with the password. The key of a
+// secret is used by Secrets Manager alone.
+//
+// Source: Secrets Manager user guide, security-encryption.html.
+func (f Facts) logIn() []iampolicy.Statement {
+	if f.Secret == "" {
+		return []iampolicy.Statement{iampolicy.Allow("LogIn", []string{f.LoginAction()}, []string{f.LoginResource()})}
+	}
+	statements := []iampolicy.Statement{iampolicy.Allow("ReadSecret", []string{"secretsmanager:GetSecretValue"}, []string{f.Secret})}
+	if f.SecretKey != "" {
+		s := iampolicy.Allow(DecryptSecret, []string{"kms:Decrypt"}, []string{f.SecretKey})
+		s.Condition = map[string]map[string]string{"StringLike": {"kms:ViaService": "secretsmanager.*"}}
+		statements = append(statements, s)
+	}
+	return statements
 }
 
 // DocumentARN is the session document's.

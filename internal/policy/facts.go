@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/dbuser"
@@ -15,6 +16,7 @@ const (
 	UnknownAccount    = "ACCOUNT-UNKNOWN"
 	UnknownUser       = "DATABASE-USER-UNKNOWN"
 	UnknownJumpHost   = "JUMP-HOST-UNKNOWN"
+	UnknownSecret     = "SECRET-ARN-UNKNOWN"
 )
 
 // Facts are what is known of a target. Empty fields are not known, unless it
@@ -34,6 +36,15 @@ type Facts struct {
 	// Express says that it is an Aurora express cluster: public, without VPC and
 	// security group, and with no other login than IAM's.
 	Express bool
+
+	// Secret is the ARN of the secret with User's password, or a pattern for it;
+	// UnknownSecret; empty for a user who logs in with tokens. Managed says that RDS keeps it.
+	Secret  string
+	Managed bool
+	// SecretKey is the ARN of the customer's KMS key that encrypts it; empty for AWS's own
+	// where SecretKeyKnown.
+	SecretKey      string
+	SecretKeyKnown bool
 
 	// EndToEnd says of an RDS Proxy that it logs in to its database by IAM, with the role
 	// ProxyRole, an ARN.
@@ -62,13 +73,16 @@ func (f Facts) Unknown() []Gap {
 	if f.User == "" {
 		gaps = append(gaps, Gap{UnknownUser, "the database user: name it with --user NAME"})
 	}
-	if f.ResourceID == "" {
+	if f.Secret == UnknownSecret {
+		gaps = append(gaps, Gap{UnknownSecret, "the ARN of the secret with the password: `aws secretsmanager list-secrets --region " + f.Region + "` lists those there are"})
+	}
+	if f.ResourceID == "" && f.Secret == "" {
 		gaps = append(gaps, Gap{UnknownResourceID, "the database's resource id: `" + f.findResourceID() + "` prints it"})
 	}
 	if f.Via == UnknownJumpHost {
 		gaps = append(gaps, Gap{UnknownJumpHost, "the jump host: `pgkeyless list --region " + f.Region + "` lists those there are; name it with --via"})
 	}
-	if f.Account == "" || f.Via != "" && f.ViaAccount == "" {
+	if f.Account == "" && (f.Secret == "" || strings.Contains(f.Secret, UnknownAccount)) || f.Via != "" && f.ViaAccount == "" {
 		gaps = append(gaps, Gap{UnknownAccount, "the account's number: `aws sts get-caller-identity --query Account --output text` prints it"})
 	}
 	return gaps

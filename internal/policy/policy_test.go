@@ -66,6 +66,15 @@ var cases = map[string]Facts{
 	"master":       orders(func(f *Facts) { f.User = "postgres" }),
 	"odd-user":     orders(func(f *Facts) { f.User = `ada "*" ${x}?` }),
 	"own-document": orders(func(f *Facts) { f.Document = "corp-forward" }),
+	"secret": orders(func(f *Facts) {
+		f.Secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app-??????"
+	}),
+	"managed": orders(func(f *Facts) {
+		f.User, f.Managed, f.Lookup = "postgres", true, []string{"rds:DescribeDBInstances", "rds:DescribeDBClusters"}
+		f.Secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!db-0123-AbCdEf"
+		f.SecretKey, f.SecretKeyKnown = "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef", true
+	}),
+	"secret-unknown": orders(func(f *Facts) { f.Secret, f.Kind = UnknownSecret, database.Proxy }),
 	"express": orders(func(f *Facts) {
 		f.Kind, f.Express, f.ResourceID, f.Target, f.Via = database.Cluster, true, "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "hobby", ""
 		f.Host, f.Lookup = "hobby.cluster-c9akciq32abc.eu-central-1.rds.amazonaws.com", []string{"rds:DescribeDBClusters", "rds:DescribeDBInstances"}
@@ -122,7 +131,7 @@ func TestPolicyIsWhatIAMTakes(t *testing.T) {
 			}
 			sids[s.Sid] = true
 			for _, r := range s.Resource {
-				if r != "*" && !strings.HasPrefix(r, "arn:"+facts.Partition+":") {
+				if r != "*" && r != UnknownSecret && !strings.HasPrefix(r, "arn:"+facts.Partition+":") {
 					t.Errorf("%s: resource %q is not in %s", name, r, facts.Partition)
 				}
 			}

@@ -14,6 +14,12 @@ import (
 func SQL(f Facts) string {
 	user := dbuser.Quote(cmp.Or(f.User, UnknownUser))
 	switch {
+	case f.Managed && f.Secret != "":
+		return fmt.Sprintf("-- %s is the master user, whose password RDS keeps in the secret: nothing to do.\n"+
+			"-- Do not grant it rds_iam, which takes the password away.\n", user)
+	case f.Secret != "":
+		return fmt.Sprintf("-- The user has a password, the one in the secret. It must not be granted rds_iam, which takes it away.\n"+
+			"CREATE USER %s WITH LOGIN PASSWORD 'THE-ONE-IN-THE-SECRET';\n", user)
 	case f.Kind == database.DSQL && f.User == "admin":
 		return "-- admin is there in every DSQL cluster: nothing to do\n"
 	case f.Kind == database.DSQL:

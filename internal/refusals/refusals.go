@@ -166,6 +166,11 @@ func (f *Refusals) ask(ctx context.Context) (caller credentials.Caller, reading 
 	return caller, reading, described, refused
 }
 
+// Facts are what is known of r without asking anybody.
+func (f *Refusals) Facts(r Refused) causes.Facts {
+	return f.facts(r, credentials.Caller{}, clock.Reading{}, Described{})
+}
+
 func (f *Refusals) facts(r Refused, caller credentials.Caller, reading clock.Reading, described Described) causes.Facts {
 	action, resource := f.permission(r.User, caller, described)
 	principal, _ := caller.Principal()

@@ -140,6 +140,7 @@ func (r *reloading) enrol() {
 // exchange makes the Server serve cfg.
 func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
 	r.wiring.ForgetRoots() // their files may have changed
+	r.wiring.ForgetSecrets()
 	p := portsOf(r.served())
 	now := cfg
 	now.Run = r.run // what the file says of the process takes effect at the next start

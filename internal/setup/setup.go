@@ -57,6 +57,7 @@ type Seen struct {
 	Databases, JumpHosts []Choice
 	Public               []string // of Databases, those that need no jump host
 	DSQL                 []string // of Databases, those of Aurora DSQL
+	Managed              []string // of Databases, those whose master user's password RDS keeps
 	Problems             []string // why there may be more
 }
 
@@ -282,19 +283,47 @@ func (r *run) jumpHost(ctx context.Context) error {
 	}
 	choices := append(slices.Clone(seen.JumpHosts), Choice{config.ViaNone, "none: this machine reaches the database directly"})
 	r.a.Via, err = r.pick(ctx, "Jump host", "The instance that SSM manages, in reach of the database", choices, "another one: type i-…, mi-…, tag:KEY=VALUE, asg:GROUP or ecs:CLUSTER/SERVICE", func(v string) error {
-		_, err := r.load(Answers{Database: "orders", Via: v, More: r.a.More})
+		more := maps.Clone(r.a.More)
+		delete(more, "secret") // whose user has not been asked for yet
+		_, err := r.load(Answers{Database: "orders", Via: v, More: more})
 		return err
 	})
 	return err
 }
 
+// secret offers the password that RDS keeps for the master user of the database, where it
+// does.
+func (r *run) secret(ctx context.Context) error {
+	if r.Ask == nil || r.a.User != "" || r.a.More["secret"] != "" || r.seen == nil || !slices.Contains(r.seen.Managed, r.a.Database) {
+		return nil
+	}
+	how, err := r.Ask.Choose(ctx, "Login", "RDS keeps the master user's password in Secrets Manager", []Choice{
+		{"", "an IAM token, for a user that is granted rds_iam"},
+		{config.SecretManaged, "also the master user, with that password"},
+	})
+	if err == nil && how != "" {
+		r.a.More = maps.Clone(r.a.More)
+		if r.a.More == nil {
+			r.a.More = map[string]string{}
+		}
+		r.a.More["secret"] = how
+	}
+	return err
+}
+
 func (r *run) user(ctx context.Context) (err error) {
+	if err := r.secret(ctx); err != nil {
+		return err
+	}
 	who := "A user that is granted rds_iam"
-	if r.dsql() {
+	switch {
+	case r.a.More["secret"] != "":
+		who = "The user whose password is in the secret"
+	case r.dsql():
 		who = config.DSQLUser + ", or a role that is linked to an IAM role"
 		r.a.DBName = cmp.Or(r.a.DBName, config.DSQLDatabase)
 	}
-	if r.a.User == "" && r.want("--user") {
+	if r.a.User == "" && r.a.More["secret"] != config.SecretManaged && r.want("--user") {
 		if r.a.User, err = r.Ask.Text(ctx, "Database user", who, filled); err != nil {
 			return err
 		}

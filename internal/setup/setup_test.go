@@ -234,3 +234,60 @@ func TestTakenNameIsNoticedAtOnce(t *testing.T) {
 		t.Errorf("with nobody to ask: %v", err)
 	}
 }
+
+// The user of a secret is asked for before the target is checked, and none for the one that
+// RDS keeps.
+func TestSecretIsGivenBeforehand(t *testing.T) {
+	for secret, user := range map[string]string{"orders/app": "orders_app", config.SecretManaged: ""} {
+		answers := [][2]string{{"Jump host", "another"}, {"Jump host", "tag:Role=jump"}}
+		if user != "" {
+			answers = append(answers, [2]string{"Database user", user})
+		}
+		c, _, _ := account(t, append(answers, [2]string{"Database name", ""})...)
+		c.Given = Answers{Profile: "dev", Region: "us-east-1", Database: "orders", More: map[string]string{"secret": secret}, File: filepath.Join(t.TempDir(), "own.yaml")}
+		c.Check = func(_ context.Context, t config.Target) (Path, error) {
+			if t.Secret != secret || t.User != user {
+				return Broken, errors.New("another target")
+			}
+			return Good, nil
+		}
+		written, err := Run(t.Context(), c)
+		if err != nil {
+			t.Errorf("%s: %v", secret, err)
+			continue
+		}
+		if text, err := os.ReadFile(written.File); err != nil || !strings.Contains(string(text), "    secret: "+secret+"\n") {
+			t.Errorf("%s: %v, wrote\n%s", secret, err, text)
+		}
+	}
+}
+
+// Where RDS keeps the master user's password, a person may choose it; who has named a user
+// or a secret is not asked.
+func TestManagedSecretIsOffered(t *testing.T) {
+	for _, tt := range []struct {
+		name, user, want string
+		answers          [][2]string
+	}{
+		{"taken", "", "    secret: managed\n", [][2]string{{"Login", "also the master user"}, {"Database name", ""}}},
+		{"not taken", "", "    user: app_user\n", [][2]string{{"Login", "an IAM token"}, {"Database user", "app_user"}, {"Database name", ""}}},
+		{"a user is named", "app_user", "    user: app_user\n", [][2]string{{"Database name", ""}}},
+	} {
+		c, p, _ := account(t, append([][2]string{{"Database", "orders"}, {"Jump host", "i-0123456789abcdef0"}}, tt.answers...)...)
+		look := c.Look
+		c.Look = func(ctx context.Context, profile, region string) (Seen, error) {
+			seen, err := look(ctx, profile, region)
+			seen.Managed = []string{"orders"}
+			return seen, err
+		}
+		c.Given = Answers{Profile: "dev", Region: "us-east-1", User: tt.user, File: filepath.Join(t.TempDir(), "own.yaml")}
+		written, err := Run(t.Context(), c)
+		if err != nil || len(p.answers) > 0 {
+			t.Errorf("%s: %v, not asked %q", tt.name, err, p.answers)
+			continue
+		}
+		if text, err := os.ReadFile(written.File); err != nil || !strings.Contains(string(text), tt.want) || strings.Contains(string(text), "secret") != strings.Contains(tt.want, "secret") {
+			t.Errorf("%s: %v, wrote\n%s", tt.name, err, text)
+		}
+	}
+}

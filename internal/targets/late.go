@@ -35,11 +35,18 @@ const (
 )
 
 // lookedUp says whether it takes a question to know where t leads: one to AWS,
-// or one to DNS for a name that is not AWS's own. With a CA file the database may
-// be somebody else's, and the name is taken at its word.
-func lookedUp(t config.Target) bool {
+// or one to DNS.
+func lookedUp(t config.Target) bool { return asksRDS(t) || aliased(t) }
+
+// asksRDS says whether RDS is asked about t's database: by its identifier, or for the
+// secret that it keeps.
+func asksRDS(t config.Target) bool { return t.Ref != "" || t.Managed() }
+
+// aliased says whether t is named by a name that is not AWS's own. With a CA file the
+// database may be somebody else's, and the name is taken at its word.
+func aliased(t config.Target) bool {
 	if t.Ref != "" {
-		return true
+		return false
 	}
 	e, err := auth.ParseEndpoint(t.Endpoint)
 	return err == nil && e.Custom() && t.CAFile == ""
@@ -47,7 +54,7 @@ func lookedUp(t config.Target) bool {
 
 // behind is t, named by the endpoint that its name is a CNAME of.
 func behind(ctx context.Context, aliases discover.Aliases, t config.Target) (config.Target, error) {
-	if t.Ref != "" || !lookedUp(t) {
+	if !aliased(t) {
 		return t, nil
 	}
 	typed, err := auth.ParseEndpoint(t.Endpoint)
@@ -162,11 +169,14 @@ func (l *late) ask(ctx context.Context) (proxy.Route, error) {
 		return proxy.Route{}, err
 	}
 	found, err := NewLogin(ctx, l.w.Profiles, t)
+	if err == nil && t.Managed() {
+		found, err = found.Described(ctx, t)
+	}
 	if err != nil {
 		return proxy.Route{}, err
 	}
 	if found.Database.Kind != 0 {
-		if err := found.Database.Trouble(); err != nil {
+		if err := Trouble(t, found.Database); err != nil {
 			return proxy.Route{}, &troubleError{err}
 		}
 	}
@@ -177,7 +187,7 @@ func (l *late) ask(ctx context.Context) (proxy.Route, error) {
 // credentials waits for those that RDS is asked with, in the time that a person may
 // take. DNS takes none.
 func (l *late) credentials(ctx context.Context) error {
-	if l.target.Ref == "" {
+	if !asksRDS(l.target) {
 		return nil
 	}
 	cfg, err := l.w.Profiles.Config(ctx, l.target.Profile, l.target.Region)
@@ -196,11 +206,49 @@ func (l *late) tell(found Login) {
 	}
 	l.endpoint = address
 	log := l.w.log.With("route", l.target.Name, "endpoint", address, "region", found.Endpoint.Region)
-	if l.target.Ref == "" {
+	if found.Database.Kind == 0 {
 		log.Info("the name is a CNAME; pgkeyless signs tokens and verifies the certificate for its endpoint")
 		return
 	}
 	log.Info("database found", "kind", found.Database.Kind.String(), "resource_id", found.Database.ResourceID, "public", found.Public())
+}
+
+// Described is l with what RDS says of its database, whose secret is asked for.
+func (l Login) Described(ctx context.Context, t config.Target) (Login, error) {
+	if l.Database.Kind != 0 || noPasswords(t, l) != "" { // which RouteTo tells
+		return l, nil
+	}
+	finder, err := NewFinder(l.AWS, t.Profile)
+	if err != nil {
+		return l, err
+	}
+	l.Database, err = finder.ByEndpoint(ctx, l.Endpoint.Host)
+	if errors.Is(err, discover.ErrDenied) {
+		return l, &managedDenied{err}
+	}
+	return l, err
+}
+
+// managedDenied is a look-up that AWS denies, of a database that is named by its endpoint
+// already.
+type managedDenied struct{ error }
+
+func (m *managedDenied) Unwrap() error { return m.error }
+
+// Hint goes before that of the error beneath.
+func (m *managedDenied) Hint() string {
+	return "secret=managed has RDS asked for the secret: allow rds:DescribeDBInstances and rds:DescribeDBClusters, " +
+		"or give the secret's ARN and its user: secret=arn:… and user=NAME"
+}
+
+// Trouble says why logins at db cannot succeed now. Where a user has a password, IAM
+// authentication may be off.
+func Trouble(t config.Target, db discover.Database) error {
+	err := db.Trouble()
+	if t.Secret != "" && causes.Name(err) == causes.IAMSwitchedOff.Name {
+		return nil
+	}
+	return err
 }
 
 // troubleError says of a database that was found that no login can succeed now.

@@ -80,6 +80,11 @@ func (w *Wiring) letGo(now time.Time) (left []*tunnel.Dialer) {
 			left = append(left, d)
 		}
 		delete(w.people, key)
+		for of := range w.secrets {
+			if of.person == key {
+				delete(w.secrets, of)
+			}
+		}
 	}
 	return left
 }

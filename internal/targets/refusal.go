@@ -3,6 +3,7 @@ package targets
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,10 +21,14 @@ import (
 type explainer struct {
 	known       *refusals.Refusals
 	credentials aws.CredentialsProvider
+	passwords   *Passwords // of a user who logs in with one; may be nil
 }
 
 // Passing has the next try read the keys anew, where these may be why.
 func (e explainer) Passing(r proxy.Refusal) bool {
+	if e.passwords.Has(r.User) { // no other token helps
+		return false
+	}
 	cause, _ := refusals.Refused(r).Cause()
 	passing := refusals.Refused(r).Passing()
 	if passing && cause != causes.DSQLRate {
@@ -33,9 +38,31 @@ func (e explainer) Passing(r proxy.Refusal) bool {
 }
 
 func (e explainer) Explain(ctx context.Context, r proxy.Refusal) proxy.Explanation {
+	if e.passwords.Has(r.User) {
+		return e.explainPassword(ctx, refusals.Refused(r))
+	}
 	cause, told, ok := e.known.Explain(ctx, refusals.Refused(r))
 	if !ok {
 		return proxy.Explanation{}
+	}
+	return proxy.Explanation{Cause: cause.Name, Message: told.Message, Detail: told.Detail, Hint: told.Hint}
+}
+
+// explainPassword is Explain for a user who logs in with a password. What has nothing to do
+// with that is explained as for others, but for how the login was tried.
+func (e explainer) explainPassword(ctx context.Context, r refusals.Refused) proxy.Explanation {
+	cause, told, ok := e.passwords.explain(r, e.known)
+	if ok {
+		return proxy.Explanation{Cause: cause.Name, Message: told.Message, Detail: told.Detail, Hint: told.Hint}
+	}
+	tried := told.Detail
+	switch cause, told, ok = e.known.Explain(ctx, r); {
+	case !ok:
+		return proxy.Explanation{}
+	case slices.Contains([]causes.Cause{causes.TokenRefused, causes.ClockWrong, causes.IAMOff, causes.RegionGuessed}, cause):
+		return proxy.Explanation{Detail: tried}
+	case cause != causes.NoDatabase && cause != causes.NoConnect: // which come after the login
+		told.Detail = tried
 	}
 	return proxy.Explanation{Cause: cause.Name, Message: told.Message, Detail: told.Detail, Hint: told.Hint}
 }

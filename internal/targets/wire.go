@@ -21,6 +21,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -41,6 +42,7 @@ type Wiring struct {
 	places      map[string]Place // by the target's name
 	switchovers map[switchoverKey]*switchover
 	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
+	secrets     map[secretKey]*secretstore.Secret
 }
 
 type (
@@ -64,7 +66,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*secretstore.Secret{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -146,6 +148,9 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
 		w.log.Warn(refused, "route", t.Name)
 	}
+	if p, ok := r.Passwords.(*Passwords); ok {
+		w.log.Info("a user logs in with a password from Secrets Manager", "route", t.Name, "user", p.User, "secret", p.name())
+	}
 	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
 	r.As = func(role, identity string) (proxy.Route, error) {
 		return w.routeAs(t, l, credentials.Assumed{Role: role, Person: identity})
@@ -176,7 +181,14 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	_, r.Tunnel = dialer.(*tunnel.Dialer)
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
-	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
+	passwords, err := w.Passwords(t, l)
+	if err != nil {
+		return proxy.Route{}, err
+	}
+	if passwords != nil {
+		r.Passwords = passwords
+	}
+	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
 	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)
 	r.PausesAfter = l.Database.PausesAfter
 	// The writer of a global database without an endpoint of its own is another cluster

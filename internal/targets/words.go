@@ -16,7 +16,10 @@ func MeaningOf(r proxy.Route) string {
 	case r.TLS == nil:
 		return ", not looked up yet"
 	}
-	return ", which is " + r.TLS().ServerName
+	if host := r.TLS().ServerName; !strings.EqualFold(host, r.Name) { // asked for its secret alone
+		return ", which is " + host
+	}
+	return ""
 }
 
 // GuardsInWords tells people of r's settings, and how far they go: " (…)", or

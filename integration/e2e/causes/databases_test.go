@@ -42,7 +42,21 @@ func TestEveryCauseOnTheWayToTheDatabase(t *testing.T) {
 	mute := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	office := rig.OpenOffice(t)
 	office.Answer("truststore", rig.Gate{For: "truststore.pki.rds.amazonaws.com"})
+	liar := rig.StartFakeDatabase(t, lab.Host, func(c io.ReadWriter) { // which asks for SCRAM, and lets everybody in
+		c.Write([]byte("R\x00\x00\x00\x17\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00"))
+		c.Read(make([]byte, 1024))
+		c.Write([]byte{'R', 0, 0, 0, 8, 0, 0, 0, 0})
+		c.Read(make([]byte, 1))
+	})
 	showCauses(t, causes.Databases(), map[string]way{
+		causes.ServerUnproven.Name: {
+			setup: rig.Setup{
+				Options:  []string{"user=" + pgserver.PlainUser, "secret=orders/app"},
+				Emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = liar.Address() },
+				Faults:   func(e *awsemu.Emulator) { e.PutSecret(awsemu.Secret{Name: "orders/app", Text: rig.SQLMarker}) },
+			},
+			facts: []string{lab.Host + " breaks the SCRAM login: it lets the user in without proving that it knows the password"},
+		},
 		causes.DatabaseRefuses.Name: {
 			arm:   func(t *testing.T, w *rig.World) { w.AWS.SetHost(lab.Endpoint, rig.ClosedPort) },
 			facts: []string{"jump host " + lab.Target + " cannot connect to " + lab.Endpoint, session},

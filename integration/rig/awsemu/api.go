@@ -33,7 +33,7 @@ func failed(code, message string) *apiError {
 	return &apiError{code, message, status}
 }
 
-// serveAPI serves the APIs of SSM and ECS (AWS JSON 1.1), those of STS, IAM, RDS
+// serveAPI serves the APIs of SSM, ECS and Secrets Manager (AWS JSON 1.1), those of STS, IAM, RDS
 // and Auto Scaling (Query), that of CloudWatch (rpc-v2-cbor) and those of Identity
 // Center and DSQL (REST-JSON).
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +64,12 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if operation, isECS := strings.CutPrefix(r.Header.Get("X-Amz-Target"), ecsTargetPrefix); isECS {
 		answer, apiErr := e.callECS(r, operation, body)
 		e.cfg.Log.Debug("ECS call", "operation", operation, "error", codeOf(apiErr))
+		writeJSON(w, answer, apiErr)
+		return
+	}
+	if operation, isSecrets := strings.CutPrefix(r.Header.Get("X-Amz-Target"), secretsTargetPrefix); isSecrets {
+		answer, apiErr := e.callSecrets(r, operation, body)
+		e.cfg.Log.Debug("Secrets Manager call", "operation", operation, "error", codeOf(apiErr))
 		writeJSON(w, answer, apiErr)
 		return
 	}

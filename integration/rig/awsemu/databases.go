@@ -18,6 +18,14 @@ type DBInstance struct {
 	Cluster                                      string
 	VPC                                          string // empty: vpc-0123456789abcdef0
 	Region                                       string
+	Secret                                       *MasterSecret // that RDS keeps; nil: none
+}
+
+// MasterSecret is the secret with the master user's password. The user is "postgres".
+type MasterSecret struct {
+	ARN    string
+	Status string // empty: active
+	Key    string // empty: AWS's own
 }
 
 // DBCluster is an Aurora cluster, with defaults as DBInstance's.
@@ -29,7 +37,8 @@ type DBCluster struct {
 	Custom                                                               map[string]string // custom endpoints: identifier to host
 	Region                                                               string
 	Express                                                              bool // in no VPC, and public
-	PausesAfter                                                          int  // seconds; 0: never
+	Secret                                                               *MasterSecret
+	PausesAfter                                                          int // seconds; 0: never
 }
 
 // DBProxy is an RDS Proxy. Its ARN ends in ResourceID.

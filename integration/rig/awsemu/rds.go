@@ -29,6 +29,17 @@ type instanceXML struct {
 	Endpoint                                                                                                    *endpointXML
 	IAMDatabaseAuthenticationEnabled                                                                            bool
 	DBSubnetGroup                                                                                               subnetGroupXML
+	MasterUserSecret                                                                                            *masterSecretXML
+}
+
+type masterSecretXML struct{ SecretArn, SecretStatus, KmsKeyId string }
+
+// managed is what Describe says of a secret that RDS keeps.
+func (e *Emulator) managed(s *MasterSecret, region string) *masterSecretXML {
+	if s == nil {
+		return nil
+	}
+	return &masterSecretXML{s.ARN, or(s.Status, "active"), or(s.Key, e.arn("kms", region, "key/00000000-0000-4000-8000-000000000000"))}
 }
 
 // defaultVPC is where everything is that says nothing else.
@@ -63,6 +74,7 @@ func (e *Emulator) describeInstances(caller Caller, form url.Values) (any, *apiE
 			DBInstanceIdentifier: i.Identifier, DBInstanceArn: e.arn("rds", i.Region, "db:"+i.Identifier), DbiResourceId: i.ResourceID,
 			Engine: or(i.Engine, "postgres"), EngineVersion: or(i.EngineVersion, "16.4"), DBInstanceStatus: or(i.Status, "available"), MasterUsername: "postgres",
 			DBClusterIdentifier: i.Cluster, IAMDatabaseAuthenticationEnabled: !i.NoIAM, DBSubnetGroup: subnetGroupXML{or(i.VPC, defaultVPC)},
+			MasterUserSecret: e.managed(i.Secret, i.Region),
 		}
 		if i.Host != "" { // none while it is being created
 			x.Endpoint = &endpointXML{i.Host, orPort(i.Port)}
@@ -82,6 +94,7 @@ type clusterXML struct {
 	InternetAccessGatewayEnabled, VPCNetworkingEnabled                                                                *bool `xml:",omitempty"`
 	ServerlessV2ScalingConfiguration                                                                                  *scalingXML
 	Members                                                                                                           []memberXML `xml:"DBClusterMembers>DBClusterMember"`
+	MasterUserSecret                                                                                                  *masterSecretXML
 }
 
 type scalingXML struct {
@@ -117,6 +130,7 @@ func (e *Emulator) describeClusters(caller Caller, form url.Values) (any, *apiEr
 			Engine: or(c.Engine, "aurora-postgresql"), EngineVersion: "16.4", EngineMode: or(c.EngineMode, "provisioned"), Status: or(c.Status, "available"),
 			MasterUsername: "postgres", Endpoint: c.Host, ReaderEndpoint: c.ReaderHost, CustomEndpoints: slices.Sorted(maps.Values(c.Custom)),
 			Port: orPort(c.Port), IAMDatabaseAuthenticationEnabled: !c.NoIAM,
+			MasterUserSecret: e.managed(c.Secret, c.Region),
 		}
 		if c.Express { // the only clusters of which it is told
 			yes, no := true, false

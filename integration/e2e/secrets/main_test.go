@@ -1,0 +1,9 @@
+package secrets
+
+import (
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }

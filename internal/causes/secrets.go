@@ -1,0 +1,109 @@
+package causes
+
+const (
+	// secretRead is the DETAIL of a secret that could not be read.
+	secretRead = `for user "{user}", asked in {where}[, as {identity}]`
+	// withSecret is the DETAIL of a login by a secret's password that is refused.
+	withSecret = `tried to log in to {database} as user "{user}" with the password in secret {secret}[, version {version} of {created}][, jump host {jump host}]`
+)
+
+// The password of a user, which a secret of Secrets Manager has (option secret).
+//
+// Sources: Secrets Manager API reference, API_GetSecretValue.html; RDS user guide,
+// rds-secrets-manager.html.
+var (
+	SecretMissing = Cause{
+		Name: "secret-missing", SQLState: invalidLogin, Stale: true,
+		Message: "secret {secret} does not exist, or has no current version",
+		Detail:  secretRead,
+		Hint:    "check its name (`aws secretsmanager list-secrets --region {region}`); give the ARN for a secret of another region or account",
+		Means:   "the option `secret` names no secret, or one of another region or account",
+	}
+	SecretDeleted = Cause{
+		Name: "secret-deleted", SQLState: invalidLogin, Stale: true,
+		Message: "secret {secret} is marked for deletion",
+		Detail:  secretRead,
+		Hint:    "restore it: `aws secretsmanager restore-secret --secret-id {quoted secret} --region {region}`, or name another secret",
+		Means:   "somebody deletes the secret, and it can still be restored",
+	}
+	SecretDenied = Cause{
+		Name: "secret-denied", SQLState: invalidLogin,
+		Message: "reading secret {secret}: access denied: {said}",
+		Detail:  secretRead,
+		Hint:    "allow it in the identity's policies, as {statement}; a secret of another account also needs a resource policy there",
+		Means:   "the identity may not read the secret",
+	}
+	SecretKeyDenied = Cause{
+		Name: "secret-key-denied", SQLState: invalidLogin,
+		Message: "reading secret {secret}: its KMS key cannot be used: {said}",
+		Detail:  secretRead,
+		Hint: "allow it in the identity's policies and in the key's, as {statement}, and check that the key is enabled; " +
+			"a secret of another account must be encrypted with a customer managed key",
+		Means: "the secret is encrypted with a customer managed KMS key, which the identity may not use",
+	}
+	SecretUnreachable = Cause{
+		Name: "secret-unreachable", SQLState: cannotConnect,
+		Message: "reading secret {secret}: {said}",
+		Detail:  secretRead,
+		Hint: "check this machine's network, HTTPS_PROXY and NO_PROXY; without internet access it needs an interface endpoint for secretsmanager in {region} " +
+			"(AWS_ENDPOINT_URL_SECRETS_MANAGER without private DNS)",
+		Means: "no answer from Secrets Manager",
+	}
+	SecretError = Cause{
+		Name: "secret-error", SQLState: cannotConnect,
+		Message: "reading secret {secret}: {code}: {said}",
+		Detail:  secretRead,
+		Hint:    "reconnect in a moment; see the error's code in the API reference of {action}",
+		Means:   "Secrets Manager answers with another error, or makes callers wait",
+	}
+	SecretFormat = Cause{
+		Name: "secret-format", SQLState: invalidLogin,
+		Message: "secret {secret} holds no login: {said}",
+		Detail:  secretRead,
+		Hint:    "store a JSON object with username and password, as {example}, or the password and nothing else",
+		Means:   "the secret is neither a JSON object with username and password, nor a password",
+	}
+	SecretUser = Cause{
+		Name: "secret-other-user", SQLState: invalidLogin,
+		Message: `secret {secret} is for user "{username}", not for "{user}"`,
+		Detail:  secretRead,
+		Hint:    `set user={username}, or name the secret of "{user}"; names are case-sensitive`,
+		Means:   "the username in the secret is not the target's `user`",
+	}
+	NoManagedSecret = Cause{
+		Name: "no-managed-secret", SQLState: invalidLogin, Stale: true,
+		Message: "RDS keeps no secret for the master user of {database}",
+		Detail:  "the option secret is managed",
+		Hint:    "let RDS manage the password: `{command} --manage-master-user-password --apply-immediately`, which replaces it; or name a secret of your own: secret=NAME",
+		Means:   "`secret=managed`, and the master user's password is not in Secrets Manager",
+	}
+	SecretRefused = Cause{
+		Name: "secret-refused", Says: "password authentication failed",
+		Detail: withSecret,
+		Hint: "the password in the secret is not the database's: if a rotation is under way, reconnect in a minute; otherwise rotate the secret, or store the right password " +
+			"(`pgkeyless doctor` shows the state of a managed secret); the user may not exist (names are case-sensitive)",
+		Means: "the database refuses the password in the secret, also after it was read anew",
+	}
+	SecretByIAM = Cause{
+		Name: "secret-user-by-iam", Says: "pam authentication failed",
+		Detail: withSecret,
+		Hint: "the user is probably granted rds_iam, which takes its password away: leave out the option secret, and the user logs in with IAM tokens; " +
+			"or, as the master user: REVOKE rds_iam FROM {quoted user}",
+		Means: "the database wants an IAM token of a user that the option `secret` is for",
+	}
+	SecretUnfit = Cause{
+		Name: "secret-unfit", SQLState: invalidLogin,
+		Message: `{database} asks for {asked} for user "{user}", and the secret has a password`,
+		Detail:  withSecret,
+		Hint:    "pgkeyless answers SCRAM-SHA-256, MD5 and clear text with a password: set up one of these for the user",
+		Means:   "the database asks for Kerberos, GSSAPI or the like",
+	}
+)
+
+// Secrets are the rows of this file.
+func Secrets() []Cause {
+	return []Cause{
+		SecretMissing, SecretDeleted, SecretDenied, SecretKeyDenied, SecretUnreachable, SecretError, SecretFormat, SecretUser,
+		NoManagedSecret, SecretRefused, SecretByIAM, SecretUnfit,
+	}
+}

@@ -1,0 +1,114 @@
+package secretstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
+	"github.com/pgkeyless/pgkeyless/internal/partition"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
+)
+
+func (s *Secret) explain(err error) error {
+	if s.cfg.Explain == nil {
+		return err
+	}
+	return s.cfg.Explain(err)
+}
+
+// where says for people where was asked.
+func (s *Secret) where() string {
+	if s.cfg.Profile == "" {
+		return s.cfg.Region
+	}
+	return fmt.Sprintf("%s (profile %s)", s.cfg.Region, s.cfg.Profile)
+}
+
+func (s *Secret) facts() causes.Facts {
+	example, _ := json.Marshal(map[string]string{"username": s.cfg.User, "password": "…"}) // strings always encode
+	return causes.Facts{
+		"example": string(example), "secret": display.Line(s.cfg.ID), "where": s.where(), "region": s.cfg.Region, "user": s.cfg.User, "quoted secret": shell.Word(s.cfg.ID),
+	}
+}
+
+// worded puts the error of a call into words. action is the call's IAM action.
+func (s *Secret) worded(action string, err error) error {
+	err = s.explain(err)
+	if inner, ok := errors.AsType[*causes.Error](err); ok { // of the credentials, or an HTTP proxy
+		return causes.Wrap("reading secret "+display.Line(s.cfg.ID), "", inner)
+	}
+	code, said := awserror.Code(err), display.Line(awserror.Message(err))
+	facts := s.facts().With(causes.Facts{"action": action, "code": display.Line(code), "said": said})
+	if code == "" {
+		facts["said"] = display.Line(awserror.WithoutURL(err).Error())
+	}
+	switch {
+	case awserror.Denied(err):
+		return s.denied(facts, err)
+	case code == "ResourceNotFoundException":
+		return causes.SecretMissing.New(facts, err)
+	case code == "InvalidRequestException" && strings.Contains(said, "deletion"):
+		return causes.SecretDeleted.New(facts, err)
+	case code == "DecryptionFailure":
+		return causes.SecretKeyDenied.New(facts.With(s.keyFacts("")), err)
+	case code != "":
+		return causes.SecretError.New(facts, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return causes.SecretUnreachable.New(facts.With(causes.Facts{"said": "no answer in time"}), err)
+	}
+	return causes.SecretUnreachable.New(facts, err)
+}
+
+// denied names the permission that is missing: on the secret, or on the key by which it is
+// encrypted, of which Secrets Manager says no more than that.
+func (s *Secret) denied(facts causes.Facts, err error) error {
+	d, parsed := iampolicy.ParseDenial(facts["said"])
+	if parsed {
+		facts["identity"] = d.Identity
+	}
+	if strings.HasPrefix(d.Action, "kms:") || !parsed && strings.Contains(facts["said"], "KMS") {
+		return causes.SecretKeyDenied.New(facts.With(s.keyFacts(d.Resource)), err)
+	}
+	resource := d.Resource
+	if !strings.HasPrefix(resource, "arn:") {
+		resource = Pattern(iampolicy.Place{Partition: partition.Of(s.cfg.Region), Region: s.cfg.Region, Account: "*"}, s.cfg.ID)
+	}
+	facts["statement"] = iampolicy.Line(facts["action"], resource)
+	return causes.SecretDenied.New(facts, err)
+}
+
+// keyFacts are what is said of the key with this ARN, which may be "".
+func (s *Secret) keyFacts(key string) causes.Facts {
+	if !strings.HasPrefix(key, "arn:") {
+		key = "KEY-ARN"
+	}
+	return causes.Facts{"statement": iampolicy.Line("kms:Decrypt", key)}
+}
+
+// AnySuffix is a pattern for what AWS adds to the name of a secret in its ARN.
+//
+// Source: Secrets Manager user guide, auth-and-access_iam-policies.html.
+const AnySuffix = "-??????"
+
+// Pattern is the ARN of a secret for a policy: an ARN as it is, and a name with AnySuffix.
+func Pattern(place iampolicy.Place, id string) string {
+	if strings.HasPrefix(id, "arn:") {
+		return id
+	}
+	return place.Secret(id + AnySuffix)
+}
+
+// passing reports whether the same call may succeed later, with nothing changed.
+func passing(err error) bool {
+	switch causes.Name(err) {
+	case causes.SecretUnreachable.Name, causes.SecretError.Name:
+		return true
+	}
+	return false
+}

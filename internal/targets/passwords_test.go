@@ -1,0 +1,168 @@
+package targets
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
+	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
+	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/testenv"
+	"github.com/pgkeyless/pgkeyless/proxy"
+)
+
+// loginFor is a login at endpoint, with what RDS says of its database.
+func loginFor(t *testing.T, w *Wiring, target config.Target, db discover.Database) Login {
+	t.Helper()
+	l, err := NewLogin(t.Context(), w.Profiles, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Database = db
+	return l
+}
+
+func TestWhoHasAPassword(t *testing.T) {
+	testenv.Isolate(t)
+	const arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:orders/app-AbCdEf"
+	kept := discover.Database{Kind: database.Instance, Identifier: "orders", Region: "eu-central-1", MasterUser: "root", Secret: discover.MasterSecret{ARN: arn}}
+	bare := kept
+	bare.Secret = discover.MasterSecret{}
+	express := kept
+	express.Express = true
+	const (
+		proxied = "orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
+		dsql    = "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+	)
+	for _, tt := range []struct {
+		name, endpoint, secret, user string
+		db                           discover.Database
+		who, id, err                 string
+	}{
+		{"no secret", testenv.Orders, "", "app", kept, "", "", ""},
+		{"a name", testenv.Orders, "orders/app", "app", discover.Database{}, "app", "orders/app", ""},
+		{"an ARN", testenv.Orders, arn, "app", bare, "app", arn, ""},
+		{"managed", testenv.Orders, "managed", "", kept, "root", arn, ""},
+		{"managed, with a user", testenv.Orders, "managed", "admin", kept, "admin", arn, ""},
+		{"managed, and there is none", testenv.Orders, "managed", "", bare, "root", "", ""},
+		{"through a proxy", proxied, "orders/app", "app", discover.Database{}, "app", "orders/app", ""},
+		{"managed, through a proxy", proxied, "managed", "", discover.Database{}, "", "", "an RDS Proxy has no master user"},
+		{"DSQL", dsql, "orders/app", "app", discover.Database{}, "", "", "Aurora DSQL knows IAM tokens only"},
+		{"express", testenv.Orders, "managed", "", express, "", "", "an Aurora express cluster knows IAM tokens only"},
+		{"managed, elsewhere", "db.corp.example", "managed", "", discover.Database{}, "", "", "takes a database of RDS"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("AWS_REGION", "eu-central-1")
+			w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+			target := testenv.Target(tt.endpoint, func(o *config.Options) { o.Secret, o.User, o.Via = tt.secret, tt.user, config.ViaNone })
+			route, err := w.RouteTo(target, loginFor(t, w, target, tt.db))
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) || !causes.Misused(err) || causes.Hint(err) == "" {
+					t.Errorf("got %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.who == "" {
+				if route.Passwords != nil {
+					t.Error("somebody has a password")
+				}
+				return
+			}
+			p := route.Passwords.(*Passwords)
+			if !p.Has(tt.who) || p.Has(tt.who+"2") || p.Has("") {
+				t.Errorf("the password is %q's, want %q's", p.User, tt.who)
+			}
+			if tt.id == "" {
+				if _, err := p.Password(t.Context(), tt.who); causes.Name(err) != "no-managed-secret" || !causes.Stale(err) {
+					t.Errorf("got %v", err)
+				}
+			} else if p.Secret.ID() != tt.id {
+				t.Errorf("secret %s, want %s", p.Secret.ID(), tt.id)
+			}
+		})
+	}
+}
+
+// Targets of one secret and one identity share what is in memory; others do not.
+func TestSecretsAreShared(t *testing.T) {
+	testenv.Isolate(t)
+	w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+	of := func(change func(*config.Options), person personKey) *Passwords {
+		t.Helper()
+		target := testenv.Target(testenv.Orders, func(o *config.Options) {
+			o.Secret, o.User, o.Via = "orders/app", "app", config.ViaNone
+			if change != nil {
+				change(o)
+			}
+		})
+		l := loginFor(t, w, target, discover.Database{})
+		l.person = person
+		p, err := w.Passwords(target, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	nobody := personKey{}
+	first := of(nil, nobody)
+	if of(nil, nobody).Secret != first.Secret {
+		t.Error("the same secret is read twice")
+	}
+	if of(func(o *config.Options) { o.User = "other" }, nobody).Secret == first.Secret ||
+		of(nil, personKey{profile: "p", Assumed: credentials.Assumed{Role: "r", Person: "ada"}}).Secret == first.Secret {
+		t.Error("a secret is shared with another user, or with a person who may not read it")
+	}
+	w.ForgetSecrets()
+	if of(nil, nobody).Secret == first.Secret {
+		t.Error("what was read before a reload is still in use")
+	}
+}
+
+// Refusals of a user with a password are told as such, and those of others as before.
+func TestRefusedPasswordsAreExplained(t *testing.T) {
+	testenv.Isolate(t)
+	w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+	target := testenv.Target(testenv.Orders, func(o *config.Options) { o.Secret, o.User = "orders/app", "app" })
+	route, err := w.RouteTo(target, loginFor(t, w, target, discover.Database{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := nobodyToAsk(t)
+	defer cancel()
+	const tried = "with the password in secret orders/app"
+	for _, tt := range []struct {
+		refusal             proxy.Refusal
+		cause, detail, hint string
+	}{
+		{proxy.Refusal{User: "app", SQLState: "28P01", Message: `password authentication failed for user "app"`}, "secret-refused", tried, "rotation"},
+		{proxy.Refusal{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}, "secret-user-by-iam", tried, `REVOKE rds_iam FROM "app"`},
+		{proxy.Refusal{User: "app", SQLState: "28000", Asked: "GSSAPI"}, "secret-unfit", tried, "SCRAM-SHA-256"},
+		{proxy.Refusal{User: "app", SQLState: "28000", Message: `role "app" is not permitted to log in`}, "no-login", tried, "ALTER ROLE"},
+		{proxy.Refusal{User: "app", SQLState: "3D000", Message: `database "x" does not exist`}, "no-database", "the login succeeded", "case-sensitive"},
+		{proxy.Refusal{User: "app", SQLState: "28000", Message: "no"}, "", tried, ""},
+		{proxy.Refusal{User: "app", SQLState: "53300", Message: "sorry, too many clients already"}, "", "", ""},
+		{proxy.Refusal{User: "other", SQLState: "28P01", Message: `password authentication failed for user "other"`}, "user-not-granted", "with an IAM token", "secret=NAME"},
+	} {
+		got := route.Refusals.Explain(ctx, tt.refusal)
+		if got.Cause != tt.cause || !strings.Contains(got.Detail, tt.detail) || !strings.Contains(got.Hint, tt.hint) || tt.detail == "" && got.Detail != "" {
+			t.Errorf("%+v: %+v, want %s, %q, %q", tt.refusal, got, tt.cause, tt.detail, tt.hint)
+		}
+		if tt.refusal.User == "app" && route.Refusals.Passing(tt.refusal) {
+			t.Errorf("%+v is tried again with another token", tt.refusal)
+		}
+	}
+}
+
+// nobodyToAsk is a context in which AWS is not asked.
+func nobodyToAsk(t *testing.T) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx, cancel
+}
