@@ -100,9 +100,10 @@ var arrows = map[string][]string{
 var integrationArrows = map[string][]string{
 	"rig":                {integration + "/rig/...", "github.com/charmbracelet/x/vt", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
 	"rig/awsemu":         {integration + "/rig/awsemu/gateway"},
-	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/dsql", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
+	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/dsql", integration + "/rig/pgserver", integration + "/rig/rdsproxy", "golang.org/x/sys/windows"},
 	"rig/awsemu/gateway": {"github.com/xtaci/smux", "github.com/coder/websocket"},
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"rig/rdsproxy":       {integration + "/rig/pgserver", "github.com/jackc/pgx/v5/pgconn"},
 	"rig/dsql":           {integration + "/rig/pgserver"},
 
 	"e2e":          {},
@@ -122,6 +123,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/page":     {},
 	"e2e/people":   {},
+	"e2e/rdsproxy": {},
 	"e2e/ready":    {},
 	"e2e/service":  {},
 	"e2e/serving":  {},
@@ -145,7 +147,7 @@ var integrationArrows = map[string][]string{
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver", "rig/dsql"}
+var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver", "rig/rdsproxy", "rig/dsql"}
 
 type goPackage struct {
 	ImportPath, Name                   string

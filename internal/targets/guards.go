@@ -3,7 +3,6 @@ package targets
 import (
 	"strconv"
 
-	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -18,20 +17,4 @@ func Guards(o config.Options) []proxy.Setting {
 		settings = append(settings, proxy.Setting{Name: "statement_timeout", Value: strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)})
 	}
 	return settings
-}
-
-// guardsRefused says which of t's guards its database will not take, or may not, or "".
-//
-// Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL. That DSQL has no
-// statement_timeout is from reports of its users.
-func guardsRefused(t config.Target, kind auth.Kind) string {
-	switch {
-	case len(Guards(t.Options)) == 0:
-		return ""
-	case kind == auth.KindDSQL:
-		return "Aurora DSQL may not accept read-only and statement-timeout; it then refuses logins, and the client reads why"
-	case kind != auth.KindProxy:
-		return ""
-	}
-	return "an RDS Proxy accepts few start-up parameters, and refuses logins with read-only or statement-timeout"
 }

@@ -1,10 +1,8 @@
 package targets
 
 import (
-	"bytes"
 	"log/slog"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,23 +30,6 @@ func TestGuardsBecomeSettings(t *testing.T) {
 		r := wireRoute(t, New(slog.New(slog.DiscardHandler), new(credentials.Profiles)), testenv.Target(testenv.Orders, tt.change))
 		if !slices.Equal(r.Settings, tt.want) || GuardsInWords(r) != tt.words {
 			t.Errorf("settings %v in words %q, want %v and %q", r.Settings, GuardsInWords(r), tt.want, tt.words)
-		}
-	}
-}
-
-// An RDS Proxy refuses the login; people are to know before.
-func TestGuardsWarnOfRDSProxy(t *testing.T) {
-	testenv.Isolate(t)
-	const proxied = "orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
-	for _, tt := range []struct {
-		endpoint string
-		guarded  bool
-		want     bool
-	}{{proxied, true, true}, {proxied, false, false}, {testenv.Orders, true, false}} {
-		var log bytes.Buffer
-		wireRoute(t, New(slog.New(slog.NewTextHandler(&log, nil)), new(credentials.Profiles)), testenv.Target(tt.endpoint, func(o *config.Options) { o.ReadOnly = tt.guarded }))
-		if got := strings.Contains(log.String(), "an RDS Proxy accepts few start-up parameters"); got != tt.want {
-			t.Errorf("%s, guarded %v: warned %v, want %v: %s", tt.endpoint, tt.guarded, got, tt.want, &log)
 		}
 	}
 }

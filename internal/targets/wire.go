@@ -143,8 +143,8 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
-		w.log.Warn(refused, "route", t.Name)
+	if l.Endpoint.Kind == auth.KindDSQL && len(r.Settings) > 0 {
+		w.log.Warn(dsqlGuards, "route", t.Name)
 	}
 	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
 	r.As = func(role, identity string) (proxy.Route, error) {
@@ -177,7 +177,7 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
-	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)
 	r.PausesAfter = l.Database.PausesAfter
 	// The writer of a global database without an endpoint of its own is another cluster
 	// after a switchover; all other names lead to the new writer.
