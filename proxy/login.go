@@ -67,8 +67,8 @@ type login struct {
 	// is not.
 	asking func()
 	asked  bool  // the database has asked for a clear-text password
-	guard  bool  // the database has reported that the session only reads
 	keyed  bool  // it has sent a BackendKeyData
+	guard  bool  // the database has reported that the session only reads
 	unsent error // why the last packet could not be written
 	// key gets the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)

@@ -136,12 +136,12 @@ type Route struct {
 	// the client's own of these names. They go before what the client's options
 	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
 	Settings []Setting
+	// Pooler, when not nil, is what clients are logged in at in place of PostgreSQL.
+	Pooler *Pooler
 	// ConfirmSettings refuses a login where the server does not report by a
 	// ParameterStatus that default_transaction_read_only is on, if Settings switches it
 	// on: a server that ignores start-up parameters would let the client write.
 	ConfirmSettings bool
-	// Pooler, when not nil, is what clients are logged in at in place of PostgreSQL.
-	Pooler *Pooler
 
 	// ReadyLogins is how many logins at most wait at the database for clients that will
 	// come, 64 at most. One is made after a client has logged in, with the same

@@ -58,7 +58,6 @@ endpoint leads nowhere on this machine.`,
 			return awsemu.Databases{Clusters: []awsemu.DBCluster{{Identifier: k.target, ResourceID: k.id, Host: k.host, Express: true, NoIAM: true, PausesAfter: 300}}}
 		},
 	},
-	"dsql": {target: "orders", host: lab.DSQLHost, id: lab.DSQLID, instead: runDSQL},
 	"proxy": {
 		target: "pooled", host: lab.PooledHost, via: lab.Target, id: "prx-DEMODEMODEMODEMOD", behind: lab.Host,
 		says: `It is behind a stand-in for RDS Proxy, which refuses most start-up parameters and gives no cancel keys. pgkeyless sets
@@ -82,6 +81,7 @@ why that does nothing.`,
 			return p.Address(), p.Close, nil
 		},
 	},
+	"dsql": {target: "orders", host: lab.DSQLHost, id: lab.DSQLID, instead: runDSQL},
 }
 
 // kindNames are the values of --kind.

@@ -103,8 +103,8 @@ var integrationArrows = map[string][]string{
 	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/dsql", integration + "/rig/pgserver", integration + "/rig/rdsproxy", "golang.org/x/sys/windows"},
 	"rig/awsemu/gateway": {"github.com/xtaci/smux", "github.com/coder/websocket"},
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
-	"rig/rdsproxy":       {integration + "/rig/pgserver", "github.com/jackc/pgx/v5/pgconn"},
 	"rig/dsql":           {integration + "/rig/pgserver"},
+	"rig/rdsproxy":       {integration + "/rig/pgserver", "github.com/jackc/pgx/v5/pgconn"},
 
 	"e2e":          {},
 	"e2e/access":   {},
@@ -147,7 +147,7 @@ var integrationArrows = map[string][]string{
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver", "rig/rdsproxy", "rig/dsql"}
+var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver", "rig/dsql", "rig/rdsproxy"}
 
 type goPackage struct {
 	ImportPath, Name                   string

@@ -20,10 +20,6 @@ var dsqlLifetime = "60m"
 // the server counts from its own beginning.
 const dsqlEarly = time.Minute
 
-// dsqlGuards is a warning for a target that has some. That DSQL has no statement_timeout is
-// from reports of its users.
-const dsqlGuards = "Aurora DSQL may not accept read-only and statement-timeout; it then refuses logins, and the client reads why"
-
 // asDSQL sets what is particular to a Route to an Aurora DSQL cluster. How TLS begins is
 // remembered beyond the Route: a reload, or a look-up, makes another for the same endpoint.
 func (w *Wiring) asDSQL(r *proxy.Route, t config.Target, e auth.Endpoint) {

@@ -143,8 +143,8 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	if l.Endpoint.Kind == auth.KindDSQL && len(r.Settings) > 0 {
-		w.log.Warn(dsqlGuards, "route", t.Name)
+	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
+		w.log.Warn(refused, "route", t.Name)
 	}
 	w.found(t.Name, Place{Endpoint: l.Endpoint.Address(), Region: l.Endpoint.Region, Kind: l.kind(), address: r.Address, key: l.tunnelKey(t), tunnelled: r.Tunnel})
 	r.As = func(role, identity string) (proxy.Route, error) {
