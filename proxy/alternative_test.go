@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // otherTokens is what an Alternative has.
@@ -31,6 +32,7 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 		{"accepted", false, "", "", true, 2, ""},
 		{"refused alike", false, "Mno", "28000", false, 2, "28000"},
 		{"accepted, but no such database", false, "Mno such database", "3D000", true, 2, "3D000"},
+		{"database that is starting up", false, "Mthe database system is starting up", "57P03", false, 2, "28000"},
 		{"there is none", true, "", "", false, 1, "28000"},
 	}
 	for _, test := range tests {
@@ -53,7 +55,7 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 						c.untilTerminate()
 					}
 				}, func(cfg *Config) {
-					cfg.Routes[0].Alternative = func(_ context.Context, r Refusal) (Alternative, bool) {
+					cfg.Routes[0].Alternative = func(_ context.Context, r Refusal, _ time.Time) (Alternative, bool) {
 						asked = append(asked, r)
 						return Alternative{Tokens: otherTokens{"other"}, For: "green.example:5432", Keep: func() { kept.Add(1) }}, !test.none
 					}
@@ -91,7 +93,7 @@ func TestAlternativeIsForRefusalsOnly(t *testing.T) {
 			c.startup()
 			c.Close()
 		}, func(cfg *Config) {
-			cfg.Routes[0].Alternative = func(context.Context, Refusal) (Alternative, bool) {
+			cfg.Routes[0].Alternative = func(context.Context, Refusal, time.Time) (Alternative, bool) {
 				panic(fmt.Sprint("asked after a lost connection"))
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,11 +120,12 @@ func newOverdue(limit time.Duration, doing string) overdue { return overdueAt(li
 
 // overdueAt is newOverdue for a database that pauses, unless pauses is zero.
 func overdueAt(limit time.Duration, doing string, pauses time.Duration) overdue {
-	facts := causes.Facts{"limit": limit.String(), "doing": doing}
+	said := []string{doing}
 	if pauses > 0 {
-		facts["pauses"] = pausing(pauses)
+		said = append(said, pausing(pauses))
 	}
-	return overdue{causes.LoginOverdue.New(facts, nil), limit, doing}
+	detail := strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), "; ")
+	return overdue{causes.LoginOverdue.New(causes.Facts{"limit": limit.String(), "doing": detail}, nil), limit, doing}
 }
 
 // pausing says of a database that it pauses without connections.

@@ -117,9 +117,10 @@ type Route struct {
 	// gets, within explainTimeout.
 	Refusals Explainer
 	// Alternative, when not nil, is asked for another way to make tokens after the
-	// database has refused a login, and its repetition where that was worth one. false
-	// means that there is none. It may ask others and must return when ctx ends.
-	Alternative func(context.Context, Refusal) (Alternative, bool)
+	// database has refused a login that began at since, and its repetition where that was
+	// worth one. false means that there is none. It may ask others and must return when
+	// ctx ends.
+	Alternative func(ctx context.Context, r Refusal, since time.Time) (Alternative, bool)
 	// User, when not empty, replaces the client's user in every login; all its
 	// other parameters are kept. A database that the client does not name is
 	// then, by PostgreSQL's rule, this user's.
@@ -150,6 +151,9 @@ type Route struct {
 	// somebody else, or while nobody knew for whom, is given up. It must not block.
 	Identity func() string
 
+	// Moves says that a database that is found to be read-only may have another address
+	// now, so that Resolve is to be asked again.
+	Moves bool
 	// PausesAfter is how long without a connection the database pauses after, which makes
 	// the first login then slow; zero: it does not, or nobody knows. It is for words only.
 	PausesAfter time.Duration

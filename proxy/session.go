@@ -413,11 +413,11 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
 		name: s.route.Name, over: s.route.Ended, traffic: &s.entry.traffic}
-	if address, to := s.route.Address, s.served; s.route.ReadyLogins > 0 || to.Resolve != nil {
+	if address, moves, to := s.route.Address, s.route.Moves, s.served; s.route.ReadyLogins > 0 || moves {
 		r.failover = func(state string) {
 			s.server.ready.failover(address)
-			if state == stateReadOnly {
-				to.stale.Store(true) // the writer may have another address now
+			if moves && state == stateReadOnly {
+				to.stale.Store(true)
 			}
 		}
 	}

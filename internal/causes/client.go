@@ -6,7 +6,7 @@ var (
 		Name: "login-overdue", SQLState: notReady,
 		Message: "login not finished within {limit}",
 		Detail:  "[{doing}]",
-		Hint:    "[{pauses}: ]try again: a paused or restarting database may need a minute; --login-timeout allows more time",
+		Hint:    "try again: a paused or restarting database may need a minute; --login-timeout allows more time",
 		Means:   "a paused Aurora cluster is waking up, or a firewall drops packets",
 	}
 	LoginLost = Cause{
