@@ -66,6 +66,17 @@
 // something is replaced by a login that the client does not notice (settle.go): settings
 // that differ are reported to it, and its cancel key leads to the new session.
 //
+// # Poolers
+//
+// Some servers in front of a database, such as RDS Proxy, take less at a login than PostgreSQL
+// does. Route.Pooler says so (pooler.go). The server then gets a StartupMessage of version 3.0
+// with the parameters that it takes. The client's other run-time parameters, those in options
+// among them (options.go), are set by a statement once the server is ready, and before the
+// client gets ReadyForQuery: it gets the ParameterStatus messages of that, and an error as the
+// end of its login. The proxy answers what there is to negotiate, and sends no token unasked.
+// Where the server gives no BackendKeyData, the client gets none: the log says once that cancel
+// requests cannot work, and again for each that comes (cancelrequest.go).
+//
 // # Turns
 //
 // Of the logins at one Route, loginsAtOnce are under way together, and the others wait

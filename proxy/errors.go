@@ -214,10 +214,10 @@ func state(err error) string {
 func severity(err error) slog.Level {
 	var said *refusal
 	switch code := state(err); {
-	case errors.Is(err, errClientGone), errors.Is(err, causes.NoUser), code == stateShuttingDown,
+	case errors.Is(err, errClientGone), errors.Is(err, causes.NoUser), errors.Is(err, causes.OptionsMalformed), code == stateShuttingDown,
 		code == stateProtocolViolation, code == stateUnsupported:
 		return slog.LevelInfo
-	case errors.As(err, &said) && said.cause == "" && !strings.HasPrefix(code, "28"):
+	case errors.As(err, &said) && (said.cause == "" || said.late) && !strings.HasPrefix(code, "28"):
 		return slog.LevelInfo
 	case code == stateTooManyConnections, code == stateTooFast, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
 		return slog.LevelWarn

@@ -111,7 +111,7 @@ func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*Pr
 		return nil, err
 	}
 	p.done(ProbeStep{Stage: ProbeLogin})
-	return newProbeConn(up, told.Bytes(), l.asked), nil
+	return newProbeConn(up, told.Bytes(), l), nil
 }
 
 // probe keeps how far a Probe has come.

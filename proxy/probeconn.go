@@ -22,13 +22,14 @@ type ProbeConn struct {
 	frontend   *pgproto3.Frontend
 	parameters map[string]string
 	asked      bool
+	keyed      bool
 	signedFor  string
 }
 
-// newProbeConn takes over up after a login; told is what a client has been told
+// newProbeConn takes over up after the login l; told is what a client has been told
 // of that.
-func newProbeConn(up *upstream, told []byte, asked bool) *ProbeConn {
-	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: asked}
+func newProbeConn(up *upstream, told []byte, l *login) *ProbeConn {
+	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: l.asked, keyed: l.keyed}
 	c.frontend.SetMaxBodyLen(maxProbeBody)
 	for m := (messages{buf: told}); m.ready(maxLoginBody); {
 		msg, err := m.next(maxLoginBody)
@@ -50,6 +51,9 @@ func (c *ProbeConn) Parameter(name string) string { return c.parameters[name] }
 // AskedForToken says that the database wanted a clear-text password, which the
 // IAM token was.
 func (c *ProbeConn) AskedForToken() bool { return c.asked }
+
+// CancelKey says that the database has sent a key for cancel requests.
+func (c *ProbeConn) CancelKey() bool { return c.keyed }
 
 // SignedFor is what the token was signed for if the Route's Alternative made it, else "".
 func (c *ProbeConn) SignedFor() string { return c.signedFor }

@@ -199,6 +199,7 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		up.abandon(farewell)
 		return nil, err
 	}
+	s.learn(key.served, l)
 	r.greeting, r.said = split(told.buf)
 	r.said = append(r.said, l.begun...)
 	r.made = time.Now()

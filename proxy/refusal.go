@@ -70,6 +70,7 @@ type refusal struct {
 	cause, detail, hint string    // as explained
 	open                bool      // what was asked for is known not to be private
 	before              []byte    // what the client is still to be sent before fields
+	late                bool      // came after AuthenticationOk, and the client has not been sent fields
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -112,7 +113,7 @@ func (r *refusal) quotable() bool {
 func (r *refusal) packet() []byte {
 	if r.asked != "" {
 		own, _ := response(r, "").Encode(nil)
-		return own
+		return slices.Concat(r.before, own)
 	}
 	if len(r.fields) == 0 {
 		return nil
@@ -133,7 +134,7 @@ func (r *refusal) packet() []byte {
 // isFull says that the database had no room for a login, or not for this user's.
 func isFull(err error) bool {
 	var said *refusal
-	return errors.As(err, &said) && said.code == stateTooManyConnections
+	return errors.As(err, &said) && said.code == stateTooManyConnections && !said.late
 }
 
 // refused makes a refusal from the body of an ErrorResponse that came before
@@ -183,7 +184,7 @@ func (r *Route) passing(err error) bool {
 }
 
 // early: before AuthenticationOk, so that the client has been sent nothing.
-func (r *refusal) early() bool { return len(r.fields) > 0 || r.asked != "" }
+func (r *refusal) early() bool { return (len(r.fields) > 0 || r.asked != "") && !r.late }
 
 // explain adds to a refusal what the Route knows of it. Other errors stay as
 // they are.

@@ -136,6 +136,50 @@ func TestLoginIsRepeatedOnce(t *testing.T) {
 	}
 }
 
+// Drivers take a second NegotiateProtocolVersion for a broken server.
+func TestRepeatedLoginNegotiatesOnce(t *testing.T) {
+	negotiate := message('v', 0, 3, 0, 0, 0, 0, 0, 0)
+	for _, test := range []struct {
+		name     string
+		refusals int64
+		asks     []byte // what the database asks for in place of the token, when it refuses so
+	}{{"passes", 1, nil}, {"stays", 9, nil}, {"asks for another password", 9, authRequest(10)}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var attempts atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(negotiate)
+					if test.asks != nil {
+						c.send(test.asks)
+						return
+					}
+					c.send(authRequest(3))
+					readMessage(c)
+					if attempts.Add(1) <= test.refusals {
+						c.send(errorPacket("SFATAL", "C28000", "Mno"))
+						return
+					}
+					c.send(authRequest(0), readyForQuery)
+					c.untilTerminate()
+				}, func(cfg *Config) { cfg.Routes[0].Refusals = &fakeExplainer{passing: true} })
+				c := r.dial()
+				c.send(startupPacket(3<<16|2, "user", "app_user"))
+				c.expect(negotiate)
+				if test.refusals > 1 {
+					if got := c.failed(); got['C'] != "28000" {
+						t.Errorf("got %q, want the refusal", got)
+					}
+				} else {
+					c.expect(join(authRequest(0), readyForQuery))
+					c.Close()
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
 // Neither a client that leaves nor a shutdown waits for the pause, and nobody is
 // dialled after it.
 func TestNoRepeatForNobody(t *testing.T) {

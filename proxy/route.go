@@ -136,6 +136,8 @@ type Route struct {
 	// the client's own of these names. They go before what the client's options
 	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
 	Settings []Setting
+	// Pooler, when not nil, is what clients are logged in at in place of PostgreSQL.
+	Pooler *Pooler
 	// ConfirmSettings refuses a login where the server does not report by a
 	// ParameterStatus that default_transaction_read_only is on, if Settings switches it
 	// on: a server that ignores start-up parameters would let the client write.
@@ -185,6 +187,9 @@ func (r *Route) check(shared bool) error {
 		return fmt.Errorf("proxy: route %q: %d ready logins", r.Name, r.ReadyLogins)
 	case strings.ContainsRune(r.User+r.Database, 0):
 		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
+	}
+	if p := r.Pooler; p != nil && (p.Others < SetOthers || p.Others > RefuseOthers) {
+		return fmt.Errorf("proxy: route %q: unknown Pooler.Others", r.Name)
 	}
 	for _, set := range r.Settings {
 		if set.Name == "" || strings.ContainsRune(set.Name+set.Value, 0) {

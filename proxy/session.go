@@ -287,6 +287,9 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	s.route = found
+	if _, err := found.opening(s.wants); err != nil {
+		return nil, err
+	}
 	if s.again == nil {
 		if r := s.takeReady(); r != nil {
 			return s.handOut(r)
@@ -352,13 +355,18 @@ func (s *session) inTurn(ctx context.Context, attempt func(context.Context) (*up
 // guessed is an attempt with the token sent unasked, where the user's last login suggests
 // it. If that was a wrong guess, it is repeated without.
 func (s *session) guessed(ctx context.Context) (*upstream, error) {
-	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
+	up, err := s.attempt(ctx, s.mayGuess())
 	var wrong *wrongGuess
 	if errors.As(err, &wrong) && ctx.Err() == nil {
 		s.log.Debug("login repeated without an early token", "error", err)
 		return s.unguessed(ctx)
 	}
 	return up, err
+}
+
+// mayGuess says that the token may be sent unasked.
+func (s *session) mayGuess() bool {
+	return s.route.Pooler == nil && s.served.guesses.clearText(s.wants.value("user"))
 }
 
 func (s *session) unguessed(ctx context.Context) (*upstream, error) { return s.attempt(ctx, false) }
@@ -405,6 +413,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		up.raw.Close()
 		return nil, err
 	}
+	s.server.learn(s.served, l)
 	up.boundary, up.begun = l.boundary, l.begun
 	return up, nil
 }

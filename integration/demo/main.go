@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -136,6 +137,7 @@ type demo struct {
 	env      []string // of pgkeyless: the emulated account's keys and endpoint
 	database *pgserver.Server
 	behind   string // "host:port" where the endpoint leads
+	caFile   string // with the CA of its certificate
 	aws      *awsemu.Emulator
 	proxy    *lab.Proxy
 }
@@ -153,11 +155,11 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	defer cancel()
 	fmt.Fprintln(d.out, "starting PostgreSQL, emulated AWS and pgkeyless …")
 	keys := lab.NewCredentials()
-	if d.database, err = lab.StartDatabase(starting, keys, func(c *pgserver.Config) { c.Host = d.kind.host }); err != nil {
+	if d.database, err = lab.StartDatabase(starting, keys, func(c *pgserver.Config) { c.Host = cmp.Or(d.kind.behind, d.kind.host) }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.database.Close()) }()
-	d.behind = d.database.Address()
+	d.behind, d.caFile = d.database.Address(), d.database.CAFile()
 	if d.kind.front != nil {
 		var end func() error
 		if d.behind, end, err = d.kind.front(starting, d, keys); err != nil {

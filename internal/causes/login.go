@@ -184,13 +184,13 @@ var (
 	ProxyOption = Cause{
 		Name: "rds-proxy-option", Says: "support the option",
 		Detail: attempt,
-		Hint:   "RDS Proxy accepts few start-up parameters: leave this one out of the client's settings (read-only and statement-timeout out of pgkeyless's) and SET it after the login",
+		Hint:   "RDS Proxy accepts few start-up parameters; pgkeyless sets the others after the login if the target is named by the proxy's identifier or AWS endpoint: name it so, or remove the parameter from the client's settings",
 		Means:  "the client sends a start-up parameter that RDS Proxy does not accept",
 	}
 	ProxyCommandLine = Cause{
 		Name: "rds-proxy-command-line", Says: "support command-line options",
 		Detail: attempt,
-		Hint:   "leave out the client's options setting (PGOPTIONS, options=-c…) and SET the values after the login",
+		Hint:   "pgkeyless sets them after the login if the target is named by the proxy's identifier or AWS endpoint: name it so, or remove options (PGOPTIONS, options=-c…) from the client's settings",
 		Means:  "the client sends `options`, which RDS Proxy does not accept",
 	}
 	ProxyReplication = Cause{
@@ -202,7 +202,7 @@ var (
 	ProxyProtocol = Cause{
 		Name: "rds-proxy-protocol", Says: "supports only version 3.0",
 		Detail: attempt,
-		Hint:   "let the client speak protocol 3.0 (libpq 18: max_protocol_version=3.0)",
+		Hint:   "pgkeyless speaks 3.0 with the proxy if the target is named by the proxy's identifier or AWS endpoint: name it so, or let the client speak 3.0 (libpq 18: max_protocol_version=3.0)",
 		Means:  "a client with a newer protocol version through RDS Proxy",
 	}
 	ProxyPoolEmpty = Cause{

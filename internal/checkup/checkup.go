@@ -88,7 +88,7 @@ func accountName() string {
 // first that is broken, or with ctx.
 func (c *Checkup) WalkPath(ctx context.Context) {
 	for _, look := range []func(context.Context){
-		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
+		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.rdsProxy, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
 	} {
 		if look(ctx); c.walk.HasFailed() || ctx.Err() != nil {
 			return

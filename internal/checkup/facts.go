@@ -59,6 +59,7 @@ func (c *Checkup) facts() policy.Facts {
 		Partition: cmp.Or(e.Partition, partition.Commercial), Region: e.Region,
 		Account: cmp.Or(db.Account, c.caller.Account), ResourceID: db.ResourceID,
 		Host: e.Host, Port: e.Port, User: c.user, MasterUser: db.MasterUser, Express: db.Express,
+		EndToEnd: db.Pool.EndToEnd, ProxyRole: db.Pool.Role,
 		ViaAccount: c.caller.Account,
 	}
 	if c.direct() == "" {

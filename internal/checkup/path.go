@@ -51,7 +51,7 @@ func (c *Checkup) connect(ctx context.Context) {
 	if other := conn.SignedFor(); other != "" {
 		text += "; the token is signed for " + other + ", as after a switchover"
 	}
-	c.walk.OK(text)
+	c.walk.OK(text, c.metAt(conn)...)
 }
 
 // logIn goes the way of a client.

@@ -24,7 +24,7 @@ func flags(pairs ...string) map[string]string {
 }
 
 func TestMostParticularSourceWins(t *testing.T) {
-	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", ReadyLogins: ReadyLoginsDefault, SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
+	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", ReadyLogins: ReadyLoginsDefault, SSLNegotiation: "postgres", ClusterEndpoint: "writer", RDSProxySettings: "set"}
 	with := func(change func(*Options)) Options {
 		o := base
 		change(&o)
@@ -47,9 +47,9 @@ func TestMostParticularSourceWins(t *testing.T) {
 			with(func(o *Options) { o.User = "q" })},
 		{"query port over flag", Input{Targets: []string{orders + "?port=7000"}, Flags: flags("via", jump, "port", "6000")},
 			with(func(o *Options) { o.Port = 7000 })},
-		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&warm&keep-alive=off&ready-logins=9&sslnegotiation=direct&read-only&statement-timeout=1m30s"}},
+		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&warm&keep-alive=off&ready-logins=9&sslnegotiation=direct&read-only&statement-timeout=1m30s&rds-proxy-settings=drop"}},
 			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem",
-				Sessions: 64, SessionAge: 12 * time.Hour, Warm: true, KeepAlive: "off", ReadyLogins: 9, SSLNegotiation: "direct", ClusterEndpoint: "writer", ReadOnly: true, StatementTimeout: 90 * time.Second}},
+				Sessions: 64, SessionAge: 12 * time.Hour, Warm: true, KeepAlive: "off", ReadyLogins: 9, SSLNegotiation: "direct", ClusterEndpoint: "writer", ReadOnly: true, StatementTimeout: 90 * time.Second, RDSProxySettings: "drop"}},
 		{"switch off for one", Input{Targets: []string{orders + "?read-only=false&statement-timeout=0s"}, Flags: flags("via", jump, "read-only", "true", "statement-timeout", "5s")}, base},
 		{"aliases in the query", Input{Targets: []string{orders + "?aws-profile=dev&aws-region=eu-central-1&local-port=6000"}, Flags: flags("via", jump)},
 			with(func(o *Options) { o.Profile = "dev"; o.Region = "eu-central-1"; o.Port = 6000 })},

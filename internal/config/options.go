@@ -59,6 +59,9 @@ type Options struct {
 	ClusterEndpoint string
 	// ReadOnly logs clients in with default_transaction_read_only on.
 	ReadOnly bool
+	// RDSProxySettings says what becomes of a client's start-up parameters that an RDS
+	// Proxy does not accept: SettingsSet, SettingsDrop or SettingsRefuse.
+	RDSProxySettings string
 	// StatementTimeout is set at login, in whole milliseconds; 0 leaves it to the
 	// client and the database.
 	StatementTimeout time.Duration
@@ -86,6 +89,12 @@ const (
 	SSLPostgres = "postgres"
 	SSLDirect   = "direct"
 
+	// SettingsSet sets start-up parameters after the login that an RDS Proxy does not
+	// accept, SettingsDrop leaves them out, and SettingsRefuse refuses the client.
+	SettingsSet    = "set"
+	SettingsDrop   = "drop"
+	SettingsRefuse = "refuse"
+
 	// EndpointWriter and EndpointReader are the endpoints that a cluster has by
 	// itself.
 	EndpointWriter = "writer"
@@ -107,13 +116,14 @@ const (
 // defaults are the options of a target about which nothing is said.
 func defaults() Options {
 	return Options{
-		Address:         Localhost,
-		Port:            5432,
-		Sessions:        4,
-		KeepAlive:       KeepAliveConnected,
-		ReadyLogins:     ReadyLoginsDefault,
-		SSLNegotiation:  SSLPostgres,
-		ClusterEndpoint: EndpointWriter,
+		Address:          Localhost,
+		Port:             5432,
+		Sessions:         4,
+		KeepAlive:        KeepAliveConnected,
+		ReadyLogins:      ReadyLoginsDefault,
+		SSLNegotiation:   SSLPostgres,
+		ClusterEndpoint:  EndpointWriter,
+		RDSProxySettings: SettingsSet,
 	}
 }
 
@@ -316,6 +326,7 @@ func All() []Option {
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint", Details: "For clusters that you name by identifier or ARN.", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
 		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
 		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", Default: "the client's and the database's", target: setStatementTimeout},
+		{Name: "rds-proxy-settings", Value: "HOW", Usage: "what happens to a client's start-up parameters that an RDS Proxy does not accept: set (after the login), drop or refuse", Details: "For targets that are an RDS Proxy. See [RDS Proxy](../howto/rds-proxy.md).", Default: "set", target: text(oneOf(SettingsSet, SettingsDrop, SettingsRefuse), func(o *Options) *string { return &o.RDSProxySettings })},
 
 		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},
 		{Name: "rds-cluster", Value: "ID", Usage: "a target: an Aurora cluster by its identifier"},

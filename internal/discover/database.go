@@ -44,12 +44,27 @@ type Database struct {
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
+	// Pool is what RDS says of an RDS Proxy alone.
+	Pool Pool
 	// PausesAfter is how long without a connection it pauses after, as Aurora Serverless v2
 	// does where its least capacity is 0; zero: it does not.
 	PausesAfter time.Duration
 	// VPC is the id of the one it is in; "" where that is not known, as of a cluster that
 	// was looked up by itself.
 	VPC string
+}
+
+// Pool is how an RDS Proxy serves its clients, and logs in to its database.
+type Pool struct {
+	// IAMAuth is REQUIRED, ENABLED or DISABLED: what clients need, by the proxy's secrets;
+	// commas separate them where they differ. "" where it has no secret.
+	IAMAuth string
+	// EndToEnd says that it takes tokens for all users, and logs in to the database by IAM
+	// as well (DefaultAuthScheme IAM_AUTH).
+	EndToEnd   bool
+	RequireTLS bool          // of clients
+	Idle       time.Duration // after which it ends a client's session; 0: RDS does not say
+	Role       string        // ARN of the role with which it logs in, or reads its secrets
 }
 
 // Address is "host:port".

@@ -21,6 +21,7 @@ type RDS interface {
 	rds.DescribeDBClusterEndpointsAPIClient
 	rds.DescribeDBProxiesAPIClient
 	rds.DescribeDBProxyEndpointsAPIClient
+	rds.DescribeDBProxyTargetsAPIClient
 	rds.DescribeGlobalClustersAPIClient
 	rds.DescribeBlueGreenDeploymentsAPIClient
 }

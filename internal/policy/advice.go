@@ -18,6 +18,12 @@ func Advice(f Facts) []string {
 			lines = append(lines, "The statement ListDatabases is for `pgkeyless list` only, and a target named by its ARN or endpoint does without FindDatabase.")
 		}
 	case database.Proxy:
+		if f.EndToEnd {
+			lines = append(lines, fmt.Sprintf("The proxy logs in to its database by IAM (DefaultAuthScheme IAM_AUTH), which must have IAM authentication on. "+
+				"The proxy's role%s must allow rds-db:connect on the database's own resource id (db-… or cluster-…, not prx-…), as %s.",
+				strings.TrimRight(" "+f.ProxyRole, " "), cmp.Or(f.User, UnknownUser)))
+			break
+		}
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
 	default:
 		if f.Express {

@@ -35,6 +35,11 @@ type Facts struct {
 	// security group, and with no other login than IAM's.
 	Express bool
 
+	// EndToEnd says of an RDS Proxy that it logs in to its database by IAM, with the role
+	// ProxyRole, an ARN.
+	EndToEnd  bool
+	ProxyRole string
+
 	// Via is the jump host as pgkeyless takes it: i-…, mi-…, ecs:…, tag:KEY=VALUE,
 	// asg:NAME; UnknownJumpHost; empty for none.
 	Via        string

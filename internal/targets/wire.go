@@ -37,10 +37,10 @@ type Wiring struct {
 	roots       map[rootsKey]*auth.Roots
 	tunnels     map[tunnelKey]*tunnel.Dialer
 	people      map[personKey]*person
-	begins      map[string]*proxy.Negotiation // by the host of an endpoint
-	past        tunnel.Totals                 // of Dialers that are no more among tunnels
-	places      map[string]Place              // by the target's name
+	past        tunnel.Totals    // of Dialers that are no more among tunnels
+	places      map[string]Place // by the target's name
 	switchovers map[switchoverKey]*switchover
+	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
 }
 
 type (
@@ -64,7 +64,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, begins: map[string]*proxy.Negotiation{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -177,7 +177,7 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials}
-	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)
 	r.PausesAfter = l.Database.PausesAfter
 	// The writer of a global database without an endpoint of its own is another cluster
 	// after a switchover; all other names lead to the new writer.
