@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"context"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,5 +87,30 @@ func TestEndsOfTheClientAreItsOwn(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The age of a connection grows while the computer sleeps, in which the monotonic clock may
+// stand still.
+func TestAgeIsByTheWallClock(t *testing.T) {
+	ca := newAuthority(t, "test CA")
+	far, near := net.Pipe()
+	db := &database{t: t, tls: ca.serverConfig(t, host, time.Hour), direct: true, session: func(*databaseConn) {}}
+	db.tls.NextProtos = []string{alpnProtocol}
+	var serving sync.WaitGroup
+	serving.Go(func() { db.serve(newEager(far)) })
+	r := Route{Name: host, Address: host + ":5432", TLS: ca.clientConfig, DirectTLS: true,
+		Dialer: dialFunc(func(context.Context, string, string) (net.Conn, error) { return near, nil })}
+	up, err := r.connect(t.Context(), r.Address, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up.raw.Close()
+	serving.Wait()
+	if now := time.Now(); now == now.Round(0) {
+		t.Fatal("this machine has no monotonic clock")
+	}
+	if up.since != up.since.Round(0) {
+		t.Errorf("since %v has the monotonic clock, which differences are then taken by", up.since)
 	}
 }

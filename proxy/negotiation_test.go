@@ -4,9 +4,11 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,7 +162,7 @@ func TestNegotiationForgets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := new(Negotiation)
-				n.requests.Store(true)
+				n.learn(true, time.Now())
 				b := &begun{direct: direct, request: no}
 				var own *rig
 				r := newRig(t, nil, func(cfg *Config) { cfg.Routes[0].Negotiation, cfg.Routes[0].Dialer = n, b.dialer(&own) })
@@ -174,6 +176,121 @@ func TestNegotiationForgets(t *testing.T) {
 				b.wg.Wait()
 				if got := b.ways(); got != "request direct direct" {
 					t.Errorf("connections began by %q", got)
+				}
+			})
+		})
+	}
+}
+
+// TLS begins with the handshake again when a server has wanted an SSLRequest for some
+// minutes: it may have been misunderstood. Until it has a handshake, one login in that time
+// pays for it.
+func TestNegotiationTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &begun{request: byRequest}
+		var own *rig
+		r := newRig(t, nil, func(cfg *Config) { cfg.Routes[0].Negotiation, cfg.Routes[0].Dialer = new(Negotiation), b.dialer(&own) })
+		own = r
+		visit := func() {
+			c := r.established()
+			c.send(terminate)
+			c.Close()
+		}
+		visit()
+		time.Sleep(negotiationMemory) // the bubble's clock
+		visit()
+		visit()
+		time.Sleep(negotiationMemory)
+		b.direct = direct
+		visit()
+		visit()
+		time.Sleep(2 * negotiationMemory)
+		visit()
+		r.stop()
+		b.wg.Wait()
+		if got, want := b.ways(), "direct request direct request request direct direct direct"; got != want {
+			t.Errorf("connections began by %q, want %q", got, want)
+		}
+	})
+}
+
+// reset is a conn whose peer has reset it, as the reader finds.
+type reset struct{ net.Conn }
+
+func (r reset) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	if err != nil {
+		err = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	}
+	return n, err
+}
+
+// A handshake that breaks off once ends no more than that login where the handshake is
+// known to work: there is no second connection, and the next login begins the same way. A
+// server that is not known yet may have meant it; and one that has said no has.
+func TestNegotiationOutlivesFaults(t *testing.T) {
+	const hang = 2 * helloPatience
+	silent := func(_ *rig, c net.Conn) { io.Copy(io.Discard, c) }
+	slow := func(r *rig, c net.Conn) {
+		time.Sleep(hang) // the bubble's clock
+		direct(r, c)
+	}
+	for _, test := range []struct {
+		name   string
+		known  bool
+		fault  func(*rig, net.Conn) // nil: closes
+		resets bool
+		fails  bool   // that login
+		ways   string // of it and of the next
+	}{
+		{"reset", true, nil, true, true, "direct direct"},
+		{"silence", true, silent, false, true, "direct direct"},
+		{"a slow answer", true, slow, false, false, "direct direct"},
+		{"closed", true, nil, false, false, "direct request request"},
+		{"reset by an unknown server", false, nil, true, false, "direct request request"},
+		{"silence of an unknown server", false, silent, false, false, "direct request request"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := new(Negotiation)
+				if test.known {
+					n.learn(false, time.Now())
+				}
+				b := &begun{direct: test.fault, request: byRequest}
+				var own *rig
+				dial := b.dialer(&own)
+				resets := test.resets
+				r := newRig(t, nil, func(cfg *Config) {
+					cfg.LoginTimeout = 2 * hang
+					cfg.Routes[0].Negotiation = n
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						c, err := dial.DialContext(ctx, network, address)
+						if resets {
+							c, resets = reset{c}, false
+						}
+						return c, err
+					})
+				})
+				own = r
+				if test.fails {
+					c := r.dial()
+					c.send(plainStartup)
+					if got := c.failed(); got['S'] != "FATAL" {
+						t.Errorf("got %q", got)
+					}
+				} else {
+					c := r.established()
+					c.send(terminate)
+					c.Close()
+				}
+				b.direct = direct
+				c := r.established()
+				c.send(terminate)
+				c.Close()
+				r.stop()
+				b.wg.Wait()
+				if got := b.ways(); got != test.ways {
+					t.Errorf("connections began by %q, want %q", got, test.ways)
 				}
 			})
 		})

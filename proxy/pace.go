@@ -14,7 +14,7 @@ import (
 const (
 	pacePause = 500 * time.Millisecond // before the first
 	paceEvery = 20 * time.Millisecond  // between two
-	paceMost  = 5 * time.Second        // what waits for longer is told so instead
+	paceMost  = 5 * time.Second        // longest wait; a login that would wait longer is refused
 )
 
 // pace says when logins at one Route are repeated. The zero value is ready. It is safe
@@ -25,15 +25,15 @@ type pace struct {
 }
 
 // wait is how long a login waits that was refused at now. worth is false where that would
-// be more than paceMost.
-func (p *pace) wait(now time.Time) (wait time.Duration, worth bool) {
+// be more than most; then it takes no other's place.
+func (p *pace) wait(now time.Time, most time.Duration) (wait time.Duration, worth bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := now.Add(pacePause)
 	if p.next.After(at) {
 		at = p.next
 	}
-	if wait = at.Sub(now); wait > paceMost {
+	if wait = at.Sub(now); wait > most {
 		return 0, false
 	}
 	p.next = at.Add(paceEvery)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
@@ -216,17 +217,42 @@ func (r *refusal) learn(ctx context.Context, from Explainer) {
 	}
 }
 
-// pauseBeforeRetry waits before the login that was refused with err is repeated, and
-// returns false when ctx ends first, or when a retry would come too late to be worth it.
-func (s *session) pauseBeforeRetry(ctx context.Context, err error) bool {
-	wait := retryPause
-	if isTooFast(err) {
-		var worth bool
-		if wait, worth = s.served.pace.wait(time.Now()); !worth {
-			return false
-		}
+// retry repeats a login that was refused with err, after an attempt that took as long, if
+// there is time for that. If the deadline ends the second attempt, err says more.
+func (s *session) retry(ctx context.Context, err error, took time.Duration) (*upstream, error) {
+	if !s.pauseBeforeRetry(ctx, err, took) {
+		return nil, err
 	}
-	timer := time.NewTimer(wait + rand.N(retryJitter))
+	s.server.tally.retried(s.entry)
+	doing := "login refused, trying once more with a new token"
+	if isTooFast(err) {
+		doing = "database takes no more connections now, trying once more"
+	}
+	s.log.Info(doing, "sqlstate", state(err), "error", err)
+	up, again := s.inTurn(ctx, s.unguessed)
+	if errors.Is(ended(ctx, again), causes.LoginOverdue) {
+		return nil, err
+	}
+	return up, again
+}
+
+// pauseBeforeRetry waits before a login that was refused with err is repeated. It returns
+// false at once when the wait is too long, or when another attempt that takes as long as took
+// would not end before ctx does; and it returns false when ctx ends.
+func (s *session) pauseBeforeRetry(ctx context.Context, err error, took time.Duration) bool {
+	now, jitter, most := time.Now(), rand.N(retryJitter), paceMost
+	if deadline, ok := ctx.Deadline(); ok {
+		most = min(most, deadline.Sub(now)-took)
+	}
+	most -= jitter
+	wait, worth := retryPause, retryPause <= most
+	if isTooFast(err) {
+		wait, worth = s.served.pace.wait(now, most)
+	}
+	if !worth {
+		return false
+	}
+	timer := time.NewTimer(wait + jitter)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

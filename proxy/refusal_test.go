@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,6 +206,51 @@ func TestNoRepeatForNobody(t *testing.T) {
 				}
 				if n := attempts.Load(); n != 1 {
 					t.Errorf("%d logins, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// A login is repeated only where there is time for as much as it has taken. Where the
+// repetition takes longer even so, the client reads the refusal, not that time is up.
+func TestRepeatsHaveTime(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		first    time.Duration // until the refusal
+		attempts int64
+		took     time.Duration // at most
+	}{
+		{"none is left", 3 * time.Second, 1, 3 * time.Second},
+		{"the second attempt hangs", 0, 2, 5 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var attempts atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					if attempts.Add(1) > 1 {
+						io.Copy(io.Discard, c)
+						return
+					}
+					time.Sleep(test.first) // the bubble's clock
+					refusing("Mno")(c)
+				}, func(cfg *Config) {
+					cfg.Routes[0].Refusals = &fakeExplainer{passing: true}
+					cfg.LoginTimeout = 5 * time.Second
+				})
+				began := time.Now()
+				c := r.dial()
+				c.send(plainStartup)
+				if got := c.failed(); got['M'] != "no" {
+					t.Errorf("the client got %q, want the refusal", got)
+				}
+				if took := time.Since(began); took > test.took+farewell {
+					t.Errorf("the client waited %v, want %v at most", took, test.took)
+				}
+				c.Close()
+				r.stop()
+				if n := attempts.Load(); n != test.attempts {
+					t.Errorf("%d logins, want %d", n, test.attempts)
 				}
 			})
 		})

@@ -320,18 +320,18 @@ func (s *session) by() way {
 // pass (pace.go); as rotated has it, when it refused an ordinary password; and once more by
 // the Route's Alternative. In between, and while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
+	began := time.Now()
 	up, err := s.inTurn(ctx, s.guessed)
 	if s.ping {
 		return up, err // whose words nobody reads
 	}
 	if isFull(err) && s.server.ready.makeRoom(ctx, s.route.Address) {
 		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
+		began = time.Now()
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	if s.route.passing(err) && s.pauseBeforeRetry(ctx, err) {
-		s.server.tally.retried(s.entry)
-		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
-		up, err = s.inTurn(ctx, s.unguessed)
+	if s.route.passing(err) {
+		up, err = s.retry(ctx, err, time.Since(began))
 	}
 	if up, err = s.rotated(ctx, up, err); err != nil {
 		up, err = s.otherwise(ctx, err)

@@ -33,7 +33,7 @@ type upstream struct {
 	*tls.Conn
 	raw   net.Conn // beneath TLS
 	end   *streamEnd
-	since time.Time // when the handshake was over
+	since time.Time // when the handshake was over, by the wall clock alone
 	// address reaches the same server again: a name may have several, and a
 	// CancelRequest must go to the one that runs the query.
 	address  string
@@ -108,7 +108,9 @@ func (r *Route) connect(ctx context.Context, address string, patience time.Durat
 		raw.Close()
 		return nil, err
 	}
-	return &upstream{Conn: conn, raw: raw, end: conn.NetConn().(*streamEnd), since: time.Now(), address: address}, nil
+	// The monotonic clock stands still while the computer sleeps; the database's goes on.
+	since := time.Now().Round(0)
+	return &upstream{Conn: conn, raw: raw, end: conn.NetConn().(*streamEnd), since: since, address: address}, nil
 }
 
 // dialing is the stage in which the Dialer works.

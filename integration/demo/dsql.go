@@ -39,6 +39,7 @@ func runDSQL(ctx context.Context, d demo, check bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.cluster.Close()) }()
+	k.behind, k.caFile = k.cluster.Address(), k.cluster.CAFile()
 	if k.aws, err = lab.StartAWS(keys, "127.0.0.1:1", nil); err != nil {
 		return err
 	}
@@ -63,35 +64,6 @@ func runDSQL(ctx context.Context, d demo, check bool) (err error) {
 	case <-k.proxy.Exited(): // end tells how
 	}
 	return k.end()
-}
-
-// settle writes what a user would have. dial leads to the stand-in: the name of the cluster
-// leads nowhere.
-func (k *dsqlDemo) settle(dir string, keys lab.Credentials) error {
-	k.dir = dir
-	at := func(name string) string { return filepath.Join(dir, name) }
-	k.env = []string{
-		"AWS_SHARED_CREDENTIALS_FILE=" + at(keysFile), "AWS_CONFIG_FILE=" + at("config"), "AWS_REGION=" + lab.Region, "AWS_ENDPOINT_URL=" + k.aws.URL(),
-		"AWS_EC2_METADATA_DISABLED=true", "XDG_STATE_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir,
-	}
-	source := "# Source this in another terminal while the demo runs.\n"
-	for _, set := range append(k.env, "PGKEYLESS_CONFIG_FILE="+at(configFile)) {
-		name, value, _ := strings.Cut(set, "=")
-		source += fmt.Sprintf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
-	}
-	source += fmt.Sprintf("export PATH='%s':\"$PATH\"\n", strings.ReplaceAll(filepath.Dir(k.binary), "'", `'\''`))
-	source += "unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN\n"
-	for name, text := range map[string]string{
-		keysFile: fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
-		configFile: fmt.Sprintf("targets:\n  %s:\n    database: %s\n    dial: %s\n    ca-file: %s\n",
-			k.kind.target, lab.DSQLARN, k.cluster.Address(), k.cluster.CAFile()),
-		sourceFile: source,
-	} {
-		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // grant lets the role app in, as docs/dsql.md shows.

@@ -29,7 +29,11 @@ func (d *demo) settle(dir string, keys lab.Credentials) error {
 		"AWS_EC2_METADATA_DISABLED=true", "XDG_STATE_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir,
 	}
 	source := "# Source this in another terminal while the demo runs.\n"
-	for _, set := range append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_USER="+pgserver.AppUser, "PGKEYLESS_CA_FILE="+d.caFile) {
+	sourced := append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_CA_FILE="+d.caFile)
+	if d.kind.arn == "" { // DSQL has a user of its own
+		sourced = append(sourced, "PGKEYLESS_USER="+pgserver.AppUser)
+	}
+	for _, set := range sourced {
 		name, value, _ := strings.Cut(set, "=")
 		source += fmt.Sprintf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}

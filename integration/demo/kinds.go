@@ -17,6 +17,7 @@ type kind struct {
 	host   string   // its endpoint
 	via    string   // the jump host; "" where the endpoint is public
 	id     string   // the resource id that policies name
+	arn    string   // what the target means; "" where its name is an identifier of RDS
 	says   string   // what is special, for the guide
 	plain  string   // what a login as pgserver.PlainUser shows; "" for a refusal
 	doctor []string // what doctor must say of it
@@ -81,7 +82,7 @@ why that does nothing.`,
 			return p.Address(), p.Close, nil
 		},
 	},
-	"dsql": {target: "orders", host: lab.DSQLHost, id: lab.DSQLID, instead: runDSQL},
+	"dsql": {target: "orders", host: lab.DSQLHost, id: lab.DSQLID, arn: lab.DSQLARN, instead: runDSQL},
 }
 
 // kindNames are the values of --kind.
@@ -100,7 +101,11 @@ func (d *demo) options() []string {
 	if d.kind.via == "" {
 		way = "dial=" + d.behind
 	}
-	return []string{way, "dbname=" + pgserver.Database, "ca-file=" + d.caFile}
+	means := "dbname=" + pgserver.Database
+	if d.kind.arn != "" { // of DSQL, which has one database
+		means = "database=" + d.kind.arn
+	}
+	return []string{way, means, "ca-file=" + d.caFile}
 }
 
 // targetArg is the target with its options, for a command that does not read the config

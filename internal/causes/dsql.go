@@ -16,8 +16,8 @@ var (
 		Name: "dsql-rate", Says: "unable to accept connection, rate exceeded", Passing: true,
 		Detail: attempt,
 		Hint: "a DSQL cluster takes 100 new connections a second, and up to 1,000 at once after a quiet time: open them more slowly, and keep them in a pool; " +
-			"pgkeyless tries a second time, unless too many logins wait for that",
-		Means: "connections to the DSQL cluster come too fast, and did so when pgkeyless tried again",
+			"pgkeyless repeats a login once, if it can do so within 5 s",
+		Means: "connections to the DSQL cluster come too fast",
 	}
 	DSQLSetting = Cause{
 		Name: "dsql-setting", Says: "setting configuration parameter",

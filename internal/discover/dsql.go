@@ -50,6 +50,13 @@ func (f *Finder) dsqlClusters(ctx context.Context, name string) ([]entry, error)
 	return nil, f.worded("looking for DSQL cluster "+display.Line(name), "dsql:GetCluster", err)
 }
 
+// dsqlBeside is dsqlClusters, with dsqlPatience, where others may know what DSQL does not say.
+func (f *Finder) dsqlBeside(ctx context.Context, name string) ([]entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, dsqlPatience)
+	defer cancel()
+	return f.dsqlClusters(ctx, name)
+}
+
 // isNoCluster knows DSQL's ways to say that nothing has this identifier.
 func isNoCluster(err error) bool {
 	switch awserror.Code(err) {
@@ -67,9 +74,7 @@ func (f *Finder) dsqlByARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 	if kind != "cluster" || !dsql.IsIdentifier(name) {
 		return nil, missing
 	}
-	ctx, cancel := context.WithTimeout(ctx, dsqlPatience)
-	defer cancel()
-	found, err := f.dsqlClusters(ctx, name)
+	found, err := f.dsqlBeside(ctx, name)
 	if credentialsFailed(err) {
 		return nil, err
 	}

@@ -6,10 +6,14 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/dsql"
 )
@@ -110,6 +114,49 @@ func TestRDSAnswersForDSQLsNames(t *testing.T) {
 	}
 	if db, err := dsqlFinder(t, denied, fakeDSQL{}).Database(t.Context(), dsqlOne, ""); err != nil || db.Kind != database.DSQL {
 		t.Errorf("a cluster where RDS may not be asked: %+v, %v", db, err)
+	}
+}
+
+// silentDSQL gives no answer, as where there is no way to its API.
+type silentDSQL struct{ fakeDSQL }
+
+func (silentDSQL) Get(ctx context.Context, _ string) (dsql.Cluster, error) {
+	<-ctx.Done()
+	return dsql.Cluster{}, ctx.Err()
+}
+
+// A name of RDS's that could be DSQL's is found without DSQL's answer, after a short wait,
+// whatever has it. Only where nothing has it does the error tell of DSQL.
+func TestNamesAreFoundWithoutDSQL(t *testing.T) {
+	named := func(change func(*fakeRDS)) *fakeRDS {
+		f := account()
+		change(f)
+		return f
+	}
+	for name, rds := range map[string]*fakeRDS{
+		"instance":        named(func(f *fakeRDS) { f.instances = append(f.instances, instance(dsqlOne, "postgres")) }),
+		"custom endpoint": named(func(f *fakeRDS) { f.customs = append(f.customs, custom(dsqlOne, "ledger")) }),
+		"proxy endpoint": named(func(f *fakeRDS) {
+			f.ownEnds = append(f.ownEnds, proxyEndpoint(dsqlOne, "pooled", types.DBProxyEndpointTargetRoleReadOnly))
+		}),
+		"global cluster": named(func(f *fakeRDS) { f.globals[0].GlobalClusterIdentifier = aws.String(dsqlOne) }),
+		"":               account(),
+	} {
+		for _, test := range []struct {
+			api   DSQL
+			cause causes.Cause
+		}{{silentDSQL{}, causes.LookupUnanswered}, {fakeDSQL{get: dsqlDenied}, causes.LookupDenied}} {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				_, err := dsqlFinder(t, rds, test.api).Database(t.Context(), dsqlOne, "")
+				if name != "" && err != nil || name == "" && !errors.Is(err, test.cause) {
+					t.Errorf("%q, %T: %v", name, test.api, err)
+				}
+				if took := time.Since(began); took > dsqlPatience {
+					t.Errorf("%q, %T: found after %v", name, test.api, took)
+				}
+			})
+		}
 	}
 }
 

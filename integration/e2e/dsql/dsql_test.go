@@ -155,9 +155,10 @@ func TestTLSBeginsAsTheServerLetsIt(t *testing.T) {
 		}
 		d.SetTLS(dsql.DirectTLS)
 		w = start(t, d, lab.DSQLHost, "sslnegotiation=postgres")
+		before := d.Hellos()
 		refusal(t, w, "admin")
-		if n := len(d.Logins()); n == 0 {
-			t.Error("no login at all")
+		if after := d.Hellos(); after["request"] == before["request"] || after["direct"] != before["direct"] {
+			t.Errorf("connections began %v, then %v; want more by request, and no more by direct", before, after)
 		}
 	})
 }
