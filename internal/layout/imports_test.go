@@ -68,7 +68,7 @@ var arrows = map[string][]string{
 	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/secret", "golang.org/x/sys/windows"},
 	"internal/program":  {module + "/internal/prompt"},
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
-	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/secretstore", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/discover", module + "/internal/display", module + "/internal/secretstore", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/setup":    {module + "/internal/causes", module + "/internal/config", module + "/internal/display", module + "/internal/ownfile", "charm.land/huh/v2"},
 	"internal/status":   {module + "/internal/display"},
 	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
