@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,7 +93,7 @@ func TestAlternativeIsForRefusalsOnly(t *testing.T) {
 			c.Close()
 		}, func(cfg *Config) {
 			cfg.Routes[0].Alternative = func(context.Context, Refusal, time.Time) (Alternative, bool) {
-				panic(fmt.Sprint("asked after a lost connection"))
+				panic("asked after a lost connection")
 			}
 		})
 		c := r.dial()

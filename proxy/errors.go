@@ -29,6 +29,7 @@ const (
 	stateUnsupported        = "0A000"
 	stateInvalidLogin       = "28000"
 	stateTooManyConnections = "53300"
+	stateTooFast            = "53400" // connections come faster than the database takes them
 	stateShuttingDown       = "57P01"
 	stateNotReady           = "57P03"
 	stateInternal           = "XX000"
@@ -223,7 +224,7 @@ func severity(err error) slog.Level {
 		return slog.LevelInfo
 	case errors.As(err, &said) && (said.cause == "" || said.late) && !strings.HasPrefix(code, "28"):
 		return slog.LevelInfo
-	case code == stateTooManyConnections, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
+	case code == stateTooManyConnections, code == stateTooFast, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
 		return slog.LevelWarn
 	}
 	return slog.LevelError

@@ -317,8 +317,8 @@ func (s *session) by() way {
 
 // attempts logs in. It is repeated when the database has no room, and ready logins make
 // some; once more, with a new token, when the database refused for a reason that may
-// pass; as rotated has it, when it refused an ordinary password; and once more by the
-// Route's Alternative. In between, and while AWS is asked why, others have their turn.
+// pass (pace.go); as rotated has it, when it refused an ordinary password; and once more by
+// the Route's Alternative. In between, and while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	up, err := s.inTurn(ctx, s.guessed)
 	if s.ping {
@@ -328,7 +328,7 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	if s.route.passing(err) && pauseBeforeRetry(ctx) {
+	if s.route.passing(err) && s.pauseBeforeRetry(ctx, err) {
 		s.server.tally.retried(s.entry)
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
@@ -431,7 +431,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
-		name: s.route.Name, traffic: &s.entry.traffic}
+		name: s.route.Name, over: s.route.Ended, traffic: &s.entry.traffic}
 	if address, moves, to := s.route.Address, s.route.Moves, s.served; s.route.ReadyLogins > 0 || moves {
 		r.failover = func(state string) {
 			s.server.ready.failover(address)

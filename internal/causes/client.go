@@ -241,7 +241,7 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 // Clients are the rows of this file.
 func Clients() []Cause {
 	return []Cause{
-		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
+		LoginOverdue, LoginLost, DatabaseLost, DSQLSessionOver, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
 		OptionsMalformed, SettingsRefused, SettingFailed, NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
 		PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,

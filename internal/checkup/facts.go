@@ -22,6 +22,9 @@ var lookupCalls = []string{
 	"rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints", "rds:DescribeGlobalClusters",
 }
 
+// dsqlLookupCalls are what discover asks DSQL about an identifier or ARN.
+var dsqlLookupCalls = []string{"dsql:GetCluster"}
+
 // Policy finds out what a policy for the target needs. What cannot be found out
 // stays empty; unlisted says so of a database that RDS does not list. A user that
 // nobody named is left empty, too: nobody is let in by guess.
@@ -41,11 +44,11 @@ func (c *Checkup) Policy(ctx context.Context) (f policy.Facts, unlisted, err err
 // identify finds out where the target is, and asks whose the credentials are.
 // refused is an answer that blames them.
 func (c *Checkup) identify(ctx context.Context) (refused *causes.Error, err error) {
-	if !c.named {
-		c.user = ""
-	}
 	if err := c.locate(ctx); err != nil {
 		return nil, err
+	}
+	if !c.named && c.kind() != database.DSQL {
+		c.user = ""
 	}
 	c.passwordsErr = c.findPasswords(ctx)
 	c.aws = c.login.AWS
@@ -72,6 +75,8 @@ func (c *Checkup) facts() policy.Facts {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")
 	}
 	switch {
+	case c.target.Ref != "" && f.Kind == database.DSQL:
+		f.Lookup = dsqlLookupCalls
 	case c.target.Ref != "":
 		f.Lookup = lookupCalls
 	case c.target.Managed():

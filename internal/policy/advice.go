@@ -20,7 +20,11 @@ func Advice(f Facts) []string {
 		lines = append(lines, "If a customer managed KMS key encrypts the secret, the identity also needs kms:Decrypt on that key.")
 	}
 	switch {
-	case f.Kind == database.DSQL, f.Express: // know no other login
+	case f.Kind == database.DSQL: // knows no other login
+		if len(f.Lookup) > 0 {
+			lines = append(lines, "The statement ListDatabases is for `pgkeyless list` only, and a target named by its ARN or endpoint does without FindDatabase.")
+		}
+	case f.Express: // nor does this
 	case f.Kind == database.Proxy && f.Secret != "":
 		lines = append(lines, "The proxy must have a secret for this user too, with IAM authentication not Required.")
 	case f.Kind == database.Proxy:

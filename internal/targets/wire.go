@@ -41,6 +41,7 @@ type Wiring struct {
 	past        tunnel.Totals    // of Dialers that are no more among tunnels
 	places      map[string]Place // by the target's name
 	switchovers map[switchoverKey]*switchover
+	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
 	secrets     map[secretKey]*secretstore.Secret
 }
 
@@ -65,7 +66,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*secretstore.Secret{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*secretstore.Secret{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -144,6 +145,9 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
+	if refused := guardsRefused(t, l.Endpoint.Kind); refused != "" {
+		w.log.Warn(refused, "route", t.Name)
+	}
 	if p, ok := r.Passwords.(*Passwords); ok {
 		w.log.Info("a user logs in with a password from Secrets Manager", "route", t.Name, "user", p.User, "secret", p.name())
 	}
@@ -191,6 +195,9 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 	// after a switchover; all other names lead to the new writer.
 	r.Moves = l.Database.Kind == database.Global && l.Endpoint.Kind != auth.KindGlobal
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
+	if l.Endpoint.Kind == auth.KindDSQL {
+		w.asDSQL(&r, t, l.Endpoint)
+	}
 	return r, nil
 }
 

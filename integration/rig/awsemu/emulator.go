@@ -43,6 +43,7 @@ type Emulator struct {
 	metrics    map[metricKey]float64
 	databases  Databases
 	secrets    map[string]storedSecret // by region and name
+	dsql       dsqlState
 	fleet      Fleet
 	calls      map[string]int // by operation
 	assumed    []Assumption
