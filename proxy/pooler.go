@@ -245,6 +245,7 @@ func (l *login) settingRefused(ctx context.Context, body []byte) error {
 	}
 	said.late, said.fields = true, fatal(said.fields)
 	own := slices.ContainsFunc(aboutSettings, func(class string) bool { return strings.HasPrefix(said.code, class) })
+	said.private = own
 	if !own && l.route.Refusals != nil { // the first statement of a session may have to wait for a connection, say
 		if l.asking != nil {
 			l.asking()

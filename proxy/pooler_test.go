@@ -95,12 +95,17 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 		{"its value is wrong", wrong, []string{"SFATAL", "VFATAL", "C22023", wrong[3], "Fguc.c", "L1",
 			"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
 			"H" + causes.SettingFailed.Hint}, "setting-failed"},
+		{"it is not permitted", []string{"SERROR", "VERROR", "C42501", `Mpermission denied to set role "secret_value"`},
+			[]string{"SFATAL", "VFATAL", "C42501", `Mpermission denied to set role "secret_value"`,
+				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
+				"H" + causes.SettingFailed.Hint}, "setting-failed"},
 		{"the server has no room", []string{"SERROR", "VERROR", "C53300", "Mno room", "Dtheirs"},
 			[]string{"SFATAL", "VFATAL", "C53300", "Mno room", "Dtheirs", "Hour advice"}, "x"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ended := make(chan bool, 9)
+				var audit []AuditEvent
 				r := newRig(t, func(c *databaseConn) {
 					c.logIn()
 					readMessage(c)
@@ -110,6 +115,7 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 				}, func(cfg *Config) {
 					pooled(SetOthers)(cfg)
 					cfg.Routes[0].Refusals = adviser{Explanation{Cause: "x", Detail: "ours too", Hint: "our advice"}}
+					cfg.Audit = func(e AuditEvent) error { audit = append(audit, e); return nil }
 				})
 				c := r.dial()
 				c.send(startupPacket(3<<16, "user", "app_user", "options", "-c work_mem=secret_value -c a=b", "work_mem", "secret_value"))
@@ -122,8 +128,8 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 				if !r.log.hasLine("session ended", "level=INFO", "cause="+test.cause) {
 					t.Errorf("no such line in\n%s", r.log.bytes())
 				}
-				if bytes.Contains(r.log.bytes(), []byte("secret_value")) {
-					t.Errorf("a value is in the log:\n%s", r.log.bytes())
+				if bytes.Contains(r.log.bytes(), []byte("secret_value")) || strings.Contains(fmt.Sprint(audit), "secret_value") || len(audit) == 0 {
+					t.Errorf("a value is in the audit %v, or in the log:\n%s", audit, r.log.bytes())
 				}
 			})
 		})
