@@ -99,11 +99,25 @@ func (r *Route) opening(m startupMessage) (opening, error) {
 	return o, nil
 }
 
+// dateStyle is a parameter with two halves, as in "ISO, DMY": a value may set one of them
+// and leave the other as it was, so of several values none replaces the others.
+//
+// Source: postgres: check_datestyle in src/backend/commands/variable.c.
+const dateStyle = "DateStyle"
+
 // place puts a run-time parameter where it belongs. own says that it is the Route's.
 func (p *Pooler) place(o *opening, set param, own bool) {
 	if i := slices.IndexFunc(p.Parameters, func(name string) bool { return strings.EqualFold(name, set.name) }); i >= 0 {
-		o.message.params = keep(o.message.params, param{p.Parameters[i], set.value})
-		return
+		set.name = p.Parameters[i]
+		first := o.message.value(set.name)
+		if !strings.EqualFold(set.name, dateStyle) || first == "" {
+			o.message.params = keep(o.message.params, set)
+			return
+		}
+		if set.value == first && !slices.ContainsFunc(o.settings, func(s param) bool { return s.name == set.name }) {
+			return
+		}
+		own = true // the pooler takes it, though once only
 	}
 	switch {
 	case own || p.Others == SetOthers:

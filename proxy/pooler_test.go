@@ -36,7 +36,10 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 		query    string   // behind the login; "" for none
 	}{
 		{"nothing", nil, nil, nil, ""},
-		{"what it takes", nil, []string{"datestyle", "ISO", "application_name", "x", "DateStyle", "German"}, []string{"DateStyle", "German", "application_name", "x"}, ""},
+		{"what it takes", nil, []string{"timezone", "UTC", "application_name", "x", "TimeZone", "Japan"}, []string{"TimeZone", "Japan", "application_name", "x"}, ""},
+		{"a second DateStyle", nil, []string{"DateStyle", "ISO", "options", "-c datestyle=DMY -c work_mem=1MB"}, []string{"DateStyle", "DMY"},
+			`SELECT pg_catalog.set_config('work_mem', '1MB', false), pg_catalog.set_config('DateStyle', 'ISO', false)`},
+		{"one DateStyle twice", nil, []string{"datestyle", "ISO", "DATESTYLE", "ISO"}, []string{"DateStyle", "ISO"}, ""},
 		{"a search_path", nil, []string{"options", "-c search_path=a,b"}, nil, `SELECT pg_catalog.set_config('search_path', 'a,b', false)`},
 		{"in order, parameters last", nil, []string{"work_mem", "1MB", "options", "-c work_mem=2MB -c a.b=c"}, nil,
 			`SELECT pg_catalog.set_config('work_mem', '2MB', false), pg_catalog.set_config('a.b', 'c', false), pg_catalog.set_config('work_mem', '1MB', false)`},
