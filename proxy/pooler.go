@@ -52,6 +52,7 @@ const (
 type opening struct {
 	message    startupMessage // for the server
 	settings   []param        // to be set when it has logged in, in this order
+	guards     []string       // names of those that are the Route's
 	dropped    []string       // names of what is left out
 	negotiated []byte         // for the client, ahead of AuthenticationOk; may be nil
 }
@@ -117,10 +118,14 @@ func (p *Pooler) place(o *opening, set param, own bool) {
 		if set.value == first && !slices.ContainsFunc(o.settings, func(s param) bool { return s.name == set.name }) {
 			return
 		}
-		own = true // the pooler takes it, though once only
+		o.settings = append(o.settings, set) // the pooler takes it, though once only
+		return
 	}
 	switch {
-	case own || p.Others == SetOthers:
+	case own:
+		o.guards = append(o.guards, set.name)
+		o.settings = append(o.settings, set)
+	case p.Others == SetOthers:
 		o.settings = append(o.settings, set)
 	default:
 		o.dropped = append(o.dropped, set.name)
@@ -267,10 +272,31 @@ func (l *login) settingRefused(ctx context.Context, body []byte) error {
 		said.learn(ctx, l.route.Refusals)
 	}
 	if said.cause == "" {
-		told := causes.SettingFailed.Fill(causes.Facts{"server": l.route.Pooler.Name, "parameters": l.opening.setNames()})
-		said.cause, said.detail, said.hint = causes.SettingFailed.Name, told.Detail, told.Hint
+		cause, parameters := causes.SettingInterrupted, ""
+		switch {
+		case own && l.opening.guardFailed(said.message):
+			cause, parameters = causes.GuardFailed, parameterNames(l.opening.guards)
+		case own:
+			cause, parameters = causes.SettingFailed, l.opening.setNames()
+		}
+		told := cause.Fill(causes.Facts{"server": l.route.Pooler.Name, "parameters": parameters})
+		said.cause, said.detail, said.hint = cause.Name, told.Detail, told.Hint
 	}
 	return said
+}
+
+// guardFailed says that an error with message is about a setting of the Route rather than
+// one of the client: nothing else was set, or the message names it, and the client has not
+// set it too.
+func (o opening) guardFailed(message string) bool {
+	if len(o.guards) == len(o.settings) {
+		return true
+	}
+	return slices.ContainsFunc(o.guards, func(guard string) bool {
+		first := slices.IndexFunc(o.settings, func(p param) bool { return strings.EqualFold(p.name, guard) })
+		again := slices.IndexFunc(o.settings[first+1:], func(p param) bool { return strings.EqualFold(p.name, guard) })
+		return strings.Contains(message, guard) && again < 0
+	})
 }
 
 // fatal is the fields of an ErrorResponse with the severity of one that ends the session.

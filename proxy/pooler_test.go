@@ -91,18 +91,29 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 	wrong := []string{"SFEHLER", "VERROR", "C22023", `Minvalid value for parameter "work_mem": "secret_value"`, "Fguc.c", "L1"}
 	for _, test := range []struct {
 		name   string
+		guards []Setting
 		fields []string
 		want   []string
 		cause  string
 	}{
-		{"its value is wrong", wrong, []string{"SFATAL", "VFATAL", "C22023", wrong[3], "Fguc.c", "L1",
+		{"its value is wrong", nil, wrong, []string{"SFATAL", "VFATAL", "C22023", wrong[3], "Fguc.c", "L1",
 			"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
 			"H" + causes.SettingFailed.Hint}, "setting-failed"},
-		{"it is not permitted", []string{"SERROR", "VERROR", "C42501", `Mpermission denied to set role "secret_value"`},
+		{"it is not permitted", nil, []string{"SERROR", "VERROR", "C42501", `Mpermission denied to set role "secret_value"`},
 			[]string{"SFATAL", "VFATAL", "C42501", `Mpermission denied to set role "secret_value"`,
 				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
 				"H" + causes.SettingFailed.Hint}, "setting-failed"},
-		{"the server has no room", []string{"SERROR", "VERROR", "C53300", "Mno room", "Dtheirs"},
+		{"a guard beside it fails", []Setting{{"b.c", "d"}}, []string{"SERROR", "VERROR", "C22023", `Mno "b.c"`},
+			[]string{"SFATAL", "VFATAL", "C22023", `Mno "b.c"`,
+				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: b.c",
+				"H" + causes.GuardFailed.Hint}, "guard-failed"},
+		{"the client's value of a guard", []Setting{{"A", "d"}}, []string{"SERROR", "VERROR", "C22023", `Mno "A"`},
+			[]string{"SFATAL", "VFATAL", "C22023", `Mno "A"`,
+				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
+				"H" + causes.SettingFailed.Hint}, "setting-failed"},
+		{"it takes too long", nil, []string{"SERROR", "VERROR", "C57014", "Mcanceling statement"},
+			[]string{"SFATAL", "VFATAL", "C57014", "Mcanceling statement", "D" + causes.SettingInterrupted.Detail, "H" + causes.SettingInterrupted.Hint}, "setting-interrupted"},
+		{"the server has no room", nil, []string{"SERROR", "VERROR", "C53300", "Mno room", "Dtheirs"},
 			[]string{"SFATAL", "VFATAL", "C53300", "Mno room", "Dtheirs", "Hour advice"}, "x"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -116,8 +127,8 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 					_, err := readMessage(c)
 					ended <- err != nil
 				}, func(cfg *Config) {
-					pooled(SetOthers)(cfg)
-					cfg.Routes[0].Refusals = adviser{Explanation{Cause: "x", Detail: "ours too", Hint: "our advice"}}
+					pooled(SetOthers, test.guards...)(cfg)
+					cfg.Routes[0].Refusals = adviser{"53300": {Cause: "x", Detail: "ours too", Hint: "our advice"}}
 					cfg.Audit = func(e AuditEvent) error { audit = append(audit, e); return nil }
 				})
 				c := r.dial()
@@ -139,12 +150,12 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 	}
 }
 
-// adviser explains every refusal alike.
-type adviser struct{ e Explanation }
+// adviser explains refusals by their SQLSTATE.
+type adviser map[string]Explanation
 
 func (a adviser) Passing(Refusal) bool { return true }
 
-func (a adviser) Explain(context.Context, Refusal) Explanation { return a.e }
+func (a adviser) Explain(_ context.Context, r Refusal) Explanation { return a[r.SQLState] }
 
 func TestPoolerThatBreaksOffWhileSettingIsTold(t *testing.T) {
 	for name, answer := range map[string][]byte{"closed": nil, "another message": message('G', 0)} {
@@ -306,6 +317,24 @@ func TestPoolerSetsMoreThanOneStatementTakes(t *testing.T) {
 		if n := []int{strings.Count(queries[0], "set_config"), strings.Count(queries[1], "set_config")}; !slices.Equal(n, []int{settingsAtOnce, 1}) {
 			t.Errorf("%d settings by statement", n)
 		}
+	})
+}
+
+// Nothing but guards is set, so nothing else can be at fault.
+func TestPoolerGuardThatFailsIsBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *databaseConn) {
+			c.logIn()
+			readMessage(c)
+			c.send(errorPacket("SERROR", "VERROR", "C55P02", "Mcannot be changed now"))
+		}, pooled(SetOthers, Setting{"statement_timeout", "30000"}, Setting{"TimeZone", "UTC"}))
+		c := r.dial()
+		c.send(plainStartup)
+		c.expect(join(authRequest(0), keyData(7, []byte("key7"))))
+		if fields := c.failed(); fields['H'] != causes.GuardFailed.Hint || !strings.HasSuffix(fields['D'], ": statement_timeout") {
+			t.Errorf("client got %q", fields)
+		}
+		r.stop()
 	})
 }
 
