@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -181,31 +182,38 @@ func negotiation(unknown []string) []byte {
 // settingsAtOnce are set by one statement. PostgreSQL takes 1,664 columns.
 const settingsAtOnce = 1000
 
-// settingStatement is one that sets run-time parameters to what they would be if a
-// StartupMessage had named them. SET does not: it takes the value of a list, such as
-// search_path, for its only element.
+// textOID is that of the type text.
+//
+// Source: postgres: src/include/catalog/pg_type.dat.
+const textOID = 25
+
+// settingRequest sets run-time parameters to what they would be if a StartupMessage had
+// named them. SET does not: it takes the value of a list, such as search_path, for its only
+// element. One statement sets them all, so that none of them, such as a statement_timeout,
+// counts for the next. Names and values are its parameters, so they need no quoting, in
+// whatever encoding the client sends them, and do not appear in pg_stat_activity.
 //
 // Source: postgres: set_config_by_name and flatten_set_variable_args in
-// src/backend/utils/misc/guc_funcs.c.
-func settingStatement(settings []param) string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
-	for i, p := range settings {
-		if i > 0 {
-			b.WriteString(", ")
+// src/backend/utils/misc/guc_funcs.c; PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY.
+func settingRequest(settings []param) ([]byte, error) {
+	var columns []string
+	var parse pgproto3.Parse
+	var bind pgproto3.Bind
+	for _, p := range settings {
+		n := len(bind.Parameters)
+		columns = append(columns, fmt.Sprintf("pg_catalog.set_config($%d, $%d, false)", n+1, n+2))
+		parse.ParameterOIDs = append(parse.ParameterOIDs, textOID, textOID)
+		bind.Parameters = append(bind.Parameters, []byte(p.name), []byte(p.value))
+	}
+	parse.Query = "SELECT " + strings.Join(columns, ", ")
+	var request []byte
+	var err error
+	for _, msg := range []pgproto3.FrontendMessage{&parse, &bind, &pgproto3.Execute{}, &pgproto3.Sync{}} {
+		if request, err = msg.Encode(request); err != nil {
+			return nil, err
 		}
-		b.WriteString("pg_catalog.set_config(" + literal(p.name) + ", " + literal(p.value) + ", false)")
 	}
-	return b.String()
-}
-
-// literal is text as a string of SQL, whatever standard_conforming_strings is.
-func literal(text string) string {
-	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-	if strings.Contains(text, `\`) {
-		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
-	}
-	return quoted
+	return request, nil
 }
 
 // setLater has the server set what the opening has left, and returns what the client is
@@ -213,7 +221,7 @@ func literal(text string) string {
 func (l *login) setLater(ctx context.Context) (told []byte, err error) {
 	var news, ready []byte
 	for some := range slices.Chunk(l.opening.settings, settingsAtOnce) {
-		packet, err := (&pgproto3.Query{String: settingStatement(some)}).Encode(nil)
+		packet, err := settingRequest(some)
 		if err != nil {
 			return nil, err
 		}
@@ -233,10 +241,10 @@ func (l *login) answerToSetting(ctx context.Context, news *[]byte) (ready []byte
 			return nil, l.lost(err)
 		}
 		switch msg[0] {
-		case 'T', 'D', 'C': // RowDescription, DataRow, CommandComplete
+		case '1', '2', 'D', 'C': // ParseComplete, BindComplete, DataRow, CommandComplete
 		case 'S', 'N': // ParameterStatus, NoticeResponse
 			if len(*news)+len(msg) > maxLoginBody {
-				return nil, l.garbled("says too much about start-up parameters that are set after the login")
+				return nil, l.garbled("said too much while start-up parameters were being set")
 			}
 			*news = append(*news, msg...)
 		case 'E':
@@ -244,7 +252,7 @@ func (l *login) answerToSetting(ctx context.Context, news *[]byte) (ready []byte
 		case 'Z':
 			return slices.Clone(msg), nil
 		default:
-			return nil, l.garbled("sent another message than an answer to setting start-up parameters")
+			return nil, l.garbled("sent an unexpected message while start-up parameters were being set")
 		}
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,11 +21,44 @@ func pooled(others Others, settings ...Setting) func(*Config) {
 	}
 }
 
-// statement is a Query.
-func statement(sql string) []byte { return message('Q', append([]byte(sql), 0)...) }
+// sets is how a pooler is asked to set what words say, name by name and value by value.
+func sets(words ...string) []byte {
+	n := len(words)
+	var columns, types, values []byte
+	for i, word := range words {
+		switch {
+		case i%2 == 1:
+			columns = fmt.Appendf(columns, "$%d, false)", i+1)
+		case i > 0:
+			columns = append(columns, ", "...)
+			fallthrough
+		default:
+			columns = fmt.Appendf(columns, "pg_catalog.set_config($%d, ", i+1)
+		}
+		types = append(types, 0, 0, 0, 25) // text
+		values = append(binary.BigEndian.AppendUint32(values, uint32(len(word))), word...)
+	}
+	count := []byte{byte(n >> 8), byte(n)}
+	return join(message('P', join([]byte("\x00SELECT "), columns, []byte{0}, count, types)...),
+		message('B', join([]byte{0, 0, 0, 0}, count, values, []byte{0, 0})...),
+		message('E', 0, 0, 0, 0, 0), message('S'))
+}
+
+// untilSync reads messages up to a Sync, and returns the first of them.
+func (c *databaseConn) untilSync() (first []byte) {
+	for {
+		m, err := readMessage(c)
+		if first == nil {
+			first = m
+		}
+		if err != nil || m[0] == 'S' {
+			return first
+		}
+	}
+}
 
 // answered is what a server says of a statement that sets something.
-var answered = join(message('T', 0, 0), message('D', 0, 0), message('C', []byte("SELECT 1\x00")...))
+var answered = join(message('1'), message('2'), message('D', 0, 0), message('C', []byte("SELECT 1\x00")...))
 
 func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 	guard := Setting{"statement_timeout", "30000"}
@@ -33,24 +67,25 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 		settings []Setting
 		params   []string // beside user and database
 		want     []string // the same, at the server
-		query    string   // behind the login; "" for none
+		sets     []string // behind the login
 	}{
-		{"nothing", nil, nil, nil, ""},
-		{"what it takes", nil, []string{"timezone", "UTC", "application_name", "x", "TimeZone", "Japan"}, []string{"TimeZone", "Japan", "application_name", "x"}, ""},
+		{"nothing", nil, nil, nil, nil},
+		{"a byte of Shift JIS that is a backslash", nil, []string{"search_path", "\x95\x5c", "client_encoding", "SJIS"}, nil, []string{"search_path", "\x95\x5c", "client_encoding", "SJIS"}},
+		{"what it takes", nil, []string{"timezone", "UTC", "application_name", "x", "TimeZone", "Japan"}, []string{"TimeZone", "Japan", "application_name", "x"}, nil},
 		{"a second DateStyle", nil, []string{"DateStyle", "ISO", "options", "-c datestyle=DMY -c work_mem=1MB"}, []string{"DateStyle", "DMY"},
-			`SELECT pg_catalog.set_config('work_mem', '1MB', false), pg_catalog.set_config('DateStyle', 'ISO', false)`},
-		{"one DateStyle twice", nil, []string{"datestyle", "ISO", "DATESTYLE", "ISO"}, []string{"DateStyle", "ISO"}, ""},
-		{"a search_path", nil, []string{"options", "-c search_path=a,b"}, nil, `SELECT pg_catalog.set_config('search_path', 'a,b', false)`},
+			[]string{"work_mem", "1MB", "DateStyle", "ISO"}},
+		{"one DateStyle twice", nil, []string{"datestyle", "ISO", "DATESTYLE", "ISO"}, []string{"DateStyle", "ISO"}, nil},
+		{"a search_path", nil, []string{"options", "-c search_path=a,b"}, nil, []string{"search_path", "a,b"}},
 		{"in order, parameters last", nil, []string{"work_mem", "1MB", "options", "-c work_mem=2MB -c a.b=c"}, nil,
-			`SELECT pg_catalog.set_config('work_mem', '2MB', false), pg_catalog.set_config('a.b', 'c', false), pg_catalog.set_config('work_mem', '1MB', false)`},
-		{"what it takes in options", nil, []string{"TimeZone", "UTC", "options", "--TIMEZONE=Japan -c application_name=y"}, []string{"TimeZone", "UTC", "application_name", "y"}, ""},
-		{"quotes", nil, []string{"a'b", `it's`, "c", `back\slash's`}, nil, `SELECT pg_catalog.set_config('a''b', 'it''s', false), pg_catalog.set_config('c',  E'back\\slash''s', false)`},
+			[]string{"work_mem", "2MB", "a.b", "c", "work_mem", "1MB"}},
+		{"what it takes in options", nil, []string{"TimeZone", "UTC", "options", "--TIMEZONE=Japan -c application_name=y"}, []string{"TimeZone", "UTC", "application_name", "y"}, nil},
+		{"quotes", nil, []string{"a'b", `it's`, "c", `back\slash's`}, nil, []string{"a'b", "it's", "c", `back\slash's`}},
 		{"guards", []Setting{guard}, []string{"statement_timeout", "0", "options", "-c statement_timeout=1"}, nil,
-			`SELECT pg_catalog.set_config('statement_timeout', '1', false), pg_catalog.set_config('statement_timeout', '30000', false)`},
-		{"the last options count", nil, []string{"options", "-c a=b", "options", "-c c=d"}, nil, `SELECT pg_catalog.set_config('c', 'd', false)`},
+			[]string{"statement_timeout", "1", "statement_timeout", "30000"}},
+		{"the last options count", nil, []string{"options", "-c a=b", "options", "-c c=d"}, nil, []string{"c", "d"}},
 		{"names of other meaning", nil, []string{"options", "-c user=root -c replication=true"}, nil,
-			`SELECT pg_catalog.set_config('user', 'root', false), pg_catalog.set_config('replication', 'true', false)`},
-		{"replication", nil, []string{"replication", "database"}, []string{"replication", "database"}, ""},
+			[]string{"user", "root", "replication", "true"}},
+		{"replication", nil, []string{"replication", "database"}, []string{"replication", "database"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -62,8 +97,8 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 					c.send(authRequest(3))
 					c.expect(message('p', append([]byte(secretToken), 0)...))
 					c.send(authRequest(0), message('S', []byte("server_version\x0016\x00")...), readyForQuery)
-					if test.query != "" {
-						c.expect(statement(test.query))
+					if test.sets != nil {
+						c.expect(sets(test.sets...))
 						c.send(changed, answered, notice, readyForQuery, message('A', 0, 0, 0, 1, 'x', 0, 'y', 0))
 					}
 					c.untilTerminate()
@@ -71,7 +106,7 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 				c := r.dial()
 				c.send(startupPacket(3<<16, append([]string{"user", "app_user", "database", "app"}, test.params...)...))
 				want := join(authRequest(0), message('S', []byte("server_version\x0016\x00")...))
-				if test.query != "" {
+				if test.sets != nil {
 					want = join(want, changed, notice, readyForQuery, message('A', 0, 0, 0, 1, 'x', 0, 'y', 0))
 				} else {
 					want = join(want, readyForQuery)
@@ -122,7 +157,7 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 				var audit []AuditEvent
 				r := newRig(t, func(c *databaseConn) {
 					c.logIn()
-					readMessage(c)
+					c.untilSync()
 					c.send(errorPacket(test.fields...), readyForQuery)
 					_, err := readMessage(c)
 					ended <- err != nil
@@ -163,7 +198,7 @@ func TestPoolerThatBreaksOffWhileSettingIsTold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, func(c *databaseConn) {
 					c.logIn()
-					readMessage(c)
+					c.untilSync()
 					c.send(answer)
 				}, pooled(SetOthers))
 				c := r.dial()
@@ -244,7 +279,7 @@ func TestPoolerDropsOrRefuses(t *testing.T) {
 		r := newRig(t, func(c *databaseConn) {
 			got = c.startup()
 			c.send(authRequest(0), readyForQuery)
-			c.expect(statement(`SELECT pg_catalog.set_config('statement_timeout', '30000', false)`))
+			c.expect(sets("statement_timeout", "30000"))
 			c.send(answered, readyForQuery)
 			c.untilTerminate()
 		}, pooled(DropOthers, guard))
@@ -297,8 +332,8 @@ func TestPoolerSetsMoreThanOneStatementTakes(t *testing.T) {
 			c.startup()
 			c.send(authRequest(0), readyForQuery)
 			for {
-				m, err := readMessage(c)
-				if err != nil || m[0] != 'Q' {
+				m := c.untilSync()
+				if len(m) == 0 || m[0] != 'P' {
 					return
 				}
 				queries = append(queries, string(m[5:]))
@@ -325,7 +360,7 @@ func TestPoolerGuardThatFailsIsBlamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(c *databaseConn) {
 			c.logIn()
-			readMessage(c)
+			c.untilSync()
 			c.send(errorPacket("SERROR", "VERROR", "C55P02", "Mcannot be changed now"))
 		}, pooled(SetOthers, Setting{"statement_timeout", "30000"}, Setting{"TimeZone", "UTC"}))
 		c := r.dial()
@@ -345,7 +380,7 @@ func TestPoolerReadyLoginsAreSet(t *testing.T) {
 		r := newRig(t, func(c *databaseConn) {
 			c.startup()
 			c.send(authRequest(0), readyForQuery)
-			c.expect(statement(`SELECT pg_catalog.set_config('search_path', 'shop', false)`))
+			c.expect(sets("search_path", "shop"))
 			c.send(setting("search_path", "shop"), answered, readyForQuery)
 			logins <- struct{}{}
 			c.untilTerminate()

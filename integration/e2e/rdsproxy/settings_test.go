@@ -117,6 +117,35 @@ func TestSettingsMeanWhatTheyMeanAtTheDatabase(t *testing.T) {
 	}
 }
 
+// TestSettingInTheClientsEncoding has a backslash for the second byte of a character.
+func TestSettingInTheClientsEncoding(t *testing.T) {
+	w := rig.Start(t, rig.Pooled(rig.StartRDSProxy(t, nil)))
+	cfg, err := pgx.ParseConfig(w.Conninfo("sslmode=disable connect_timeout=60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.RuntimeParams = map[string]string{"client_encoding": "SJIS", "my.own": "\x95\x5c'\\"}
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var got string
+	if err := conn.QueryRow(t.Context(), "select encode(convert_to(current_setting('my.own'), 'UTF8'), 'hex')").Scan(&got); err != nil || got != "e8a1a8275c" {
+		t.Errorf("my.own is %s, %v; want the UTF-8 of U+8868, a quote and a backslash", got, err)
+	}
+}
+
+// TestSettingsStayOutOfTheListOfStatements is about what other users may see.
+func TestSettingsStayOutOfTheListOfStatements(t *testing.T) {
+	w := rig.Start(t, rig.Pooled(rig.StartRDSProxy(t, nil)))
+	w.Connect("application_name=looked-at options='-c my.own=" + rig.SQLMarker + "'")
+	got := w.Query("", "select query from pg_stat_activity where application_name = 'looked-at'")
+	if got != "SELECT pg_catalog.set_config($1, $2, false)" {
+		t.Errorf("pg_stat_activity has %q", got)
+	}
+}
+
 // TestPsqlWithOptions is what people meet first.
 func TestPsqlWithOptions(t *testing.T) {
 	pool := rig.StartRDSProxy(t, nil)
