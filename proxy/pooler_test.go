@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -250,25 +252,66 @@ func TestPoolerNegotiatesNothingButThreeDotZero(t *testing.T) {
 	}
 }
 
+// TestPoolerGetsNoTokenUnasked is about clients and ready logins, of which a database that
+// is no pooler gets tokens early.
 func TestPoolerGetsNoTokenUnasked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *databaseConn) {
-			c.logIn() // which reads the token after asking for it
-			c.untilTerminate()
-		}, func(cfg *Config) { pooled(SetOthers)(cfg); cfg.Routes[0].ReadyLogins = 1 })
-		for range 3 {
-			c := r.dial()
-			c.send(plainStartup)
-			c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
-			c.send(terminate)
-			c.Close()
-			synctest.Wait()
-		}
-		r.stop()
-		if r.log.hasLine("without an early token") {
-			t.Errorf("a token was sent early:\n%s", r.log.bytes())
-		}
-	})
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		early  bool
+	}{
+		{"pooler", pooled(SetOthers), false},
+		{"database", func(*Config) {}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var early, late atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					heard := make(chan []byte, 1)
+					go func() {
+						m, _ := readMessage(c)
+						heard <- m
+					}()
+					var password []byte
+					select {
+					case password = <-heard:
+						early.Add(1)
+					case <-time.After(100 * time.Millisecond): // by the bubble's clock: nothing comes
+						late.Add(1)
+					}
+					c.send(authRequest(3))
+					if password == nil {
+						password = <-heard
+					}
+					if want := message('p', append([]byte(secretToken), 0)...); !bytes.Equal(password, want) {
+						t.Errorf("the password is %q, want %q", password, want)
+					}
+					c.send(authRequest(0), keyData(7, []byte("key7")), readyForQuery)
+					c.untilTerminate()
+				}, func(cfg *Config) { test.change(cfg); cfg.Routes[0].ReadyLogins = 1 })
+				for i := range 4 {
+					c := r.dial()
+					packet := plainStartup
+					if i >= 2 { // no login is ready for these
+						packet = startupPacket(3<<16, "user", "app_user", "application_name", fmt.Sprint(i))
+					}
+					c.send(packet)
+					c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
+					c.send(terminate)
+					c.Close()
+					time.Sleep(time.Second)
+				}
+				r.stop()
+				if (early.Load() > 0) != test.early || late.Load() == 0 || early.Load()+late.Load() < 5 {
+					t.Errorf("%d logins with an early token, %d without", early.Load(), late.Load())
+				}
+				if r.log.hasLine("without an early token") {
+					t.Errorf("a login was repeated:\n%s", r.log.bytes())
+				}
+			})
+		})
+	}
 }
 
 func TestPoolerDropsOrRefuses(t *testing.T) {
