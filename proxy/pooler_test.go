@@ -416,6 +416,38 @@ func TestPoolerGuardThatFailsIsBlamed(t *testing.T) {
 	})
 }
 
+// Guards are start-up parameters no more, so that RESET ALL takes them away.
+func TestPoolerGuardsAreWarnedOfOnce(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		guards []Setting
+		want   int
+	}{{"guards", []Setting{{"statement_timeout", "30000"}}, 1}, {"what the pooler takes", []Setting{{"TimeZone", "UTC"}}, 0}, {"none", nil, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(authRequest(0), readyForQuery)
+					c.untilSync()
+					c.send(answered, readyForQuery)
+					c.untilTerminate()
+				}, pooled(SetOthers, test.guards...))
+				for range 2 {
+					c := r.dial()
+					c.send(startupPacket(3<<16, "user", "app_user", "work_mem", "1MB"))
+					c.expect(join(authRequest(0), readyForQuery))
+					c.Close()
+				}
+				r.stop()
+				log := string(r.log.bytes())
+				if n := strings.Count(log, "level=WARN msg=\"clients lose these parameters by RESET ALL"); n != test.want || n > 0 && !strings.Contains(log, "parameters=statement_timeout hint=\""+guardsHint) {
+					t.Errorf("%d warnings, want %d:\n%s", n, test.want, log)
+				}
+			})
+		})
+	}
+}
+
 // A ready login has its settings, and its client the messages about them.
 func TestPoolerReadyLoginsAreSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

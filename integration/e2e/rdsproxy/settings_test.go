@@ -222,6 +222,10 @@ func TestGuardsHoldBehindRDSProxy(t *testing.T) {
 				t.Errorf("%s, psql with %s: %q", others, extra, got)
 			}
 		}
+		warning := "RESET ALL and DISCARD ALL, which some connection pools send"
+		if out := w.Proxy.Output(); strings.Count(out, warning) != 1 || !strings.Contains(out, "ALTER ROLE") || !strings.Contains(out, `parameters="default_transaction_read_only, statement_timeout"`) {
+			t.Errorf("%s: the log does not say once %q\n%s", others, warning, out)
+		}
 	}
 }
 
