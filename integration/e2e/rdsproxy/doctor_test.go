@@ -41,6 +41,8 @@ func TestDoctorTellsOfTheProxy(t *testing.T) {
 			"IAMAuth not set, DefaultAuthScheme IAM_AUTH, does not require TLS, ends idle clients after 1m0s, targets: orders available",
 			"its role arn:aws:iam::111122223333:role/rds-proxy-pooled must allow rds-db:connect on the database's own resource id, as app_user", "",
 			"DISCARD ALL, which some connection pools send, remove read-only and statement-timeout"},
+		{"of a cluster", func(p *awsemu.DBProxy) { p.Targets[0].Cluster = "ledger" }, nil, nil, "ok",
+			"ends idle clients after 30m0s, targets: orders available", "", "", ""},
 		{"no target", func(p *awsemu.DBProxy) {
 			p.Targets[0].State, p.Targets[0].Reason, p.Targets[0].Description = "UNAVAILABLE", "AUTH_FAILURE", "no secret"
 		}, nil, nil, "warning",
