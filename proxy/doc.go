@@ -42,11 +42,12 @@
 // Finished: the certificate has been verified by then. PostgreSQL reads the password
 // when it comes to ask for it. Until it has asked, the proxy sends nothing to the
 // client. If the database wants something else, or objects, the proxy dials again,
-// logs in without the guess, and forgets the user.
+// logs in without the guess, and forgets the user. Route.AskFirst rules the guess out.
 //
 // With Route.DirectTLS the connection begins with the handshake. Without it the
 // client hello has to wait for the answer to SSLRequest: PostgreSQL refuses
-// bytes that come ahead of that.
+// bytes that come ahead of that. A Route.Negotiation begins with the one that
+// worked last, and falls back to the other (negotiation.go).
 //
 // # Ready logins
 //
@@ -106,6 +107,9 @@
 // back the beginning of an incomplete message, so that it can tell nearly every
 // client (holdback.go). A reset is passed on as the end of the stream in any case: on
 // some systems a reset takes back what the client has not read yet.
+//
+// A Route may know after what time the database ends every session. Its words then go to
+// the client and to the log, however the session has ended (lifetime.go).
 //
 // # Cancel
 //

@@ -68,6 +68,7 @@ type login struct {
 	asking func()
 	asked  bool  // the database has asked for a clear-text password
 	keyed  bool  // it has sent a BackendKeyData
+	guard  bool  // the database has reported that the session only reads
 	unsent error // why the last packet could not be written
 	// key gets the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
@@ -126,7 +127,7 @@ func (l *login) write(packet []byte) {
 // object at once.
 func (l *login) judge(err error) error {
 	if err == nil || !l.asked {
-		l.guesses.note(l.user, l.asked)
+		l.guesses.note(l.user, l.asked && !l.route.AskFirst)
 	}
 	if err == nil || !l.early || l.asked {
 		return err
@@ -267,12 +268,17 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 		}
 		out = append(out, msg...)
 		switch msg[0] {
+		case 'S': // ParameterStatus
+			l.confirm(body)
 		case 'K': // BackendKeyData
 			l.keyed = true
 			if secret := len(body) - 4; secret >= minCancelKey && secret <= maxCancelKey {
 				l.key(binary.BigEndian.Uint32(body), body[4:])
 			}
 		case 'Z': // ReadyForQuery
+			if err := l.unconfirmed(); err != nil {
+				return err
+			}
 			if len(l.opening.settings) > 0 {
 				out = out[:len(out)-len(msg)]
 				told, err := l.setLater(ctx)

@@ -102,7 +102,7 @@ func (r *refusal) quotable() bool {
 		return r.open
 	}
 	switch r.code {
-	case "3D000", stateNotPermitted, "53300", "57P01", "57P02", "57P03", "57P04":
+	case "3D000", stateNotPermitted, "53300", stateTooFast, "57P01", "57P02", "57P03", "57P04":
 		return true
 	}
 	return strings.HasPrefix(r.code, "28")
@@ -232,9 +232,17 @@ func (r *refusal) learn(ctx context.Context, from Explainer) {
 	}
 }
 
-// pauseBeforeRetry waits, and returns false when ctx ends first.
-func pauseBeforeRetry(ctx context.Context) bool {
-	timer := time.NewTimer(retryPause + rand.N(retryJitter))
+// pauseBeforeRetry waits before the login that was refused with err is repeated, and
+// returns false when ctx ends first, or when a retry would come too late to be worth it.
+func (s *session) pauseBeforeRetry(ctx context.Context, err error) bool {
+	wait := retryPause
+	if isTooFast(err) {
+		var worth bool
+		if wait, worth = s.served.pace.wait(time.Now()); !worth {
+			return false
+		}
+	}
+	timer := time.NewTimer(wait + rand.N(retryJitter))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -18,6 +18,7 @@ type served struct {
 	stale   atomic.Bool  // as Route.Resolve is told
 	pauses  atomic.Int64 // Route.PausesAfter, as last resolved
 	turns   lines        // of its logins
+	pace    pace         // of those that are repeated
 	// replaced says that clients do not come this way any more.
 	replaced atomic.Bool
 	told     tellings // about its logins

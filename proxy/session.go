@@ -315,7 +315,8 @@ func (s *session) by() way {
 
 // attempts logs in. It is repeated when the database has no room, and ready logins make
 // some; once more, with a new token, when the database refused for a reason that may
-// pass; and once more by the Route's Alternative. In between, and while AWS is asked why, others have their turn.
+// pass (pace.go); and once more by the Route's Alternative. In between, and while AWS is
+// asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	up, err := s.inTurn(ctx, s.guessed)
 	if s.ping {
@@ -325,7 +326,7 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	if s.route.passing(err) && pauseBeforeRetry(ctx) {
+	if s.route.passing(err) && s.pauseBeforeRetry(ctx, err) {
 		s.server.tally.retried(s.entry)
 		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
 		up, err = s.inTurn(ctx, s.unguessed)
@@ -420,12 +421,12 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
-		name: s.route.Name, traffic: &s.entry.traffic}
-	if address, to := s.route.Address, s.served; s.route.ReadyLogins > 0 || to.Resolve != nil {
+		name: s.route.Name, over: s.route.Ended, traffic: &s.entry.traffic}
+	if address, moves, to := s.route.Address, s.route.Moves, s.served; s.route.ReadyLogins > 0 || moves {
 		r.failover = func(state string) {
 			s.server.ready.failover(address)
-			if state == stateReadOnly {
-				to.stale.Store(true) // the writer may have another address now
+			if moves && state == stateReadOnly {
+				to.stale.Store(true)
 			}
 		}
 	}

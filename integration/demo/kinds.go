@@ -29,6 +29,9 @@ type kind struct {
 	// front starts what stands between pgkeyless and PostgreSQL, and returns its address
 	// and how it ends; nil: nothing does. It may set what clients trust.
 	front func(ctx context.Context, d *demo, keys lab.Credentials) (address string, end func() error, err error)
+	// instead shows a kind that has none of the usual parts, or checks it; nil: demo.run
+	// does.
+	instead func(ctx context.Context, d demo, check bool) error
 }
 
 // usualKind is shown without --kind.
@@ -78,6 +81,7 @@ why that does nothing.`,
 			return p.Address(), p.Close, nil
 		},
 	},
+	"dsql": {target: "orders", host: lab.DSQLHost, id: lab.DSQLID, instead: runDSQL},
 }
 
 // kindNames are the values of --kind.

@@ -60,8 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	chosen, known := kinds[*named]
-	if !known {
-		fmt.Fprintf(stderr, "pgkeyless-demo: error: no kind of database %q\npgkeyless-demo: hint: --kind takes %s\n", *named, kindNames())
+	if !known || chosen.instead != nil && *record != "" {
+		fmt.Fprintf(stderr, "pgkeyless-demo: error: no kind of database %q, or none to record\npgkeyless-demo: hint: --kind takes %s\n", *named, kindNames())
 		return 1
 	}
 	if flags.NArg() > 0 {
@@ -84,7 +84,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			d.port = postgresPort
 		}
 	}
-	if err := d.run(ctx, act); err != nil {
+	start := func() error { return d.run(ctx, act) }
+	if chosen.instead != nil {
+		start = func() error { return chosen.instead(ctx, d, *check) }
+	}
+	if err := start(); err != nil {
 		fmt.Fprintln(stderr, "pgkeyless-demo: error:", err)
 		return 1
 	}

@@ -6,7 +6,7 @@ var (
 		Name: "login-overdue", SQLState: notReady,
 		Message: "login not finished within {limit}",
 		Detail:  "[{doing}]",
-		Hint:    "[{pauses}: ]try again: a paused or restarting database may need a minute; --login-timeout allows more time",
+		Hint:    "try again: a paused or restarting database may need a minute; --login-timeout allows more time",
 		Means:   "a paused Aurora cluster is waking up, or a firewall drops packets",
 	}
 	LoginLost = Cause{
@@ -253,7 +253,7 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 // Clients are the rows of this file.
 func Clients() []Cause {
 	return []Cause{
-		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
+		LoginOverdue, LoginLost, DatabaseLost, DSQLSessionOver, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
 		OptionsMalformed, SettingsRefused, SettingFailed, GuardFailed, SettingInterrupted, NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
 		PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,

@@ -131,7 +131,7 @@ var (
 		Name: "dsql-refused", Says: "unable to accept connection, access denied",
 		Detail: attempt,
 		Hint: `the identity's policies must allow {missing}, as {statement}; a database role other than admin must be linked to the IAM role: ` +
-			`AWS IAM GRANT {quoted user} TO '{identity}'`,
+			`AWS IAM GRANT {quoted user} TO '{role}' (with the role's path, if it has one); a client that names no user logs in as its OS user: name one (psql -U admin)`,
 		Means: "DSQL refused the token; its own HINT, when it gives one, says why",
 	}
 )
@@ -232,11 +232,11 @@ func Refusals() []Cause {
 	return []Cause{
 		ProxyBusy, ProxyTokenRefused, ProxyNoSecret, ProxyWrongSecret, ProxyWantsTLS, ProxyWantsSSL, ProxyAuthentication,
 		ProxyOption, ProxyCommandLine, ProxyReplication, ProxyProtocol, ProxyPoolEmpty, ProxyRate, ProxyFull,
-		DSQLRefused, RedshiftRefused, UserNotGranted, NoEncryption, SSLOff, NoEntry, AuthenticationSlow, TokenRefused, NoLogin, NoRole,
+		DSQLRefused, DSQLFull, DSQLRate, DSQLSetting, RedshiftRefused, UserNotGranted, NoEncryption, SSLOff, NoEntry, AuthenticationSlow, TokenRefused, NoLogin, NoRole,
 	}
 }
 
 // Logins are the rows of this file.
 func Logins() []Cause {
-	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed, NoDatabase, NoConnect}, Refusals()...)
+	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed, NoDatabase, NoConnect, GuardUnconfirmed}, Refusals()...)
 }

@@ -130,6 +130,9 @@ func (c *Checkup) locate(ctx context.Context) (err error) {
 		return err
 	}
 	c.found = c.login.Database.Kind != 0
+	if !c.named {
+		c.user = cmp.Or(c.login.UsualUser(c.target), c.user)
+	}
 	c.finder, err = targets.NewFinder(c.login.AWS, c.target.Profile)
 	return err
 }
@@ -158,7 +161,7 @@ var errNotDescribed = errors.New("the name is none that RDS could be asked about
 func (c *Checkup) iamOn(ctx context.Context) {
 	c.walk.Begin(doctor.IAM)
 	if c.kind() == database.DSQL {
-		c.walk.LeaveOut("DSQL knows no other login")
+		c.dsqlState(ctx)
 		return
 	}
 	switch err := c.describe(ctx); {
@@ -179,6 +182,21 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		text += fmt.Sprintf("; the database pauses after %.0f s without a connection, so a login may have to wake it, which may take 15 s or more", after.Seconds())
 	}
 	c.walk.OK(text)
+}
+
+// dsqlState asks DSQL whether the cluster can be used. Its logins are IAM's in any case.
+func (c *Checkup) dsqlState(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
+	defer cancel()
+	db, err := c.finder.ByEndpoint(ctx, c.login.Endpoint.Host)
+	switch {
+	case err != nil: // nothing depends on it
+		c.walk.LeaveOut("DSQL knows no other login")
+	case db.Trouble() != nil:
+		c.fail(db.Trouble())
+	default:
+		c.walk.OK("on: DSQL knows no other login; the cluster is " + display.Line(db.Status))
+	}
 }
 
 // resourceID says what a policy must name.
@@ -343,6 +361,9 @@ func (c *Checkup) questions() []evidence.Question {
 	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
+		if s.Sid == policy.ListDatabases { // no login needs it
+			continue
+		}
 		q := evidence.Question{Actions: s.Action}
 		for _, r := range s.Resource {
 			r = here.SessionOf(c.caller.Name(), r)
@@ -363,6 +384,10 @@ func (c *Checkup) questions() []evidence.Question {
 // pastLogins asks CloudWatch how earlier IAM logins went.
 func (c *Checkup) pastLogins(ctx context.Context) {
 	c.walk.Begin(doctor.Metrics)
+	if c.kind() == database.DSQL {
+		c.walk.LeaveOut("CloudWatch does not count logins to DSQL")
+		return
+	}
 	dimension, identifier := c.metricDimension()
 	if identifier == "" {
 		c.walk.Skip("the database's identifier is not known, by which CloudWatch counts")

@@ -71,7 +71,7 @@ func New(cfg Config) *Checkup {
 	t.Sessions, t.KeepAlive = 1, config.KeepAliveOff
 	return &Checkup{
 		target: t, walk: cfg.Walk, wiring: targets.New(cfg.Log, cfg.Profiles), limit: cfg.LoginTimeout,
-		user: cmp.Or(t.User, accountName()), named: t.User != "",
+		user: cmp.Or(t.UsualUser(), accountName()), named: t.User != "",
 	}
 }
 

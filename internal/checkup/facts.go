@@ -20,6 +20,9 @@ var lookupCalls = []string{
 	"rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints", "rds:DescribeGlobalClusters",
 }
 
+// dsqlLookupCalls are what discover asks DSQL about an identifier or ARN.
+var dsqlLookupCalls = []string{"dsql:GetCluster"}
+
 // Policy finds out what a policy for the target needs. What cannot be found out
 // stays empty; unlisted says so of a database that RDS does not list. A user that
 // nobody named is left empty, too: nobody is let in by guess.
@@ -36,11 +39,11 @@ func (c *Checkup) Policy(ctx context.Context) (f policy.Facts, unlisted, err err
 // identify finds out where the target is, and asks whose the credentials are.
 // refused is an answer that blames them.
 func (c *Checkup) identify(ctx context.Context) (refused *causes.Error, err error) {
-	if !c.named {
-		c.user = ""
-	}
 	if err := c.locate(ctx); err != nil {
 		return nil, err
+	}
+	if !c.named && c.kind() != database.DSQL {
+		c.user = ""
 	}
 	c.aws = c.login.AWS
 	c.caller, _, err = credentials.WhoAmI(ctx, c.aws)
@@ -65,7 +68,10 @@ func (c *Checkup) facts() policy.Facts {
 	if f.Kind == database.DSQL {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")
 	}
-	if c.target.Ref != "" {
+	switch {
+	case c.target.Ref != "" && f.Kind == database.DSQL:
+		f.Lookup = dsqlLookupCalls
+	case c.target.Ref != "":
 		f.Lookup = lookupCalls
 	}
 	return f

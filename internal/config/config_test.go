@@ -129,7 +129,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"quiet and debug", Input{Targets: []string{orders}, Flags: flags("via", jump, "quiet", "true", "debug-logs", "true")}, "exclude each other", "leave out"},
 		{"no identifier", Input{Targets: []string{"orders_prod"}, Flags: via}, `target "orders_prod" is neither an identifier nor the host name`, "HOST[:PORT]"},
 		{"identifier with port", Input{Targets: []string{"orders-prod:5433"}, Flags: via}, "a port belongs to an endpoint", "'orders-prod?port=N'"},
-		{"ARN of something else", Input{Targets: []string{"arn:aws:ec2:eu-central-1:111122223333:instance/i-0abc"}, Flags: via}, "is not the ARN of an RDS database", "db-proxy"},
+		{"ARN of something else", Input{Targets: []string{"arn:aws:ec2:eu-central-1:111122223333:instance/i-0abc"}, Flags: via}, "is not the ARN of an RDS database", "arn:aws:dsql:REGION:ACCOUNT:cluster/ID"},
 		{"ARN without region", Input{Targets: []string{"arn:aws:rds::111122223333:db:orders"}, Flags: via}, "is not the ARN", "REGION"},
 		{"endpoint of a host", Input{Targets: []string{orders + "?endpoint=reader"}, Flags: via}, "a host name is one endpoint already", "identifier or ARN"},
 		{"endpoint with a dot", Input{Targets: []string{"orders?endpoint=a.b"}, Flags: via}, `"a.b" names no endpoint`, "reader"},

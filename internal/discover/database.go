@@ -23,8 +23,8 @@ type Database struct {
 	ResourceID string
 	Account    string // that owns it
 	Region     string // in which tokens for it are signed
-	Engine     string // "postgres", "aurora-postgresql"; "POSTGRESQL" for a proxy
-	// EngineVersion is like "16.4"; a proxy has none.
+	Engine     string // "postgres", "aurora-postgresql"; "POSTGRESQL" for a proxy; "aurora-dsql"
+	// EngineVersion is like "16.4"; a proxy and DSQL have none.
 	EngineVersion string
 	// EngineMode is "serverless" for Aurora Serverless v1, which is no serverless
 	// of today.
@@ -70,10 +70,13 @@ type Pool struct {
 // Address is "host:port".
 func (d Database) Address() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
 
+// Public reports whether its endpoint is reached over the internet, without a jump host.
+func (d Database) Public() bool { return d.Express || d.Kind == database.DSQL }
+
 // Postgres says whether clients of PostgreSQL can talk to it.
 func (d Database) Postgres() bool {
 	switch strings.ToLower(d.Engine) {
-	case "postgres", "aurora-postgresql", "postgresql":
+	case "postgres", "aurora-postgresql", "postgresql", dsqlEngine:
 		return true
 	}
 	return false
@@ -82,8 +85,8 @@ func (d Database) Postgres() bool {
 // unusable are the states in which a database takes no connections, with what
 // to do about each.
 //
-// Source: Amazon RDS user guide, accessing-monitoring.html ("Viewing DB instance
-// status") and its page for clusters.
+// Sources: Amazon RDS user guide, accessing-monitoring.html ("Viewing DB instance
+// status") and its page for clusters; Aurora DSQL user guide, "Cluster status".
 var unusable = map[string]string{
 	"stopped":                             "",
 	"stopping":                            "wait until it has stopped, then start it",
@@ -96,6 +99,9 @@ var unusable = map[string]string{
 	"inaccessible-encryption-credentials": "its KMS key cannot be used: enable the key, then restore it from a backup",
 	"inaccessible-encryption-credentials-recoverable": "its KMS key cannot be used: enable the key, then start the database",
 	"insufficient-resource-limits":                    "see the events in the RDS console",
+	"pending_setup":                                   "it is one of several Regions, and not linked to the others yet: finish its setup in the DSQL console",
+	"pending_delete":                                  "it is being deleted: name another database",
+	"deleted":                                         "it was deleted: name another database",
 }
 
 // Trouble says why logins cannot succeed as the database is now, or nil: IAM

@@ -55,7 +55,7 @@ func (f *Finder) byName(ctx context.Context, name string) ([]entry, error) {
 	look := func(find func(context.Context, string) ([]entry, error)) func(context.Context) ([]entry, error) {
 		return func(ctx context.Context) ([]entry, error) { return find(ctx, name) }
 	}
-	results, errs := sideBySide(ctx, look(f.instances), look(f.clusters), look(f.proxies))
+	results, errs := sideBySide(ctx, look(f.instances), look(f.clusters), look(f.proxies), look(f.dsqlClusters))
 	if found := slices.Concat(results...); len(found) > 0 {
 		return found, nil
 	}
@@ -91,6 +91,9 @@ func worst(errs []error) error {
 // byARN asks for the one thing that an ARN names.
 func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 	kind, name, _ := strings.Cut(a.Resource, ":")
+	if a.Service == dsqlService {
+		return f.dsqlByARN(ctx, a)
+	}
 	find := map[string]func(context.Context, string) ([]entry, error){
 		"db":                f.instances,
 		"cluster":           f.clusters,

@@ -14,6 +14,9 @@ func Advice(f Facts) []string {
 	var lines []string
 	switch f.Kind {
 	case database.DSQL: // knows no other login
+		if len(f.Lookup) > 0 {
+			lines = append(lines, "The statement ListDatabases is for `pgkeyless list` only, and a target named by its ARN or endpoint does without FindDatabase.")
+		}
 	case database.Proxy:
 		if f.EndToEnd {
 			lines = append(lines, fmt.Sprintf("The proxy logs in to its database by IAM (DefaultAuthScheme IAM_AUTH), which must have IAM authentication on. "+

@@ -45,8 +45,8 @@ type Facts struct {
 	Via        string
 	ViaAccount string // that owns it
 	Document   string // session document, name or ARN; empty: the usual one
-	// Lookup are the RDS calls that find the database by what it was named by;
-	// none for an endpoint.
+	// Lookup are the calls of RDS, or of DSQL, that find the database by what it was
+	// named by; none for an endpoint.
 	Lookup []string
 }
 

@@ -74,6 +74,10 @@ var cases = map[string]Facts{
 		f.Kind, f.ResourceID, f.Host = database.DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
 		f.Target, f.Via = f.Host, ""
 	}),
+	"dsql-looked-up": orders(func(f *Facts) {
+		f.Kind, f.ResourceID, f.Host = database.DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+		f.Target, f.Via, f.User, f.Lookup = "abcdefghijklmnopqrstuvwxyz", "", "admin", []string{"dsql:GetCluster"}
+	}),
 }
 
 func TestGolden(t *testing.T) {

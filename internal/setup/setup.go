@@ -56,6 +56,7 @@ type Asker interface {
 type Seen struct {
 	Databases, JumpHosts []Choice
 	Public               []string // of Databases, those that need no jump host
+	DSQL                 []string // of Databases, those of Aurora DSQL
 	Problems             []string // why there may be more
 }
 
@@ -250,7 +251,7 @@ func (r *run) public(ctx context.Context) (bool, error) {
 	if err != nil || t.CheckWay() != nil {
 		return false, err
 	}
-	if t.Ref == "" {
+	if t.Ref == "" || t.DSQL() {
 		return true, nil
 	}
 	seen, err := r.look(ctx)
@@ -288,8 +289,13 @@ func (r *run) jumpHost(ctx context.Context) error {
 }
 
 func (r *run) user(ctx context.Context) (err error) {
+	who := "A user that is granted rds_iam"
+	if r.dsql() {
+		who = config.DSQLUser + ", or a role that is linked to an IAM role"
+		r.a.DBName = cmp.Or(r.a.DBName, config.DSQLDatabase)
+	}
 	if r.a.User == "" && r.want("--user") {
-		if r.a.User, err = r.Ask.Text(ctx, "Database user", "A user that is granted rds_iam", filled); err != nil {
+		if r.a.User, err = r.Ask.Text(ctx, "Database user", who, filled); err != nil {
 			return err
 		}
 	}
@@ -297,6 +303,13 @@ func (r *run) user(ctx context.Context) (err error) {
 		r.a.DBName, err = r.Ask.Text(ctx, "Database name", "The one that clients connect to; empty to let each client name it", func(string) error { return nil })
 	}
 	return err
+}
+
+// dsql reports whether the database is known to be an Aurora DSQL cluster, by its name or
+// by what AWS has said of it.
+func (r *run) dsql() bool {
+	t, err := r.load(Answers{Database: r.a.Database, Region: r.a.Region})
+	return r.a.Database != "" && err == nil && (t.DSQL() || r.seen != nil && slices.Contains(r.seen.DSQL, r.a.Database))
 }
 
 // missing is an error for what nobody can be asked for.

@@ -3,6 +3,7 @@ package targets
 import (
 	"strconv"
 
+	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -17,4 +18,14 @@ func Guards(o config.Options) []proxy.Setting {
 		settings = append(settings, proxy.Setting{Name: "statement_timeout", Value: strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)})
 	}
 	return settings
+}
+
+// guardsRefused says which of t's guards its database may not take, or "".
+//
+// Source: that DSQL has no statement_timeout is from reports of its users.
+func guardsRefused(t config.Target, kind auth.Kind) string {
+	if len(Guards(t.Options)) == 0 || kind != auth.KindDSQL {
+		return ""
+	}
+	return "Aurora DSQL may not accept read-only and statement-timeout; it then refuses logins, and the client reads why"
 }

@@ -1,8 +1,10 @@
 package targets
 
 import (
+	"bytes"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +32,24 @@ func TestGuardsBecomeSettings(t *testing.T) {
 		r := wireRoute(t, New(slog.New(slog.DiscardHandler), new(credentials.Profiles)), testenv.Target(testenv.Orders, tt.change))
 		if !slices.Equal(r.Settings, tt.want) || GuardsInWords(r) != tt.words {
 			t.Errorf("settings %v in words %q, want %v and %q", r.Settings, GuardsInWords(r), tt.want, tt.words)
+		}
+	}
+}
+
+// DSQL may refuse the login; people are to know before.
+func TestGuardsWarnOfDSQL(t *testing.T) {
+	testenv.Isolate(t)
+	const dsql = "abcdefghijklmnopqrstuvwxyz.dsql.us-east-1.on.aws"
+	for _, test := range []struct {
+		endpoint string
+		guarded  bool
+		want     bool
+	}{{dsql, true, true}, {dsql, false, false}, {testenv.Orders, true, false}} {
+		var log bytes.Buffer
+		w := New(slog.New(slog.NewTextHandler(&log, nil)), new(credentials.Profiles))
+		wireRoute(t, w, testenv.Target(test.endpoint, func(o *config.Options) { o.ReadOnly, o.Via = test.guarded, config.ViaNone }))
+		if got := strings.Contains(log.String(), "Aurora DSQL may not accept read-only"); got != test.want {
+			t.Errorf("%s with guards %v: warned %v, want %v:\n%s", test.endpoint, test.guarded, got, test.want, &log)
 		}
 	}
 }

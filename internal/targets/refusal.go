@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/clock"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
@@ -21,10 +22,11 @@ type explainer struct {
 	credentials aws.CredentialsProvider
 }
 
-// Passing has the next try read the keys anew.
+// Passing has the next try read the keys anew, where these may be why.
 func (e explainer) Passing(r proxy.Refusal) bool {
+	cause, _ := refusals.Refused(r).Cause()
 	passing := refusals.Refused(r).Passing()
-	if passing {
+	if passing && cause != causes.DSQLRate {
 		credentials.Reread(e.credentials)
 	}
 	return passing

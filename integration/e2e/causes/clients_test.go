@@ -43,7 +43,25 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
 		Flags: []string{"--shared-port"},
 	}
+	cluster60 := rig.StartDSQL(t, nil)
+	hasty, err := lab.BuildProxyWith(t.Context(), t.TempDir(), "github.com/pgkeyless/pgkeyless/internal/targets.dsqlLifetime=0s")
+	if err != nil {
+		t.Fatal(err)
+	}
 	showCauses(t, causes.Clients(), map[string]way{
+		causes.DSQLSessionOver.Name: {
+			setup: rig.Setup{Args: []string{lab.DSQLHost + "?dial=" + cluster60.Address() + "&ca-file=" + cluster60.CAFile()}, Binary: hasty},
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				conn := w.Connect("user=admin dbname=postgres")
+				cluster60.EndSessions()
+				var told *pgconn.PgError
+				if _, err := conn.WaitForNotification(t.Context()); !errors.As(err, &told) {
+					t.Fatalf("waiting: %v, want an ErrorResponse", err)
+				}
+				return told
+			},
+			facts: []string{lab.DSQLHost},
+		},
 		causes.LoginOverdue.Name: {
 			setup: waitingOnly("5s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
 			facts: []string{"within 5s"},

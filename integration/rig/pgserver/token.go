@@ -124,7 +124,7 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 			return accessKey, fmt.Errorf("%s of the token is %q, want %q", c.what, c.got, c.want)
 		}
 	}
-	if err := checkTime(signed, t.query["X-Amz-Expires"], v.now()); err != nil {
+	if err := checkTime(signed, t.query["X-Amz-Expires"], v.now(), maxExpires); err != nil {
 		return accessKey, err
 	}
 	if !hmac.Equal([]byte(t.query["X-Amz-Signature"]), []byte(t.signature(key.Secret, scope))) {
@@ -133,10 +133,10 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 	return accessKey, nil
 }
 
-func checkTime(signed time.Time, expires string, now time.Time) error {
+func checkTime(signed time.Time, expires string, now time.Time, most int) error {
 	seconds, err := strconv.Atoi(expires)
-	if err != nil || seconds < 1 || seconds > maxExpires {
-		return fmt.Errorf("X-Amz-Expires is %q, want 1 to %d seconds", expires, maxExpires)
+	if err != nil || seconds < 1 || seconds > most {
+		return fmt.Errorf("X-Amz-Expires is %q, want 1 to %d seconds", expires, most)
 	}
 	if ahead := signed.Sub(now); ahead > maxSkew {
 		return fmt.Errorf("token is dated %v in the future", ahead.Round(time.Second))
