@@ -75,7 +75,8 @@
 // client gets ReadyForQuery: it gets the ParameterStatus messages of that, and an error as the
 // end of its login. The proxy answers what there is to negotiate, and sends no token unasked.
 // Where the server gives no BackendKeyData, the client gets none: the log says once that cancel
-// requests cannot work, and again for each that comes (cancelrequest.go).
+// requests cannot work, and again when one comes. Of many from one address, log and audit get
+// some only (cancelrequest.go).
 //
 // # Turns
 //

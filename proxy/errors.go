@@ -18,7 +18,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
-// SQLSTATE codes of the proxy's own failures.
+// SQLSTATE codes of the proxy's own failures, and of databases'.
 //
 // Source: PostgreSQL 18 docs, errcodes-appendix.html.
 const (
@@ -28,6 +28,7 @@ const (
 	stateProtocolViolation  = "08P01"
 	stateUnsupported        = "0A000"
 	stateInvalidLogin       = "28000"
+	stateNotPermitted       = "42501"
 	stateTooManyConnections = "53300"
 	stateTooFast            = "53400" // connections come faster than the database takes them
 	stateShuttingDown       = "57P01"

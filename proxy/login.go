@@ -338,6 +338,7 @@ func (l *login) complaint(ctx context.Context, msg []byte) []byte {
 		return msg
 	}
 	l.last = &refusal{user: l.user, code: f['C'], message: f['M'], told: f['D'], help: f['H']}
+	l.last.private = l.last.code == stateNotPermitted && l.opening.message.mayBeDenied()
 	if l.route.Refusals == nil || msg[len(msg)-1] != 0 {
 		return msg
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -52,6 +53,7 @@ const (
 type opening struct {
 	message    startupMessage // for the server
 	settings   []param        // to be set when it has logged in, in this order
+	guards     []string       // names of those that are the Route's
 	dropped    []string       // names of what is left out
 	negotiated []byte         // for the client, ahead of AuthenticationOk; may be nil
 }
@@ -99,14 +101,32 @@ func (r *Route) opening(m startupMessage) (opening, error) {
 	return o, nil
 }
 
+// dateStyle is a parameter with two halves, as in "ISO, DMY": a value may set one of them
+// and leave the other as it was, so of several values none replaces the others.
+//
+// Source: postgres: check_datestyle in src/backend/commands/variable.c.
+const dateStyle = "DateStyle"
+
 // place puts a run-time parameter where it belongs. own says that it is the Route's.
 func (p *Pooler) place(o *opening, set param, own bool) {
 	if i := slices.IndexFunc(p.Parameters, func(name string) bool { return strings.EqualFold(name, set.name) }); i >= 0 {
-		o.message.params = keep(o.message.params, param{p.Parameters[i], set.value})
+		set.name = p.Parameters[i]
+		first := o.message.value(set.name)
+		if !strings.EqualFold(set.name, dateStyle) || first == "" {
+			o.message.params = keep(o.message.params, set)
+			return
+		}
+		if set.value == first && !slices.ContainsFunc(o.settings, func(s param) bool { return s.name == set.name }) {
+			return
+		}
+		o.settings = append(o.settings, set) // the pooler takes it, though once only
 		return
 	}
 	switch {
-	case own || p.Others == SetOthers:
+	case own:
+		o.guards = append(o.guards, set.name)
+		o.settings = append(o.settings, set)
+	case p.Others == SetOthers:
 		o.settings = append(o.settings, set)
 	default:
 		o.dropped = append(o.dropped, set.name)
@@ -162,31 +182,38 @@ func negotiation(unknown []string) []byte {
 // settingsAtOnce are set by one statement. PostgreSQL takes 1,664 columns.
 const settingsAtOnce = 1000
 
-// settingStatement is one that sets run-time parameters to what they would be if a
-// StartupMessage had named them. SET does not: it takes the value of a list, such as
-// search_path, for its only element.
+// textOID is that of the type text.
+//
+// Source: postgres: src/include/catalog/pg_type.dat.
+const textOID = 25
+
+// settingRequest sets run-time parameters to what they would be if a StartupMessage had
+// named them. SET does not: it takes the value of a list, such as search_path, for its only
+// element. One statement sets them all, so that none of them, such as a statement_timeout,
+// counts for the next. Names and values are its parameters, so they need no quoting, in
+// whatever encoding the client sends them, and do not appear in pg_stat_activity.
 //
 // Source: postgres: set_config_by_name and flatten_set_variable_args in
-// src/backend/utils/misc/guc_funcs.c.
-func settingStatement(settings []param) string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
-	for i, p := range settings {
-		if i > 0 {
-			b.WriteString(", ")
+// src/backend/utils/misc/guc_funcs.c; PostgreSQL 18 docs, protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY.
+func settingRequest(settings []param) ([]byte, error) {
+	var columns []string
+	var parse pgproto3.Parse
+	var bind pgproto3.Bind
+	for _, p := range settings {
+		n := len(bind.Parameters)
+		columns = append(columns, fmt.Sprintf("pg_catalog.set_config($%d, $%d, false)", n+1, n+2))
+		parse.ParameterOIDs = append(parse.ParameterOIDs, textOID, textOID)
+		bind.Parameters = append(bind.Parameters, []byte(p.name), []byte(p.value))
+	}
+	parse.Query = "SELECT " + strings.Join(columns, ", ")
+	var request []byte
+	var err error
+	for _, msg := range []pgproto3.FrontendMessage{&parse, &bind, &pgproto3.Execute{}, &pgproto3.Sync{}} {
+		if request, err = msg.Encode(request); err != nil {
+			return nil, err
 		}
-		b.WriteString("pg_catalog.set_config(" + literal(p.name) + ", " + literal(p.value) + ", false)")
 	}
-	return b.String()
-}
-
-// literal is text as a string of SQL, whatever standard_conforming_strings is.
-func literal(text string) string {
-	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-	if strings.Contains(text, `\`) {
-		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
-	}
-	return quoted
+	return request, nil
 }
 
 // setLater has the server set what the opening has left, and returns what the client is
@@ -194,7 +221,7 @@ func literal(text string) string {
 func (l *login) setLater(ctx context.Context) (told []byte, err error) {
 	var news, ready []byte
 	for some := range slices.Chunk(l.opening.settings, settingsAtOnce) {
-		packet, err := (&pgproto3.Query{String: settingStatement(some)}).Encode(nil)
+		packet, err := settingRequest(some)
 		if err != nil {
 			return nil, err
 		}
@@ -214,10 +241,10 @@ func (l *login) answerToSetting(ctx context.Context, news *[]byte) (ready []byte
 			return nil, l.lost(err)
 		}
 		switch msg[0] {
-		case 'T', 'D', 'C': // RowDescription, DataRow, CommandComplete
+		case '1', '2', 'D', 'C': // ParseComplete, BindComplete, DataRow, CommandComplete
 		case 'S', 'N': // ParameterStatus, NoticeResponse
 			if len(*news)+len(msg) > maxLoginBody {
-				return nil, l.garbled("says too much about start-up parameters that are set after the login")
+				return nil, l.garbled("said too much while start-up parameters were being set")
 			}
 			*news = append(*news, msg...)
 		case 'E':
@@ -225,7 +252,7 @@ func (l *login) answerToSetting(ctx context.Context, news *[]byte) (ready []byte
 		case 'Z':
 			return slices.Clone(msg), nil
 		default:
-			return nil, l.garbled("sent another message than an answer to setting start-up parameters")
+			return nil, l.garbled("sent an unexpected message while start-up parameters were being set")
 		}
 	}
 }
@@ -245,6 +272,7 @@ func (l *login) settingRefused(ctx context.Context, body []byte) error {
 	}
 	said.late, said.fields = true, fatal(said.fields)
 	own := slices.ContainsFunc(aboutSettings, func(class string) bool { return strings.HasPrefix(said.code, class) })
+	said.private = own
 	if !own && l.route.Refusals != nil { // the first statement of a session may have to wait for a connection, say
 		if l.asking != nil {
 			l.asking()
@@ -252,10 +280,31 @@ func (l *login) settingRefused(ctx context.Context, body []byte) error {
 		said.learn(ctx, l.route.Refusals)
 	}
 	if said.cause == "" {
-		told := causes.SettingFailed.Fill(causes.Facts{"server": l.route.Pooler.Name, "parameters": l.opening.setNames()})
-		said.cause, said.detail, said.hint = causes.SettingFailed.Name, told.Detail, told.Hint
+		cause, parameters := causes.SettingInterrupted, ""
+		switch {
+		case own && l.opening.guardFailed(said.message):
+			cause, parameters = causes.GuardFailed, parameterNames(l.opening.guards)
+		case own:
+			cause, parameters = causes.SettingFailed, l.opening.setNames()
+		}
+		told := cause.Fill(causes.Facts{"server": l.route.Pooler.Name, "parameters": parameters})
+		said.cause, said.detail, said.hint = cause.Name, told.Detail, told.Hint
 	}
 	return said
+}
+
+// guardFailed says that an error with message is about a setting of the Route rather than
+// one of the client: nothing else was set, or the message names it, and the client has not
+// set it too.
+func (o opening) guardFailed(message string) bool {
+	if len(o.guards) == len(o.settings) {
+		return true
+	}
+	return slices.ContainsFunc(o.guards, func(guard string) bool {
+		first := slices.IndexFunc(o.settings, func(p param) bool { return strings.EqualFold(p.name, guard) })
+		again := slices.IndexFunc(o.settings[first+1:], func(p param) bool { return strings.EqualFold(p.name, guard) })
+		return strings.Contains(message, guard) && again < 0
+	})
 }
 
 // fatal is the fields of an ErrorResponse with the severity of one that ends the session.

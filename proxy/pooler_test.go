@@ -3,11 +3,14 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -20,11 +23,44 @@ func pooled(others Others, settings ...Setting) func(*Config) {
 	}
 }
 
-// statement is a Query.
-func statement(sql string) []byte { return message('Q', append([]byte(sql), 0)...) }
+// sets is how a pooler is asked to set what words say, name by name and value by value.
+func sets(words ...string) []byte {
+	n := len(words)
+	var columns, types, values []byte
+	for i, word := range words {
+		switch {
+		case i%2 == 1:
+			columns = fmt.Appendf(columns, "$%d, false)", i+1)
+		case i > 0:
+			columns = append(columns, ", "...)
+			fallthrough
+		default:
+			columns = fmt.Appendf(columns, "pg_catalog.set_config($%d, ", i+1)
+		}
+		types = append(types, 0, 0, 0, 25) // text
+		values = append(binary.BigEndian.AppendUint32(values, uint32(len(word))), word...)
+	}
+	count := []byte{byte(n >> 8), byte(n)}
+	return join(message('P', join([]byte("\x00SELECT "), columns, []byte{0}, count, types)...),
+		message('B', join([]byte{0, 0, 0, 0}, count, values, []byte{0, 0})...),
+		message('E', 0, 0, 0, 0, 0), message('S'))
+}
+
+// untilSync reads messages up to a Sync, and returns the first of them.
+func (c *databaseConn) untilSync() (first []byte) {
+	for {
+		m, err := readMessage(c)
+		if first == nil {
+			first = m
+		}
+		if err != nil || m[0] == 'S' {
+			return first
+		}
+	}
+}
 
 // answered is what a server says of a statement that sets something.
-var answered = join(message('T', 0, 0), message('D', 0, 0), message('C', []byte("SELECT 1\x00")...))
+var answered = join(message('1'), message('2'), message('D', 0, 0), message('C', []byte("SELECT 1\x00")...))
 
 func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 	guard := Setting{"statement_timeout", "30000"}
@@ -33,21 +69,25 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 		settings []Setting
 		params   []string // beside user and database
 		want     []string // the same, at the server
-		query    string   // behind the login; "" for none
+		sets     []string // behind the login
 	}{
-		{"nothing", nil, nil, nil, ""},
-		{"what it takes", nil, []string{"datestyle", "ISO", "application_name", "x", "DateStyle", "German"}, []string{"DateStyle", "German", "application_name", "x"}, ""},
-		{"a search_path", nil, []string{"options", "-c search_path=a,b"}, nil, `SELECT pg_catalog.set_config('search_path', 'a,b', false)`},
+		{"nothing", nil, nil, nil, nil},
+		{"a byte of Shift JIS that is a backslash", nil, []string{"search_path", "\x95\x5c", "client_encoding", "SJIS"}, nil, []string{"search_path", "\x95\x5c", "client_encoding", "SJIS"}},
+		{"what it takes", nil, []string{"timezone", "UTC", "application_name", "x", "TimeZone", "Japan"}, []string{"TimeZone", "Japan", "application_name", "x"}, nil},
+		{"a second DateStyle", nil, []string{"DateStyle", "ISO", "options", "-c datestyle=DMY -c work_mem=1MB"}, []string{"DateStyle", "DMY"},
+			[]string{"work_mem", "1MB", "DateStyle", "ISO"}},
+		{"one DateStyle twice", nil, []string{"datestyle", "ISO", "DATESTYLE", "ISO"}, []string{"DateStyle", "ISO"}, nil},
+		{"a search_path", nil, []string{"options", "-c search_path=a,b"}, nil, []string{"search_path", "a,b"}},
 		{"in order, parameters last", nil, []string{"work_mem", "1MB", "options", "-c work_mem=2MB -c a.b=c"}, nil,
-			`SELECT pg_catalog.set_config('work_mem', '2MB', false), pg_catalog.set_config('a.b', 'c', false), pg_catalog.set_config('work_mem', '1MB', false)`},
-		{"what it takes in options", nil, []string{"TimeZone", "UTC", "options", "--TIMEZONE=Japan -c application_name=y"}, []string{"TimeZone", "UTC", "application_name", "y"}, ""},
-		{"quotes", nil, []string{"a'b", `it's`, "c", `back\slash's`}, nil, `SELECT pg_catalog.set_config('a''b', 'it''s', false), pg_catalog.set_config('c',  E'back\\slash''s', false)`},
+			[]string{"work_mem", "2MB", "a.b", "c", "work_mem", "1MB"}},
+		{"what it takes in options", nil, []string{"TimeZone", "UTC", "options", "--TIMEZONE=Japan -c application_name=y"}, []string{"TimeZone", "UTC", "application_name", "y"}, nil},
+		{"quotes", nil, []string{"a'b", `it's`, "c", `back\slash's`}, nil, []string{"a'b", "it's", "c", `back\slash's`}},
 		{"guards", []Setting{guard}, []string{"statement_timeout", "0", "options", "-c statement_timeout=1"}, nil,
-			`SELECT pg_catalog.set_config('statement_timeout', '1', false), pg_catalog.set_config('statement_timeout', '30000', false)`},
-		{"the last options count", nil, []string{"options", "-c a=b", "options", "-c c=d"}, nil, `SELECT pg_catalog.set_config('c', 'd', false)`},
+			[]string{"statement_timeout", "1", "statement_timeout", "30000"}},
+		{"the last options count", nil, []string{"options", "-c a=b", "options", "-c c=d"}, nil, []string{"c", "d"}},
 		{"names of other meaning", nil, []string{"options", "-c user=root -c replication=true"}, nil,
-			`SELECT pg_catalog.set_config('user', 'root', false), pg_catalog.set_config('replication', 'true', false)`},
-		{"replication", nil, []string{"replication", "database"}, []string{"replication", "database"}, ""},
+			[]string{"user", "root", "replication", "true"}},
+		{"replication", nil, []string{"replication", "database"}, []string{"replication", "database"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -59,8 +99,8 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 					c.send(authRequest(3))
 					c.expect(message('p', append([]byte(secretToken), 0)...))
 					c.send(authRequest(0), message('S', []byte("server_version\x0016\x00")...), readyForQuery)
-					if test.query != "" {
-						c.expect(statement(test.query))
+					if test.sets != nil {
+						c.expect(sets(test.sets...))
 						c.send(changed, answered, notice, readyForQuery, message('A', 0, 0, 0, 1, 'x', 0, 'y', 0))
 					}
 					c.untilTerminate()
@@ -68,7 +108,7 @@ func TestPoolerGetsWhatItTakesAndTheRestLater(t *testing.T) {
 				c := r.dial()
 				c.send(startupPacket(3<<16, append([]string{"user", "app_user", "database", "app"}, test.params...)...))
 				want := join(authRequest(0), message('S', []byte("server_version\x0016\x00")...))
-				if test.query != "" {
+				if test.sets != nil {
 					want = join(want, changed, notice, readyForQuery, message('A', 0, 0, 0, 1, 'x', 0, 'y', 0))
 				} else {
 					want = join(want, readyForQuery)
@@ -88,28 +128,45 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 	wrong := []string{"SFEHLER", "VERROR", "C22023", `Minvalid value for parameter "work_mem": "secret_value"`, "Fguc.c", "L1"}
 	for _, test := range []struct {
 		name   string
+		guards []Setting
 		fields []string
 		want   []string
 		cause  string
 	}{
-		{"its value is wrong", wrong, []string{"SFATAL", "VFATAL", "C22023", wrong[3], "Fguc.c", "L1",
+		{"its value is wrong", nil, wrong, []string{"SFATAL", "VFATAL", "C22023", wrong[3], "Fguc.c", "L1",
 			"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
 			"H" + causes.SettingFailed.Hint}, "setting-failed"},
-		{"the server has no room", []string{"SERROR", "VERROR", "C53300", "Mno room", "Dtheirs"},
+		{"it is not permitted", nil, []string{"SERROR", "VERROR", "C42501", `Mpermission denied to set role "secret_value"`},
+			[]string{"SFATAL", "VFATAL", "C42501", `Mpermission denied to set role "secret_value"`,
+				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
+				"H" + causes.SettingFailed.Hint}, "setting-failed"},
+		{"a guard beside it fails", []Setting{{"b.c", "d"}}, []string{"SERROR", "VERROR", "C22023", `Mno "b.c"`},
+			[]string{"SFATAL", "VFATAL", "C22023", `Mno "b.c"`,
+				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: b.c",
+				"H" + causes.GuardFailed.Hint}, "guard-failed"},
+		{"the client's value of a guard", []Setting{{"A", "d"}}, []string{"SERROR", "VERROR", "C22023", `Mno "A"`},
+			[]string{"SFATAL", "VFATAL", "C22023", `Mno "A"`,
+				"DPool does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, a",
+				"H" + causes.SettingFailed.Hint}, "setting-failed"},
+		{"it takes too long", nil, []string{"SERROR", "VERROR", "C57014", "Mcanceling statement"},
+			[]string{"SFATAL", "VFATAL", "C57014", "Mcanceling statement", "D" + causes.SettingInterrupted.Detail, "H" + causes.SettingInterrupted.Hint}, "setting-interrupted"},
+		{"the server has no room", nil, []string{"SERROR", "VERROR", "C53300", "Mno room", "Dtheirs"},
 			[]string{"SFATAL", "VFATAL", "C53300", "Mno room", "Dtheirs", "Hour advice"}, "x"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ended := make(chan bool, 9)
+				var audit []AuditEvent
 				r := newRig(t, func(c *databaseConn) {
 					c.logIn()
-					readMessage(c)
+					c.untilSync()
 					c.send(errorPacket(test.fields...), readyForQuery)
 					_, err := readMessage(c)
 					ended <- err != nil
 				}, func(cfg *Config) {
-					pooled(SetOthers)(cfg)
-					cfg.Routes[0].Refusals = adviser{Explanation{Cause: "x", Detail: "ours too", Hint: "our advice"}}
+					pooled(SetOthers, test.guards...)(cfg)
+					cfg.Routes[0].Refusals = adviser{"53300": {Cause: "x", Detail: "ours too", Hint: "our advice"}}
+					cfg.Audit = func(e AuditEvent) error { audit = append(audit, e); return nil }
 				})
 				c := r.dial()
 				c.send(startupPacket(3<<16, "user", "app_user", "options", "-c work_mem=secret_value -c a=b", "work_mem", "secret_value"))
@@ -122,20 +179,20 @@ func TestPoolerSettingThatFailsEndsTheLogin(t *testing.T) {
 				if !r.log.hasLine("session ended", "level=INFO", "cause="+test.cause) {
 					t.Errorf("no such line in\n%s", r.log.bytes())
 				}
-				if bytes.Contains(r.log.bytes(), []byte("secret_value")) {
-					t.Errorf("a value is in the log:\n%s", r.log.bytes())
+				if bytes.Contains(r.log.bytes(), []byte("secret_value")) || strings.Contains(fmt.Sprint(audit), "secret_value") || len(audit) == 0 {
+					t.Errorf("a value is in the audit %v, or in the log:\n%s", audit, r.log.bytes())
 				}
 			})
 		})
 	}
 }
 
-// adviser explains every refusal alike.
-type adviser struct{ e Explanation }
+// adviser explains refusals by their SQLSTATE.
+type adviser map[string]Explanation
 
 func (a adviser) Passing(Refusal) bool { return true }
 
-func (a adviser) Explain(context.Context, Refusal) Explanation { return a.e }
+func (a adviser) Explain(_ context.Context, r Refusal) Explanation { return a[r.SQLState] }
 
 func TestPoolerThatBreaksOffWhileSettingIsTold(t *testing.T) {
 	for name, answer := range map[string][]byte{"closed": nil, "another message": message('G', 0)} {
@@ -143,7 +200,7 @@ func TestPoolerThatBreaksOffWhileSettingIsTold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, func(c *databaseConn) {
 					c.logIn()
-					readMessage(c)
+					c.untilSync()
 					c.send(answer)
 				}, pooled(SetOthers))
 				c := r.dial()
@@ -195,25 +252,66 @@ func TestPoolerNegotiatesNothingButThreeDotZero(t *testing.T) {
 	}
 }
 
+// TestPoolerGetsNoTokenUnasked is about clients and ready logins, of which a database that
+// is no pooler gets tokens early.
 func TestPoolerGetsNoTokenUnasked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *databaseConn) {
-			c.logIn() // which reads the token after asking for it
-			c.untilTerminate()
-		}, func(cfg *Config) { pooled(SetOthers)(cfg); cfg.Routes[0].ReadyLogins = 1 })
-		for range 3 {
-			c := r.dial()
-			c.send(plainStartup)
-			c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
-			c.send(terminate)
-			c.Close()
-			synctest.Wait()
-		}
-		r.stop()
-		if r.log.hasLine("without an early token") {
-			t.Errorf("a token was sent early:\n%s", r.log.bytes())
-		}
-	})
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		early  bool
+	}{
+		{"pooler", pooled(SetOthers), false},
+		{"database", func(*Config) {}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var early, late atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					heard := make(chan []byte, 1)
+					go func() {
+						m, _ := readMessage(c)
+						heard <- m
+					}()
+					var password []byte
+					select {
+					case password = <-heard:
+						early.Add(1)
+					case <-time.After(100 * time.Millisecond): // by the bubble's clock: nothing comes
+						late.Add(1)
+					}
+					c.send(authRequest(3))
+					if password == nil {
+						password = <-heard
+					}
+					if want := message('p', append([]byte(secretToken), 0)...); !bytes.Equal(password, want) {
+						t.Errorf("the password is %q, want %q", password, want)
+					}
+					c.send(authRequest(0), keyData(7, []byte("key7")), readyForQuery)
+					c.untilTerminate()
+				}, func(cfg *Config) { test.change(cfg); cfg.Routes[0].ReadyLogins = 1 })
+				for i := range 4 {
+					c := r.dial()
+					packet := plainStartup
+					if i >= 2 { // no login is ready for these
+						packet = startupPacket(3<<16, "user", "app_user", "application_name", fmt.Sprint(i))
+					}
+					c.send(packet)
+					c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
+					c.send(terminate)
+					c.Close()
+					time.Sleep(time.Second)
+				}
+				r.stop()
+				if (early.Load() > 0) != test.early || late.Load() == 0 || early.Load()+late.Load() < 5 {
+					t.Errorf("%d logins with an early token, %d without", early.Load(), late.Load())
+				}
+				if r.log.hasLine("without an early token") {
+					t.Errorf("a login was repeated:\n%s", r.log.bytes())
+				}
+			})
+		})
+	}
 }
 
 func TestPoolerDropsOrRefuses(t *testing.T) {
@@ -224,7 +322,7 @@ func TestPoolerDropsOrRefuses(t *testing.T) {
 		r := newRig(t, func(c *databaseConn) {
 			got = c.startup()
 			c.send(authRequest(0), readyForQuery)
-			c.expect(statement(`SELECT pg_catalog.set_config('statement_timeout', '30000', false)`))
+			c.expect(sets("statement_timeout", "30000"))
 			c.send(answered, readyForQuery)
 			c.untilTerminate()
 		}, pooled(DropOthers, guard))
@@ -277,8 +375,8 @@ func TestPoolerSetsMoreThanOneStatementTakes(t *testing.T) {
 			c.startup()
 			c.send(authRequest(0), readyForQuery)
 			for {
-				m, err := readMessage(c)
-				if err != nil || m[0] != 'Q' {
+				m := c.untilSync()
+				if len(m) == 0 || m[0] != 'P' {
 					return
 				}
 				queries = append(queries, string(m[5:]))
@@ -300,6 +398,56 @@ func TestPoolerSetsMoreThanOneStatementTakes(t *testing.T) {
 	})
 }
 
+// Nothing but guards is set, so nothing else can be at fault.
+func TestPoolerGuardThatFailsIsBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *databaseConn) {
+			c.logIn()
+			c.untilSync()
+			c.send(errorPacket("SERROR", "VERROR", "C55P02", "Mcannot be changed now"))
+		}, pooled(SetOthers, Setting{"statement_timeout", "30000"}, Setting{"TimeZone", "UTC"}))
+		c := r.dial()
+		c.send(plainStartup)
+		c.expect(join(authRequest(0), keyData(7, []byte("key7"))))
+		if fields := c.failed(); fields['H'] != causes.GuardFailed.Hint || !strings.HasSuffix(fields['D'], ": statement_timeout") {
+			t.Errorf("client got %q", fields)
+		}
+		r.stop()
+	})
+}
+
+// Guards are start-up parameters no more, so that RESET ALL takes them away.
+func TestPoolerGuardsAreWarnedOfOnce(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		guards []Setting
+		want   int
+	}{{"guards", []Setting{{"statement_timeout", "30000"}}, 1}, {"what the pooler takes", []Setting{{"TimeZone", "UTC"}}, 0}, {"none", nil, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(authRequest(0), readyForQuery)
+					c.untilSync()
+					c.send(answered, readyForQuery)
+					c.untilTerminate()
+				}, pooled(SetOthers, test.guards...))
+				for range 2 {
+					c := r.dial()
+					c.send(startupPacket(3<<16, "user", "app_user", "work_mem", "1MB"))
+					c.expect(join(authRequest(0), readyForQuery))
+					c.Close()
+				}
+				r.stop()
+				log := string(r.log.bytes())
+				if n := strings.Count(log, "level=WARN msg=\"clients lose these parameters by RESET ALL"); n != test.want || n > 0 && !strings.Contains(log, "parameters=statement_timeout hint=\""+guardsHint) {
+					t.Errorf("%d warnings, want %d:\n%s", n, test.want, log)
+				}
+			})
+		})
+	}
+}
+
 // A ready login has its settings, and its client the messages about them.
 func TestPoolerReadyLoginsAreSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -307,7 +455,7 @@ func TestPoolerReadyLoginsAreSet(t *testing.T) {
 		r := newRig(t, func(c *databaseConn) {
 			c.startup()
 			c.send(authRequest(0), readyForQuery)
-			c.expect(statement(`SELECT pg_catalog.set_config('search_path', 'shop', false)`))
+			c.expect(sets("search_path", "shop"))
 			c.send(setting("search_path", "shop"), answered, readyForQuery)
 			logins <- struct{}{}
 			c.untilTerminate()

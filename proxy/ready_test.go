@@ -1072,3 +1072,21 @@ func TestNewsOfALoginAfterAnother(t *testing.T) {
 		}
 	}
 }
+
+// A Pooler's parameter comes twice: with its default, then as it was set after the login.
+func TestNewsOfAParameterThatComesTwice(t *testing.T) {
+	twice := func(first, last string) []byte {
+		return join(authRequest(0), setting("TimeZone", first), setting("a", "b"), setting("TimeZone", last), readyForQuery)
+	}
+	for _, test := range []struct{ before, now, want []byte }{
+		{twice("UTC", "Asia/Tokyo"), twice("UTC", "Asia/Tokyo"), nil},
+		{twice("UTC", "Asia/Tokyo"), twice("Etc/UTC", "Asia/Tokyo"), nil},
+		{twice("UTC", "Asia/Tokyo"), twice("UTC", "Japan"), setting("TimeZone", "Japan")},
+		{twice("Asia/Tokyo", "UTC"), twice("UTC", "Asia/Tokyo"), setting("TimeZone", "Asia/Tokyo")},
+		{twice("UTC", "Asia/Tokyo"), twice("Japan", "Japan"), setting("TimeZone", "Japan")},
+	} {
+		if got, err := news(test.before, test.now); err != nil || !bytes.Equal(got, test.want) {
+			t.Errorf("after %q, %q: %q, %v; want %q", test.before, test.now, got, err, test.want)
+		}
+	}
+}

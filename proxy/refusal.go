@@ -72,6 +72,7 @@ type refusal struct {
 	before              []byte    // what the client is still to be sent before fields
 	used                Password  // the ordinary password that was refused; zero where there was none
 	late                bool      // came after AuthenticationOk, and the client has not been sent fields
+	private             bool      // may quote a start-up parameter, whatever its code
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -99,14 +100,38 @@ func (r *refusal) quote(text string) string {
 // quotable: authentication, an unknown database, no right to connect, no room,
 // shutting down or starting up.
 func (r *refusal) quotable() bool {
-	if r.open {
-		return true
+	if r.open || r.private {
+		return r.open
 	}
 	switch r.code {
-	case "3D000", "42501", "53300", stateTooFast, "57P01", "57P02", "57P03", "57P04":
+	case "3D000", stateNotPermitted, "53300", stateTooFast, "57P01", "57P02", "57P03", "57P04":
 		return true
 	}
 	return strings.HasPrefix(r.code, "28")
+}
+
+// deniesNothing are parameters of a StartupMessage whose values no 42501 quotes, because
+// every user may set them. With others it may: `permission denied to set role "…"`.
+var deniesNothing = []string{
+	"user", "database", "replication", "application_name", "client_encoding", "client_min_messages", "bytea_output", "datestyle",
+	"default_transaction_isolation", "default_transaction_read_only", "extra_float_digits", "idle_in_transaction_session_timeout",
+	"intervalstyle", "lock_timeout", "search_path", "standard_conforming_strings", "statement_timeout", "timezone", "work_mem",
+}
+
+// mayBeDenied says that a 42501 may be about a parameter of m, and quote its value.
+func (m startupMessage) mayBeDenied() bool {
+	set, err := parseOptions(m.value("options"))
+	if err != nil {
+		return true
+	}
+	for _, p := range m.params {
+		if p.name != "options" && !strings.HasPrefix(p.name, protocolOption) {
+			set = append(set, p)
+		}
+	}
+	return slices.ContainsFunc(set, func(p param) bool {
+		return !slices.ContainsFunc(deniesNothing, func(name string) bool { return strings.EqualFold(name, p.name) })
+	})
 }
 
 // packet is what the client is still to be sent: the database's own fields, and

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -251,6 +254,49 @@ func TestRepeatsHaveTime(t *testing.T) {
 				r.stop()
 				if n := attempts.Load(); n != test.attempts {
 					t.Errorf("%d logins, want %d", n, test.attempts)
+				}
+			})
+		})
+	}
+}
+
+// Behind AuthenticationOk, a database refuses start-up parameters too, and quotes them. A
+// 42501 about the database itself goes to the log in its own words.
+func TestRefusedParameterStaysOutOfTheLog(t *testing.T) {
+	const denied, closed = `permission denied to set role "secret_value"`, `permission denied for database "app"`
+	for _, test := range []struct {
+		name   string
+		params []string
+		says   string
+		told   bool // the log has says
+	}{
+		{"role", []string{"role", "secret_value"}, denied, false},
+		{"role in options", []string{"options", "-c Role=secret_value"}, denied, false},
+		{"session_authorization", []string{"SESSION_AUTHORIZATION", "secret_value"}, `permission denied to set session authorization "secret_value"`, false},
+		{"an extension's", []string{"options", "--a.b=secret_value"}, `not "secret_value"`, false},
+		{"options that nobody understands", []string{"options", "secret_value"}, `not "secret_value"`, false},
+		{"nothing", nil, closed, true},
+		{"what all may set", []string{"options", "-c search_path=secret_value", "DateStyle", "ISO", "_pq_.x", "y"}, closed, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var audit []AuditEvent
+				answer := errorPacket("SFATAL", "VFATAL", "C42501", "M"+test.says)
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(authRequest(0), answer)
+				}, func(cfg *Config) { cfg.Audit = func(e AuditEvent) error { audit = append(audit, e); return nil } })
+				c := r.dial()
+				c.send(startupPacket(3<<16, append([]string{"user", "app_user", "database", "app"}, test.params...)...))
+				c.expect(join(authRequest(0), answer))
+				c.expectEnd()
+				r.stop()
+				if len(audit) != 1 || strings.Contains(audit[0].Reason, test.says) != test.told || strings.Contains(fmt.Sprint(audit), "secret_value") {
+					t.Errorf("the audit has %+v", audit)
+				}
+				log := r.log.bytes()
+				if !r.log.hasLine("session ended") || bytes.Contains(log, []byte("secret_value")) || bytes.Contains(log, []byte("permission denied for database")) != test.told {
+					t.Errorf("the log has\n%s", log)
 				}
 			})
 		})

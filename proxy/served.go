@@ -58,6 +58,10 @@ func (s *Server) learn(to *served, l *login) {
 		log.Info("start-up parameters are set after the login, which pins the session to one database connection",
 			"server", p.Name, "parameters", o.setNames())
 	}
+	if names := parameterNames(o.guards); len(o.guards) > 0 && to.told.first("guards "+names) {
+		log.Warn("clients lose these parameters by RESET ALL and DISCARD ALL, which some connection pools send",
+			"server", p.Name, "parameters", names, "hint", guardsHint)
+	}
 	if names := parameterNames(o.dropped); len(o.dropped) > 0 && to.told.first("dropped "+names) {
 		log.Warn("start-up parameters dropped", "server", p.Name, "parameters", names)
 	}
@@ -65,6 +69,9 @@ func (s *Server) learn(to *served, l *login) {
 
 // keylessHint is what to do in place of a cancel request.
 const keylessHint = "use statement-timeout to end long statements"
+
+// guardsHint is how a Route's settings outlast a reset.
+const guardsHint = "set the same values with ALTER ROLE … SET at the database, where RESET restores them"
 
 // resolved is the Route for one login.
 func (s *served) resolved(ctx context.Context) (*Route, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"strings"
 	"time"
@@ -122,34 +123,24 @@ func (a *again) instead(s *session, l *login, up *upstream) {
 var errOtherProtocol = errors.New("the database speaks another version of the protocol than before")
 
 // news is what of a login a client is to be told that was told of another one before:
-// settings that differ, notices, and what came behind ReadyForQuery.
+// settings that differ in the end, notices, and what came behind ReadyForQuery.
 func news(before, now []byte) ([]byte, error) {
 	var fresh []byte
-	settings, negotiated := map[string]string{}, ""
-	for m := (messages{buf: before}); m.ready(maxLoginBody); {
-		msg, err := m.next(maxLoginBody)
-		if err != nil {
-			break
-		}
-		switch msg[0] {
-		case 'S':
-			name, value, _ := bytes.Cut(msg[headLen:], []byte{0})
-			settings[string(name)] = string(value)
-		case 'v':
+	old, negotiated := statuses(before), ""
+	for msg := range eachMessage(before) {
+		if msg[0] == 'v' {
 			negotiated += string(msg)
 		}
 	}
 	greeting, said := split(now)
-	for m := (messages{buf: greeting}); m.ready(maxLoginBody); {
-		msg, err := m.next(maxLoginBody)
-		if err != nil {
-			break
-		}
+	last := statuses(greeting)
+	for msg := range eachMessage(greeting) {
 		switch msg[0] {
-		case 'S':
-			name, value, _ := bytes.Cut(msg[headLen:], []byte{0})
-			if old, ok := settings[string(name)]; !ok || old != string(value) {
+		case 'S': // a Pooler's parameter may come twice
+			name := statusName(msg)
+			if value := last[name]; value == string(msg) && old[name] != value {
 				fresh = append(fresh, msg...)
+				old[name] = value
 			}
 		case 'v':
 			rest, same := strings.CutPrefix(negotiated, string(msg))
@@ -165,6 +156,34 @@ func news(before, now []byte) ([]byte, error) {
 		return nil, errOtherProtocol
 	}
 	return append(fresh, said...), nil
+}
+
+// statuses are the last ParameterStatus of each name among whole messages.
+func statuses(b []byte) map[string]string {
+	last := map[string]string{}
+	for msg := range eachMessage(b) {
+		if msg[0] == 'S' {
+			last[statusName(msg)] = string(msg)
+		}
+	}
+	return last
+}
+
+// statusName is what a ParameterStatus is about.
+func statusName(msg []byte) string {
+	name, _, _ := bytes.Cut(msg[headLen:], []byte{0})
+	return string(name)
+}
+
+// eachMessage goes through the whole messages of b.
+func eachMessage(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for m := (messages{buf: b}); m.ready(maxLoginBody); {
+			if msg, err := m.next(maxLoginBody); err != nil || !yield(msg) {
+				return
+			}
+		}
+	}
 }
 
 // logInAgain logs the client in that got r over up, which has ended. It returns nil when

@@ -60,7 +60,7 @@ var (
 	}
 	OptionsMalformed = Cause{
 		Name: "options-malformed", SQLState: "42601",
-		Message: "argument {number} of the start-up parameter options is not one that PostgreSQL accepts",
+		Message: "PostgreSQL does not accept argument {number} of the start-up parameter options",
 		Hint:    "write each setting as -c name=value, with a backslash before every space in the value (libpq: options, PGOPTIONS)",
 		Means:   "a client of an RDS Proxy sends `options` that PostgreSQL would refuse; pgkeyless sets them after the login",
 	}
@@ -76,6 +76,18 @@ var (
 		Detail: "{server} does not accept these start-up parameters, so pgkeyless sets them after the login: {parameters}",
 		Hint:   "correct or remove the start-up parameter in the client's settings (options, PGOPTIONS); one that can be set only at the start of a session is not possible here",
 		Means:  "the database refuses a start-up parameter that pgkeyless sets after the login at an RDS Proxy",
+	}
+	GuardFailed = Cause{
+		Name:   "guard-failed",
+		Detail: "{server} does not accept these start-up parameters, so pgkeyless sets them after the login: {parameters}",
+		Hint:   "they are guards of pgkeyless: change or remove the target's options read-only (default_transaction_read_only) or statement-timeout (statement_timeout)",
+		Means:  "the database refuses `read-only` or `statement-timeout`, which pgkeyless sets after the login at an RDS Proxy",
+	}
+	SettingInterrupted = Cause{
+		Name:   "setting-interrupted",
+		Detail: "while pgkeyless set start-up parameters after the login",
+		Hint:   "try again; if it persists, see the database's log",
+		Means:  "the login at an RDS Proxy ends while pgkeyless sets start-up parameters, for a reason that is not theirs",
 	}
 	NoSuchTarget = Cause{
 		Name: "no-such-target", SQLState: rejected,
@@ -242,7 +254,7 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 func Clients() []Cause {
 	return []Cause{
 		LoginOverdue, LoginLost, DatabaseLost, DSQLSessionOver, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		OptionsMalformed, SettingsRefused, SettingFailed, NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
+		OptionsMalformed, SettingsRefused, SettingFailed, GuardFailed, SettingInterrupted, NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
 		PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}

@@ -96,7 +96,8 @@ func (c *Checkup) metAt(conn *proxy.ProbeConn) []string {
 	}
 	notes := []string{met}
 	if len(targets.Guards(c.target.Options)) > 0 {
-		notes = append(notes, "read-only and statement-timeout are set after the login, which pins the session to one database connection")
+		notes = append(notes, "read-only and statement-timeout are set after the login, which pins the session to one database connection",
+			"RESET ALL and DISCARD ALL, which some connection pools send, remove read-only and statement-timeout: set the same values with ALTER ROLE … SET at the database")
 	}
 	return notes
 }

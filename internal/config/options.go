@@ -119,6 +119,10 @@ const (
 	maxSessions = 64
 )
 
+// guardDetails are those of read-only and statement-timeout.
+const guardDetails = "It overrides what the client asks for at login. A later `SET` by the client can change it. " +
+	"Behind an RDS Proxy, [`RESET ALL` and `DISCARD ALL` remove it](../security.md#what-the-guards-are)."
+
 // defaults are the options of a target about which nothing is said.
 func defaults() Options {
 	return Options{
@@ -331,8 +335,8 @@ func All() []Option {
 		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host instead of the one that AWS names: https://HOST of a VPC endpoint", Details: "For VPC endpoints without private DNS. `http://` is allowed for loopback addresses only. `AWS_ENDPOINT_URL_SSMMESSAGES` sets it for all targets.", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
 		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database starts: postgres, or direct (PostgreSQL 17 and later), which saves a round trip", Details: "With Aurora DSQL, the default is `direct` with a fallback to `postgres` if the server does not support it; pgkeyless remembers which one worked.", Default: "postgres; direct first for Aurora DSQL", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint", Details: "For clusters that you name by identifier or ARN.", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
-		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
-		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", Default: "the client's and the database's", target: setStatementTimeout},
+		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", Details: guardDetails, target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
+		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Details: guardDetails, Default: "the client's and the database's", target: setStatementTimeout},
 		{Name: "rds-proxy-settings", Value: "HOW", Usage: "what happens to a client's start-up parameters that an RDS Proxy does not accept: set (after the login), drop or refuse", Details: "For targets that are an RDS Proxy. See [RDS Proxy](../howto/rds-proxy.md).", Default: "set", target: text(oneOf(SettingsSet, SettingsDrop, SettingsRefuse), func(o *Options) *string { return &o.RDSProxySettings })},
 
 		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},

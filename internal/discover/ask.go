@@ -70,9 +70,10 @@ type ProxyTarget struct {
 	Why   string // of an unavailable one, in RDS's words; may be empty
 }
 
-// ProxyTargets are those of the proxy with that identifier. Errors are *causes.Error.
+// ProxyTargets are those of the proxy with that identifier: the instances, or the cluster
+// where RDS names none of its instances. Errors are *causes.Error.
 func (f *Finder) ProxyTargets(ctx context.Context, proxy string) ([]ProxyTarget, error) {
-	var all []ProxyTarget
+	var all, clusters []ProxyTarget
 	for pages := rds.NewDescribeDBProxyTargetsPaginator(f.cfg.RDS, &rds.DescribeDBProxyTargetsInput{DBProxyName: &proxy}); pages.HasMorePages(); {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
@@ -84,8 +85,15 @@ func (f *Finder) ProxyTargets(ctx context.Context, proxy string) ([]ProxyTarget,
 				target.State = string(h.State)
 				target.Why = strings.TrimSuffix(string(h.Reason)+": "+display.Line(aws.ToString(h.Description)), ": ")
 			}
-			all = append(all, target)
+			if t.Type == types.TargetTypeTrackedCluster { // its instances have a health, and it has none
+				clusters = append(clusters, target)
+			} else {
+				all = append(all, target)
+			}
 		}
+	}
+	if len(all) == 0 {
+		return clusters, nil
 	}
 	return all, nil
 }

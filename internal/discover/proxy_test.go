@@ -38,3 +38,22 @@ func TestProxyTargetsTellTheirHealth(t *testing.T) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }
+
+// Of a cluster, RDS lists the cluster itself beside its instances.
+func TestProxyTargetsAreInstancesRatherThanTheirCluster(t *testing.T) {
+	cluster := types.DBProxyTarget{RdsResourceId: aws.String("ledger"), Type: types.TargetTypeTrackedCluster}
+	instance := types.DBProxyTarget{RdsResourceId: aws.String("ledger-1"), Type: types.TargetTypeRdsInstance, TrackedClusterId: aws.String("ledger"),
+		TargetHealth: &types.TargetHealth{State: types.TargetStateAvailable}}
+	for _, test := range []struct {
+		targets []types.DBProxyTarget
+		want    []ProxyTarget
+	}{
+		{[]types.DBProxyTarget{cluster, instance}, []ProxyTarget{{"ledger-1", "AVAILABLE", ""}}},
+		{[]types.DBProxyTarget{cluster}, []ProxyTarget{{Name: "ledger"}}},
+	} {
+		got, err := finder(t, &fakeRDS{targets: test.targets}).ProxyTargets(t.Context(), "pooled")
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("got %q, %v; want %q", got, err, test.want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
+	"github.com/pgkeyless/pgkeyless/integration/rig/rdsproxy"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
@@ -35,6 +36,9 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 	overloaded.Break(503)
 	mapping := func(user string) rig.Setup { return mapped(t, proving("cert"), user) }
 	pool := rig.StartRDSProxy(t, nil)
+	answeringSettings := func(fields ...string) *rdsproxy.Server {
+		return rig.StartRDSProxy(t, func(c *rdsproxy.Config) { c.SettingFails = append([]string{"SERROR", "VERROR"}, fields...) })
+	}
 	severalTargets := rig.Setup{
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
 		Flags: []string{"--shared-port"},
@@ -107,7 +111,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.OptionsMalformed.Name: {
 			setup:  rig.Pooled(pool),
 			client: "options='-c work_mem=4MB " + rig.SQLMarker + "'",
-			facts:  []string{"argument 3 of the start-up parameter options"},
+			facts:  []string{"PostgreSQL does not accept argument 3 of the start-up parameter options"},
 		},
 		causes.SettingsRefused.Name: {
 			setup:  rig.Pooled(pool, "rds-proxy-settings=refuse"),
@@ -119,6 +123,17 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			client: "options='-c work_mem=much -c search_path=" + rig.SQLMarker + "'",
 			state:  "22023",
 			facts:  []string{`invalid value for parameter "work_mem": "much"`, "RDS Proxy does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, search_path"},
+		},
+		causes.GuardFailed.Name: {
+			setup:  rig.Pooled(answeringSettings("C22023", `Minvalid value for parameter "statement_timeout"`), "statement-timeout=30s"),
+			client: "options='-c search_path=" + rig.SQLMarker + "'",
+			state:  "22023",
+			facts:  []string{"RDS Proxy does not accept these start-up parameters, so pgkeyless sets them after the login: statement_timeout"},
+		},
+		causes.SettingInterrupted.Name: {
+			setup:  rig.Pooled(answeringSettings("CXX000", "Mout of order")),
+			client: "options='-c search_path=" + rig.SQLMarker + "'",
+			state:  "XX000",
 		},
 		causes.NoUser.Name: {meet: sayFirst([]byte{0, 0, 0, 9, 0, 3, 0, 0, 0})},
 		causes.NoSuchTarget.Name: {

@@ -40,7 +40,9 @@ func TestDoctorTellsOfTheProxy(t *testing.T) {
 		{"end to end by IAM", func(p *awsemu.DBProxy) { p.EndToEnd, p.NoTLS, p.IdleClientTimeout = true, true, 60 }, nil, []string{"read-only"}, "ok",
 			"IAMAuth not set, DefaultAuthScheme IAM_AUTH, does not require TLS, ends idle clients after 1m0s, targets: orders available",
 			"its role arn:aws:iam::111122223333:role/rds-proxy-pooled must allow rds-db:connect on the database's own resource id, as app_user", "",
-			"read-only and statement-timeout are set after the login"},
+			"DISCARD ALL, which some connection pools send, remove read-only and statement-timeout"},
+		{"of a cluster", func(p *awsemu.DBProxy) { p.Targets[0].Cluster = "ledger" }, nil, nil, "ok",
+			"ends idle clients after 30m0s, targets: orders available", "", "", ""},
 		{"no target", func(p *awsemu.DBProxy) {
 			p.Targets[0].State, p.Targets[0].Reason, p.Targets[0].Description = "UNAVAILABLE", "AUTH_FAILURE", "no secret"
 		}, nil, nil, "warning",

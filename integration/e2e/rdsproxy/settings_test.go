@@ -80,6 +80,9 @@ func TestSettingsMeanWhatTheyMeanAtTheDatabase(t *testing.T) {
 		{"options": "-e"},
 		{"options": "-c TimeZone=Asia/Tokyo -c DateStyle=SQL,DMY -c application_name=one", "timezone": "Europe/Berlin"},
 		{"DateStyle": "German", "application_name": "two", "statement_timeout": "1min"},
+		{"DateStyle": "ISO", "options": "-c datestyle=DMY"},
+		{"DateStyle": "ISO", "options": "-c datestyle=SQL,DMY"},
+		{"DateStyle": "DMY", "options": "-c datestyle=SQL,MDY -e"},
 		{"STATEMENT_TIMEOUT": "5s", "options": "-c statement_timeout=1"},
 		{"options": "-c transaction_read_only=on -c search_path=shop"},
 		{"options": "-c transaction_read_only=off -c default_transaction_read_only=on"},
@@ -111,6 +114,35 @@ func TestSettingsMeanWhatTheyMeanAtTheDatabase(t *testing.T) {
 		if login.Refused != "" {
 			t.Errorf("the proxy refused %q: %s", login.Parameters, login.Refused)
 		}
+	}
+}
+
+// TestSettingInTheClientsEncoding has a backslash for the second byte of a character.
+func TestSettingInTheClientsEncoding(t *testing.T) {
+	w := rig.Start(t, rig.Pooled(rig.StartRDSProxy(t, nil)))
+	cfg, err := pgx.ParseConfig(w.Conninfo("sslmode=disable connect_timeout=60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.RuntimeParams = map[string]string{"client_encoding": "SJIS", "my.own": "\x95\x5c'\\"}
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var got string
+	if err := conn.QueryRow(t.Context(), "select encode(convert_to(current_setting('my.own'), 'UTF8'), 'hex')").Scan(&got); err != nil || got != "e8a1a8275c" {
+		t.Errorf("my.own is %s, %v; want the UTF-8 of U+8868, a quote and a backslash", got, err)
+	}
+}
+
+// TestSettingsStayOutOfTheListOfStatements is about what other users may see.
+func TestSettingsStayOutOfTheListOfStatements(t *testing.T) {
+	w := rig.Start(t, rig.Pooled(rig.StartRDSProxy(t, nil)))
+	w.Connect("application_name=looked-at options='-c my.own=" + rig.SQLMarker + "'")
+	got := w.Query("", "select query from pg_stat_activity where application_name = 'looked-at'")
+	if got != "SELECT pg_catalog.set_config($1, $2, false)" {
+		t.Errorf("pg_stat_activity has %q", got)
 	}
 }
 
@@ -189,6 +221,10 @@ func TestGuardsHoldBehindRDSProxy(t *testing.T) {
 			if got := w.Query(extra, rig.Guarded); got != "on|30s" {
 				t.Errorf("%s, psql with %s: %q", others, extra, got)
 			}
+		}
+		warning := "RESET ALL and DISCARD ALL, which some connection pools send"
+		if out := w.Proxy.Output(); strings.Count(out, warning) != 1 || !strings.Contains(out, "ALTER ROLE") || !strings.Contains(out, `parameters="default_transaction_read_only, statement_timeout"`) {
+			t.Errorf("%s: the log does not say once %q\n%s", others, warning, out)
 		}
 	}
 }

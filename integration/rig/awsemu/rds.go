@@ -293,7 +293,7 @@ type proxyTargetXML struct {
 	RdsResourceId, Endpoint, Type, Role string
 	TrackedClusterId                    string `xml:",omitempty"`
 	Port                                int
-	TargetHealth                        targetHealthXML
+	TargetHealth                        *targetHealthXML // nil for a cluster
 }
 
 type targetHealthXML struct {
@@ -314,9 +314,13 @@ func (e *Emulator) describeProxyTargets(caller Caller, form url.Values) (any, *a
 	}
 	var all []proxyTargetXML
 	for _, t := range found[0].Targets {
+		tracked := func(x proxyTargetXML) bool { return x.RdsResourceId == t.Cluster && x.Type == "TRACKED_CLUSTER" }
+		if t.Cluster != "" && !slices.ContainsFunc(all, tracked) {
+			all = append(all, proxyTargetXML{RdsResourceId: t.Cluster, Type: "TRACKED_CLUSTER", Port: 5432})
+		}
 		all = append(all, proxyTargetXML{
 			RdsResourceId: t.Instance, Endpoint: t.Host, Type: "RDS_INSTANCE", Role: "READ_WRITE", TrackedClusterId: t.Cluster, Port: 5432,
-			TargetHealth: targetHealthXML{or(t.State, "AVAILABLE"), t.Reason, t.Description},
+			TargetHealth: &targetHealthXML{or(t.State, "AVAILABLE"), t.Reason, t.Description},
 		})
 	}
 	all, marker, err := page(all, form, d.PageSize)

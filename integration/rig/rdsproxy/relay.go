@@ -27,7 +27,7 @@ func (s *Server) relay(client, database net.Conn) {
 }
 
 // up carries the client's messages, and looks for what pins its session.
-func (s *Server) up(database io.Writer, client io.Reader) {
+func (s *Server) up(database io.Writer, client io.ReadWriter) {
 	pinned := false
 	for {
 		var head [5]byte
@@ -45,6 +45,10 @@ func (s *Server) up(database io.Writer, client io.Reader) {
 		if !pinned && (head[0] == 'Q' || head[0] == 'P') && (length > looked || sets.Match(begin)) {
 			pinned = true
 			s.count(func(s *Stats) { s.Pinned++ })
+			if len(s.cfg.SettingFails) > 0 {
+				client.Write(failure(s.cfg.SettingFails))
+				return
+			}
 		}
 		if _, err := database.Write(append(head[:], begin...)); err != nil {
 			return

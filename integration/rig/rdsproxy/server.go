@@ -14,7 +14,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
-// Config says what proxy to imitate. All fields but Secrets, Role and CA are required.
+// Config says what proxy to imitate. All fields but Secrets, Role, SettingFails and CA are required.
 type Config struct {
 	Host   string                  // the proxy's endpoint, for which clients' tokens must be signed
 	Region string                  // of proxy and database
@@ -30,6 +30,10 @@ type Config struct {
 	// its own; RoleKey is that key. Empty: users without a secret are refused.
 	Role    string
 	RoleKey pgserver.Key
+
+	// SettingFails are the fields of an ErrorResponse that a statement gets in place of an
+	// answer when it sets a parameter: kind, then text. Empty: the database answers.
+	SettingFails []string
 
 	CA *pgserver.CA // signs its certificate; nil means a new one, which nobody trusts
 }

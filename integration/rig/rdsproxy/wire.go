@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Codes that stand where a StartupMessage has its version.
@@ -85,5 +86,10 @@ func authentication(code uint32) []byte {
 func status(name, value string) []byte { return message('S', []byte(name+"\x00"+value+"\x00")...) }
 
 func fatal(state, text string) []byte {
-	return message('E', []byte("SFATAL\x00VFATAL\x00C"+state+"\x00M"+text+"\x00\x00")...)
+	return failure([]string{"SFATAL", "VFATAL", "C" + state, "M" + text})
+}
+
+// failure makes an ErrorResponse.
+func failure(fields []string) []byte {
+	return message('E', []byte(strings.Join(fields, "\x00")+"\x00\x00")...)
 }
