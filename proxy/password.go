@@ -36,6 +36,12 @@ type PasswordSource interface {
 // Source: PostgreSQL 18 docs, protocol-message-formats.html.
 const authMD5 = 5
 
+// The methods that trust the server, for logs; those of SCRAM are in scram.go.
+const (
+	methodMD5   = "MD5"
+	methodClear = "clear text"
+)
+
 // ordinary is what a login with an ordinary password keeps.
 type ordinary struct {
 	source PasswordSource
@@ -51,6 +57,20 @@ func (r *Route) ordinaryFor(user string) *ordinary {
 		return nil
 	}
 	return &ordinary{source: r.Passwords}
+}
+
+// AskedToken is Refusal.Asked where a user with an ordinary password is asked for a token.
+const AskedToken = "an IAM token"
+
+// weaker notes how a login was asked for its password, and reports whether an earlier one
+// as the same user proved by SCRAM that the server knows it, and this one does not.
+func (s *served) weaker(user, method string) bool {
+	if strings.HasPrefix(method, scramPlain) {
+		s.byScram.Store(user, true)
+		return false
+	}
+	_, known := s.byScram.Load(user)
+	return known && method != ""
 }
 
 // method is how an ordinary password was asked for; "" where it was not.
@@ -76,6 +96,8 @@ func (l *login) reply(ctx context.Context, msg []byte) (done bool, err error) {
 		return false, l.unproven(errNoFinal)
 	case request == authOK:
 		return true, nil
+	case request == authClearText && fresh && l.route.ClearTextToken:
+		return false, l.asksFor(AskedToken)
 	case request == authClearText && fresh:
 		return false, l.answerClearText(ctx)
 	case request == authMD5 && fresh && len(data) == md5Salt:
@@ -102,7 +124,7 @@ func (l *login) reply(ctx context.Context, msg []byte) (done bool, err error) {
 }
 
 func (l *login) answerClearText(ctx context.Context) error {
-	words, _, err := l.ordinaryPassword(ctx, "clear text")
+	words, _, err := l.ordinaryPassword(ctx, methodClear)
 	if err == nil {
 		l.writeMessage(&pgproto3.PasswordMessage{Password: words})
 	}
@@ -117,7 +139,7 @@ const md5Salt = 4
 //
 // Source: PostgreSQL 18 docs, protocol-flow.html, AuthenticationMD5Password.
 func (l *login) answerMD5(ctx context.Context, salt []byte) error {
-	words, _, err := l.ordinaryPassword(ctx, "MD5")
+	words, _, err := l.ordinaryPassword(ctx, methodMD5)
 	if err != nil {
 		return err
 	}

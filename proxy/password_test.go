@@ -421,6 +421,69 @@ func TestPasswordsThatCannotBeSent(t *testing.T) {
 	}
 }
 
+// Where a request for clear text means a token, the secret is not even read.
+func TestNoPasswordGoesWhereATokenIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePasswords{password: ordinaryPassword, hope: true}
+		r := newPasswordRig(t, p, func(c *databaseConn) {
+			c.startup()
+			c.send(authRequest(3))
+			if m, err := readMessage(c); err == nil {
+				t.Errorf("the database was sent %q", m)
+			}
+		}, func(cfg *Config) { cfg.Routes[0].ClearTextToken = true })
+		c := r.dial()
+		c.send(plainStartup)
+		got := c.failed()
+		r.stopQuiet()
+		if got['C'] != "28000" || got['M'] != host+` asks for an IAM token for user "app_user"` || p.asked != 0 || len(p.renewals) != 0 {
+			t.Errorf("got %q, %d passwords asked for, %d renewed", got, p.asked, len(p.renewals))
+		}
+	})
+}
+
+// A server that has asked by SCRAM and then trusts itself is answered, with a warning.
+func TestAWeakerRequestIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scram := true
+		r := newPasswordRig(t, &fakePasswords{password: ordinaryPassword}, func(c *databaseConn) {
+			c.startup()
+			if scram {
+				(&scramFake{password: ordinaryPassword, offers: []string{"SCRAM-SHA-256"}}).logIn(c)
+			} else {
+				c.send(authRequest(3))
+				readMessage(c)
+				c.Write(authRequest(0))
+			}
+			c.Write(readyForQuery)
+			c.untilTerminate()
+		}, nil)
+		const warning = "weaker way than before"
+		connect := func() {
+			c := r.dial()
+			c.send(plainStartup)
+			c.expect(join(authRequest(0), readyForQuery))
+			c.send(terminate)
+			c.Close()
+			synctest.Wait()
+		}
+		scram = false
+		connect()
+		scram = true
+		connect()
+		connect()
+		if r.log.hasLine(warning) {
+			t.Errorf("told of where nothing is weaker:\n%s", r.log.bytes())
+		}
+		scram = false
+		connect()
+		if !r.log.hasLine("level=WARN", warning, "user=app_user", "before=SCRAM", `method="clear text"`) {
+			t.Errorf("no warning:\n%s", r.log.bytes())
+		}
+		r.stopQuiet()
+	})
+}
+
 // No password goes over what is not verified TLS, whoever has made the connection.
 func TestPasswordsNeedVerifiedTLS(t *testing.T) {
 	for name, server := range map[string]any{

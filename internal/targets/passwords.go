@@ -141,6 +141,8 @@ func (p *Passwords) explain(r refusals.Refused, known *refusals.Refusals) (cause
 	}
 	c := causes.SecretRefused
 	switch said := strings.ToLower(r.Message); {
+	case r.Asked == proxy.AskedToken:
+		c = causes.SecretByIAM
 	case r.Asked != "":
 		c = causes.SecretUnfit
 	case strings.Contains(said, causes.SecretByIAM.Says):

@@ -183,7 +183,8 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 		return proxy.Route{}, err
 	}
 	if passwords != nil {
-		r.Passwords = passwords
+		// Only rds_iam and RDS Proxy ask so: RDS stores no password in clear text.
+		r.Passwords, r.ClearTextToken = passwords, l.Endpoint.Kind != auth.KindOther
 	}
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
 	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
