@@ -104,8 +104,19 @@ func Pattern(place iampolicy.Place, id string) string {
 	return place.Secret(id + AnySuffix)
 }
 
-// passing reports whether the same call may succeed later, with nothing changed.
-func passing(err error) bool {
+// definite reports whether err is AWS's answer about the secret: the same read fails again
+// until somebody changes something there. All else says nothing about what was read before.
+func definite(err error) bool {
+	for _, c := range []causes.Cause{causes.SecretMissing, causes.SecretDeleted, causes.SecretDenied, causes.SecretKeyDenied, causes.SecretFormat, causes.SecretUser} {
+		if causes.Name(err) == c.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered reports whether AWS has not said anything about the secret.
+func unanswered(err error) bool {
 	switch causes.Name(err) {
 	case causes.SecretUnreachable.Name, causes.SecretError.Name:
 		return true

@@ -95,8 +95,12 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 // no password stay in memory of a target that is not served any more.
 func (w *Wiring) ForgetSecrets() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.secrets)
+	forgotten := w.secrets
+	w.secrets = map[secretKey]*secretstore.Secret{}
+	w.mu.Unlock()
+	for _, s := range forgotten {
+		s.Close()
+	}
 }
 
 // name is the secret's, "" where there is none.

@@ -82,10 +82,12 @@ func (w *Wiring) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// End is close for at most terminateWithin, also when ctx has ended.
+// End is close for at most terminateWithin, also when ctx has ended. No secret is read any
+// more, and no password is left.
 func (w *Wiring) End(ctx context.Context) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
+	w.ForgetSecrets()
 	if err := w.close(ending); err != nil {
 		w.log.Warn("an SSM session may stay open until its idle timeout", "error", display.Line(err.Error()))
 	}
