@@ -27,8 +27,11 @@ type PasswordSource interface {
 	// asked. The answer is not stored beyond the login, and never logged.
 	Password(ctx context.Context, user string) (Password, error)
 	// Renew returns the password of user after the database has refused refused, read
-	// anew. Where that is still the same, hope says whether another may come soon.
-	Renew(ctx context.Context, user string, refused Password) (now Password, hope bool, err error)
+	// anew. A password beside an error is what is known from before.
+	Renew(ctx context.Context, user string, refused Password) (Password, error)
+	// Rotation is what logins as user share, the same as long as they share a password. It
+	// is asked for users that the source Has.
+	Rotation(user string) *Rotation
 }
 
 // authMD5 is the request for an MD5 password; those of SCRAM are in claim.go.

@@ -31,7 +31,9 @@ type fakePasswords struct {
 	password string
 	err      error
 	renewed  string // what Renew finds; "" for the same
-	hope     bool
+	denied   error  // of Renew, with kept's password
+	kept     bool
+	rotation *Rotation
 	asked    int
 	renewals []time.Time
 	refused  []string
@@ -46,14 +48,32 @@ func (f *fakePasswords) Password(context.Context, string) (Password, error) {
 	return NewPassword(f.password), f.err
 }
 
-func (f *fakePasswords) Renew(_ context.Context, _ string, refused Password) (Password, bool, error) {
+func (f *fakePasswords) Renew(_ context.Context, _ string, refused Password) (Password, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.renewals, f.refused = append(f.renewals, time.Now()), append(f.refused, refused.Reveal())
+	if f.denied != nil && !f.kept {
+		return Password{}, f.denied
+	}
 	if f.renewed != "" {
 		f.password = f.renewed
 	}
-	return NewPassword(f.password), f.hope, f.err
+	return NewPassword(f.password), f.denied
+}
+
+func (f *fakePasswords) Rotation(string) *Rotation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rotation == nil {
+		f.rotation = NewRotation()
+	}
+	return f.rotation
+}
+
+func (f *fakePasswords) setRenewed(password string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewed = password
 }
 
 // newPasswordRig is a rig whose app_user logs in with a password. stopQuiet must be called.
@@ -315,7 +335,7 @@ func TestServersThatLieAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &fakePasswords{password: ordinaryPassword, hope: true}
+				p := &fakePasswords{password: ordinaryPassword}
 				s := &scramFake{password: ordinaryPassword, offers: []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}, lie: tt.lie, skipFinal: tt.skipFinal}
 				r := newPasswordRig(t, p, func(c *databaseConn) {
 					c.startup()
@@ -424,7 +444,7 @@ func TestPasswordsThatCannotBeSent(t *testing.T) {
 // Where a request for clear text means a token, the secret is not even read.
 func TestNoPasswordGoesWhereATokenIsWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &fakePasswords{password: ordinaryPassword, hope: true}
+		p := &fakePasswords{password: ordinaryPassword}
 		r := newPasswordRig(t, p, func(c *databaseConn) {
 			c.startup()
 			c.send(authRequest(3))

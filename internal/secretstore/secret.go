@@ -21,11 +21,6 @@ const (
 	// doubles up to renewMost while these find the same password.
 	renewPause = time.Second
 	renewMost  = 30 * time.Second
-	// rotationLag is how long a refused version may be due to a rotation: AWS's current
-	// version is behind for about a minute.
-	rotationLag = 90 * time.Second
-	// refusalKept is how long a refused version is remembered without another refusal.
-	refusalKept = 10 * time.Minute
 	// unansweredPause is the least time from the beginning of a read that AWS has not
 	// answered to the next, but for logins that have nothing in memory.
 	unansweredPause = 30 * time.Second
@@ -73,11 +68,6 @@ type Secret struct {
 		err          error
 	}
 	pause time.Duration // before the next read for a refused login
-
-	refused struct {
-		version     string
-		since, last time.Time
-	}
 }
 
 // reading is one read. It goes on while somebody holds it, and those share its result.
@@ -136,30 +126,33 @@ func (s *Secret) Login(ctx context.Context) (Login, error) {
 	return s.wait(ctx, r)
 }
 
-// Renew returns what the secret holds after the database has refused refused, and whether
-// the database may take it soon, or another: a rotation may be under way. It reads the
-// secret unless somebody has just done so; then it has that result, good or bad.
-func (s *Secret) Renew(ctx context.Context, refused secret.Text) (now Login, hope bool, err error) {
+// Renew returns what the secret holds after the database has refused refused. It reads the
+// secret unless somebody has just done so; then it has that result, good or bad. Where AWS
+// does not answer, what is in memory comes with the error while it is usable.
+func (s *Secret) Renew(ctx context.Context, refused secret.Text) (Login, error) {
 	s.mu.Lock()
 	if s.known && !same(s.login.Password, refused) {
 		defer s.mu.Unlock()
-		return s.login, true, nil
+		return s.login, nil
 	}
-	if s.reading == nil && s.justTried(wall()) {
-		now, err = s.login, s.tried.err
-		s.mu.Unlock()
+	var err error
+	if s.reading == nil && (s.known || s.tried.err != nil) && s.justTried(wall()) {
+		err = s.tried.err
 	} else {
 		r := s.hold(0)
 		r.renews = true
 		s.mu.Unlock()
-		now, err = s.wait(ctx, r)
+		var now Login
+		if now, err = s.wait(ctx, r); err == nil {
+			return now, nil
+		}
+		s.mu.Lock()
 	}
-	if err != nil {
-		return Login{}, false, err
-	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	return now, !same(now.Password, refused) || s.mayRotate(now.Version, wall()), nil
+	if err != nil && !fresh(wall().Sub(s.read), usableFor) {
+		return Login{}, err
+	}
+	return s.login, err // nothing, after AWS has denied it
 }
 
 // justTried reports whether it is too early to read again for a login that was refused.
@@ -177,17 +170,6 @@ func (s *Secret) Last() Login {
 	last := s.login
 	last.Password = secret.Text{}
 	return last
-}
-
-// mayRotate notes a refusal of a version, and says whether the first was so short a time
-// ago that a rotation may explain it. s.mu is held.
-func (s *Secret) mayRotate(version string, now time.Time) bool {
-	r := &s.refused
-	if r.version != version || !fresh(now.Sub(r.last), refusalKept) {
-		r.version, r.since = version, now
-	}
-	r.last = now
-	return fresh(now.Sub(r.since), rotationLag)
 }
 
 // hold is the read that is under way, or a new one, which ends after limit unless that is

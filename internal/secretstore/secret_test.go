@@ -225,8 +225,9 @@ func TestRenewSharesWhatAWSSays(t *testing.T) {
 				api.err, api.slow = tt.err, tt.slow
 				api.mu.Unlock()
 				renew := func() {
-					if _, _, err := s.Renew(t.Context(), secret.New("one")); causes.Name(err) != tt.cause {
-						t.Errorf("got %v, want %s", err, tt.cause)
+					l, err := s.Renew(t.Context(), secret.New("one"))
+					if causes.Name(err) != tt.cause || (l.Password.Reveal() != "") != (tt.err == nil) {
+						t.Errorf("got %q, %v, want %s", l.Password.Reveal(), err, tt.cause)
 					}
 				}
 				began := time.Now()
@@ -260,7 +261,7 @@ func TestReadsForAWrongPasswordGetRarer(t *testing.T) {
 		api := &fakeAPI{text: jsonOf + `one"}`, version: "1"}
 		s := newTest(t, api)
 		for range 10 * 60 {
-			if _, _, err := s.Renew(t.Context(), secret.New("one")); err != nil {
+			if _, err := s.Renew(t.Context(), secret.New("one")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -270,7 +271,7 @@ func TestReadsForAWrongPasswordGetRarer(t *testing.T) {
 		}
 		api.set(jsonOf+`two"}`, "2", nil)
 		time.Sleep(renewMost)
-		if l, _, _ := s.Renew(t.Context(), secret.New("one")); l.Password.Reveal() != "two" {
+		if l, _ := s.Renew(t.Context(), secret.New("one")); l.Password.Reveal() != "two" {
 			t.Error("a new password is not found")
 		}
 		time.Sleep(renewPause)
@@ -386,8 +387,8 @@ func TestWhatIsInMemoryServesWhileAWSDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// After a refusal the secret is read anew, once for a burst; and there is hope for as long
-// as a rotation takes.
+// After a refusal the secret is read anew, once for a burst, and the next login has what
+// was found.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &fakeAPI{text: jsonOf + `one"}`, version: "1", slow: 100 * time.Millisecond}
@@ -397,53 +398,24 @@ func TestRenew(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		renew := func(refused secret.Text) (string, bool) {
-			l, hope, err := s.Renew(t.Context(), refused)
-			if err != nil {
-				t.Error(err)
+		for i, want := range []string{"one", "two"} {
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					if l, err := s.Renew(t.Context(), first.Password); err != nil || l.Password.Reveal() != want {
+						t.Errorf("got %q, %v, want %q", l.Password.Reveal(), err, want)
+					}
+				})
 			}
-			return l.Password.Reveal(), hope
-		}
-		var all sync.WaitGroup
-		for range 20 {
-			all.Go(func() {
-				if got, hope := renew(first.Password); got != "one" || !hope {
-					t.Errorf("got %q, hope %v", got, hope)
-				}
-			})
-		}
-		all.Wait()
-		if n := api.count(); n != 2 {
-			t.Errorf("%d reads for a burst that was refused, want 2", n)
-		}
-		time.Sleep(rotationLag - time.Second)
-		if _, hope := renew(first.Password); !hope {
-			t.Error("no hope within the time of a rotation")
-		}
-		time.Sleep(2 * time.Second)
-		if _, hope := renew(first.Password); hope {
-			t.Error("hope after the time of a rotation")
-		}
-		time.Sleep(refusalKept)
-		if _, hope := renew(first.Password); !hope {
-			t.Error("no hope although the last refusal was long ago")
-		}
-		time.Sleep(rotationLag)
-		api.set(jsonOf+`two"}`, "2", nil)
-		reads := api.count()
-		for range 20 {
-			if got, hope := renew(first.Password); got != "two" || !hope {
-				t.Errorf("got %q, hope %v", got, hope)
+			all.Wait()
+			if n := api.count(); n != i+2 {
+				t.Errorf("%d reads for a burst that was refused, want %d", n, i+2)
 			}
-		}
-		if n := api.count(); n != reads+1 {
-			t.Errorf("%d more reads for a new version, want 1", n-reads)
+			api.set(jsonOf+`two"}`, "2", nil)
+			time.Sleep(time.Minute)
 		}
 		if l, err := s.Login(t.Context()); err != nil || l.Password.Reveal() != "two" {
 			t.Errorf("the next login gets %q, %v", l.Password.Reveal(), err)
-		}
-		if _, hope := renew(secret.New("two")); !hope {
-			t.Error("no hope for a version that is new")
 		}
 		if last := s.Last(); last.Version != "2" || last.Password.Reveal() != "" {
 			t.Errorf("last was version %q with password %q", last.Version, last.Password.Reveal())

@@ -20,7 +20,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
-	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -37,7 +36,7 @@ type Wiring struct {
 	roots   map[rootsKey]*auth.Roots
 	tunnels map[tunnelKey]*tunnel.Dialer
 	people  map[personKey]*person
-	secrets map[secretKey]*secretstore.Secret
+	secrets map[secretKey]held
 	past    tunnel.Totals    // of Dialers that are no more among tunnels
 	places  map[string]Place // by the target's name
 }
@@ -63,7 +62,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*secretstore.Secret{}, places: map[string]Place{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]held{}, places: map[string]Place{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
