@@ -486,7 +486,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{api("ResourceNotFoundException", "Secrets Manager can't find the specified secret."), "", "secret-missing", "list-secrets --region eu-central-1"},
 		{api("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion."), "", "secret-deleted", "restore-secret --secret-id orders/app"},
 		{api("AccessDeniedException", denied+"secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app because no identity-based policy allows it"), "",
-			"secret-denied", `"Resource":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app"`},
+			"secret-denied", `"Resource":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app-??????"`},
 		{api("AccessDeniedException", denied+"secretsmanager:GetSecretValue on resource: orders/app because no identity-based policy allows it"), "",
 			"secret-denied", `"Resource":"arn:aws:secretsmanager:eu-central-1:*:secret:orders/app-??????"`},
 		{api("AccessDeniedException", "Access to KMS is not allowed"), "", "secret-key-denied", `"Action":"kms:Decrypt"`},
@@ -517,7 +517,9 @@ func TestPattern(t *testing.T) {
 	here := iampolicy.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "1"}
 	for id, want := range map[string]string{
 		"orders/app": "arn:aws-cn:secretsmanager:cn-north-1:1:secret:orders/app-??????",
-		"arn:aws:secretsmanager:r:2:secret:x-AbCdEf": "arn:aws:secretsmanager:r:2:secret:x-AbCdEf",
+		"arn:aws:secretsmanager:r:2:secret:x-AbCdEf":  "arn:aws:secretsmanager:r:2:secret:x-AbCdEf",
+		"arn:aws:secretsmanager:r:2:secret:x-AbCdEf7": "arn:aws:secretsmanager:r:2:secret:x-AbCdEf7-??????",
+		"arn:aws:secretsmanager:r:2:secret:orders/x":  "arn:aws:secretsmanager:r:2:secret:orders/x-??????",
 	} {
 		if got := Pattern(here, id); got != want {
 			t.Errorf("%s: got %s, want %s", id, got, want)

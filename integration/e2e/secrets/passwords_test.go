@@ -331,6 +331,19 @@ func TestDoctorAndPolicy(t *testing.T) {
 	}
 }
 
+// Where no policy helps, policy says why instead of printing one that cannot work.
+func TestNoPolicyForWhatCannotWork(t *testing.T) {
+	c := rig.OpenClinic(t, startDatabase(t), nil)
+	for target, want := range map[string]string{
+		"orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com?via=none&secret=managed": "an RDS Proxy has no master user",
+		"abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws?secret=x&user=y":              "Aurora DSQL knows IAM tokens only",
+	} {
+		if out, stderr, code := c.Run("policy", target); code == 0 || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: ended with %d, %q, %q", target, code, out, stderr)
+		}
+	}
+}
+
 // reload has pgkeyless read its config file again.
 func reload(w *rig.World) {
 	w.T.Helper()
@@ -340,7 +353,7 @@ func reload(w *rig.World) {
 }
 
 // A reload reads the secret again, and forgets that of a target that is gone.
-func TestReloadReadsAnew(t *testing.T) {
+func TestReloadForgetsPasswordsAndOptions(t *testing.T) {
 	db := startDatabase(t)
 	config := filepath.Join(t.TempDir(), "pgkeyless.yaml")
 	write := func(text string) {
