@@ -84,8 +84,16 @@ func (l *login) method() string {
 	return l.ordinary.method
 }
 
-// errPlain is a connection that no password goes over.
-var errPlain = errors.New("the connection to the database is not verified TLS")
+// What ends a login before its password is sent.
+var (
+	errPlain = errors.New("the connection to the database is not verified TLS")
+	errWords = errors.New("the password is empty, too long or malformed")
+)
+
+// unusable is a login that cannot be answered with the password, for err.
+func (l *login) unusable(err error) error {
+	return noPassword.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
+}
 
 // reply answers an authentication request with the user's ordinary password. done says
 // that the database has let the user in, and, by SCRAM, has proved that it knows the
@@ -168,7 +176,7 @@ func (l *login) beginSCRAM(ctx context.Context, list []byte) error {
 		return l.asksFor("SCRAM-SHA-256-PLUS, for which its certificate has no channel binding,")
 	}
 	if err != nil {
-		return err
+		return l.unusable(err)
 	}
 	l.ordinary.scram, l.ordinary.method = s, s.mechanism
 	l.writeMessage(&pgproto3.SASLInitialResponse{AuthMechanism: s.mechanism, Data: first})
@@ -192,23 +200,23 @@ func mechanisms(list []byte) []string {
 func (l *login) ordinaryPassword(ctx context.Context, method string) (words string, state tls.ConnectionState, err error) {
 	secured, ok := l.server.(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {
-		return "", state, errPlain
+		return "", state, l.unusable(errPlain)
 	}
 	if state = secured.ConnectionState(); len(state.VerifiedChains) == 0 {
-		return "", state, errPlain
+		return "", state, l.unusable(errPlain)
 	}
 	l.watch.enter(StageCredentials, time.Now())
 	o := l.ordinary
 	o.method = method
 	password, err := o.source.Password(ctx, l.user)
 	if err != nil {
-		return "", state, noPassword.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
+		return "", state, l.unusable(err)
 	}
 	l.watch.enter(StageAuth, time.Now())
 	o.used = password
 	words = password.Reveal()
 	if words == "" || len(words) > maxAuthBody || strings.IndexByte(words, 0) >= 0 {
-		return "", state, errors.New("the password is empty, too long or malformed")
+		return "", state, l.unusable(errWords)
 	}
 	return words, state, nil
 }

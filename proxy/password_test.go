@@ -433,6 +433,9 @@ func TestPasswordsThatCannotBeSent(t *testing.T) {
 				c.send(plainStartup)
 				got := c.failed()
 				r.stopQuiet()
+				if got['C'] != "28000" || got['H'] == "" {
+					t.Errorf("got %q, want 28000 with a hint", got)
+				}
 				if p.err != nil && (got['M'] != `getting the password of user "app_user": no such secret` || got['D'] != "asked nicely" || got['H'] != "name another") {
 					t.Errorf("got %q", got)
 				}

@@ -24,7 +24,7 @@ var (
 		Message: "secret {secret} is marked for deletion",
 		Detail:  secretRead,
 		Hint:    "restore it: `aws secretsmanager restore-secret --secret-id {quoted secret} --region {region}`, or name another secret",
-		Means:   "somebody deletes the secret, and it can still be restored",
+		Means:   "the secret is scheduled for deletion, and can still be restored",
 	}
 	SecretDenied = Cause{
 		Name: "secret-denied", SQLState: invalidLogin,
@@ -58,7 +58,7 @@ var (
 	}
 	SecretFormat = Cause{
 		Name: "secret-format", SQLState: invalidLogin,
-		Message: "secret {secret} holds no login: {said}",
+		Message: "secret {secret} is not a valid login: {said}",
 		Detail:  secretRead,
 		Hint:    "store a JSON object with username and password, as {example}, or the password and nothing else",
 		Means:   "the secret is neither a JSON object with username and password, nor a password",
@@ -95,8 +95,9 @@ var (
 		Name: "secret-unfit", SQLState: invalidLogin,
 		Message: `{database} asks for {asked} for user "{user}", and the secret has a password`,
 		Detail:  withSecret,
-		Hint:    "pgkeyless answers SCRAM-SHA-256, MD5 and clear text with a password: set up one of these for the user",
-		Means:   "the database asks for Kerberos, GSSAPI or the like",
+		Hint: "pgkeyless answers SCRAM-SHA-256, MD5 and clear text with a password: set up one of these for the user; " +
+			"a certificate that is signed with Ed25519 has no channel binding, so the database must offer SCRAM-SHA-256 without -PLUS",
+		Means: "the database asks for Kerberos, GSSAPI or the like, or for a channel binding that its certificate does not have",
 	}
 )
 

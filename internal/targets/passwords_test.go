@@ -147,6 +147,7 @@ func TestRefusedPasswordsAreExplained(t *testing.T) {
 		{proxy.Refusal{User: "app", SQLState: "28P01", Message: `password authentication failed for user "app"`}, "secret-refused", tried, "rotation"},
 		{proxy.Refusal{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}, "secret-user-by-iam", tried, `REVOKE rds_iam FROM "app"`},
 		{proxy.Refusal{User: "app", SQLState: "28000", Asked: proxy.AskedToken}, "secret-user-by-iam", "in secret orders/app", `REVOKE rds_iam FROM "app"`},
+		{proxy.Refusal{User: "app", SQLState: "28000", Asked: "SCRAM-SHA-256-PLUS"}, "secret-unfit", tried, "Ed25519"},
 		{proxy.Refusal{User: "app", SQLState: "28000", Asked: "GSSAPI"}, "secret-unfit", tried, "SCRAM-SHA-256"},
 		{proxy.Refusal{User: "app", SQLState: "28000", Message: `role "app" is not permitted to log in`}, "no-login", tried, "ALTER ROLE"},
 		{proxy.Refusal{User: "app", SQLState: "3D000", Message: `database "x" does not exist`}, "no-database", "the login succeeded", "case-sensitive"},
