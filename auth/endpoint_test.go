@@ -254,6 +254,17 @@ func TestCustomNames(t *testing.T) {
 	}
 }
 
+func TestPrivateLink(t *testing.T) {
+	for name, want := range map[string]bool{
+		"abc.dsql-fnh4.eu-west-1.on.aws": true, "abc.DSQL-fnh4.eu-west-1.on.aws:5432": true, "abc.dsql.eu-west-1.on.aws": false,
+		"orders.dsql-c1.eu-west-1.rds.amazonaws.com": false, "orders.dsql-x.example.com": false,
+	} {
+		if e, err := ParseEndpoint(name); err != nil || e.PrivateLink() != want {
+			t.Errorf("%s: %v, %v; want %v", name, e.PrivateLink(), err, want)
+		}
+	}
+}
+
 func TestKindOfEndpointTellsTheDatabase(t *testing.T) {
 	for name, want := range map[string]database.Kind{
 		"o.c1.eu-west-1.rds.amazonaws.com":                database.Instance,

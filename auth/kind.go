@@ -98,6 +98,15 @@ func (e Endpoint) Described() bool {
 	return true
 }
 
+// PrivateLink reports whether the name is one that only clients in a VPC reach: of an
+// interface endpoint for a DSQL cluster.
+//
+// Source: Aurora DSQL user guide, privatelink-managing-clusters.html.
+func (e Endpoint) PrivateLink() bool {
+	_, rest, _ := strings.Cut(e.Host, ".")
+	return e.Kind == KindDSQL && strings.HasPrefix(rest, "dsql-")
+}
+
 // Custom reports whether AWS does not give out such names: a CNAME of an endpoint,
 // for example, which can be neither signed for nor verified. It is false for an
 // address.

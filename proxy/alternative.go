@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Alternative is another way to make tokens for a Route's database, such as for the name
@@ -15,22 +16,35 @@ type Alternative struct {
 	Keep func()
 }
 
-// alternative is that of the Route after err, if err is a refusal of which the client has
-// heard nothing yet.
-func (r *Route) alternative(ctx context.Context, err error) (Alternative, bool) {
+// alternative is that of the Route after a login that began at since and ended with err, if
+// that is a refusal of which the client has heard nothing yet.
+func (r *Route) alternative(ctx context.Context, err error, since time.Time) (Alternative, bool) {
 	var said *refusal
 	if r.Alternative == nil || !errors.As(err, &said) || !said.early() || ctx.Err() != nil || r.ordinaryFor(said.user) != nil {
 		return Alternative{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	return r.Alternative(ctx, said.asks())
+	return r.Alternative(ctx, said.asks(), since)
 }
 
-// otherwise repeats a login that ended with err by the Route's Alternative. Where that is
-// refused alike, it was not the token, and err says more.
+// tokenAccepted says of how a login ended that its token was good: what else the database
+// refused, it checks later.
+func tokenAccepted(err error) bool {
+	var said *refusal
+	switch {
+	case err == nil:
+		return true
+	case !errors.As(err, &said):
+		return false
+	}
+	return !said.early() || said.code == "3D000" || said.code == "42501"
+}
+
+// otherwise repeats a login that ended with err by the Route's Alternative. Where that
+// token is not accepted either, err says more.
 func (s *session) otherwise(ctx context.Context, err error) (*upstream, error) {
-	other, ok := s.route.alternative(ctx, err)
+	other, ok := s.route.alternative(ctx, err, s.asked)
 	if !ok {
 		return nil, err
 	}
@@ -41,12 +55,10 @@ func (s *session) otherwise(ctx context.Context, err error) (*upstream, error) {
 	route.Tokens = other.Tokens
 	s.route = &route
 	up, again := s.inTurn(ctx, s.unguessed)
-	if state(again) == state(err) {
+	if !tokenAccepted(again) {
 		s.route = before
 		return nil, err
 	}
-	if again == nil || errors.As(again, new(*refusal)) {
-		other.Keep()
-	}
+	other.Keep()
 	return up, again
 }

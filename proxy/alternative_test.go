@@ -2,11 +2,11 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // otherTokens is what an Alternative has.
@@ -31,6 +31,7 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 		{"accepted", false, "", "", true, 2, ""},
 		{"refused alike", false, "Mno", "28000", false, 2, "28000"},
 		{"accepted, but no such database", false, "Mno such database", "3D000", true, 2, "3D000"},
+		{"database that is starting up", false, "Mthe database system is starting up", "57P03", false, 2, "28000"},
 		{"there is none", true, "", "", false, 1, "28000"},
 	}
 	for _, test := range tests {
@@ -53,7 +54,7 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 						c.untilTerminate()
 					}
 				}, func(cfg *Config) {
-					cfg.Routes[0].Alternative = func(_ context.Context, r Refusal) (Alternative, bool) {
+					cfg.Routes[0].Alternative = func(_ context.Context, r Refusal, _ time.Time) (Alternative, bool) {
 						asked = append(asked, r)
 						return Alternative{Tokens: otherTokens{"other"}, For: "green.example:5432", Keep: func() { kept.Add(1) }}, !test.none
 					}
@@ -91,8 +92,8 @@ func TestAlternativeIsForRefusalsOnly(t *testing.T) {
 			c.startup()
 			c.Close()
 		}, func(cfg *Config) {
-			cfg.Routes[0].Alternative = func(context.Context, Refusal) (Alternative, bool) {
-				panic(fmt.Sprint("asked after a lost connection"))
+			cfg.Routes[0].Alternative = func(context.Context, Refusal, time.Time) (Alternative, bool) {
+				panic("asked after a lost connection")
 			}
 		})
 		c := r.dial()

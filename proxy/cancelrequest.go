@@ -12,7 +12,12 @@ import (
 func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 	key := s.server.cancels.find(request.ProcessID, request.SecretKey)
 	s.server.tally.cancel(key != nil)
-	if key == nil {
+	switch {
+	case key != nil:
+	case request.ProcessID == 0:
+		s.withoutKey()
+		return
+	default:
 		s.stranger(ctx, request)
 		return
 	}
@@ -28,6 +33,16 @@ func (s *session) cancel(ctx context.Context, request *pgproto3.CancelRequest) {
 		return
 	}
 	s.log.Debug("cancel request delivered", "duration", time.Since(s.began))
+}
+
+// withoutKey is a cancel request of a client that was given no key, in whose place drivers
+// send zeros. No server has a process 0, so that nobody is asked about it.
+func (s *session) withoutKey() {
+	if !s.server.strangers.sources.allow(s.source(), time.Now()) {
+		return
+	}
+	s.auditLater(AuditEvent{Kind: AuditCancel, Reason: "no key"})
+	s.log.Warn("cancel request not delivered: the server sent its client no cancel key", "hint", keylessHint)
 }
 
 // stranger is a cancel request whose key nobody here was told. Another replica may have

@@ -42,11 +42,12 @@
 // Finished: the certificate has been verified by then. PostgreSQL reads the password
 // when it comes to ask for it. Until it has asked, the proxy sends nothing to the
 // client. If the database wants something else, or objects, the proxy dials again,
-// logs in without the guess, and forgets the user.
+// logs in without the guess, and forgets the user. Route.AskFirst rules the guess out.
 //
 // With Route.DirectTLS the connection begins with the handshake. Without it the
 // client hello has to wait for the answer to SSLRequest: PostgreSQL refuses
-// bytes that come ahead of that.
+// bytes that come ahead of that. A Route.Negotiation begins with the one that
+// worked last, and falls back to the other (negotiation.go).
 //
 // # Ready logins
 //
@@ -64,6 +65,17 @@
 // One that has ended is never handed out, and one that ends before its client has asked
 // something is replaced by a login that the client does not notice (settle.go): settings
 // that differ are reported to it, and its cancel key leads to the new session.
+//
+// # Poolers
+//
+// Some servers in front of a database, such as RDS Proxy, take less at a login than PostgreSQL
+// does. Route.Pooler says so (pooler.go). The server then gets a StartupMessage of version 3.0
+// with the parameters that it takes. The client's other run-time parameters, those in options
+// among them (options.go), are set by a statement once the server is ready, and before the
+// client gets ReadyForQuery: it gets the ParameterStatus messages of that, and an error as the
+// end of its login. The proxy answers what there is to negotiate, and sends no token unasked.
+// Where the server gives no BackendKeyData, the client gets none: the log says once that cancel
+// requests cannot work, and again for each that comes (cancelrequest.go).
 //
 // # Turns
 //
@@ -94,6 +106,9 @@
 // back the beginning of an incomplete message, so that it can tell nearly every
 // client (holdback.go). A reset is passed on as the end of the stream in any case: on
 // some systems a reset takes back what the client has not read yet.
+//
+// A Route may know after what time the database ends every session. Its words then go to
+// the client and to the log, however the session has ended (lifetime.go).
 //
 // # Cancel
 //

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 	stateUnsupported        = "0A000"
 	stateInvalidLogin       = "28000"
 	stateTooManyConnections = "53300"
+	stateTooFast            = "53400" // connections come faster than the database takes them
 	stateShuttingDown       = "57P01"
 	stateNotReady           = "57P03"
 	stateInternal           = "XX000"
@@ -124,11 +126,12 @@ func newOverdue(limit time.Duration, doing string) overdue { return overdueAt(li
 
 // overdueAt is newOverdue for a database that pauses, unless pauses is zero.
 func overdueAt(limit time.Duration, doing string, pauses time.Duration) overdue {
-	facts := causes.Facts{"limit": limit.String(), "doing": doing}
+	said := []string{doing}
 	if pauses > 0 {
-		facts["pauses"] = pausing(pauses)
+		said = append(said, pausing(pauses))
 	}
-	return overdue{causes.LoginOverdue.New(facts, nil), limit, doing}
+	detail := strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), "; ")
+	return overdue{causes.LoginOverdue.New(causes.Facts{"limit": limit.String(), "doing": detail}, nil), limit, doing}
 }
 
 // pausing says of a database that it pauses without connections.
@@ -217,12 +220,12 @@ func state(err error) string {
 func severity(err error) slog.Level {
 	var said *refusal
 	switch code := state(err); {
-	case errors.Is(err, errClientGone), errors.Is(err, causes.NoUser), code == stateShuttingDown,
+	case errors.Is(err, errClientGone), errors.Is(err, causes.NoUser), errors.Is(err, causes.OptionsMalformed), code == stateShuttingDown,
 		code == stateProtocolViolation, code == stateUnsupported:
 		return slog.LevelInfo
-	case errors.As(err, &said) && said.cause == "" && !strings.HasPrefix(code, "28"):
+	case errors.As(err, &said) && (said.cause == "" || said.late) && !strings.HasPrefix(code, "28"):
 		return slog.LevelInfo
-	case code == stateTooManyConnections, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
+	case code == stateTooManyConnections, code == stateTooFast, errors.As(err, new(*barred)), errors.As(err, new(*unproven)), errors.Is(err, causes.NeedsTLS):
 		return slog.LevelWarn
 	}
 	return slog.LevelError

@@ -58,6 +58,7 @@ type login struct {
 	route    *Route
 	guesses  *guesses // may be nil
 	early    bool     // send the token unasked
+	opening  opening  // made by run of what the client has sent
 	watch    *stopwatch
 	// admitted is asked before the client gets ReadyForQuery, which it does not after an
 	// error. nil lets it.
@@ -66,6 +67,8 @@ type login struct {
 	// is not.
 	asking func()
 	asked  bool  // the database has asked for a clear-text password
+	keyed  bool  // it has sent a BackendKeyData
+	guard  bool  // the database has reported that the session only reads
 	unsent error // why the last packet could not be written
 	// key gets the body of each BackendKeyData before the client gets it.
 	key func(pid uint32, secret []byte)
@@ -84,10 +87,10 @@ type login struct {
 // the client, with every byte read behind it. The token is made when the
 // database wants it, or before anything is sent if it goes early.
 //
-// Before AuthenticationOk the client gets NegotiateProtocolVersion only, since
+// Ahead of AuthenticationOk the client gets NegotiateProtocolVersion only, since
 // drivers do not expect anything else there: notices follow AuthenticationOk.
 // From AuthenticationOk on it gets every byte as it came, but for what is added to a
-// fatal error. While an early token
+// fatal error, and for what a Pooler makes necessary (pooler.go). While an early token
 // has not been asked for it gets nothing, and what goes wrong is a wrongGuess
 // unless the guess cannot be to blame.
 func (l *login) run(ctx context.Context, m startupMessage) error {
@@ -95,7 +98,11 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 	if l.ordinary = l.route.ordinaryFor(l.user); l.ordinary != nil {
 		l.early, l.guesses = false, nil // the database chooses the method first
 	}
-	packet := m.encode()
+	var err error
+	if l.opening, err = l.route.opening(m); err != nil {
+		return err
+	}
+	packet := l.opening.message.encode()
 	if l.early {
 		password, err := l.password(ctx)
 		if err != nil {
@@ -112,7 +119,7 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 	if err = l.judge(err); err != nil {
 		return err
 	}
-	return l.forward(ctx, first)
+	return l.forward(ctx, append(l.opening.negotiated, first...))
 }
 
 // write sends packet and clears it. A failure shows when what the
@@ -128,7 +135,7 @@ func (l *login) write(packet []byte) {
 // object at once.
 func (l *login) judge(err error) error {
 	if err == nil || !l.asked {
-		l.guesses.note(l.user, l.asked)
+		l.guesses.note(l.user, l.asked && !l.route.AskFirst)
 	}
 	if err == nil || !l.early || l.asked {
 		return err
@@ -144,7 +151,8 @@ func (l *login) judge(err error) error {
 var errUnwanted = errors.New("no password is wanted")
 
 // authenticate goes on until AuthenticationOk, and returns what the client is
-// to be sent first.
+// to be sent first. NegotiateProtocolVersion is held back until then, or until a refusal
+// reaches the client: a login that is repeated brings another.
 func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 	var notices, held []byte
 	for range maxAuthMessages {
@@ -155,17 +163,11 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 		body := msg[headLen:]
 		switch msg[0] {
 		case 'v': // NegotiateProtocolVersion
-			if l.early && !l.asked {
-				held = append(held, msg...)
-				continue
-			}
-			if err := l.send(msg); err != nil {
-				return nil, err
-			}
+			held = append(held, msg...)
 		case 'N': // NoticeResponse
 			notices = append(notices, msg...)
 		case 'E': // ErrorResponse
-			return nil, l.refused(body)
+			return nil, refusedAfter(held, l.refused(body))
 		case 'R': // authentication request
 			if len(body) < 4 {
 				return nil, l.unexpected(msg)
@@ -187,16 +189,16 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 			case request == authOK && l.early && !l.asked:
 				return nil, errUnwanted
 			case request == authOK:
-				return slices.Concat(msg, notices), nil
+				return slices.Concat(held, msg, notices), nil
 			case request == authClearText && !l.asked:
 				l.asked = true
-				if err := l.answer(ctx, held); err != nil {
+				if err := l.answer(ctx); err != nil {
 					return nil, err
 				}
 			case request == authClearText:
 				return nil, l.unexpected(msg)
 			default:
-				return nil, l.cannot(request)
+				return nil, refusedAfter(held, l.cannot(request))
 			}
 		default:
 			return nil, l.unexpected(msg)
@@ -205,11 +207,19 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 	return nil, l.garbled("does not finish authentication")
 }
 
+// refusedAfter has the client sent held ahead of a refusal.
+func refusedAfter(held []byte, err error) error {
+	if said, ok := errors.AsType[*refusal](err); ok {
+		said.before = held
+	}
+	return err
+}
+
 // answer answers a request for a clear-text password, unless that was done
-// early: then the client gets what was held back.
-func (l *login) answer(ctx context.Context, held []byte) error {
+// early.
+func (l *login) answer(ctx context.Context) error {
 	if l.early {
-		return l.send(held)
+		return nil
 	}
 	packet, err := l.password(ctx)
 	if err != nil {
@@ -276,11 +286,25 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 		}
 		out = append(out, msg...)
 		switch msg[0] {
+		case 'S': // ParameterStatus
+			l.confirm(body)
 		case 'K': // BackendKeyData
+			l.keyed = true
 			if secret := len(body) - 4; secret >= minCancelKey && secret <= maxCancelKey {
 				l.key(binary.BigEndian.Uint32(body), body[4:])
 			}
 		case 'Z': // ReadyForQuery
+			if err := l.unconfirmed(); err != nil {
+				return err
+			}
+			if len(l.opening.settings) > 0 {
+				out = out[:len(out)-len(msg)]
+				told, err := l.setLater(ctx)
+				if err != nil {
+					return l.failed(out, err)
+				}
+				out = append(out, told...)
+			}
 			if l.admitted != nil {
 				if err := l.admitted(); err != nil {
 					return err
@@ -294,6 +318,18 @@ func (l *login) forward(ctx context.Context, out []byte) error {
 			return l.send(append(out, rest...))
 		}
 	}
+}
+
+// failed has the client sent out ahead of why its login fails with err.
+func (l *login) failed(out []byte, err error) error {
+	if said, ok := errors.AsType[*refusal](err); ok {
+		said.before = out
+		return err
+	}
+	if sent := l.send(out); sent != nil {
+		return sent
+	}
+	return err
 }
 
 // complaint is an ErrorResponse that came after AuthenticationOk, for the client. A fatal

@@ -49,7 +49,7 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 	limit = cmp.Or(limit, defaultLoginTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, newOverdue(limit, ""))
 	defer cancel()
-	p := &probe{last: time.Now(), report: report}
+	p := &probe{began: time.Now(), last: time.Now(), report: report}
 	full, err := r.resolved(ctx, false)
 	if err != nil {
 		p.failed(err)
@@ -59,11 +59,14 @@ func Probe(ctx context.Context, r Route, user, database string, limit time.Durat
 	r.Dialer = &probeDialer{r.Dialer, p}
 
 	conn, err := r.probe(ctx, p, user, database)
-	if other, ok := r.alternative(ctx, err); ok {
+	if other, ok := r.alternative(ctx, err, p.began); ok {
 		route := r
 		route.Tokens = other.Tokens
-		if again, err2 := route.probe(ctx, p, user, database); err2 == nil {
-			conn, err, again.signedFor = again, nil, other.For
+		if c, again := route.probe(ctx, p, user, database); tokenAccepted(again) {
+			conn, err = c, again
+			if conn != nil {
+				conn.signedFor = other.For
+			}
 		}
 	}
 	if err != nil {
@@ -113,6 +116,7 @@ func (r *Route) probe(ctx context.Context, p *probe, user, database string) (*Pr
 
 // probe keeps how far a Probe has come.
 type probe struct {
+	began  time.Time
 	mu     sync.Mutex
 	next   ProbeStage
 	last   time.Time

@@ -22,14 +22,15 @@ type ProbeConn struct {
 	frontend   *pgproto3.Frontend
 	parameters map[string]string
 	asked      bool
+	keyed      bool
 	method     string
 	signedFor  string
 }
 
-// newProbeConn takes over up after a login; told is what a client has been told
-// of that, and by is the login.
-func newProbeConn(up *upstream, told []byte, by *login) *ProbeConn {
-	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: by.asked, method: by.method()}
+// newProbeConn takes over up after the login l; told is what a client has been told
+// of that.
+func newProbeConn(up *upstream, told []byte, l *login) *ProbeConn {
+	c := &ProbeConn{up: up, frontend: pgproto3.NewFrontend(up, up), parameters: map[string]string{}, asked: l.asked, keyed: l.keyed, method: l.method()}
 	c.frontend.SetMaxBodyLen(maxProbeBody)
 	for m := (messages{buf: told}); m.ready(maxLoginBody); {
 		msg, err := m.next(maxLoginBody)
@@ -55,6 +56,9 @@ func (c *ProbeConn) AskedForToken() bool { return c.asked }
 // Method is how the database asked for an ordinary password, such as SCRAM-SHA-256-PLUS;
 // "" where it did not, as for a token.
 func (c *ProbeConn) Method() string { return c.method }
+
+// CancelKey says that the database has sent a key for cancel requests.
+func (c *ProbeConn) CancelKey() bool { return c.keyed }
 
 // SignedFor is what the token was signed for if the Route's Alternative made it, else "".
 func (c *ProbeConn) SignedFor() string { return c.signedFor }

@@ -201,6 +201,7 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		return nil, err
 	}
 	r.method = l.method()
+	s.learn(key.served, l)
 	r.greeting, r.said = split(told.buf)
 	r.said = append(r.said, l.begun...)
 	r.made = time.Now()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
 
@@ -70,6 +71,7 @@ type refusal struct {
 	open                bool      // what was asked for is known not to be private
 	before              []byte    // what the client is still to be sent before fields
 	used                Password  // the ordinary password that was refused; zero where there was none
+	late                bool      // came after AuthenticationOk, and the client has not been sent fields
 }
 
 // Error, Detail and Hint are for the log; the client reads packet. The database
@@ -101,7 +103,7 @@ func (r *refusal) quotable() bool {
 		return true
 	}
 	switch r.code {
-	case "3D000", "42501", "53300", "57P01", "57P02", "57P03", "57P04":
+	case "3D000", "42501", "53300", stateTooFast, "57P01", "57P02", "57P03", "57P04":
 		return true
 	}
 	return strings.HasPrefix(r.code, "28")
@@ -112,7 +114,7 @@ func (r *refusal) quotable() bool {
 func (r *refusal) packet() []byte {
 	if r.asked != "" {
 		own, _ := response(r, "").Encode(nil)
-		return own
+		return slices.Concat(r.before, own)
 	}
 	if len(r.fields) == 0 {
 		return nil
@@ -133,7 +135,7 @@ func (r *refusal) packet() []byte {
 // isFull says that the database had no room for a login, or not for this user's.
 func isFull(err error) bool {
 	var said *refusal
-	return errors.As(err, &said) && said.code == stateTooManyConnections
+	return errors.As(err, &said) && said.code == stateTooManyConnections && !said.late
 }
 
 // refused makes a refusal from the body of an ErrorResponse that came before
@@ -191,7 +193,7 @@ func (r *Route) passing(err error) bool {
 }
 
 // early: before AuthenticationOk, so that the client has been sent nothing.
-func (r *refusal) early() bool { return len(r.fields) > 0 || r.asked != "" }
+func (r *refusal) early() bool { return (len(r.fields) > 0 || r.asked != "") && !r.late }
 
 // explain adds to a refusal what the Route knows of it. Other errors stay as
 // they are.
@@ -215,9 +217,42 @@ func (r *refusal) learn(ctx context.Context, from Explainer) {
 	}
 }
 
-// pauseBeforeRetry waits, and returns false when ctx ends first.
-func pauseBeforeRetry(ctx context.Context) bool {
-	timer := time.NewTimer(retryPause + rand.N(retryJitter))
+// retry repeats a login that was refused with err, after an attempt that took as long, if
+// there is time for that. If the deadline ends the second attempt, err says more.
+func (s *session) retry(ctx context.Context, err error, took time.Duration) (*upstream, error) {
+	if !s.pauseBeforeRetry(ctx, err, took) {
+		return nil, err
+	}
+	s.server.tally.retried(s.entry)
+	doing := "login refused, trying once more with a new token"
+	if isTooFast(err) {
+		doing = "database takes no more connections now, trying once more"
+	}
+	s.log.Info(doing, "sqlstate", state(err), "error", err)
+	up, again := s.inTurn(ctx, s.unguessed)
+	if errors.Is(ended(ctx, again), causes.LoginOverdue) {
+		return nil, err
+	}
+	return up, again
+}
+
+// pauseBeforeRetry waits before a login that was refused with err is repeated. It returns
+// false at once when the wait is too long, or when another attempt that takes as long as took
+// would not end before ctx does; and it returns false when ctx ends.
+func (s *session) pauseBeforeRetry(ctx context.Context, err error, took time.Duration) bool {
+	now, jitter, most := time.Now(), rand.N(retryJitter), paceMost
+	if deadline, ok := ctx.Deadline(); ok {
+		most = min(most, deadline.Sub(now)-took)
+	}
+	most -= jitter
+	wait, worth := retryPause, retryPause <= most
+	if isTooFast(err) {
+		wait, worth = s.served.pace.wait(now, most)
+	}
+	if !worth {
+		return false
+	}
+	timer := time.NewTimer(wait + jitter)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -135,6 +136,50 @@ func TestLoginIsRepeatedOnce(t *testing.T) {
 	}
 }
 
+// Drivers take a second NegotiateProtocolVersion for a broken server.
+func TestRepeatedLoginNegotiatesOnce(t *testing.T) {
+	negotiate := message('v', 0, 3, 0, 0, 0, 0, 0, 0)
+	for _, test := range []struct {
+		name     string
+		refusals int64
+		asks     []byte // what the database asks for in place of the token, when it refuses so
+	}{{"passes", 1, nil}, {"stays", 9, nil}, {"asks for another password", 9, authRequest(10)}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var attempts atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(negotiate)
+					if test.asks != nil {
+						c.send(test.asks)
+						return
+					}
+					c.send(authRequest(3))
+					readMessage(c)
+					if attempts.Add(1) <= test.refusals {
+						c.send(errorPacket("SFATAL", "C28000", "Mno"))
+						return
+					}
+					c.send(authRequest(0), readyForQuery)
+					c.untilTerminate()
+				}, func(cfg *Config) { cfg.Routes[0].Refusals = &fakeExplainer{passing: true} })
+				c := r.dial()
+				c.send(startupPacket(3<<16|2, "user", "app_user"))
+				c.expect(negotiate)
+				if test.refusals > 1 {
+					if got := c.failed(); got['C'] != "28000" {
+						t.Errorf("got %q, want the refusal", got)
+					}
+				} else {
+					c.expect(join(authRequest(0), readyForQuery))
+					c.Close()
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
 // Neither a client that leaves nor a shutdown waits for the pause, and nobody is
 // dialled after it.
 func TestNoRepeatForNobody(t *testing.T) {
@@ -161,6 +206,51 @@ func TestNoRepeatForNobody(t *testing.T) {
 				}
 				if n := attempts.Load(); n != 1 {
 					t.Errorf("%d logins, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// A login is repeated only where there is time for as much as it has taken. Where the
+// repetition takes longer even so, the client reads the refusal, not that time is up.
+func TestRepeatsHaveTime(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		first    time.Duration // until the refusal
+		attempts int64
+		took     time.Duration // at most
+	}{
+		{"none is left", 3 * time.Second, 1, 3 * time.Second},
+		{"the second attempt hangs", 0, 2, 5 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var attempts atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					if attempts.Add(1) > 1 {
+						io.Copy(io.Discard, c)
+						return
+					}
+					time.Sleep(test.first) // the bubble's clock
+					refusing("Mno")(c)
+				}, func(cfg *Config) {
+					cfg.Routes[0].Refusals = &fakeExplainer{passing: true}
+					cfg.LoginTimeout = 5 * time.Second
+				})
+				began := time.Now()
+				c := r.dial()
+				c.send(plainStartup)
+				if got := c.failed(); got['M'] != "no" {
+					t.Errorf("the client got %q, want the refusal", got)
+				}
+				if took := time.Since(began); took > test.took+farewell {
+					t.Errorf("the client waited %v, want %v at most", took, test.took)
+				}
+				c.Close()
+				r.stop()
+				if n := attempts.Load(); n != test.attempts {
+					t.Errorf("%d logins, want %d", n, test.attempts)
 				}
 			})
 		})

@@ -43,6 +43,8 @@ type relay struct {
 	buffers *sync.Pool // of *[bufferSize]byte
 	name    string     // of the database, for people
 	traffic *traffic
+	// over is Route.Ended.
+	over func(age time.Duration) error
 	// failover is called once, with the SQLSTATE by which the database says that it is not
 	// the right one any more; nil: nobody wants to know.
 	failover func(state string)
@@ -200,13 +202,18 @@ func (r *relay) download() {
 		client = &toClient{Conn: client, found: r.failedOver}
 	}
 	reading, err := r.copy(client, r.server, nil, r.traffic.received, eventloop.Down)
-	abrupt := false
+	abrupt, planned := false, false
 	if reading {
 		err, abrupt = r.explained(err)
+		if why := r.expected(err, time.Now()); why != nil {
+			err, abrupt, planned = why, true, true
+		}
 	}
 	switch {
 	case !reading:
 		r.end(reasonClientLost, err)
+	case planned:
+		r.end(reasonDatabaseClosed, err)
 	case r.said.Load():
 		r.end(reasonClientClosed, nil)
 	case errors.Is(err, io.EOF):

@@ -64,6 +64,42 @@ func TestRouteIsResolvedForEachLogin(t *testing.T) {
 	})
 }
 
+// A writer that has become read-only may have another address, where it is one that moves;
+// a reader is read-only every day.
+func TestReadOnlyDatabaseThatMovesIsStale(t *testing.T) {
+	for _, moves := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var stale []bool
+			r := newRig(t, func(c *databaseConn) {
+				c.startup()
+				c.send(authRequest(0), readyForQuery)
+				c.send(errorPacket("SERROR", "VERROR", "C25006", "Mcannot execute INSERT in a read-only transaction"), readyForQuery)
+				c.untilTerminate()
+			}, func(cfg *Config) {
+				whole := cfg.Routes[0]
+				whole.Moves = moves
+				cfg.Routes[0] = Route{Name: "orders", Listen: whole.Listen, Resolve: func(_ context.Context, again bool) (Route, error) {
+					stale = append(stale, again)
+					return whole, nil
+				}}
+			})
+			defer r.stop()
+			for range 2 {
+				c := r.dial()
+				c.send(plainStartup)
+				c.expect(join(authRequest(0), readyForQuery))
+				c.expect(join(errorPacket("SERROR", "VERROR", "C25006", "Mcannot execute INSERT in a read-only transaction"), readyForQuery))
+				c.send(terminate)
+				c.Close()
+				synctest.Wait()
+			}
+			if want := []bool{false, moves}; !slices.Equal(stale, want) {
+				t.Errorf("moves %v: asked with stale %v, want %v", moves, stale, want)
+			}
+		})
+	}
+}
+
 // TestOnlyAnAddressThatLeadsAstrayIsStale has logins go wrong in each way: a
 // database that says no is where it was.
 func TestOnlyAnAddressThatLeadsAstrayIsStale(t *testing.T) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -94,6 +95,31 @@ func TestLoginsAreRepeatedWhileARotationMayBeUnderWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Another way to make tokens is nothing to a user with a password.
+func TestOrdinaryPasswordsHaveNoAlternative(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var password atomic.Value
+		var logins, asked atomic.Int32
+		password.Store("new " + ordinaryPassword)
+		r := newPasswordRig(t, &fakePasswords{password: ordinaryPassword}, wanting(&password, &logins), func(cfg *Config) {
+			cfg.LoginTimeout = time.Second // too short for another login
+			cfg.Routes[0].Alternative = func(context.Context, Refusal, time.Time) (Alternative, bool) {
+				asked.Add(1)
+				return Alternative{Tokens: &fakeTokens{token: secretToken}, Keep: func() {}}, true
+			}
+		})
+		c := r.dial()
+		c.send(plainStartup)
+		if got := c.failed(); got['C'] != "28P01" {
+			t.Errorf("got %q", got)
+		}
+		r.stopQuiet()
+		if asked.Load() != 0 || logins.Load() != 1 {
+			t.Errorf("asked %d times, %d logins", asked.Load(), logins.Load())
+		}
+	})
 }
 
 // A client that leaves in a pause ends the login, and the log says what it waited for.

@@ -107,14 +107,25 @@ type Route struct {
 	// DirectTLS begins with the handshake, which saves the round trip of an
 	// SSLRequest. It takes PostgreSQL 17, which must agree by ALPN.
 	DirectTLS bool
+	// Negotiation, when not nil, takes the place of DirectTLS: it begins with the
+	// handshake and falls back to an SSLRequest. Routes to one server share it.
+	Negotiation *Negotiation
+	// AskFirst sends no password before the server has asked for one: one that expects
+	// nothing then would cost each login a second connection.
+	AskFirst bool
+	// Ended, when not nil, is asked about a session that the database has ended by itself,
+	// age after its connection was made. Its error says why, in place of what the proxy
+	// would say; nil leaves that to the proxy. It must not block.
+	Ended func(age time.Duration) error
 	// Refusals, when not nil, explains why the database refuses a login, and says
 	// when one is worth a second try. It is asked to explain only what the client
 	// gets, within explainTimeout.
 	Refusals Explainer
 	// Alternative, when not nil, is asked for another way to make tokens after the
-	// database has refused a login, and its repetition where that was worth one. false
-	// means that there is none. It may ask others and must return when ctx ends.
-	Alternative func(context.Context, Refusal) (Alternative, bool)
+	// database has refused a login that began at since, and its repetition where that was
+	// worth one. false means that there is none. It may ask others and must return when
+	// ctx ends.
+	Alternative func(ctx context.Context, r Refusal, since time.Time) (Alternative, bool)
 	// User, when not empty, replaces the client's user in every login; all its
 	// other parameters are kept. A database that the client does not name is
 	// then, by PostgreSQL's rule, this user's.
@@ -122,10 +133,20 @@ type Route struct {
 	// Database is used when the client names none; empty leaves that to
 	// PostgreSQL, which takes the user's name.
 	Database string
+	// OnlyDatabase says that the server has no other database than Database. A client that
+	// names a database called as its user gets it too: libpq does that for a client that
+	// names none.
+	OnlyDatabase bool
 	// Settings are run-time parameters that every login begins with, in place of
 	// the client's own of these names. They go before what the client's options
 	// parameter and ALTER ROLE or DATABASE say, but not before a later SET.
 	Settings []Setting
+	// Pooler, when not nil, is what clients are logged in at in place of PostgreSQL.
+	Pooler *Pooler
+	// ConfirmSettings refuses a login where the server does not report by a
+	// ParameterStatus that default_transaction_read_only is on, if Settings switches it
+	// on: a server that ignores start-up parameters would let the client write.
+	ConfirmSettings bool
 
 	// ReadyLogins is how many logins at most wait at the database for clients that will
 	// come, 64 at most. One is made after a client has logged in, with the same
@@ -137,6 +158,9 @@ type Route struct {
 	// somebody else, or while nobody knew for whom, is given up. It must not block.
 	Identity func() string
 
+	// Moves says that a database that is found to be read-only may have another address
+	// now, so that Resolve is to be asked again.
+	Moves bool
 	// PausesAfter is how long without a connection the database pauses after, which makes
 	// the first login then slow; zero: it does not, or nobody knows. It is for words only.
 	PausesAfter time.Duration
@@ -168,6 +192,9 @@ func (r *Route) check(shared bool) error {
 		return fmt.Errorf("proxy: route %q: %d ready logins", r.Name, r.ReadyLogins)
 	case strings.ContainsRune(r.User+r.Database, 0):
 		return fmt.Errorf("proxy: route %q: NUL in user or database", r.Name)
+	}
+	if p := r.Pooler; p != nil && (p.Others < SetOthers || p.Others > RefuseOthers) {
+		return fmt.Errorf("proxy: route %q: unknown Pooler.Others", r.Name)
 	}
 	for _, set := range r.Settings {
 		if set.Name == "" || strings.ContainsRune(set.Name+set.Value, 0) {
@@ -213,7 +240,7 @@ func (r *Route) rewrite(m startupMessage) startupMessage {
 	if r.User != "" {
 		params = with(params, "user", r.User)
 	}
-	if r.Database != "" && m.value("database") == "" {
+	if named := m.value("database"); r.Database != "" && (named == "" || r.OnlyDatabase && named == m.value("user")) {
 		params = with(params, "database", r.Database)
 	}
 	for _, set := range r.Settings {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,9 +19,53 @@ type served struct {
 	stale   atomic.Bool  // as Route.Resolve is told
 	pauses  atomic.Int64 // Route.PausesAfter, as last resolved
 	turns   lines        // of its logins
+	pace    pace         // of those that are repeated
 	// replaced says that clients do not come this way any more.
 	replaced atomic.Bool
+	told     tellings // about its logins
 }
+
+// tellings are lines of the log that need no repetition. The zero value is ready; it is
+// safe for concurrent use.
+type tellings struct {
+	mu   sync.Mutex
+	said []string
+}
+
+// maxTellings bounds how many are remembered, since clients choose the names of their
+// parameters. When there are more, the log is told nothing.
+const maxTellings = 32
+
+// first says that line has not been told before.
+func (t *tellings) first(line string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if slices.Contains(t.said, line) || len(t.said) == maxTellings {
+		return false
+	}
+	t.said = append(t.said, line)
+	return true
+}
+
+// learn notes what a login shows of its Route, and tells the log what people should know of
+// it, once.
+func (s *Server) learn(to *served, l *login) {
+	log := s.log.With("route", to.Name)
+	if !l.keyed && to.told.first("keyless") {
+		log.Info("the server sends no cancel keys, so its clients cannot cancel queries", "hint", keylessHint)
+	}
+	o, p := l.opening, l.route.Pooler
+	if len(o.settings) > 0 && to.told.first("pinned") {
+		log.Info("start-up parameters are set after the login, which pins the session to one database connection",
+			"server", p.Name, "parameters", o.setNames())
+	}
+	if names := parameterNames(o.dropped); len(o.dropped) > 0 && to.told.first("dropped "+names) {
+		log.Warn("start-up parameters dropped", "server", p.Name, "parameters", names)
+	}
+}
+
+// keylessHint is what to do in place of a cancel request.
+const keylessHint = "use statement-timeout to end long statements"
 
 // resolved is the Route for one login.
 func (s *served) resolved(ctx context.Context) (*Route, error) {

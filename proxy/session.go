@@ -290,6 +290,9 @@ func (s *session) logIn(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	s.route = found
+	if _, err := found.opening(s.wants); err != nil {
+		return nil, err
+	}
 	if s.again == nil {
 		if r := s.takeReady(); r != nil {
 			return s.handOut(r)
@@ -315,10 +318,11 @@ func (s *session) by() way {
 
 // attempts logs in. It is repeated when the database has no room, and ready logins make
 // some; once more, with a new token, when the database refused for a reason that may
-// pass; as rotated has it, when it refused the ordinary password, to this client or to
-// another just before; and once more by the Route's Alternative. In between, and while
-// AWS is asked why, others have their turn.
+// pass (pace.go); as rotated has it, when it refused the ordinary password, to this client
+// or to another just before; and once more by the Route's Alternative. In between, and
+// while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
+	began := time.Now()
 	up, err := (*upstream)(nil), s.refusedBefore()
 	if err == nil {
 		up, err = s.inTurn(ctx, s.guessed)
@@ -328,12 +332,11 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	}
 	if isFull(err) && s.server.ready.makeRoom(ctx, s.route.Address) {
 		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
+		began = time.Now()
 		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	if s.route.passing(err) && pauseBeforeRetry(ctx) {
-		s.server.tally.retried(s.entry)
-		s.log.Info("login refused, trying once more with a new token", "sqlstate", state(err), "error", err)
-		up, err = s.inTurn(ctx, s.unguessed)
+	if s.route.passing(err) {
+		up, err = s.retry(ctx, err, time.Since(began))
 	}
 	if up, err = s.rotated(ctx, up, err); err != nil {
 		up, err = s.otherwise(ctx, err)
@@ -362,13 +365,18 @@ func (s *session) inTurn(ctx context.Context, attempt func(context.Context) (*up
 // guessed is an attempt with the token sent unasked, where the user's last login suggests
 // it. If that was a wrong guess, it is repeated without.
 func (s *session) guessed(ctx context.Context) (*upstream, error) {
-	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
+	up, err := s.attempt(ctx, s.mayGuess())
 	var wrong *wrongGuess
 	if errors.As(err, &wrong) && ctx.Err() == nil {
 		s.log.Debug("login repeated without an early token", "error", err)
 		return s.unguessed(ctx)
 	}
 	return up, err
+}
+
+// mayGuess says that the token may be sent unasked.
+func (s *session) mayGuess() bool {
+	return s.route.Pooler == nil && s.served.guesses.clearText(s.wants.value("user"))
 }
 
 func (s *session) unguessed(ctx context.Context) (*upstream, error) { return s.attempt(ctx, false) }
@@ -424,6 +432,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		up.raw.Close()
 		return nil, err
 	}
+	s.server.learn(s.served, l)
 	up.boundary, up.begun = l.boundary, l.begun
 	if method := l.method(); method != "" {
 		s.log.Debug("logged in with a password", "method", method)
@@ -434,12 +443,12 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 // relay carries bytes until both sides have ended, and logs how.
 func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
-		name: s.route.Name, traffic: &s.entry.traffic}
-	if address, to := s.route.Address, s.served; s.route.ReadyLogins > 0 || to.Resolve != nil {
+		name: s.route.Name, over: s.route.Ended, traffic: &s.entry.traffic}
+	if address, moves, to := s.route.Address, s.route.Moves, s.served; s.route.ReadyLogins > 0 || moves {
 		r.failover = func(state string) {
 			s.server.ready.failover(address)
-			if state == stateReadOnly {
-				to.stale.Store(true) // the writer may have another address now
+			if moves && state == stateReadOnly {
+				to.stale.Store(true)
 			}
 		}
 	}

@@ -236,7 +236,7 @@ func TestOverdueLoginNamesThePause(t *testing.T) {
 			c := r.dial()
 			c.send(plainStartup)
 			got := c.failed()
-			if said := strings.Contains(got['H'], "the database pauses after 300 s without a connection"); got['C'] != "57P03" || said != (pauses > 0) {
+			if said := strings.Contains(got['D'], "the database pauses after 300 s without a connection"); got['C'] != "57P03" || said != (pauses > 0) {
 				t.Errorf("pauses after %v: got %q", pauses, got)
 			}
 			r.stop()

@@ -189,6 +189,9 @@ func (d *door) enter(inside *tls.Conn, err error) error {
 // cancel is a CancelRequest. Its client listens for no answer.
 func (d *door) cancel(body []byte) (any, error) {
 	request := new(pgproto3.CancelRequest)
+	if len(body) == 8 && binary.BigEndian.Uint32(body[4:]) == 0 { // of a driver that was given no key
+		return request, nil
+	}
 	if err := request.Decode(body); err != nil {
 		return nil, &silent{error: protocolViolation("invalid CancelRequest")}
 	}

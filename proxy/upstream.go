@@ -28,11 +28,12 @@ const maxRefusal = 1024
 var longAgo = time.Unix(1, 0)
 
 // upstream is a verified TLS connection to a database. There is no other way
-// to make one than Route.open, so who holds it may send a token.
+// to make one than Route.connect, so who holds it may send a token.
 type upstream struct {
 	*tls.Conn
-	raw net.Conn // beneath TLS
-	end *streamEnd
+	raw   net.Conn // beneath TLS
+	end   *streamEnd
+	since time.Time // when the handshake was over, by the wall clock alone
 	// address reaches the same server again: a name may have several, and a
 	// CancelRequest must go to the one that runs the query.
 	address  string
@@ -56,12 +57,12 @@ type unanswered struct{ error }
 
 func (u *unanswered) Unwrap() error { return u.error }
 
-// open connects to the database at address: dial, SSLRequest unless DirectTLS,
+// openOneWay connects to the database at address: dial, SSLRequest unless DirectTLS,
 // handshake. It does so a second time, with nothing retired and no haste any
 // more, when the conn was unanswered: a second failure says more about the
 // database than about the way to it. And once more when the certificate came
 // from an unknown authority and RefreshTLS finds new ones. ctx bounds all of it.
-func (r *Route) open(ctx context.Context, address string, patience time.Duration, watch *stopwatch) (*upstream, error) {
+func (r *Route) openOneWay(ctx context.Context, address string, patience time.Duration, watch *stopwatch) (*upstream, error) {
 	up, err := r.connect(ctx, address, patience, watch)
 	if errors.As(err, new(*unanswered)) {
 		up, err = r.connect(ctx, address, 0, watch)
@@ -107,7 +108,9 @@ func (r *Route) connect(ctx context.Context, address string, patience time.Durat
 		raw.Close()
 		return nil, err
 	}
-	return &upstream{Conn: conn, raw: raw, end: conn.NetConn().(*streamEnd), address: address}, nil
+	// The monotonic clock stands still while the computer sleeps; the database's goes on.
+	since := time.Now().Round(0)
+	return &upstream{Conn: conn, raw: raw, end: conn.NetConn().(*streamEnd), since: since, address: address}, nil
 }
 
 // dialing is the stage in which the Dialer works.
@@ -120,6 +123,8 @@ func (r *Route) dialing() Stage {
 
 // converse secures raw, and retires it when it is unanswered.
 func (r *Route) converse(ctx context.Context, raw net.Conn, cfg *tls.Config, patience time.Duration) (*tls.Conn, error) {
+	ctx, cancel := r.hasty(ctx)
+	defer cancel()
 	defer interrupt(ctx, raw)()
 	way, ok := raw.(retirer)
 	if !ok || patience == 0 {

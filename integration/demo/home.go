@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,11 @@ func (d *demo) settle(dir string, keys lab.Credentials) error {
 		"AWS_EC2_METADATA_DISABLED=true", "XDG_STATE_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir,
 	}
 	source := "# Source this in another terminal while the demo runs.\n"
-	for _, set := range append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_USER="+pgserver.AppUser, "PGKEYLESS_CA_FILE="+d.database.CAFile()) {
+	sourced := append(d.env, "PGKEYLESS_CONFIG_FILE="+at(configFile), "PGKEYLESS_CA_FILE="+d.caFile)
+	if d.kind.arn == "" { // DSQL has a user of its own
+		sourced = append(sourced, "PGKEYLESS_USER="+pgserver.AppUser)
+	}
+	for _, set := range sourced {
 		name, value, _ := strings.Cut(set, "=")
 		source += fmt.Sprintf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
@@ -48,6 +53,7 @@ func (d *demo) settle(dir string, keys lab.Credentials) error {
 
 // guide is what to type in another terminal.
 func (d *demo) guide(page string) string {
+	plain := cmp.Or(d.kind.plain, "a refusal that explains itself, twice: psql tries with TLS and without")
 	return fmt.Sprintf(`
 pgkeyless reaches %[1]s, which is PostgreSQL %[2]s
 on this machine, %[3]s. It logs in with a new
@@ -55,9 +61,7 @@ IAM token each time. %[12]s
 In another terminal:
 
     psql -h %[4]s -p %[5]s -U %[6]s %[7]s
-    psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: a refusal that explains itself
-
-psql prints the refusal twice, since it tries with TLS and without.
+    psql -h %[4]s -p %[5]s -U %[8]s %[7]s     # not in rds_iam: %[13]s
 
 The commands of pgkeyless, with the emulated account:
 
@@ -79,5 +83,5 @@ Ctrl-C ends the demo and removes all of it but the programs in bin/. It waits up
 for open sessions; press it twice not to wait. A shell with "pgkeyless env" keeps its
 variables: close it.
 `, d.kind.host, d.database.ServerVersion(), d.reaches(), d.host(), d.portText(), pgserver.AppUser, pgserver.Database, pgserver.PlainUser,
-		filepath.Join(d.dir, sourceFile), d.kind.target, page, d.kind.says)
+		filepath.Join(d.dir, sourceFile), d.kind.target, page, d.kind.says, plain)
 }

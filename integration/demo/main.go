@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -59,8 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	chosen, known := kinds[*named]
-	if !known {
-		fmt.Fprintf(stderr, "pgkeyless-demo: error: no kind of database %q\npgkeyless-demo: hint: --kind takes %s\n", *named, kindNames())
+	if !known || chosen.instead != nil && *record != "" {
+		fmt.Fprintf(stderr, "pgkeyless-demo: error: no kind of database %q, or none to record\npgkeyless-demo: hint: --kind takes %s\n", *named, kindNames())
 		return 1
 	}
 	if flags.NArg() > 0 {
@@ -83,7 +84,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			d.port = postgresPort
 		}
 	}
-	if err := d.run(ctx, act); err != nil {
+	start := func() error { return d.run(ctx, act) }
+	if chosen.instead != nil {
+		start = func() error { return chosen.instead(ctx, d, *check) }
+	}
+	if err := start(); err != nil {
 		fmt.Fprintln(stderr, "pgkeyless-demo: error:", err)
 		return 1
 	}
@@ -132,6 +137,7 @@ type demo struct {
 	env      []string // of pgkeyless: the emulated account's keys and endpoint
 	database *pgserver.Server
 	behind   string // "host:port" where the endpoint leads
+	caFile   string // with the CA of its certificate
 	aws      *awsemu.Emulator
 	proxy    *lab.Proxy
 }
@@ -149,11 +155,11 @@ func (d *demo) run(ctx context.Context, act func(context.Context) error) (err er
 	defer cancel()
 	fmt.Fprintln(d.out, "starting PostgreSQL, emulated AWS and pgkeyless …")
 	keys := lab.NewCredentials()
-	if d.database, err = lab.StartDatabase(starting, keys, func(c *pgserver.Config) { c.Host = d.kind.host }); err != nil {
+	if d.database, err = lab.StartDatabase(starting, keys, func(c *pgserver.Config) { c.Host = cmp.Or(d.kind.behind, d.kind.host) }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.database.Close()) }()
-	d.behind = d.database.Address()
+	d.behind, d.caFile = d.database.Address(), d.database.CAFile()
 	if d.kind.front != nil {
 		var end func() error
 		if d.behind, end, err = d.kind.front(starting, d, keys); err != nil {

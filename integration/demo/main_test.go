@@ -38,6 +38,16 @@ func TestStrayArgumentIsAnError(t *testing.T) {
 	}
 }
 
+func TestKindIsOneThatIsShown(t *testing.T) {
+	for _, args := range [][]string{{"--kind", "redshift"}, {"--kind=dsql", "--record", "x"}} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), args, &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), "hint: --kind takes dsql, express, ") {
+			t.Errorf("%q: code %d, stderr %q; want code 1 and a hint", args, code, &stderr)
+		}
+	}
+}
+
 // A killed pgkeyless leaves its SSM session open: nothing must wait for its end.
 func TestKilledProxyIsNoticedAtOnce(t *testing.T) {
 	self, err := os.Executable()

@@ -34,7 +34,7 @@ func (d *demo) recordedCommand(dir string) lab.Command {
 	return lab.Command{
 		Binary: d.binary,
 		Args:   []string{serveTarget},
-		Env: append(slices.Clone(d.env), "HOME="+dir, "PGKEYLESS_CA_FILE="+d.database.CAFile(), "PGKEYLESS_PORT="+fmt.Sprint(d.port),
+		Env: append(slices.Clone(d.env), "HOME="+dir, "PGKEYLESS_CA_FILE="+d.caFile, "PGKEYLESS_PORT="+fmt.Sprint(d.port),
 			"PGKEYLESS_UNIX_SOCKET=none", "PGKEYLESS_CONFIG_FILE=none"),
 		Echo: d.echo,
 	}

@@ -12,7 +12,7 @@ const (
 	LedgerReader  = "ledger.cluster-ro-" + Domain
 	LedgerReports = "reports.cluster-custom-" + Domain
 	LedgerMember  = "ledger-1." + Domain
-	PooledHost    = "pooled.proxy-" + Domain
+	PooledHost    = lab.PooledHost
 	PooledReader  = "pooled-ro.endpoint.proxy-" + Domain
 	WorldHost     = "world.global-c9akciq32abc.global.rds.amazonaws.com"
 	AccountARN    = "arn:aws:rds:" + lab.Region + ":" + lab.Account + ":"

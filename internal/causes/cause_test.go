@@ -115,6 +115,9 @@ func TestSpokenFindsTheirOwnWords(t *testing.T) {
 		`Feature not supported: RDS Proxy currently doesn't support the option search_path.`:               ProxyOption,
 		`Feature not supported: RDS Proxy currently doesn’t support command-line options.`:                 ProxyCommandLine,
 		`unable to accept connection, access denied`:                                                       DSQLRefused,
+		`Unable to accept connection, too many open connections.`:                                          DSQLFull,
+		`Unable to accept connection, rate exceeded.`:                                                      DSQLRate,
+		`setting configuration parameter "statement_timeout" not supported`:                                DSQLSetting,
 		`role "ada" is not permitted to log in`:                                                            NoLogin,
 		`role "ada" does not exist`:                                                                        NoRole,
 	} {

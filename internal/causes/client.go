@@ -6,7 +6,7 @@ var (
 		Name: "login-overdue", SQLState: notReady,
 		Message: "login not finished within {limit}",
 		Detail:  "[{doing}]",
-		Hint:    "[{pauses}: ]try again: a paused or restarting database may need a minute; --login-timeout allows more time",
+		Hint:    "try again: a paused or restarting database may need a minute; --login-timeout allows more time",
 		Means:   "a paused Aurora cluster is waking up, or a firewall drops packets",
 	}
 	LoginLost = Cause{
@@ -57,6 +57,25 @@ var (
 		Message: "unsupported frontend protocol {version}: only 3.x is served",
 		Hint:    "use a client that speaks the PostgreSQL protocol, version 3",
 		Means:   "a client older than PostgreSQL 7.4",
+	}
+	OptionsMalformed = Cause{
+		Name: "options-malformed", SQLState: "42601",
+		Message: "argument {number} of the start-up parameter options is not one that PostgreSQL accepts",
+		Hint:    "write each setting as -c name=value, with a backslash before every space in the value (libpq: options, PGOPTIONS)",
+		Means:   "a client of an RDS Proxy sends `options` that PostgreSQL would refuse; pgkeyless sets them after the login",
+	}
+	SettingsRefused = Cause{
+		Name: "settings-refused", SQLState: unsupported,
+		Message: "{server} does not accept these start-up parameters: {parameters}",
+		Detail:  "the target has rds-proxy-settings=refuse",
+		Hint:    "remove them from the client's settings; rds-proxy-settings=set sets them after the login instead",
+		Means:   "`rds-proxy-settings=refuse`, and the client sends start-up parameters or `options` that RDS Proxy does not accept",
+	}
+	SettingFailed = Cause{
+		Name:   "setting-failed",
+		Detail: "{server} does not accept these start-up parameters, so pgkeyless sets them after the login: {parameters}",
+		Hint:   "correct or remove the start-up parameter in the client's settings (options, PGOPTIONS); one that can be set only at the start of a session is not possible here",
+		Means:  "the database refuses a start-up parameter that pgkeyless sets after the login at an RDS Proxy",
 	}
 	NoSuchTarget = Cause{
 		Name: "no-such-target", SQLState: rejected,
@@ -222,8 +241,8 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 // Clients are the rows of this file.
 func Clients() []Cause {
 	return []Cause{
-		LoginOverdue, LoginLost, DatabaseLost, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
-		NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
+		LoginOverdue, LoginLost, DatabaseLost, DSQLSessionOver, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
+		OptionsMalformed, SettingsRefused, SettingFailed, NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
 		PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,
 	}

@@ -134,7 +134,7 @@ var (
 		Name: "dsql-refused", Says: "unable to accept connection, access denied",
 		Detail: attempt,
 		Hint: `the identity's policies must allow {missing}, as {statement}; a database role other than admin must be linked to the IAM role: ` +
-			`AWS IAM GRANT {quoted user} TO '{identity}'`,
+			`AWS IAM GRANT {quoted user} TO '{role}' (with the role's path, if it has one); a client that names no user logs in as its OS user: name one (psql -U admin)`,
 		Means: "DSQL refused the token; its own HINT, when it gives one, says why",
 	}
 )
@@ -187,13 +187,13 @@ var (
 	ProxyOption = Cause{
 		Name: "rds-proxy-option", Says: "support the option",
 		Detail: attempt,
-		Hint:   "RDS Proxy accepts few start-up parameters: leave this one out of the client's settings (read-only and statement-timeout out of pgkeyless's) and SET it after the login",
+		Hint:   "RDS Proxy accepts few start-up parameters; pgkeyless sets the others after the login if the target is named by the proxy's identifier or AWS endpoint: name it so, or remove the parameter from the client's settings",
 		Means:  "the client sends a start-up parameter that RDS Proxy does not accept",
 	}
 	ProxyCommandLine = Cause{
 		Name: "rds-proxy-command-line", Says: "support command-line options",
 		Detail: attempt,
-		Hint:   "leave out the client's options setting (PGOPTIONS, options=-c…) and SET the values after the login",
+		Hint:   "pgkeyless sets them after the login if the target is named by the proxy's identifier or AWS endpoint: name it so, or remove options (PGOPTIONS, options=-c…) from the client's settings",
 		Means:  "the client sends `options`, which RDS Proxy does not accept",
 	}
 	ProxyReplication = Cause{
@@ -205,7 +205,7 @@ var (
 	ProxyProtocol = Cause{
 		Name: "rds-proxy-protocol", Says: "supports only version 3.0",
 		Detail: attempt,
-		Hint:   "let the client speak protocol 3.0 (libpq 18: max_protocol_version=3.0)",
+		Hint:   "pgkeyless speaks 3.0 with the proxy if the target is named by the proxy's identifier or AWS endpoint: name it so, or let the client speak 3.0 (libpq 18: max_protocol_version=3.0)",
 		Means:  "a client with a newer protocol version through RDS Proxy",
 	}
 	ProxyPoolEmpty = Cause{
@@ -235,11 +235,11 @@ func Refusals() []Cause {
 	return []Cause{
 		ProxyBusy, ProxyTokenRefused, ProxyNoSecret, ProxyWrongSecret, ProxyWantsTLS, ProxyWantsSSL, ProxyAuthentication,
 		ProxyOption, ProxyCommandLine, ProxyReplication, ProxyProtocol, ProxyPoolEmpty, ProxyRate, ProxyFull,
-		DSQLRefused, RedshiftRefused, UserNotGranted, NoEncryption, SSLOff, NoEntry, AuthenticationSlow, TokenRefused, NoLogin, NoRole,
+		DSQLRefused, DSQLFull, DSQLRate, DSQLSetting, RedshiftRefused, UserNotGranted, NoEncryption, SSLOff, NoEntry, AuthenticationSlow, TokenRefused, NoLogin, NoRole,
 	}
 }
 
 // Logins are the rows of this file.
 func Logins() []Cause {
-	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed, NoDatabase, NoConnect}, Refusals()...)
+	return append([]Cause{ClockWrong, IAMOff, RegionGuessed, OtherPassword, MasterUser, TargetNotServed, NoDatabase, NoConnect, GuardUnconfirmed}, Refusals()...)
 }

@@ -132,6 +132,9 @@ func (c *Checkup) locate(ctx context.Context) (err error) {
 		return err
 	}
 	c.found = c.login.Database.Kind != 0
+	if !c.named {
+		c.user = cmp.Or(c.login.UsualUser(c.target), c.user)
+	}
 	c.finder, err = targets.NewFinder(c.login.AWS, c.target.Profile)
 	return err
 }
@@ -160,7 +163,7 @@ var errNotDescribed = errors.New("the name is none that RDS could be asked about
 func (c *Checkup) iamOn(ctx context.Context) {
 	c.walk.Begin(doctor.IAM)
 	if c.kind() == database.DSQL {
-		c.walk.LeaveOut("DSQL knows no other login")
+		c.dsqlState(ctx)
 		return
 	}
 	switch err := c.describe(ctx); {
@@ -187,6 +190,21 @@ func (c *Checkup) iamOn(ctx context.Context) {
 		c.fail(c.login.Database.Trouble())
 	default:
 		c.walk.OK(text)
+	}
+}
+
+// dsqlState asks DSQL whether the cluster can be used. Its logins are IAM's in any case.
+func (c *Checkup) dsqlState(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
+	defer cancel()
+	db, err := c.finder.ByEndpoint(ctx, c.login.Endpoint.Host)
+	switch {
+	case err != nil: // nothing depends on it
+		c.walk.LeaveOut("DSQL knows no other login")
+	case db.Trouble() != nil:
+		c.fail(db.Trouble())
+	default:
+		c.walk.OK("on: DSQL knows no other login; the cluster is " + display.Line(db.Status))
 	}
 }
 
@@ -355,7 +373,7 @@ func (c *Checkup) questions() []evidence.Question {
 	here := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: f.ViaAccount}
 	var all []evidence.Question
 	for _, s := range policy.For(f).Statement {
-		if s.Sid == policy.DecryptSecret { // a policy may ask for what a simulation does not know of
+		if s.Sid == policy.ListDatabases || s.Sid == policy.DecryptSecret { // no login needs the one, and a simulation does not know of the other
 			continue
 		}
 		q := evidence.Question{Actions: s.Action}
@@ -378,6 +396,10 @@ func (c *Checkup) questions() []evidence.Question {
 // pastLogins asks CloudWatch how earlier IAM logins went.
 func (c *Checkup) pastLogins(ctx context.Context) {
 	c.walk.Begin(doctor.Metrics)
+	if c.kind() == database.DSQL {
+		c.walk.LeaveOut("CloudWatch does not count logins to DSQL")
+		return
+	}
 	if c.byPassword() {
 		c.walk.LeaveOut(c.user + " logs in with a password")
 		return

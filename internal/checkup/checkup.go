@@ -79,7 +79,7 @@ func New(cfg Config) *Checkup {
 	t.Sessions, t.KeepAlive = 1, config.KeepAliveOff
 	return &Checkup{
 		target: t, walk: cfg.Walk, wiring: targets.New(cfg.Log, cfg.Profiles), limit: cfg.LoginTimeout,
-		user: cmp.Or(t.User, accountName()), named: t.User != "",
+		user: cmp.Or(t.UsualUser(), accountName()), named: t.User != "",
 	}
 }
 
@@ -96,7 +96,7 @@ func accountName() string {
 // first that is broken, or with ctx.
 func (c *Checkup) WalkPath(ctx context.Context) {
 	for _, look := range []func(context.Context){
-		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.secret, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
+		c.credentials, c.compareClocks, c.endpoint, c.iamOn, c.resourceID, c.rdsProxy, c.secret, c.jumpHost, c.permissions, c.connect, c.rights, c.speed,
 	} {
 		if look(ctx); c.walk.HasFailed() || ctx.Err() != nil {
 			return

@@ -22,6 +22,9 @@ var lookupCalls = []string{
 	"rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints", "rds:DescribeGlobalClusters",
 }
 
+// dsqlLookupCalls are what discover asks DSQL about an identifier or ARN.
+var dsqlLookupCalls = []string{"dsql:GetCluster"}
+
 // Policy finds out what a policy for the target needs. What cannot be found out
 // stays empty; unlisted says so of a database that RDS does not list. A user that
 // nobody named is left empty, too: nobody is let in by guess.
@@ -56,11 +59,11 @@ func (c *Checkup) misused() error {
 // identify finds out where the target is, and asks whose the credentials are.
 // refused is an answer that blames them.
 func (c *Checkup) identify(ctx context.Context) (refused *causes.Error, err error) {
-	if !c.named {
-		c.user = ""
-	}
 	if err := c.locate(ctx); err != nil {
 		return nil, err
+	}
+	if !c.named && c.kind() != database.DSQL {
+		c.user = ""
 	}
 	c.passwordsErr = c.findPasswords(ctx)
 	c.aws = c.login.AWS
@@ -77,6 +80,7 @@ func (c *Checkup) facts() policy.Facts {
 		Partition: cmp.Or(e.Partition, partition.Commercial), Region: e.Region,
 		Account: cmp.Or(db.Account, c.caller.Account), ResourceID: db.ResourceID,
 		Host: e.Host, Port: e.Port, User: c.user, MasterUser: db.MasterUser, Express: db.Express,
+		EndToEnd: db.Pool.EndToEnd, ProxyRole: db.Pool.Role,
 		ViaAccount: c.caller.Account,
 	}
 	if c.direct() == "" {
@@ -86,6 +90,8 @@ func (c *Checkup) facts() policy.Facts {
 		f.ResourceID, _, _ = strings.Cut(e.Host, ".")
 	}
 	switch {
+	case c.target.Ref != "" && f.Kind == database.DSQL:
+		f.Lookup = dsqlLookupCalls
 	case c.target.Ref != "":
 		f.Lookup = lookupCalls
 	case c.target.Managed():

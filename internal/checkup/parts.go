@@ -160,6 +160,11 @@ func (c *Checkup) rolePart(ctx context.Context) Part {
 		return Part{InPlace, what, "logged in with the password in the secret, by " + conn.Method(), ""}
 	}
 	if !c.iamByRole() {
+		if c.login.Database.Pool.EndToEnd {
+			if r, err := c.role(ctx); err == nil && r.path != "" {
+				return Part{InPlace, what, "logged in, by IAM end to end, and in rds_iam (" + r.path + ")", ""}
+			}
+		}
 		return Part{InPlace, what, "logged in", ""}
 	}
 	switch r, err := c.role(ctx); {

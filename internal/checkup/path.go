@@ -54,7 +54,7 @@ func (c *Checkup) connect(ctx context.Context) {
 	if other := conn.SignedFor(); other != "" {
 		text += "; the token is signed for " + other + ", as after a switchover"
 	}
-	c.walk.OK(text)
+	c.walk.OK(text, c.metAt(conn)...)
 }
 
 // logIn goes the way of a client.
@@ -105,7 +105,12 @@ func (c *Checkup) tellTLS(s tls.ConnectionState) {
 	leaf, root := chain[0], chain[len(chain)-1]
 	text := fmt.Sprintf("%s; certificate for %s until %s; root %q until %s", tls.VersionName(s.Version), s.ServerName,
 		leaf.NotAfter.Format(time.DateOnly), cmp.Or(root.Subject.CommonName, root.Subject.String()), root.NotAfter.Format(time.DateOnly))
+	if c.kind() == database.DSQL {
+		text = howTLSBegan(s) + text
+	}
 	switch now := time.Now(); {
+	case c.kind() == database.DSQL: // by AWS Certificate Manager, which renews them
+		c.walk.OK(text)
 	case root.NotAfter.Before(now.Add(rootWorth)):
 		c.walk.Warn(text, "the root certificate expires soon: move the database to a newer CA (`aws rds modify-db-instance --ca-certificate-identifier …`), and renew pgkeyless or ca-file")
 	case leaf.NotAfter.Before(now.Add(leafWorth)):
@@ -115,12 +120,20 @@ func (c *Checkup) tellTLS(s tls.ConnectionState) {
 	}
 }
 
+// howTLSBegan says which way the server took.
+func howTLSBegan(s tls.ConnectionState) string {
+	if s.NegotiatedProtocol != "" {
+		return "direct TLS, "
+	}
+	return "TLS after an SSLRequest, "
+}
+
 // broken ends the walk where the connection did, with what speaks for a cause.
 func (c *Checkup) broken(err error) {
 	var notes []string
 	if at := c.walk.Current(); at != nil && (at.ID == doctor.Login.ID || at.ID == doctor.StartSession.ID || at.ID == doctor.Websocket.ID) {
 		notes = append(notes, c.explainedBy(at.ID)...)
-		if at.ID == doctor.Login.ID && !c.named {
+		if at.ID == doctor.Login.ID && !c.named && c.kind() != database.DSQL {
 			notes = append(notes, fmt.Sprintf("no --user was given, so this login used the name of your account here, %q", c.user))
 		}
 	}
@@ -154,6 +167,9 @@ func (c *Checkup) explainedBy(stage string) []string {
 
 // mayWake says that the database is one that can scale to zero.
 func (c *Checkup) mayWake() bool {
+	if c.kind() == database.DSQL {
+		return false
+	}
 	if c.found {
 		return strings.HasPrefix(c.login.Database.Engine, "aurora") || c.login.Database.Kind == database.Cluster
 	}

@@ -66,6 +66,8 @@ func (c *Checkup) rights(ctx context.Context) {
 		c.fail(err)
 	case c.byPassword() && r.canLogin:
 		c.walk.OK(r.name + " is logged in with the password in the secret")
+	case c.login.Database.Pool.EndToEnd && r.path != "":
+		c.walk.OK(fmt.Sprintf("%s is logged in, by IAM end to end, and is in rds_iam (%s)", r.name, r.path))
 	case !c.iamByRole():
 		c.walk.OK(fmt.Sprintf("%s is logged in; behind an RDS Proxy the user need not be in rds_iam", r.name))
 	case r.path == "" && c.masterByIAM(r.name):

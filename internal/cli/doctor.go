@@ -22,9 +22,9 @@ Each check gets a line with its time. doctor stops at the first broken link and
 says what is wrong and how to fix it. It skips, and says so, what your
 credentials may not look up.
 
-doctor logs in as --user, or else as your OS user, to --dbname, or else to the
-database postgres. It changes nothing and leaves no SSM session behind. A paused
-Aurora cluster wakes up.
+doctor logs in as --user, or else as your OS user (as admin to Aurora DSQL), to
+--dbname, or else to the database postgres. It changes nothing and leaves no
+SSM session behind. A paused Aurora cluster wakes up.
 
 --json prints one object per line for each stage (stage, status: ok, warning,
 skipped, left_out or failed, seconds, text, notes, fix, sqlstate), and one at

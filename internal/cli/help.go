@@ -21,7 +21,7 @@ var optionGroups = []struct {
 	options []string
 }{
 	{"Common options", []string{"via", "user", "dbname", "profile", "region", "port", "config-file"}},
-	{"The database", []string{"secret", "endpoint", "read-only", "statement-timeout", "ready-logins", "sslnegotiation", "ca-file", "rds-instance", "rds-cluster"}},
+	{"The database", []string{"secret", "endpoint", "read-only", "statement-timeout", "ready-logins", "sslnegotiation", "rds-proxy-settings", "ca-file", "rds-instance", "rds-cluster"}},
 	{"The tunnel", []string{"dial", "sessions", "session-age", "warm", "keep-alive", "ssmmessages-endpoint"}},
 	{"AWS credentials", []string{"mfa-command", "sso-login"}},
 	{"Listeners", []string{"address", "unix-socket", "shared-port", "default-target", "max-connections", "login-timeout"}},

@@ -15,6 +15,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/checkup"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/doctor"
 	"github.com/pgkeyless/pgkeyless/internal/environ"
@@ -158,6 +159,9 @@ func seenIn(ctx context.Context, profiles *credentials.Profiles, profile, region
 		if d.Public {
 			label += ", public"
 			seen.Public = append(seen.Public, d.Identifier)
+		}
+		if d.Kind == database.DSQL.String() {
+			seen.DSQL = append(seen.DSQL, d.Identifier)
 		}
 		seen.Databases = append(seen.Databases, setup.Choice{Value: d.Identifier, Label: display.Line(label)})
 	}

@@ -39,12 +39,14 @@ func (a *app) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the databases and jump hosts that the credentials can see",
-		Long: `List RDS instances, clusters and proxies, and the managed nodes of Systems
-Manager, which can be jump hosts. Databases of other engines are marked. ECS
-tasks are not listed.
+		Long: `List RDS instances, clusters and proxies, Aurora DSQL clusters, and the managed
+nodes of Systems Manager, which can be jump hosts. Databases of other engines
+are marked. ECS tasks are not listed.
 
 You can list several regions at once: --region eu-central-1,eu-west-1. stderr
-reports what could not be listed.
+reports what could not be listed. If your credentials may not list DSQL
+clusters, or DSQL's API is out of reach, a note says so, and the exit code
+stays the same.
 
 Exit codes: 0 everything is listed, 1 nothing could be listed, 2 a part could
 not be listed.`,
@@ -89,6 +91,7 @@ type inventory struct {
 	Databases []listedDatabase `json:"databases"`
 	JumpHosts []listedJumpHost `json:"jump_hosts"`
 	Errors    []listError      `json:"errors"`
+	Notes     []listError      `json:"notes"` // what most accounts do not miss
 }
 
 type listedDatabase struct {
@@ -146,6 +149,9 @@ func (a *app) list(ctx context.Context, profiles *credentials.Profiles, profile 
 	for _, e := range found.Errors {
 		a.explainOne(causes.Misuse(e.Region+": "+e.Error, e.Hint))
 	}
+	for _, n := range found.Notes {
+		fmt.Fprintf(a.stderr, "pgkeyless: note: %s: %s\n", n.Region, n.Error)
+	}
 	if next := found.next(profile, environ.LookUp(a.environ, "PGKEYLESS_USER")); next != "" && !asJSON {
 		fmt.Fprintf(a.stderr, "pgkeyless: next: %s\n", next)
 	}
@@ -172,36 +178,56 @@ func takeInventory(ctx context.Context, profiles *credentials.Profiles, profile 
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	parts := make([]inventory, 2*len(finders))
+	parts := make([]inventory, 3*len(finders))
 	var asking sync.WaitGroup
 	for i, f := range finders {
-		asking.Go(func() { parts[2*i] = databasesOf(ctx, f, regions[i]) })
-		asking.Go(func() { parts[2*i+1] = jumpHostsOf(ctx, f, regions[i]) })
+		asking.Go(func() { parts[3*i] = databasesOf(ctx, f, regions[i]) })
+		asking.Go(func() { parts[3*i+1] = dsqlClustersOf(ctx, f, regions[i]) })
+		asking.Go(func() { parts[3*i+2] = jumpHostsOf(ctx, f, regions[i]) })
 	}
 	asking.Wait()
-	all := inventory{Databases: []listedDatabase{}, JumpHosts: []listedJumpHost{}, Errors: []listError{}}
+	all := inventory{Databases: []listedDatabase{}, JumpHosts: []listedJumpHost{}, Errors: []listError{}, Notes: []listError{}}
 	for _, p := range parts {
 		all.Databases = append(all.Databases, p.Databases...)
 		all.JumpHosts = append(all.JumpHosts, p.JumpHosts...)
 		all.Errors = append(all.Errors, p.Errors...)
+		all.Notes = append(all.Notes, p.Notes...)
 	}
 	return all, nil
 }
 
 func databasesOf(ctx context.Context, f *discover.Finder, region string) (part inventory) {
 	databases, err := f.Databases(ctx)
+	part.add(databases)
+	part.note(region, err)
+	return part
+}
+
+// dsqlClustersOf lists those of Aurora DSQL. Most accounts have none, so that not to be
+// allowed, or able, to ask is no error.
+func dsqlClustersOf(ctx context.Context, f *discover.Finder, region string) (part inventory) {
+	clusters, err := f.DSQLClusters(ctx)
+	part.add(clusters)
+	if discover.Unlisted(err) {
+		part.Notes = append(part.Notes, listError{region, display.Line(err.Error()), causes.Hint(err)})
+		return part
+	}
+	part.note(region, err)
+	return part
+}
+
+// add appends databases.
+func (i *inventory) add(databases []discover.Database) {
 	for _, d := range databases {
 		row := listedDatabase{
 			Identifier: d.Identifier, Kind: d.Kind.String(), Engine: strings.ToLower(d.Engine), Version: d.EngineVersion, Postgres: d.Postgres(),
-			Status: d.Status, IAM: d.IAM, ManagedSecret: d.Secret.ARN, Cluster: d.Cluster, VPC: d.VPC, Public: d.Express, Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
+			Status: d.Status, IAM: d.IAM, ManagedSecret: d.Secret.ARN, Cluster: d.Cluster, VPC: d.VPC, Public: d.Public(), Region: d.Region, ResourceID: d.ResourceID, ARN: d.ARN,
 		}
 		if d.Host != "" {
 			row.Endpoint = d.Address()
 		}
-		part.Databases = append(part.Databases, row)
+		i.Databases = append(i.Databases, row)
 	}
-	part.note(region, err)
-	return part
 }
 
 func jumpHostsOf(ctx context.Context, f *discover.Finder, region string) (part inventory) {
@@ -263,6 +289,10 @@ func (d listedDatabase) network() string {
 	return cmp.Or(d.VPC, "-")
 }
 
+// servingStates are the states in which a database takes connections: of RDS the first, of
+// DSQL the others.
+var servingStates = []string{"available", "active", "idle"}
+
 // next is a command for a database that was found: the first that may serve, with a jump
 // host in its region unless it is public. The database user is left to fill in where none
 // is known. "" when there is none.
@@ -272,7 +302,7 @@ func (i inventory) next(profile, user string) string {
 		asUser = " --user NAME"
 	}
 	for _, d := range i.Databases {
-		if !d.Postgres || !d.IAM && d.ManagedSecret == "" || d.Endpoint == "" || d.Status != "available" {
+		if !d.Postgres || !d.IAM && d.ManagedSecret == "" || d.Endpoint == "" || !slices.Contains(servingStates, d.Status) {
 			continue
 		}
 		where, asUser := " --region "+d.Region, asUser

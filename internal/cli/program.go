@@ -80,7 +80,7 @@ func (a *app) withProxy(ctx context.Context, args []string, g guest) error {
 	}
 	started.Store(true)
 	return serving.Private(ctx, route, g.overTCP, run, log, func(p running.Place) error {
-		p.User, p.Database = t.User, t.Database
+		p.User, p.Database, p.Usual = t.User, route.Database, targets.UsualUser(t, route)
 		return a.runAt(ctx, p, g, signals)
 	})
 }

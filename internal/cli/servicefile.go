@@ -75,8 +75,8 @@ func (a *app) sections(args []string) ([]servicefile.Section, error) {
 			p.CA = ownCA()
 		}
 		s := servicefile.Section{Name: t.Name, Params: []servicefile.Param{{Key: "host", Value: p.Host}, {Key: "port", Value: strconv.Itoa(p.Port)}}}
-		if p.User != "" {
-			s.Params = append(s.Params, servicefile.Param{Key: "user", Value: p.User})
+		if user := cmp.Or(p.User, p.Usual); user != "" {
+			s.Params = append(s.Params, servicefile.Param{Key: "user", Value: user})
 		}
 		if p.Database != "" {
 			s.Params = append(s.Params, servicefile.Param{Key: "dbname", Value: p.Database})

@@ -31,7 +31,7 @@ line of serve. Options about connecting or listening have no effect.`,
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
 		case "user":
-			f.Usage = "database user for the token; required"
+			f.Usage = "database user for the token; required, but for Aurora DSQL, where it is admin"
 		case "region", "profile", "mfa-command", "sso-login", "structured-logs", "config-file", "endpoint", "rds-instance", "rds-cluster":
 		default:
 			f.Hidden = true // accepted without effect
@@ -45,7 +45,7 @@ func (a *app) token(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if target.User == "" {
+	if target.User == "" && target.Ref == "" && !target.DSQL() { // nobody needs to be asked where that leads
 		return causes.Misuse("no database user given", "a token is for one user: add --user NAME")
 	}
 	token, err := targets.IAMToken(cmd.Context(), target, a.profiles(run))

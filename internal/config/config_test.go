@@ -24,7 +24,7 @@ func flags(pairs ...string) map[string]string {
 }
 
 func TestMostParticularSourceWins(t *testing.T) {
-	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", ReadyLogins: ReadyLoginsDefault, SSLNegotiation: "postgres", ClusterEndpoint: "writer"}
+	base := Options{Via: jump, Address: "localhost", Port: 5432, Sessions: 4, KeepAlive: "connected", ReadyLogins: ReadyLoginsDefault, SSLNegotiation: "postgres", ClusterEndpoint: "writer", RDSProxySettings: "set"}
 	with := func(change func(*Options)) Options {
 		o := base
 		change(&o)
@@ -47,9 +47,9 @@ func TestMostParticularSourceWins(t *testing.T) {
 			with(func(o *Options) { o.User = "q" })},
 		{"query port over flag", Input{Targets: []string{orders + "?port=7000"}, Flags: flags("via", jump, "port", "6000")},
 			with(func(o *Options) { o.Port = 7000 })},
-		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&warm&keep-alive=off&ready-logins=9&sslnegotiation=direct&read-only&statement-timeout=1m30s"}},
+		{"everything in the query", Input{Targets: []string{orders + "?via=none&user=a%20b+c&dbname=d%26e&address=::1&port=0&unix-socket=off&region=us-gov-west-1&profile=dev&ca-file=/x/y.pem&sessions=64&session-age=12h&warm&keep-alive=off&ready-logins=9&sslnegotiation=direct&read-only&statement-timeout=1m30s&rds-proxy-settings=drop"}},
 			Options{Via: "none", User: "a b+c", Database: "d&e", Address: "::1", UnixSocket: "none", Region: "us-gov-west-1", Profile: "dev", CAFile: "/x/y.pem",
-				Sessions: 64, SessionAge: 12 * time.Hour, Warm: true, KeepAlive: "off", ReadyLogins: 9, SSLNegotiation: "direct", ClusterEndpoint: "writer", ReadOnly: true, StatementTimeout: 90 * time.Second}},
+				Sessions: 64, SessionAge: 12 * time.Hour, Warm: true, KeepAlive: "off", ReadyLogins: 9, SSLNegotiation: "direct", ClusterEndpoint: "writer", ReadOnly: true, StatementTimeout: 90 * time.Second, RDSProxySettings: "drop"}},
 		{"switch off for one", Input{Targets: []string{orders + "?read-only=false&statement-timeout=0s"}, Flags: flags("via", jump, "read-only", "true", "statement-timeout", "5s")}, base},
 		{"aliases in the query", Input{Targets: []string{orders + "?aws-profile=dev&aws-region=eu-central-1&local-port=6000"}, Flags: flags("via", jump)},
 			with(func(o *Options) { o.Profile = "dev"; o.Region = "eu-central-1"; o.Port = 6000 })},
@@ -129,7 +129,7 @@ func TestWrongSettingIsExplained(t *testing.T) {
 		{"quiet and debug", Input{Targets: []string{orders}, Flags: flags("via", jump, "quiet", "true", "debug-logs", "true")}, "exclude each other", "leave out"},
 		{"no identifier", Input{Targets: []string{"orders_prod"}, Flags: via}, `target "orders_prod" is neither an identifier nor the host name`, "HOST[:PORT]"},
 		{"identifier with port", Input{Targets: []string{"orders-prod:5433"}, Flags: via}, "a port belongs to an endpoint", "'orders-prod?port=N'"},
-		{"ARN of something else", Input{Targets: []string{"arn:aws:ec2:eu-central-1:111122223333:instance/i-0abc"}, Flags: via}, "is not the ARN of an RDS database", "db-proxy"},
+		{"ARN of something else", Input{Targets: []string{"arn:aws:ec2:eu-central-1:111122223333:instance/i-0abc"}, Flags: via}, "is not the ARN of an RDS database", "arn:aws:dsql:REGION:ACCOUNT:cluster/ID"},
 		{"ARN without region", Input{Targets: []string{"arn:aws:rds::111122223333:db:orders"}, Flags: via}, "is not the ARN", "REGION"},
 		{"endpoint of a host", Input{Targets: []string{orders + "?endpoint=reader"}, Flags: via}, "a host name is one endpoint already", "identifier or ARN"},
 		{"endpoint with a dot", Input{Targets: []string{"orders?endpoint=a.b"}, Flags: via}, `"a.b" names no endpoint`, "reader"},

@@ -6,15 +6,19 @@ import (
 	"strings"
 )
 
-const nameForm = "a target is an RDS instance, cluster or proxy by its identifier or ARN, or the endpoint of a database, HOST[:PORT], " +
+const nameForm = "a target is an RDS instance, cluster or proxy, or an Aurora DSQL cluster, by its identifier or ARN, or the endpoint of a database, HOST[:PORT], " +
 	"for example mydb.abc123.eu-central-1.rds.amazonaws.com:5432"
 
-// What names a database to AWS. A global cluster's ARN has no region.
+// What names a database to AWS. A global cluster's ARN has no region. The identifier of a
+// DSQL cluster may begin with a digit.
 //
-// Source: Amazon RDS user guide, "Naming constraints" and "ARNs in Amazon RDS".
+// Sources: Amazon RDS user guide, "Naming constraints" and "ARNs in Amazon RDS"; Aurora
+// DSQL API reference, GetCluster.
 var (
 	identifier = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$`)
 	rdsARN     = regexp.MustCompile(`^arn:aws[a-z-]*:rds:([a-z0-9-]*):[0-9]{12}:(db|cluster|db-proxy|db-proxy-endpoint|cluster-endpoint|global-cluster):([A-Za-z0-9-]+)$`)
+	dsqlID     = regexp.MustCompile(`^[a-z0-9]{26}$`)
+	dsqlARN    = regexp.MustCompile(`^arn:aws[a-z-]*:dsql:([a-z0-9-]+):[0-9]{12}:cluster/([a-z0-9]{26})$`)
 )
 
 const (
@@ -50,13 +54,19 @@ func isHere(s string) bool {
 	return strings.EqualFold(host, "localhost")
 }
 
-func isIdentifier(s string) bool { return len(s) <= maxIdentifier && identifier.MatchString(s) }
+func isIdentifier(s string) bool {
+	return len(s) <= maxIdentifier && identifier.MatchString(s) || dsqlID.MatchString(s)
+}
 
 func parseARN(s string) (Target, error) {
+	if m := dsqlARN.FindStringSubmatch(s); m != nil && checkRegion(m[1]) == nil {
+		return Target{Ref: s, Name: m[2]}, nil
+	}
 	m := rdsARN.FindStringSubmatch(s)
 	if m == nil || len(s) > maxARN || m[1] != "" && checkRegion(m[1]) != nil || m[1] == "" && m[2] != "global-cluster" {
-		return Target{}, problem("target %q is not the ARN of an RDS database", s).hinted(
-			"one looks like arn:aws:rds:REGION:ACCOUNT:KIND:NAME with kind db, cluster, db-proxy, db-proxy-endpoint, cluster-endpoint or global-cluster")
+		return Target{}, problem("target %q is not the ARN of an RDS database or of an Aurora DSQL cluster", s).hinted(
+			"one looks like arn:aws:rds:REGION:ACCOUNT:KIND:NAME with kind db, cluster, db-proxy, db-proxy-endpoint, cluster-endpoint or global-cluster, " +
+				"or like arn:aws:dsql:REGION:ACCOUNT:cluster/ID")
 	}
 	return Target{Ref: s, Name: m[3]}, nil
 }

@@ -55,13 +55,16 @@ type Options struct {
 	// in place of the one that AWS names; empty leaves it to AWS.
 	MessagesEndpoint string
 	// SSLNegotiation is how TLS with the database begins: SSLPostgres or
-	// SSLDirect.
+	// SSLDirect. Aurora DSQL has another default, so see Target.Says.
 	SSLNegotiation string
 	// ClusterEndpoint says which endpoint of a cluster is meant: EndpointWriter,
 	// EndpointReader, or the identifier of an instance or custom endpoint.
 	ClusterEndpoint string
 	// ReadOnly logs clients in with default_transaction_read_only on.
 	ReadOnly bool
+	// RDSProxySettings says what becomes of a client's start-up parameters that an RDS
+	// Proxy does not accept: SettingsSet, SettingsDrop or SettingsRefuse.
+	RDSProxySettings string
 	// StatementTimeout is set at login, in whole milliseconds; 0 leaves it to the
 	// client and the database.
 	StatementTimeout time.Duration
@@ -92,6 +95,12 @@ const (
 	SSLPostgres = "postgres"
 	SSLDirect   = "direct"
 
+	// SettingsSet sets start-up parameters after the login that an RDS Proxy does not
+	// accept, SettingsDrop leaves them out, and SettingsRefuse refuses the client.
+	SettingsSet    = "set"
+	SettingsDrop   = "drop"
+	SettingsRefuse = "refuse"
+
 	// EndpointWriter and EndpointReader are the endpoints that a cluster has by
 	// itself.
 	EndpointWriter = "writer"
@@ -113,13 +122,14 @@ const (
 // defaults are the options of a target about which nothing is said.
 func defaults() Options {
 	return Options{
-		Address:         Localhost,
-		Port:            5432,
-		Sessions:        4,
-		KeepAlive:       KeepAliveConnected,
-		ReadyLogins:     ReadyLoginsDefault,
-		SSLNegotiation:  SSLPostgres,
-		ClusterEndpoint: EndpointWriter,
+		Address:          Localhost,
+		Port:             5432,
+		Sessions:         4,
+		KeepAlive:        KeepAliveConnected,
+		ReadyLogins:      ReadyLoginsDefault,
+		SSLNegotiation:   SSLPostgres,
+		ClusterEndpoint:  EndpointWriter,
+		RDSProxySettings: SettingsSet,
 	}
 }
 
@@ -304,9 +314,9 @@ func All() []Option {
 	return []Option{
 		{Name: "via", Value: "TARGET", Usage: "jump host: i-…, mi-…, tag:KEY=VALUE, asg:GROUP, ecs:CLUSTER/SERVICE or ecs:CLUSTER_TASK_RUNTIME; none if this machine reaches the database directly", Details: "Required unless `dial` is set, or the database is public: an Aurora express cluster named by its identifier, or Aurora DSQL. `i-…` is an EC2 instance, `mi-…` a hybrid node, `ecs:CLUSTER_TASK_RUNTIME` one container. The other forms name several hosts: `tag:KEY=VALUE`, `asg:GROUP` (an Auto Scaling group; also `autoscaling:GROUP`) and `ecs:CLUSTER/SERVICE`. See [targets and jump hosts](../targets.md#jump-hosts).", target: text(checkVia, func(o *Options) *string { return &o.Via })},
 		{Name: "dial", Value: "HOST:PORT", Usage: "connect to this address instead of the endpoint (your own tunnel); the token and the certificate check still use the endpoint", Details: "Replaces `via`.", target: text(checkHostPort, func(o *Options) *string { return &o.Dial })},
-		{Name: "user", Value: "NAME", Usage: "database user, instead of the one that the client names", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
+		{Name: "user", Value: "NAME", Usage: "database user, instead of the one that the client names", Details: "For Aurora DSQL, pgkeyless's commands and the lines that it prints name `admin` if you name none.", Default: "the client's", target: text(nil, func(o *Options) *string { return &o.User })},
 		{Name: "secret", Value: "NAME", Usage: "name or ARN of a secret in AWS Secrets Manager with the password of this user; managed for the master user's, which RDS keeps there", Details: "For a database user that is not granted `rds_iam`. It requires `user`, except with `managed`: without `user`, clients that name the master user log in with the password, and all others with IAM tokens. A config file found in a project directory can set `managed` only. See [users with a password](../passwords.md).", target: text(checkSecret, func(o *Options) *string { return &o.Secret })},
-		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Details: "libpq always names a database: if you give none, it uses the user name.", Default: "the user name", target: text(nil, func(o *Options) *string { return &o.Database })},
+		{Name: "dbname", Value: "NAME", Usage: "database for clients that name none", Details: "libpq always names a database: if you give none, it uses the user name. Aurora DSQL has one database, `postgres`: clients that name their user instead get it, too.", Default: "the user name; postgres for Aurora DSQL", target: text(nil, func(o *Options) *string { return &o.Database })},
 		{Name: "address", Short: "a", Value: "HOST", Usage: "address to listen on", Details: "One address, or `localhost` for both loopback addresses. A config file found in a project directory can set loopback addresses only.", Default: "127.0.0.1 and ::1", target: text(checkAddress, func(o *Options) *string { return &o.Address })},
 		{Name: "port", Short: "p", Aliases: []string{"local-port"}, Value: "N", Usage: "port to listen on; later targets count up, 0 picks a free port, none serves the Unix socket only", Details: "`--port` and `PGKEYLESS_PORT` override the ports of targets in the config file, and a warning names those targets.", Default: "5432", target: setPort},
 		{Name: "unix-socket", Short: "u", Value: "DIR", Usage: "directory for the Unix socket .s.PGSQL.PORT, or none", Details: "pgkeyless creates the last part of the path if it is missing. A config file found in a project directory can set `none` only.", Default: "a per-user runtime directory", path: true, target: setSocket},
@@ -319,10 +329,11 @@ func All() []Option {
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: keep SSM sessions past the account's idle timeout while a client is connected; or off", Details: "With `off`, sessions outlive the idle timeout only while a client waits for an answer, and there is no spare session.", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
 		{Name: "ready-logins", Value: "N", Usage: "maximum number of logins kept ready at the database for the next clients, for a minute at most; 0 for none", Details: "0 to 64. See [ready logins](../ready-logins.md). For an RDS Proxy and DSQL, set a number to turn them on.", Default: "4; none for an RDS Proxy and DSQL", target: setReadyLogins},
 		{Name: "ssmmessages-endpoint", Value: "URL", Usage: "open the websockets of SSM sessions at this host instead of the one that AWS names: https://HOST of a VPC endpoint", Details: "For VPC endpoints without private DNS. `http://` is allowed for loopback addresses only. `AWS_ENDPOINT_URL_SSMMESSAGES` sets it for all targets.", Default: "AWS_ENDPOINT_URL_SSMMESSAGES, else AWS's own", target: text(checkMessagesEndpoint, func(o *Options) *string { return &o.MessagesEndpoint })},
-		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database starts: postgres, or direct (PostgreSQL 17 and later), which saves a round trip", Default: "postgres", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
+		{Name: "sslnegotiation", Value: "HOW", Usage: "how TLS with the database starts: postgres, or direct (PostgreSQL 17 and later), which saves a round trip", Details: "With Aurora DSQL, the default is `direct` with a fallback to `postgres` if the server does not support it; pgkeyless remembers which one worked.", Default: "postgres; direct first for Aurora DSQL", target: text(oneOf(SSLPostgres, SSLDirect), func(o *Options) *string { return &o.SSLNegotiation })},
 		{Name: "endpoint", Value: "WHICH", Usage: "endpoint of a cluster: writer, reader, or the identifier of an instance or custom endpoint", Details: "For clusters that you name by identifier or ARN.", Default: "writer", target: text(checkClusterEndpoint, func(o *Options) *string { return &o.ClusterEndpoint })},
 		{Name: "read-only", Usage: "log clients in with default_transaction_read_only on", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", target: flagged(func(o *Options) *bool { return &o.ReadOnly })},
 		{Name: "statement-timeout", Value: "DURATION", Usage: "log clients in with this statement_timeout; 0s for none", Details: "It overrides what the client asks for at login. A later `SET` by the client can change it.", Default: "the client's and the database's", target: setStatementTimeout},
+		{Name: "rds-proxy-settings", Value: "HOW", Usage: "what happens to a client's start-up parameters that an RDS Proxy does not accept: set (after the login), drop or refuse", Details: "For targets that are an RDS Proxy. See [RDS Proxy](../howto/rds-proxy.md).", Default: "set", target: text(oneOf(SettingsSet, SettingsDrop, SettingsRefuse), func(o *Options) *string { return &o.RDSProxySettings })},
 
 		{Name: "rds-instance", Value: "ID", Usage: "a target: an RDS instance by its identifier"},
 		{Name: "rds-cluster", Value: "ID", Usage: "a target: an Aurora cluster by its identifier"},

@@ -52,6 +52,12 @@ func (t Target) Arg() string {
 	return cmp.Or(t.Endpoint, t.Ref)
 }
 
+// Says reports whether anybody has set the option.
+func (t Target) Says(option string) bool {
+	_, said := t.settings[option]
+	return said
+}
+
 // Named reports whether the config file has the target, and so says which database
 // it is.
 func (t Target) Named() bool { return t.named }

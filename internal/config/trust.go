@@ -10,7 +10,7 @@ import "github.com/pgkeyless/pgkeyless/internal/loopback"
 func mayBeFound(option, value string) bool {
 	switch option {
 	case "via", "dial", "user", "dbname", "port", "region", "profile",
-		"sessions", "session-age", "warm", "keep-alive", "ready-logins", "sslnegotiation", "endpoint", "read-only", "statement-timeout",
+		"sessions", "session-age", "warm", "keep-alive", "ready-logins", "sslnegotiation", "endpoint", "read-only", "statement-timeout", "rds-proxy-settings",
 		"structured-logs", "debug-logs", "quiet", "min-sigterm-delay", "max-sigterm-delay", "exit-zero-on-sigterm",
 		"shared-port", "default-target", "max-connections", "login-timeout":
 		return true

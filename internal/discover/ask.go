@@ -63,6 +63,33 @@ func (f *Finder) proxyByID(ctx context.Context, id string) ([]entry, error) {
 	return slices.DeleteFunc(all, func(e entry) bool { return e.ResourceID != id }), err
 }
 
+// ProxyTarget is a database that an RDS Proxy connects to.
+type ProxyTarget struct {
+	Name  string // the identifier of the instance or cluster
+	State string // AVAILABLE, REGISTERING, UNAVAILABLE
+	Why   string // of an unavailable one, in RDS's words; may be empty
+}
+
+// ProxyTargets are those of the proxy with that identifier. Errors are *causes.Error.
+func (f *Finder) ProxyTargets(ctx context.Context, proxy string) ([]ProxyTarget, error) {
+	var all []ProxyTarget
+	for pages := rds.NewDescribeDBProxyTargetsPaginator(f.cfg.RDS, &rds.DescribeDBProxyTargetsInput{DBProxyName: &proxy}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, f.worded("looking for the targets of proxy "+display.Line(proxy), "rds:DescribeDBProxyTargets", err)
+		}
+		for _, t := range out.Targets {
+			target := ProxyTarget{Name: aws.ToString(t.RdsResourceId)}
+			if h := t.TargetHealth; h != nil {
+				target.State = string(h.State)
+				target.Why = strings.TrimSuffix(string(h.Reason)+": "+display.Line(aws.ToString(h.Description)), ": ")
+			}
+			all = append(all, target)
+		}
+	}
+	return all, nil
+}
+
 // customEndpoints finds a cluster by one of its custom endpoints.
 func (f *Finder) customEndpoints(ctx context.Context, name string) ([]entry, error) {
 	out, err := f.cfg.RDS.DescribeDBClusterEndpoints(ctx, &rds.DescribeDBClusterEndpointsInput{DBClusterEndpointIdentifier: &name})
@@ -259,9 +286,18 @@ func (f *Finder) proxyEntry(p types.DBProxy) entry {
 		VPC:        aws.ToString(p.VpcId),
 		IAM:        aws.ToString(p.DefaultAuthScheme) == string(types.DefaultAuthSchemeIamAuth),
 	}
+	d.Pool = Pool{
+		EndToEnd: d.IAM, RequireTLS: aws.ToBool(p.RequireTLS), Role: aws.ToString(p.RoleArn),
+		Idle: time.Duration(aws.ToInt32(p.IdleClientTimeout)) * time.Second,
+	}
+	var modes []string
 	for _, a := range p.Auth {
 		d.IAM = d.IAM || a.IAMAuth == types.IAMAuthModeRequired || a.IAMAuth == types.IAMAuthModeEnabled
+		if mode := string(a.IAMAuth); mode != "" && !slices.Contains(modes, mode) {
+			modes = append(modes, mode)
+		}
 	}
+	d.Pool.IAMAuth = strings.Join(modes, ", ")
 	_, d.ResourceID, _ = cutLast(d.ARN, ":")
 	return entry{Database: f.placed(d)}
 }

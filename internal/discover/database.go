@@ -23,8 +23,8 @@ type Database struct {
 	ResourceID string
 	Account    string // that owns it
 	Region     string // in which tokens for it are signed
-	Engine     string // "postgres", "aurora-postgresql"; "POSTGRESQL" for a proxy
-	// EngineVersion is like "16.4"; a proxy has none.
+	Engine     string // "postgres", "aurora-postgresql"; "POSTGRESQL" for a proxy; "aurora-dsql"
+	// EngineVersion is like "16.4"; a proxy and DSQL have none.
 	EngineVersion string
 	// EngineMode is "serverless" for Aurora Serverless v1, which is no serverless
 	// of today.
@@ -47,6 +47,8 @@ type Database struct {
 	// Express says that it is an Aurora cluster of express configuration: with a
 	// public endpoint, in no VPC, and with no login but IAM's.
 	Express bool
+	// Pool is what RDS says of an RDS Proxy alone.
+	Pool Pool
 	// PausesAfter is how long without a connection it pauses after, as Aurora Serverless v2
 	// does where its least capacity is 0; zero: it does not.
 	PausesAfter time.Duration
@@ -62,13 +64,29 @@ type MasterSecret struct {
 	Key    string // ARN of the KMS key that encrypts it, AWS's own or the customer's
 }
 
+// Pool is how an RDS Proxy serves its clients, and logs in to its database.
+type Pool struct {
+	// IAMAuth is REQUIRED, ENABLED or DISABLED: what clients need, by the proxy's secrets;
+	// commas separate them where they differ. "" where it has no secret.
+	IAMAuth string
+	// EndToEnd says that it takes tokens for all users, and logs in to the database by IAM
+	// as well (DefaultAuthScheme IAM_AUTH).
+	EndToEnd   bool
+	RequireTLS bool          // of clients
+	Idle       time.Duration // after which it ends a client's session; 0: RDS does not say
+	Role       string        // ARN of the role with which it logs in, or reads its secrets
+}
+
 // Address is "host:port".
 func (d Database) Address() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
+
+// Public reports whether its endpoint is reached over the internet, without a jump host.
+func (d Database) Public() bool { return d.Express || d.Kind == database.DSQL }
 
 // Postgres says whether clients of PostgreSQL can talk to it.
 func (d Database) Postgres() bool {
 	switch strings.ToLower(d.Engine) {
-	case "postgres", "aurora-postgresql", "postgresql":
+	case "postgres", "aurora-postgresql", "postgresql", dsqlEngine:
 		return true
 	}
 	return false
@@ -77,8 +95,8 @@ func (d Database) Postgres() bool {
 // unusable are the states in which a database takes no connections, with what
 // to do about each.
 //
-// Source: Amazon RDS user guide, accessing-monitoring.html ("Viewing DB instance
-// status") and its page for clusters.
+// Sources: Amazon RDS user guide, accessing-monitoring.html ("Viewing DB instance
+// status") and its page for clusters; Aurora DSQL user guide, "Cluster status".
 var unusable = map[string]string{
 	"stopped":                             "",
 	"stopping":                            "wait until it has stopped, then start it",
@@ -91,6 +109,9 @@ var unusable = map[string]string{
 	"inaccessible-encryption-credentials": "its KMS key cannot be used: enable the key, then restore it from a backup",
 	"inaccessible-encryption-credentials-recoverable": "its KMS key cannot be used: enable the key, then start the database",
 	"insufficient-resource-limits":                    "see the events in the RDS console",
+	"pending_setup":                                   "it is one of several Regions, and not linked to the others yet: finish its setup in the DSQL console",
+	"pending_delete":                                  "it is being deleted: name another database",
+	"deleted":                                         "it was deleted: name another database",
 }
 
 // Trouble says why logins cannot succeed as the database is now, or nil: IAM

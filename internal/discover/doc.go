@@ -14,7 +14,8 @@
 // # Which database a bare identifier means
 //
 // Instances, clusters and proxies have name spaces of their own, so an
-// identifier may mean one of each. All three are asked at once; custom
+// identifier may mean one of each. All three are asked at once, and Aurora DSQL too if
+// the identifier has the form of its clusters'; custom
 // endpoints, proxy endpoints and global clusters only when none of them has the
 // name. Databases of other engines do not count. A cluster takes precedence over its
 // member of the same name; any other doubt is an error that lists the ARNs, one

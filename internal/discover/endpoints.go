@@ -31,7 +31,7 @@ func (f *Finder) pick(ctx context.Context, e entry, endpoint string) (Database, 
 	switch {
 	case d.Kind == database.Instance && byDefault:
 		d = f.withCluster(ctx, d)
-	case d.Kind == database.Instance || d.Kind == database.Global && !byDefault:
+	case d.Kind == database.Instance || (d.Kind == database.Global || d.Kind == database.DSQL) && !byDefault:
 		err = d.oneEndpoint(endpoint)
 	case byDefault:
 	case d.Kind == database.Cluster && endpoint == reader:
@@ -182,6 +182,8 @@ func (f *Finder) ByEndpoint(ctx context.Context, host string) (Database, error) 
 		}
 	case auth.KindGlobal:
 		find = f.globals
+	case auth.KindDSQL:
+		return f.dsqlByHost(ctx, named.Host)
 	default:
 		return Database{}, f.noSuchHost(named.Host)
 	}

@@ -101,7 +101,7 @@ func denied(facts causes.Facts, err error) *causes.Error {
 	}
 	facts["statement"] = iampolicy.SpacedLine(action)
 	facts["instead"] = "one jump host, --via i-…"
-	if strings.HasPrefix(action, "rds:") {
+	if strings.HasPrefix(action, "rds:") || strings.HasPrefix(action, "dsql:") {
 		facts["instead"] = "the database by its endpoint, HOST[:PORT]"
 	}
 	return causes.LookupDenied.New(facts, about{ErrDenied, err})

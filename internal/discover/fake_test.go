@@ -24,6 +24,7 @@ type fakeRDS struct {
 	customs   []types.DBClusterEndpoint
 	proxies   []types.DBProxy
 	ownEnds   []types.DBProxyEndpoint
+	targets   []types.DBProxyTarget // of every proxy
 	globals   []types.GlobalCluster
 	blueGreen []types.BlueGreenDeployment
 	errs      map[string]error
@@ -108,6 +109,11 @@ func (f *fakeRDS) DescribeDBProxyEndpoints(_ context.Context, in *rds.DescribeDB
 	page, next, err := answer(f, "DescribeDBProxyEndpoints", items, in.DBProxyEndpointName, in.Marker,
 		func(p types.DBProxyEndpoint) *string { return p.DBProxyEndpointName }, "DBProxyEndpointNotFoundFault")
 	return &rds.DescribeDBProxyEndpointsOutput{DBProxyEndpoints: page, Marker: next}, err
+}
+
+func (f *fakeRDS) DescribeDBProxyTargets(_ context.Context, in *rds.DescribeDBProxyTargetsInput, _ ...func(*rds.Options)) (*rds.DescribeDBProxyTargetsOutput, error) {
+	page, next, err := answer(f, "DescribeDBProxyTargets of "+*in.DBProxyName, f.targets, nil, in.Marker, func(t types.DBProxyTarget) *string { return t.RdsResourceId }, "")
+	return &rds.DescribeDBProxyTargetsOutput{Targets: page, Marker: next}, err
 }
 
 func (f *fakeRDS) DescribeGlobalClusters(_ context.Context, in *rds.DescribeGlobalClustersInput, _ ...func(*rds.Options)) (*rds.DescribeGlobalClustersOutput, error) {

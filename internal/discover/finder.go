@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/pgkeyless/pgkeyless/internal/dsql"
 )
 
 // RDS is the part of RDS that is asked for databases. *rds.Client is one.
@@ -19,6 +21,7 @@ type RDS interface {
 	rds.DescribeDBClusterEndpointsAPIClient
 	rds.DescribeDBProxiesAPIClient
 	rds.DescribeDBProxyEndpointsAPIClient
+	rds.DescribeDBProxyTargetsAPIClient
 	rds.DescribeGlobalClustersAPIClient
 	rds.DescribeBlueGreenDeploymentsAPIClient
 }
@@ -40,6 +43,12 @@ type AutoScaling interface {
 	autoscaling.DescribeAutoScalingGroupsAPIClient
 }
 
+// DSQL is the part of Aurora DSQL that is asked for clusters. *dsql.Client is one.
+type DSQL interface {
+	Get(ctx context.Context, identifier string) (dsql.Cluster, error)
+	List(ctx context.Context) ([]dsql.Cluster, error)
+}
+
 // Config is what New needs. Region is required, and of the services those that
 // the methods called ask: RDS for databases, the others for jump hosts.
 type Config struct {
@@ -48,6 +57,7 @@ type Config struct {
 	SSM         SSM
 	ECS         ECS
 	AutoScaling AutoScaling
+	DSQL        DSQL // nil: there are no DSQL clusters
 	// RDSIn returns the RDS of another region, in which a global cluster's writer
 	// may be; nil leaves what only that knows unknown.
 	RDSIn func(region string) RDS

@@ -50,17 +50,20 @@ func RegionOf(ref string) string {
 	return parsed.Region
 }
 
-// byName asks for everything that may have the name.
+// byName asks for everything that may have the name. That DSQL does not answer, or may not
+// be asked, matters only where nothing else has it: few names with the form of its
+// identifiers are its own.
 func (f *Finder) byName(ctx context.Context, name string) ([]entry, error) {
 	look := func(find func(context.Context, string) ([]entry, error)) func(context.Context) ([]entry, error) {
 		return func(ctx context.Context) ([]entry, error) { return find(ctx, name) }
 	}
-	results, errs := sideBySide(ctx, look(f.instances), look(f.clusters), look(f.proxies))
+	results, errs := sideBySide(ctx, look(f.instances), look(f.clusters), look(f.proxies), look(f.dsqlBeside))
 	if found := slices.Concat(results...); len(found) > 0 {
 		return found, nil
 	}
-	if err := worst(errs); err != nil {
-		return nil, err
+	unasked := errs[len(errs)-1] // DSQL's
+	if worst(errs[:len(errs)-1]) != nil {
+		return nil, worst(errs)
 	}
 	results, errs = sideBySide(ctx, look(f.customEndpoints), look(f.proxyEndpoints), look(f.globals))
 	if found := slices.Concat(results...); len(found) > 0 {
@@ -68,6 +71,9 @@ func (f *Finder) byName(ctx context.Context, name string) ([]entry, error) {
 	}
 	if err := worst(errs); err != nil && !errors.Is(err, ErrDenied) {
 		return nil, err
+	}
+	if unasked != nil {
+		return nil, unasked
 	}
 	return nil, f.notFound(ctx, name, errs)
 }
@@ -91,6 +97,9 @@ func worst(errs []error) error {
 // byARN asks for the one thing that an ARN names.
 func (f *Finder) byARN(ctx context.Context, a arn.ARN) ([]entry, error) {
 	kind, name, _ := strings.Cut(a.Resource, ":")
+	if a.Service == dsqlService {
+		return f.dsqlByARN(ctx, a)
+	}
 	find := map[string]func(context.Context, string) ([]entry, error){
 		"db":                f.instances,
 		"cluster":           f.clusters,

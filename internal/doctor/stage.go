@@ -19,6 +19,7 @@ var (
 	Endpoint     = Stage{"endpoint", 12, "the database's endpoint and region"}
 	IAM          = Stage{"iam-authentication", 13, "IAM authentication is on"}
 	ResourceID   = Stage{"resource-id", 14, "the resource id that policies name"}
+	RDSProxy     = Stage{"rds-proxy", 0, "how an RDS Proxy serves clients, and whether it reaches its database"}
 	Secret       = Stage{"secret", 23, "the user's password in Secrets Manager"}
 	JumpHost     = Stage{"jump-host", 15, "a jump host is online, and its agent new enough"}
 	Permissions  = Stage{"permissions", 0, "what IAM's policy simulation says"}
@@ -34,7 +35,7 @@ var (
 
 // Stages lists them all in order.
 func Stages() []Stage {
-	return []Stage{Credentials, Clock, Endpoint, IAM, ResourceID, Secret, JumpHost, Permissions, StartSession, Websocket, Stream,
+	return []Stage{Credentials, Clock, Endpoint, IAM, ResourceID, RDSProxy, Secret, JumpHost, Permissions, StartSession, Websocket, Stream,
 		TLS, Metrics, Login, Rights, Speed}
 }
 

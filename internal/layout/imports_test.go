@@ -54,7 +54,8 @@ var arrows = map[string][]string{
 	"internal/passfile":    {module + "/internal/causes", module + "/internal/environ", module + "/internal/markedfile", module + "/internal/secret"},
 	"internal/sharedfiles": {},
 	"internal/credentials": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/clock", module + "/internal/display", module + "/internal/loopback", module + "/internal/ownfile", module + "/internal/secret", module + "/internal/sharedfiles", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/..."},
-	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/iampolicy", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
+	"internal/dsql":        {module + "/internal/credentials", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go"},
+	"internal/discover":    {module + "/auth", module + "/internal/awserror", module + "/internal/causes", module + "/internal/database", module + "/internal/display", module + "/internal/dsql", module + "/internal/iampolicy", module + "/internal/partition", "github.com/aws/aws-sdk-go-v2/...", "golang.org/x/net/dns/dnsmessage"},
 	"internal/secretstore": {module + "/internal/awserror", module + "/internal/causes", module + "/internal/display", module + "/internal/iampolicy", module + "/internal/partition", module + "/internal/secret", module + "/internal/shell", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/evidence":    {module + "/internal/awserror", module + "/internal/credentials", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/prompt":      {module + "/internal/credentials", module + "/internal/display", "golang.org/x/term"},
@@ -68,7 +69,7 @@ var arrows = map[string][]string{
 	"internal/running":  {module + "/auth", module + "/internal/causes", module + "/internal/config", module + "/internal/environ", module + "/internal/ownfile", module + "/internal/passfile", module + "/internal/secret", "golang.org/x/sys/windows"},
 	"internal/program":  {module + "/internal/prompt"},
 	"internal/refusals": {module + "/auth", module + "/internal/partition", module + "/internal/causes", module + "/internal/clock", module + "/internal/credentials", module + "/internal/dbuser", module + "/internal/iampolicy"},
-	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/discover", module + "/internal/display", module + "/internal/secretstore", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
+	"internal/targets":  {module + "/internal/refusals", module + "/auth", module + "/tunnel", module + "/proxy", module + "/internal/causes", module + "/internal/clock", module + "/internal/config", module + "/internal/credentials", module + "/internal/database", module + "/internal/discover", module + "/internal/display", module + "/internal/dsql", module + "/internal/secretstore", module + "/internal/slow", "github.com/aws/aws-sdk-go-v2/..."},
 	"internal/setup":    {module + "/internal/causes", module + "/internal/config", module + "/internal/display", module + "/internal/ownfile", "charm.land/huh/v2"},
 	"internal/status":   {module + "/internal/display"},
 	"internal/audit":    {module + "/proxy", module + "/internal/causes", module + "/internal/display"},
@@ -100,9 +101,11 @@ var arrows = map[string][]string{
 var integrationArrows = map[string][]string{
 	"rig":                {integration + "/rig/...", "github.com/charmbracelet/x/vt", "github.com/jackc/pgx/v5/...", "golang.org/x/net/dns/dnsmessage", "golang.org/x/sys/unix"},
 	"rig/awsemu":         {integration + "/rig/awsemu/gateway"},
-	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/pgserver", "golang.org/x/sys/windows"},
+	"rig/lab":            {integration + "/rig/awsemu/...", integration + "/rig/awsemu", integration + "/rig/dsql", integration + "/rig/pgserver", integration + "/rig/rdsproxy", "golang.org/x/sys/windows"},
 	"rig/awsemu/gateway": {"github.com/xtaci/smux", "github.com/coder/websocket"},
 	"rig/pgserver":       {"github.com/jimlambrt/gldap", "github.com/jackc/pgx/v5/..."},
+	"rig/dsql":           {integration + "/rig/pgserver"},
+	"rig/rdsproxy":       {integration + "/rig/pgserver", "github.com/jackc/pgx/v5/pgconn"},
 
 	"e2e":          {},
 	"e2e/access":   {},
@@ -112,6 +115,7 @@ var integrationArrows = map[string][]string{
 	"e2e/commands": {},
 	"e2e/discover": {},
 	"e2e/doctor":   {},
+	"e2e/dsql":     {},
 	"e2e/faults":   {},
 	"e2e/fresh":    {},
 	"e2e/hostile":  {},
@@ -120,6 +124,7 @@ var integrationArrows = map[string][]string{
 	"e2e/office":   {},
 	"e2e/page":     {},
 	"e2e/people":   {},
+	"e2e/rdsproxy": {},
 	"e2e/ready":    {},
 	"e2e/secrets":  {},
 	"e2e/service":  {},
@@ -144,7 +149,7 @@ var integrationArrows = map[string][]string{
 }
 
 // emulators must not share code with what they check, in their tests neither.
-var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver"}
+var emulators = []string{"rig/awsemu", "rig/awsemu/gateway", "rig/pgserver", "rig/dsql", "rig/rdsproxy"}
 
 type goPackage struct {
 	ImportPath, Name                   string

@@ -49,6 +49,25 @@ func Of(region string) string {
 	return Commercial
 }
 
+// DualStackDomain is under which a region's dual-stack endpoints are, those of services
+// that have no others among them.
+func DualStackDomain(region string) string {
+	name := Of(region)
+	for _, p := range partitions {
+		if p.name == name {
+			return p.dualStack
+		}
+	}
+	return ""
+}
+
+// DSQLHost is the public endpoint of a DSQL cluster.
+//
+// Source: Aurora DSQL user guide, "Accessing Aurora DSQL".
+func DSQLHost(identifier, region string) string {
+	return identifier + ".dsql." + region + "." + dsqlDomain
+}
+
 // CutDomain cuts from a lower-case host name the domain under which AWS names
 // databases. found says whether it has one. name is the domain's partition, and
 // empty where that is not known; under amazonaws.com the region may say that it is

@@ -39,6 +39,17 @@ func TestDomainTellsThePartition(t *testing.T) {
 	}
 }
 
+func TestNamesThatAreMade(t *testing.T) {
+	for region, want := range map[string]string{"eu-west-1": "api.aws", "us-gov-west-1": "api.aws", "cn-north-1": "api.amazonwebservices.com.cn", "eusc-de-east-1": "api.amazonwebservices.eu"} {
+		if got := DualStackDomain(region); got != want {
+			t.Errorf("%s: %s, want %s", region, got, want)
+		}
+	}
+	if got := DSQLHost("abc", "eu-west-1"); got != "abc.dsql.eu-west-1.on.aws" {
+		t.Errorf("DSQL's host is %s", got)
+	}
+}
+
 // A domain of another's would be sent signatures.
 func TestDomainsAreEachPartitionsTwo(t *testing.T) {
 	want := []string{

@@ -20,10 +20,20 @@ func Advice(f Facts) []string {
 		lines = append(lines, "If a customer managed KMS key encrypts the secret, the identity also needs kms:Decrypt on that key.")
 	}
 	switch {
-	case f.Kind == database.DSQL, f.Express: // know no other login
+	case f.Kind == database.DSQL: // knows no other login
+		if len(f.Lookup) > 0 {
+			lines = append(lines, "The statement ListDatabases is for `pgkeyless list` only, and a target named by its ARN or endpoint does without FindDatabase.")
+		}
+	case f.Express: // nor does this
 	case f.Kind == database.Proxy && f.Secret != "":
 		lines = append(lines, "The proxy must have a secret for this user too, with IAM authentication not Required.")
 	case f.Kind == database.Proxy:
+		if f.EndToEnd {
+			lines = append(lines, fmt.Sprintf("The proxy logs in to its database by IAM (DefaultAuthScheme IAM_AUTH), which must have IAM authentication on. "+
+				"The proxy's role%s must allow rds-db:connect on the database's own resource id (db-… or cluster-…, not prx-…), as %s.",
+				strings.TrimRight(" "+f.ProxyRole, " "), cmp.Or(f.User, UnknownUser)))
+			break
+		}
 		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
 	case f.Secret == "":
 		lines = append(lines, "IAM authentication must be on for the database.")

@@ -8,10 +8,15 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 )
 
+// ListDatabases is the Sid of a statement that no login needs: for `pgkeyless list`.
+const ListDatabases = "ListDatabases"
+
 // For is the policy that lets an identity log in as f.User, and nothing beyond.
 func For(f Facts) iampolicy.Document {
 	statements := f.logIn()
-	if len(f.Lookup) > 0 {
+	if f.Kind == database.DSQL && len(f.Lookup) > 0 {
+		statements = append(statements, iampolicy.Allow("FindDatabase", f.Lookup, []string{f.LoginResource()}), iampolicy.Allow(ListDatabases, []string{"dsql:ListClusters"}, []string{"*"}))
+	} else if len(f.Lookup) > 0 {
 		statements = append(statements, iampolicy.Allow("FindDatabase", f.Lookup, []string{"*"}))
 	}
 	if f.Via != "" {

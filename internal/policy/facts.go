@@ -46,13 +46,18 @@ type Facts struct {
 	SecretKey      string
 	SecretKeyKnown bool
 
+	// EndToEnd says of an RDS Proxy that it logs in to its database by IAM, with the role
+	// ProxyRole, an ARN.
+	EndToEnd  bool
+	ProxyRole string
+
 	// Via is the jump host as pgkeyless takes it: i-…, mi-…, ecs:…, tag:KEY=VALUE,
 	// asg:NAME; UnknownJumpHost; empty for none.
 	Via        string
 	ViaAccount string // that owns it
 	Document   string // session document, name or ARN; empty: the usual one
-	// Lookup are the RDS calls that find the database by what it was named by;
-	// none for an endpoint.
+	// Lookup are the calls of RDS, or of DSQL, that find the database by what it was
+	// named by; none for an endpoint.
 	Lookup []string
 }
 

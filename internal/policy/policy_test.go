@@ -49,6 +49,11 @@ var cases = map[string]Facts{
 		f.Host = "gate.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
 		f.Target = f.Host
 	}),
+	"proxy-iam": orders(func(f *Facts) {
+		f.Kind, f.ResourceID = database.Proxy, "prx-0123456789abcdef1"
+		f.Host = "direct.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
+		f.Target, f.EndToEnd, f.ProxyRole = f.Host, true, "arn:aws:iam::111122223333:role/rds-proxy-direct"
+	}),
 	"ecs":          orders(func(f *Facts) { f.Via = "ecs:my_cluster_0123456789abcdef0123456789abcdef_0123456789abcdef-1234567890" }),
 	"ecs-service":  orders(func(f *Facts) { f.Via = "ecs:main/jump" }),
 	"mi":           orders(func(f *Facts) { f.Via = "mi-0123456789abcdef0" }),
@@ -77,6 +82,10 @@ var cases = map[string]Facts{
 	"dsql": orders(func(f *Facts) {
 		f.Kind, f.ResourceID, f.Host = database.DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
 		f.Target, f.Via = f.Host, ""
+	}),
+	"dsql-looked-up": orders(func(f *Facts) {
+		f.Kind, f.ResourceID, f.Host = database.DSQL, "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+		f.Target, f.Via, f.User, f.Lookup = "abcdefghijklmnopqrstuvwxyz", "", "admin", []string{"dsql:GetCluster"}
 	}),
 }
 

@@ -32,7 +32,7 @@ func SQL(f Facts) string {
 			"--   CREATE USER \"app_user\" WITH LOGIN; GRANT rds_iam TO \"app_user\";\n"+
 			"-- Or let it log in with IAM tokens only, which removes its password:\n"+
 			"--   GRANT rds_iam TO %[1]s;\n", user)
-	case f.Kind == database.Proxy:
+	case f.Kind == database.Proxy && !f.EndToEnd:
 		return fmt.Sprintf("-- The proxy logs in to the database itself. With a secret for each user (the usual way) the user\n"+
 			"-- keeps a password, which is in the secret, and must not be granted rds_iam:\n"+
 			"CREATE USER %s WITH LOGIN PASSWORD 'THE-ONE-IN-THE-SECRET';\n"+

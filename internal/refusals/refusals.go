@@ -96,7 +96,10 @@ func (f *Refusals) Explain(ctx context.Context, r Refused) (causes.Cause, causes
 		return c, c.Fill(f.facts(r, credentials.Caller{}, clock.Reading{}, Described{})), true
 	}
 	caller, reading, described, refused := f.ask(ctx)
-	if c == causes.TokenRefused {
+	if f.Endpoint.Kind == auth.KindDSQL && (c == causes.TokenRefused || c == causes.RedshiftRefused) {
+		c = causes.DSQLRefused // which says so of an expired token
+	}
+	if c == causes.TokenRefused || c == causes.DSQLRefused {
 		switch {
 		case reading.Wrong():
 			c = causes.ClockWrong
@@ -170,12 +173,14 @@ func (f *Refusals) Facts(r Refused) causes.Facts {
 
 func (f *Refusals) facts(r Refused, caller credentials.Caller, reading clock.Reading, described Described) causes.Facts {
 	action, resource := f.permission(r.User, caller, described)
+	principal, _ := caller.Principal()
 	return causes.Facts{
 		"database":    f.Name,
 		"user":        r.User,
 		"quoted user": dbuser.Quote(r.User),
 		"asked":       r.Asked,
 		"identity":    caller.ARN,
+		"role":        cmp.Or(principal, "arn:aws:iam::ACCOUNT:role/NAME"),
 		"endpoint":    f.Endpoint.Address(),
 		"region":      f.Endpoint.Region,
 		"jump host":   f.JumpHost,

@@ -1,6 +1,7 @@
 package running
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -31,6 +32,8 @@ type Place struct {
 	Asks bool
 	// User and Database are empty where they are the client's own choice.
 	User, Database string
+	// Usual is the user for a client that chooses none; empty leaves it to libpq.
+	Usual string
 }
 
 // Variable is one of the environment, for a client.
@@ -42,8 +45,8 @@ type Variable struct{ Name, Value string }
 // named there.
 func (p Place) Variables(env []string) []Variable {
 	vars := []Variable{{"PGHOST", p.Host}, {"PGPORT", strconv.Itoa(p.Port)}}
-	if p.User != "" {
-		vars = append(vars, Variable{"PGUSER", p.User})
+	if user := p.userIn(env); p.User != "" || user != environ.LookUp(env, "PGUSER") {
+		vars = append(vars, Variable{"PGUSER", user})
 	}
 	if p.Database != "" {
 		vars = append(vars, Variable{"PGDATABASE", p.Database})
@@ -55,13 +58,15 @@ func (p Place) Variables(env []string) []Variable {
 	return append(vars, p.trust(env)...)
 }
 
+// userIn is whom a client with that environment logs in as, "" where libpq decides.
+func (p Place) userIn(env []string) string {
+	return cmp.Or(p.User, environ.LookUp(env, "PGUSER"), p.Usual)
+}
+
 // URL is p as a connection URL. A socket's directory goes into the query: libpq
 // and most drivers take it there.
 func (p Place) URL(env []string) string {
-	user, database := p.User, p.Database
-	if user == "" {
-		user = environ.LookUp(env, "PGUSER")
-	}
+	user, database := p.userIn(env), p.Database
 	if database == "" {
 		database = environ.LookUp(env, "PGDATABASE")
 	}

@@ -20,7 +20,7 @@ func PlaceOf(t config.Target, overTCP bool) (p Place, served bool, err error) {
 		return Place{}, false, causes.Misuse(fmt.Sprintf("pgkeyless chooses the port of %q when it serves it, and no running pgkeyless does", t.Name),
 			"start it first, or give it a port of its own")
 	}
-	p = Place{Host: t.Addresses()[0], Port: t.Port, User: t.User, Database: t.Database}
+	p = Place{Host: t.Addresses()[0], Port: t.Port, User: t.User, Database: t.UsualDatabase(), Usual: t.UsualUser()}
 	bySocket := (!overTCP || t.NoTCP) && t.UnixSocket != config.SocketNone && runtime.GOOS != "windows"
 	switch {
 	case bySocket && t.Shared:

@@ -59,7 +59,7 @@ func CheckWay(t config.Target) error {
 // Place is where a client of t connects, and as whom: the user of s replaces what a
 // client says.
 func (s Served) Place(t config.Target, overTCP bool) Place {
-	p := Place{CA: s.CA, User: cmp.Or(s.User, t.User), Database: cmp.Or(t.Database, s.Database)}
+	p := Place{CA: s.CA, User: cmp.Or(s.User, t.User), Database: cmp.Or(t.Database, s.Database, t.UsualDatabase()), Usual: cmp.Or(s.Usual, t.UsualUser())}
 	if a, err := netip.ParseAddrPort(s.Address); err == nil {
 		p.Host, p.Port = Reachable(a.Addr()), int(a.Port())
 	}

@@ -29,12 +29,13 @@ type Served struct {
 	Inherited bool   `json:"inherited,omitempty"`
 	User      string `json:"user,omitempty"`     // that replaces the clients'
 	Database  string `json:"database,omitempty"` // for clients that name none
+	Usual     string `json:"usual,omitempty"`    // user for clients that choose none
 }
 
 // Describe is what others may know of t, but for where it listens. env is that
 // of the proxy: it may say which profile counts.
 func Describe(t config.Target, env []string) Served {
-	s := Served{Name: t.Name, Endpoint: t.Endpoint, Ref: t.Ref, Shared: t.Shared, User: t.User, Database: t.Database, Options: map[string]string{}}
+	s := Served{Name: t.Name, Endpoint: t.Endpoint, Ref: t.Ref, Shared: t.Shared, User: t.User, Database: t.UsualDatabase(), Usual: t.UsualUser(), Options: map[string]string{}}
 	for _, set := range t.Settings() {
 		if set.Origin.Source != config.FromDefault {
 			s.Options[set.Name] = set.Value

@@ -1,11 +1,13 @@
 package serving
 
 import (
+	"cmp"
 	"log/slog"
 	"runtime"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
 
 // enrol says in the registry what front serves, in place of what was said before.
@@ -33,6 +35,7 @@ type way struct {
 func servedBy(front front, i int, way way, environ []string) running.Served {
 	t := front.targets[i]
 	s := running.Describe(t, environ)
+	s.Database, s.Usual = cmp.Or(front.routes[i].Database, s.Database), targets.UsualUser(t, front.routes[i])
 	s.CA, s.PassFile, s.Asks = way.ca, way.passFile, way.asks
 	s.Addresses = front.addresses(i)
 	if len(s.Addresses) > 0 {

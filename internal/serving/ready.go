@@ -103,7 +103,7 @@ const (
 // is: PostgreSQL takes the user's name.
 func (f front) shown(i int) running.Place {
 	r, a := f.routes[i], f.address(i)
-	p := running.Place{User: r.User, Database: r.Database}
+	p := running.Place{User: targets.UsualUser(f.targets[i], r), Database: r.Database}
 	onShared := f.targets[i].Shared
 	if f.headed && cmp.Or(f.socket(i), socketAmong(f.shared)) != "" {
 		a = nil

@@ -15,6 +15,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/running"
+	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
 
 // readyListener is one line of --ready-fd: one target on one listener.
@@ -87,7 +88,7 @@ func writeReady(w io.Writer, front front) error {
 // readyOn is target i on l.
 func (f front) readyOn(i int, l net.Listener, shared bool) readyListener {
 	r := readyListener{Target: f.targets[i].Name, Shared: shared}
-	p := running.Place{User: f.routes[i].User, Database: f.routes[i].Database}
+	p := running.Place{User: targets.UsualUser(f.targets[i], f.routes[i]), Database: f.routes[i].Database}
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		r.Address = a.String()
 		p.Host, p.Port = running.Reachable(a.AddrPort().Addr()), a.Port

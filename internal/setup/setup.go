@@ -56,6 +56,7 @@ type Asker interface {
 type Seen struct {
 	Databases, JumpHosts []Choice
 	Public               []string // of Databases, those that need no jump host
+	DSQL                 []string // of Databases, those of Aurora DSQL
 	Managed              []string // of Databases, those whose master user's password RDS keeps
 	Problems             []string // why there may be more
 }
@@ -251,7 +252,7 @@ func (r *run) public(ctx context.Context) (bool, error) {
 	if err != nil || t.CheckWay() != nil {
 		return false, err
 	}
-	if t.Ref == "" {
+	if t.Ref == "" || t.DSQL() {
 		return true, nil
 	}
 	seen, err := r.look(ctx)
@@ -314,12 +315,16 @@ func (r *run) user(ctx context.Context) (err error) {
 	if err := r.secret(ctx); err != nil {
 		return err
 	}
-	help := "A user that is granted rds_iam"
-	if r.a.More["secret"] != "" {
-		help = "The user whose password is in the secret"
+	who := "A user that is granted rds_iam"
+	switch {
+	case r.a.More["secret"] != "":
+		who = "The user whose password is in the secret"
+	case r.dsql():
+		who = config.DSQLUser + ", or a role that is linked to an IAM role"
+		r.a.DBName = cmp.Or(r.a.DBName, config.DSQLDatabase)
 	}
 	if r.a.User == "" && r.a.More["secret"] != config.SecretManaged && r.want("--user") {
-		if r.a.User, err = r.Ask.Text(ctx, "Database user", help, filled); err != nil {
+		if r.a.User, err = r.Ask.Text(ctx, "Database user", who, filled); err != nil {
 			return err
 		}
 	}
@@ -327,6 +332,13 @@ func (r *run) user(ctx context.Context) (err error) {
 		r.a.DBName, err = r.Ask.Text(ctx, "Database name", "The one that clients connect to; empty to let each client name it", func(string) error { return nil })
 	}
 	return err
+}
+
+// dsql reports whether the database is known to be an Aurora DSQL cluster, by its name or
+// by what AWS has said of it.
+func (r *run) dsql() bool {
+	t, err := r.load(Answers{Database: r.a.Database, Region: r.a.Region})
+	return r.a.Database != "" && err == nil && (t.DSQL() || r.seen != nil && slices.Contains(r.seen.DSQL, r.a.Database))
 }
 
 // missing is an error for what nobody can be asked for.

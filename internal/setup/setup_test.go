@@ -113,6 +113,9 @@ func TestPublicDatabaseNeedsNoJumpHost(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, p, _ := account(t, [2]string{"Database name", ""}, [2]string{"Config file", ""})
+			if test.database == dsql { // which has one database
+				p.answers = p.answers[1:]
+			}
 			c.Given = Answers{Profile: "dev", Region: "us-east-1", Database: test.database, User: "postgres"}
 			c.Look = func(context.Context, string, string) (Seen, error) {
 				return Seen{Databases: []Choice{{"hobby", "hobby"}}, Public: []string{"hobby"}}, nil
@@ -131,6 +134,21 @@ func TestPublicDatabaseNeedsNoJumpHost(t *testing.T) {
 				t.Errorf("wrote %s, %v", text, err)
 			}
 		})
+	}
+}
+
+// A cluster of DSQL has one database, which nobody is asked for.
+func TestDSQLHasOneDatabase(t *testing.T) {
+	const id = "abcdefghijklmnopqrstuvwxyz"
+	for _, name := range []string{id, id + ".dsql.us-east-1.on.aws", "arn:aws:dsql:us-east-1:111122223333:cluster/" + id} {
+		c, _, _ := account(t, [2]string{"Database user", "app"}, [2]string{"Config file", ""})
+		c.Given = Answers{Profile: "dev", Region: "us-east-1", Database: name}
+		c.Look = func(context.Context, string, string) (Seen, error) {
+			return Seen{Databases: []Choice{{id, id}}, Public: []string{id}, DSQL: []string{id}}, nil
+		}
+		if written, err := Run(t.Context(), c); err != nil || written.Via != "" || written.User != "app" || written.DBName != "postgres" {
+			t.Errorf("%s: %+v, %v", name, written, err)
+		}
 	}
 }
 

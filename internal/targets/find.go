@@ -17,6 +17,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/dsql"
 )
 
 // NewFinder asks AWS in cfg's region.
@@ -30,6 +31,7 @@ func NewFinder(cfg aws.Config, profile string) (*discover.Finder, error) {
 		SSM:         ssm.NewFromConfig(cfg),
 		ECS:         ecs.NewFromConfig(cfg),
 		AutoScaling: autoscaling.NewFromConfig(cfg),
+		DSQL:        dsql.New(cfg),
 		RDSIn: func(region string) discover.RDS {
 			return rds.NewFromConfig(cfg, func(o *rds.Options) { o.Region = region })
 		},

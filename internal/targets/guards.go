@@ -20,12 +20,12 @@ func Guards(o config.Options) []proxy.Setting {
 	return settings
 }
 
-// guardsRefused says which of t's guards its database will not take, or "".
+// guardsRefused says which of t's guards its database may not take, or "".
 //
-// Source: Amazon RDS user guide, "RDS Proxy limitations" for PostgreSQL.
+// Source: that DSQL has no statement_timeout is from reports of its users.
 func guardsRefused(t config.Target, kind auth.Kind) string {
-	if kind != auth.KindProxy || len(Guards(t.Options)) == 0 {
+	if len(Guards(t.Options)) == 0 || kind != auth.KindDSQL {
 		return ""
 	}
-	return "an RDS Proxy accepts few start-up parameters, and refuses logins with read-only or statement-timeout"
+	return "Aurora DSQL may not accept read-only and statement-timeout; it then refuses logins, and the client reads why"
 }

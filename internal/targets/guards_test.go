@@ -36,19 +36,20 @@ func TestGuardsBecomeSettings(t *testing.T) {
 	}
 }
 
-// An RDS Proxy refuses the login; people are to know before.
-func TestGuardsWarnOfRDSProxy(t *testing.T) {
+// DSQL may refuse the login; people are to know before.
+func TestGuardsWarnOfDSQL(t *testing.T) {
 	testenv.Isolate(t)
-	const proxied = "orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
-	for _, tt := range []struct {
+	const dsql = "abcdefghijklmnopqrstuvwxyz.dsql.us-east-1.on.aws"
+	for _, test := range []struct {
 		endpoint string
 		guarded  bool
 		want     bool
-	}{{proxied, true, true}, {proxied, false, false}, {testenv.Orders, true, false}} {
+	}{{dsql, true, true}, {dsql, false, false}, {testenv.Orders, true, false}} {
 		var log bytes.Buffer
-		wireRoute(t, New(slog.New(slog.NewTextHandler(&log, nil)), new(credentials.Profiles)), testenv.Target(tt.endpoint, func(o *config.Options) { o.ReadOnly = tt.guarded }))
-		if got := strings.Contains(log.String(), "an RDS Proxy accepts few start-up parameters"); got != tt.want {
-			t.Errorf("%s, guarded %v: warned %v, want %v: %s", tt.endpoint, tt.guarded, got, tt.want, &log)
+		w := New(slog.New(slog.NewTextHandler(&log, nil)), new(credentials.Profiles))
+		wireRoute(t, w, testenv.Target(test.endpoint, func(o *config.Options) { o.ReadOnly, o.Via = test.guarded, config.ViaNone }))
+		if got := strings.Contains(log.String(), "Aurora DSQL may not accept read-only"); got != test.want {
+			t.Errorf("%s with guards %v: warned %v, want %v:\n%s", test.endpoint, test.guarded, got, test.want, &log)
 		}
 	}
 }

@@ -54,7 +54,9 @@ func NewLogin(ctx context.Context, profiles *credentials.Profiles, t config.Targ
 
 // Public reports whether the database is reached over the internet: no jump host is
 // needed, nor would one help.
-func (l Login) Public() bool { return l.Database.Express || l.Endpoint.Kind == auth.KindDSQL }
+func (l Login) Public() bool {
+	return l.Database.Express || l.Endpoint.Kind == auth.KindDSQL && !l.Endpoint.PrivateLink()
+}
 
 // Way is t with the way to l's database, which is the direct one to a public database
 // that t names no jump host for.
@@ -135,7 +137,8 @@ func (l Login) reason() string {
 	return string(words[:min(len(words), maxReason)])
 }
 
-// IAMToken makes the password for one login as t.User.
+// IAMToken makes the password for one login as t.User, or else as the user that every
+// database of its kind has. It is a causes.Misuse where there is none.
 func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (auth.Token, error) {
 	t, err := behind(ctx, discover.LookupAliases, t)
 	if err != nil {
@@ -145,5 +148,9 @@ func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profil
 	if err != nil {
 		return auth.Token{}, err
 	}
-	return l.tokens.Token(ctx, t.User)
+	user := l.UsualUser(t)
+	if user == "" {
+		return auth.Token{}, causes.Misuse("no database user given", "a token is for one user: add --user NAME")
+	}
+	return l.tokens.Token(ctx, user)
 }

@@ -24,13 +24,14 @@ type explainer struct {
 	passwords   *Passwords // of a user who logs in with one; may be nil
 }
 
-// Passing has the next try read the keys anew.
+// Passing has the next try read the keys anew, where these may be why.
 func (e explainer) Passing(r proxy.Refusal) bool {
 	if e.passwords.Has(r.User) { // no other token helps
 		return false
 	}
+	cause, _ := refusals.Refused(r).Cause()
 	passing := refusals.Refused(r).Passing()
-	if passing {
+	if passing && cause != causes.DSQLRate {
 		credentials.Reread(e.credentials)
 	}
 	return passing

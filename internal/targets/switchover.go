@@ -2,6 +2,7 @@ package targets
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/refusals"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -25,31 +28,56 @@ type switchover struct {
 	login   Login
 	profile string
 	explore func(context.Context) ([]auth.Endpoint, error) // asks AWS for others
+	log     *slog.Logger
 
-	mu    sync.Mutex
-	signs auth.Endpoint
+	mu      sync.Mutex
+	signs   auth.Endpoint
+	changed time.Time // signs last did; zero: never
 
 	asking chan struct{} // holds one: who asks owns what follows
 	asked  time.Time     // when that was over; zero before
 	found  []auth.Endpoint
 }
 
-func newSwitchover(l Login, profile string) *switchover {
-	s := &switchover{login: l, profile: profile, signs: l.Endpoint, asking: make(chan struct{}, 1)}
+func newSwitchover(l Login, profile string, log *slog.Logger) *switchover {
+	s := &switchover{login: l, profile: profile, log: log, signs: l.Endpoint, asking: make(chan struct{}, 1)}
 	s.explore = s.elsewhere
 	return s
 }
 
-func (s *switchover) current() auth.Endpoint {
+// switchoverKey is what a switchover is about. A target that is looked up again, and is
+// where it was, goes on with what is known.
+type switchoverKey struct {
+	profile  string
+	endpoint auth.Endpoint
+}
+
+// switchoverOf is that of l's database.
+func (w *Wiring) switchoverOf(l Login, t config.Target) *switchover {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := switchoverKey{t.Profile, l.Endpoint}
+	s := w.switchovers[key]
+	if s == nil {
+		s = newSwitchover(l, t.Profile, w.log.With("route", t.Name))
+		w.switchovers[key] = s
+	}
+	return s
+}
+
+// current is what tokens are signed for, and since when; zero: always.
+func (s *switchover) current() (signs auth.Endpoint, since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.signs
+	return s.signs, s.changed
 }
 
 func (s *switchover) keep(e auth.Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.signs = e
+	if s.signs != e {
+		s.signs, s.changed = e, time.Now()
+	}
 }
 
 // signer makes one login's tokens for the endpoint that a switchover says.
@@ -60,7 +88,8 @@ type signer struct {
 
 // Token is proxy.TokenSource's.
 func (s signer) Token(ctx context.Context, user string) (proxy.Password, error) {
-	tokens, err := s.tokens(s.about.current())
+	e, _ := s.about.current()
+	tokens, err := s.tokens(e)
 	if err != nil {
 		return proxy.Password{}, err
 	}
@@ -85,22 +114,31 @@ func switches(k auth.Kind) bool {
 }
 
 // alternative is proxy.Route's. It offers an endpoint only after a refusal that may be
-// about the token.
-func (s signer) alternative(ctx context.Context, r proxy.Refusal) (proxy.Alternative, bool) {
+// about the token: the one that another login has found since this one began, or else the
+// next.
+func (s signer) alternative(ctx context.Context, r proxy.Refusal, since time.Time) (proxy.Alternative, bool) {
 	if c, ok := refusals.Refused(r).Cause(); !ok || c.Name != causes.TokenRefused.Name {
 		return proxy.Alternative{}, false
 	}
-	now := s.about.current()
+	now, changed := s.about.current()
+	if changed.After(since) {
+		return s.offer(now)
+	}
 	for _, e := range s.about.others(ctx) {
-		if e == now {
-			continue
-		}
-		if tokens, err := s.tokens(e); err == nil {
-			return proxy.Alternative{Tokens: tokens, For: e.Address() + " in " + e.Region, Keep: func() { s.about.keep(e) }}, true
+		if e != now {
+			return s.offer(e)
 		}
 	}
 	return proxy.Alternative{}, false
 }
+
+func (s signer) offer(e auth.Endpoint) (proxy.Alternative, bool) {
+	tokens, err := s.tokens(e)
+	return proxy.Alternative{Tokens: tokens, For: e.Address() + " in " + e.Region, Keep: func() { s.about.keep(e) }}, err == nil
+}
+
+// exploreTimeout bounds a look-up, for which a client that is refused anyway waits.
+const exploreTimeout = 2 * time.Second
 
 // others are the endpoints that tokens may have to be signed for, the likeliest first.
 // AWS is asked once in lookupPause. What it has named once stays: after a switchover it
@@ -113,9 +151,14 @@ func (s *switchover) others(ctx context.Context) []auth.Endpoint {
 		return nil
 	}
 	if s.asked.IsZero() || time.Since(s.asked) >= lookupPause {
-		named, err := s.explore(ctx)
-		if err == nil || ctx.Err() == nil { // else the client left, or waits no longer
+		asking, cancel := context.WithTimeout(ctx, exploreTimeout)
+		named, err := s.explore(asking)
+		cancel()
+		if ctx.Err() == nil { // else the client left, or waits no longer
 			s.asked = time.Now()
+			if err != nil {
+				s.log.Info("what else tokens may have to be signed for could not be looked up", "error", display.Line(err.Error()), "hint", causes.Hint(err))
+			}
 		}
 		for _, e := range named {
 			s.found = slices.DeleteFunc(s.found, func(known auth.Endpoint) bool { return known.Host == e.Host })

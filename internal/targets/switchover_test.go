@@ -32,7 +32,7 @@ func signerAt(t *testing.T, host string, explore func() ([]auth.Endpoint, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.switchover = newSwitchover(l, "")
+	l.switchover = newSwitchover(l, "", slog.New(slog.DiscardHandler))
 	l.switchover.explore = func(context.Context) ([]auth.Endpoint, error) { return explore() }
 	return signer{l.switchover, l}
 }
@@ -82,7 +82,7 @@ func TestRefusedTokenIsSignedForTheOtherName(t *testing.T) {
 			if got := signedFor(t, s); got != first {
 				t.Errorf("signed for %s at first, want %s", got, first)
 			}
-			other, ok := s.alternative(t.Context(), pamRefused)
+			other, ok := s.alternative(t.Context(), pamRefused, time.Now())
 			if !ok || signedFor(t, other.Tokens) != test.want {
 				t.Fatalf("alternative %+v, %v, want tokens for %s", other, ok, test.want)
 			}
@@ -93,11 +93,50 @@ func TestRefusedTokenIsSignedForTheOtherName(t *testing.T) {
 			if got := signedFor(t, s); got != test.want {
 				t.Errorf("signed for %s after that, want %s", got, test.want)
 			}
-			back, ok := s.alternative(t.Context(), pamRefused)
+			back, ok := s.alternative(t.Context(), pamRefused, time.Now())
 			if !ok || signedFor(t, back.Tokens) != first {
 				t.Errorf("alternative to the other one %+v, %v, want %s again", back, ok, first)
 			}
 		})
+	}
+}
+
+// Of two logins that are refused at the same time, the second takes what the first one has
+// found, and not what was refused to both.
+func TestSecondOfTwoTakesWhatTheFirstHasFound(t *testing.T) {
+	s := signerAt(t, testenv.Orders, func() ([]auth.Endpoint, error) { return []auth.Endpoint{at(t, greenOrders, "")}, nil })
+	both := time.Now().Add(-time.Second)
+	first, ok := s.alternative(t.Context(), pamRefused, both)
+	if !ok {
+		t.Fatal("nothing for the first login")
+	}
+	first.Keep()
+	second, ok := s.alternative(t.Context(), pamRefused, both)
+	if want := greenOrders + ":5432 eu-central-1"; !ok || signedFor(t, second.Tokens) != want {
+		t.Errorf("the second login is offered %+v, %v, want %s", second, ok, want)
+	}
+	second.Keep()
+	if third, ok := s.alternative(t.Context(), pamRefused, time.Now()); !ok || signedFor(t, third.Tokens) != testenv.Orders+":5432 eu-central-1" {
+		t.Errorf("a login that began later is offered %+v, %v, want the first name again", third, ok)
+	}
+}
+
+// A target that is looked up again keeps what was found, as long as it is where it was.
+func TestLookingUpAgainKeepsWhatWasFound(t *testing.T) {
+	testenv.Isolate(t)
+	w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+	target := testenv.Target(testenv.Orders, nil)
+	l, err := NewLogin(t.Context(), w.Profiles, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := w.switchoverOf(l, target)
+	if again := w.switchoverOf(l, target); again != first {
+		t.Error("forgotten at the next look-up")
+	}
+	l.Endpoint = l.Endpoint.InRegion("us-east-1")
+	if moved := w.switchoverOf(l, target); moved == first || moved.signs.Region != "us-east-1" {
+		t.Errorf("a database that has moved is signed for as %+v", moved.signs)
 	}
 }
 
@@ -117,7 +156,7 @@ func TestNoAlternativeWithoutReason(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := signerAt(t, testenv.Orders, test.explore)
-			if other, ok := s.alternative(t.Context(), test.said); ok {
+			if other, ok := s.alternative(t.Context(), test.said, time.Now()); ok {
 				t.Errorf("alternative %s, want none", other.For)
 			}
 		})
@@ -132,14 +171,14 @@ func TestSwitchoverIsLookedUpOnceInAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s.about.asking = make(chan struct{}, 1) // of this bubble
 		for range 5 {
-			s.alternative(t.Context(), pamRefused)
+			s.alternative(t.Context(), pamRefused, time.Now())
 		}
 		if asked != 1 {
 			t.Errorf("AWS asked %d times, want once", asked)
 		}
 		named = nil
 		time.Sleep(lookupPause)
-		if other, ok := s.alternative(t.Context(), pamRefused); !ok || !strings.HasPrefix(other.For, greenOrders) || asked != 2 {
+		if other, ok := s.alternative(t.Context(), pamRefused, time.Now()); !ok || !strings.HasPrefix(other.For, greenOrders) || asked != 2 {
 			t.Errorf("after a while: %+v, %v, asked %d times; want the name of before, and twice", other, ok, asked)
 		}
 	})

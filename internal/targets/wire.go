@@ -18,6 +18,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
+	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/proxy"
@@ -32,13 +33,15 @@ type Wiring struct {
 	Profiles *credentials.Profiles
 	aliases  discover.Aliases
 
-	mu      sync.Mutex // routes may be made while clients come
-	roots   map[rootsKey]*auth.Roots
-	tunnels map[tunnelKey]*tunnel.Dialer
-	people  map[personKey]*person
-	secrets map[secretKey]held
-	past    tunnel.Totals    // of Dialers that are no more among tunnels
-	places  map[string]Place // by the target's name
+	mu          sync.Mutex // routes may be made while clients come
+	roots       map[rootsKey]*auth.Roots
+	tunnels     map[tunnelKey]*tunnel.Dialer
+	people      map[personKey]*person
+	past        tunnel.Totals    // of Dialers that are no more among tunnels
+	places      map[string]Place // by the target's name
+	switchovers map[switchoverKey]*switchover
+	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
+	secrets     map[secretKey]held
 }
 
 type (
@@ -62,7 +65,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]held{}, places: map[string]Place{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]held{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -138,7 +141,7 @@ func (w *Wiring) RouteTo(t config.Target, l Login) (proxy.Route, error) {
 	if err != nil {
 		return proxy.Route{}, err
 	}
-	l.describes, l.switchover = newDescriber(l, t.Profile), newSwitchover(l, t.Profile)
+	l.describes, l.switchover = newDescriber(l, t.Profile), w.switchoverOf(l, t)
 	r, err := w.wired(t, l)
 	if err != nil {
 		return proxy.Route{}, err
@@ -188,9 +191,15 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 		r.Passwords, r.ClearTextToken = passwords, l.Endpoint.Kind != auth.KindOther
 	}
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
-	r.ReadyLogins = readyLogins(t, l.Endpoint.Kind)
+	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)
 	r.PausesAfter = l.Database.PausesAfter
+	// The writer of a global database without an endpoint of its own is another cluster
+	// after a switchover; all other names lead to the new writer.
+	r.Moves = l.Database.Kind == database.Global && l.Endpoint.Kind != auth.KindGlobal
 	r.Identity = func() string { return credentials.InUse(l.AWS.Credentials) }
+	if l.Endpoint.Kind == auth.KindDSQL {
+		w.asDSQL(&r, t, l.Endpoint)
+	}
 	return r, nil
 }
 

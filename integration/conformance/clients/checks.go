@@ -33,6 +33,9 @@ var verifyCheck = []check{{"verify", "verifies the certificate for `localhost` (
 // pipelineCheck is for who can send many statements before the first answer.
 var pipelineCheck = []check{{"pipeline", "pipeline mode: ten statements at once, one of them failing"}}
 
+// searchPathCheck is for who names a schema by `options` in a connection's settings.
+var searchPathCheck = []check{{"search-path", "logs in with `options=-c search_path=…`, and finds what is in those schemas"}}
+
 // The checks of the tools of others.
 var (
 	pgcliChecks = []check{
@@ -88,6 +91,7 @@ var (
 		{"tls", "sslmode=require"},
 		{"verify", "sslmode=verify-full"},
 		{"socket", "as `psql -h DIRECTORY`, through the Unix socket"},
+		{"search-path", "PGOPTIONS=-c search_path=…"},
 	}
 	pgbenchChecks = []check{
 		{"init", "pgbench -i"},

@@ -85,26 +85,37 @@ func TestPlan(t *testing.T) {
 		only            string
 		tunnel          bool
 		direct, tunnel2 int
+		pooled          int
 	}{
-		{"", false, len(table), tunnelled()},
-		{"", true, 0, tunnelled()},
-		{"pg_isready", false, 1, 0},
-		{"pg_isready", true, 0, 1},
-		{"psql,pgbench", false, 2, 1},
+		{"", false, len(table), counted(func(c client) bool { return c.Tunnel }), counted(func(c client) bool { return c.RDSProxy != nil })},
+		{"", true, 0, counted(func(c client) bool { return c.Tunnel }), 0},
+		{"pg_isready", false, 1, 0, 0},
+		{"pg_isready", true, 0, 1, 0},
+		{"psql,pgbench", false, 2, 1, 1},
 	} {
-		direct, tunnel, err := options{only: test.only, tunnel: test.tunnel}.plan()
-		if err != nil || len(direct) != test.direct || len(tunnel) != test.tunnel2 {
-			t.Errorf("--only %q, --tunnel %v: %d directly, %d through the tunnel, %v; want %d, %d", test.only, test.tunnel, len(direct), len(tunnel), err, test.direct, test.tunnel2)
+		direct, tunnel, pooled, err := options{only: test.only, tunnel: test.tunnel}.plan()
+		if err != nil || len(direct) != test.direct || len(tunnel) != test.tunnel2 || len(pooled) != test.pooled {
+			t.Errorf("--only %q, --tunnel %v: %d directly, %d through the tunnel, %d through RDS Proxy, %v; want %d, %d, %d",
+				test.only, test.tunnel, len(direct), len(tunnel), len(pooled), err, test.direct, test.tunnel2, test.pooled)
 		}
 	}
-	if _, _, err := (options{only: "psqll"}).plan(); err == nil {
+	if _, _, _, err := (options{only: "psqll"}).plan(); err == nil {
 		t.Error("a client that is not there was taken")
 	}
 }
 
-func tunnelled() (n int) {
+// TestRDSProxyRunsChecksThatThereAre holds the lists to the clients' own checks.
+func TestRDSProxyRunsChecksThatThereAre(t *testing.T) {
 	for _, c := range table {
-		if c.Tunnel {
+		if got := c.by(rdsProxy).checks(); c.RDSProxy != nil && len(got) != len(c.RDSProxy) {
+			t.Errorf("%s: %d of the checks %q", c.Name, len(got), c.RDSProxy)
+		}
+	}
+}
+
+func counted(which func(client) bool) (n int) {
+	for _, c := range table {
+		if which(c) {
 			n++
 		}
 	}

@@ -1,10 +1,10 @@
 // Command clients runs real PostgreSQL clients through pgkeyless to a real
-// PostgreSQL, directly and through emulated Session Manager, and prints which
-// checks each has passed. scripts/test-clients builds and calls it.
+// PostgreSQL, directly, through emulated Session Manager and through a stand-in for RDS
+// Proxy, and prints which checks each has passed. scripts/test-clients builds and calls it.
 //
 //	table ─► build (compile, npm ci) ─► run ─► report ─► a table, docs/clients.md
 //	                                     │
-//	    client's program ─► pgkeyless ─► pgserver, or ─► awsemu ─► pgserver
+//	    client's program ─► pgkeyless ─► pgserver, or ─► awsemu ─► pgserver, or ─► rdsproxy ─► pgserver
 //
 // A client is a directory here, NAME/, and a row of the table. The directory
 // holds the program, client.EXT (main.go for Go), and the Debian packages it needs, a line each, in
@@ -17,6 +17,8 @@
 //	ok CHECK                    the check held
 //	fail CHECK: why
 //	n/a CHECK: why              the client's API cannot do it
+//
+// Where CHECKS is set, it has the names of the only checks to be run, with spaces between.
 //
 // A check without a line is a failure, and so is a program that exits with
 // another code than 0.

@@ -61,15 +61,15 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// plan says which clients run directly, and which through the tunnel.
-func (o options) plan() (direct, tunnel []client, err error) {
+// plan says which clients run which way.
+func (o options) plan() (direct, tunnel, pooled []client, err error) {
 	chosen := table
 	if o.only != "" {
 		chosen = nil
 		for name := range strings.SplitSeq(o.only, ",") {
 			i := slices.IndexFunc(table, func(c client) bool { return c.Name == name })
 			if i < 0 {
-				return nil, nil, fmt.Errorf("there is no client %q", name)
+				return nil, nil, nil, fmt.Errorf("there is no client %q", name)
 			}
 			chosen = append(chosen, table[i])
 		}
@@ -81,8 +81,11 @@ func (o options) plan() (direct, tunnel []client, err error) {
 		if c.Tunnel || o.tunnel && o.only != "" {
 			tunnel = append(tunnel, c)
 		}
+		if c.RDSProxy != nil && !o.tunnel {
+			pooled = append(pooled, c)
+		}
 	}
-	return direct, tunnel, nil
+	return direct, tunnel, pooled, nil
 }
 
 // run runs the clients asked for and prints the table. An error says that one
@@ -92,7 +95,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	direct, tunnel, err := o.plan()
+	direct, tunnel, pooled, err := o.plan()
 	if err != nil {
 		return err
 	}
@@ -114,8 +117,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	defer s.close()
 
 	r := runner{site: s, source: o.source, cache: cache, out: out}
-	reports := r.runAll(ctx, direct, false, o.jobs)
-	reports = append(reports, r.runAll(ctx, tunnel, true, o.jobs)...)
+	reports := r.runAll(ctx, direct, directly, o.jobs)
+	reports = append(reports, r.runAll(ctx, tunnel, tunnelled, o.jobs)...)
+	reports = append(reports, r.runAll(ctx, pooled, rdsProxy, o.jobs)...)
 	wrong := s.finish()
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -160,7 +164,7 @@ type runner struct {
 
 // runAll runs clients, at most jobs at once, and returns their reports in the
 // order of clients.
-func (r *runner) runAll(ctx context.Context, clients []client, tunnel bool, jobs int) []*report {
+func (r *runner) runAll(ctx context.Context, clients []client, w way, jobs int) []*report {
 	reports := make([]*report, len(clients))
 	next := make(chan int)
 	var workers sync.WaitGroup
@@ -168,7 +172,7 @@ func (r *runner) runAll(ctx context.Context, clients []client, tunnel bool, jobs
 		workers.Go(func() {
 			for i := range next {
 				began := time.Now()
-				reports[i] = r.runOne(ctx, clients[i], tunnel)
+				reports[i] = r.runOne(ctx, clients[i], w)
 				r.tell(reports[i], time.Since(began))
 			}
 		})
@@ -185,10 +189,7 @@ func (r *runner) runAll(ctx context.Context, clients []client, tunnel bool, jobs
 func (r *runner) tell(p *report, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	way := ""
-	if p.Tunnel {
-		way = ", through the tunnel"
-	}
+	way := map[way]string{tunnelled: ", through the tunnel", rdsProxy: ", through RDS Proxy"}[p.Way]
 	wrong := p.failures()
 	if len(wrong) == 0 {
 		fmt.Fprintf(r.out, "ok      %s %s%s, %.1f s\n", p.Client.Name, p.Version, way, took.Seconds())

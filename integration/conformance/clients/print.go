@@ -16,30 +16,30 @@ func printTable(out io.Writer, reports []*report) {
 	for _, k := range driverChecks {
 		names = append(names, k.Name)
 	}
-	rows(out, append(names, "more", "tunnel"), func(row func(...string)) {
+	rows(out, append(names, "more", "tunnel", "RDS Proxy"), func(row func(...string)) {
 		for _, p := range reports {
-			if p.Client.Checks != nil || p.Tunnel && direct(reports, p.Client) != nil {
+			if p.Client.Checks != nil || again(reports, p) {
 				continue
 			}
 			cells := []string{p.Client.Title, p.Version}
 			for _, k := range driverChecks {
 				cells = append(cells, p.mark(k.Name))
 			}
-			row(append(cells, p.marks(p.Client.Extra), throughTunnel(reports, p.Client))...)
+			row(append(cells, p.marks(p.Client.Extra), outcomeBy(reports, p.Client, tunnelled), outcomeBy(reports, p.Client, rdsProxy))...)
 		}
 	})
 	fmt.Fprintln(out)
-	rows(out, []string{"program", "version", "checks", "tunnel"}, func(row func(...string)) {
+	rows(out, []string{"program", "version", "checks", "tunnel", "RDS Proxy"}, func(row func(...string)) {
 		for _, p := range reports {
-			if p.Client.Checks == nil || p.Tunnel && direct(reports, p.Client) != nil {
+			if p.Client.Checks == nil || again(reports, p) {
 				continue
 			}
-			row(p.Client.Title, p.Version, p.marks(p.Client.checks()), throughTunnel(reports, p.Client))
+			row(p.Client.Title, p.Version, p.marks(p.Client.checks()), outcomeBy(reports, p.Client, tunnelled), outcomeBy(reports, p.Client, rdsProxy))
 		}
 	})
 	fmt.Fprintln(out)
 	for _, p := range reports {
-		if p.Tunnel && direct(reports, p.Client) != nil {
+		if again(reports, p) {
 			continue
 		}
 		for _, k := range p.Client.checks() {
@@ -73,20 +73,23 @@ func (p *report) marks(checks []check) string {
 	return strings.Join(did, ", ")
 }
 
-// direct is the report of c's run without tunnel, if there was one.
-func direct(reports []*report, c client) *report { return find(reports, c, false) }
+// again says that p is of a client that has a row for another way already.
+func again(reports []*report, p *report) bool {
+	return p.Way == rdsProxy || p.Way == tunnelled && find(reports, p.Client, directly) != nil
+}
 
-func find(reports []*report, c client, tunnel bool) *report {
-	i := slices.IndexFunc(reports, func(p *report) bool { return p.Client.Name == c.Name && p.Tunnel == tunnel })
+// find is the report of c's run that way, or nil.
+func find(reports []*report, c client, w way) *report {
+	i := slices.IndexFunc(reports, func(p *report) bool { return p.Client.Name == c.Name && p.Way == w })
 	if i < 0 {
 		return nil
 	}
 	return reports[i]
 }
 
-// throughTunnel says how c's run through the tunnel ended, if there was one.
-func throughTunnel(reports []*report, c client) string {
-	p := find(reports, c, true)
+// outcomeBy says how c's run that way ended, if there was one.
+func outcomeBy(reports []*report, c client, w way) string {
+	p := find(reports, c, w)
 	switch {
 	case p == nil:
 		return ""
@@ -115,7 +118,7 @@ func writeTable(path string, reports []*report) error {
 	}
 	var b strings.Builder
 	rows(&b, []string{"check", "what the library did"}, func(row func(...string)) {
-		for _, k := range slices.Concat(driverChecks, verifyCheck, pipelineCheck) {
+		for _, k := range slices.Concat(driverChecks, verifyCheck, pipelineCheck, searchPathCheck) {
 			row(k.Name, k.Means)
 		}
 	})

@@ -26,7 +26,7 @@ type outcome struct {
 // report is what one run of a client has shown.
 type report struct {
 	Client   client
-	Tunnel   bool
+	Way      way
 	Version  string
 	Outcomes map[string]outcome
 	Err      error  // it could not be built or run, or broke the rules

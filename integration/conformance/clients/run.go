@@ -20,8 +20,9 @@ const (
 )
 
 // runOne builds a client and runs it once. What goes wrong is in the report.
-func (r *runner) runOne(ctx context.Context, c client, tunnel bool) *report {
-	p := &report{Client: c, Tunnel: tunnel}
+func (r *runner) runOne(ctx context.Context, c client, w way) *report {
+	c = c.by(w)
+	p := &report{Client: c, Way: w}
 	building, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	work := filepath.Join(r.cache, c.Name)
@@ -30,15 +31,12 @@ func (r *runner) runOne(ctx context.Context, c client, tunnel bool) *report {
 		p.Err = fmt.Errorf("building: %w", err)
 		return p
 	}
-	database := "for_" + strings.ReplaceAll(c.Name, "-", "_")
-	if tunnel {
-		database += "_tunnel"
-	}
+	database := "for_" + strings.ReplaceAll(c.Name, "-", "_") + map[way]string{tunnelled: "_tunnel", rdsProxy: "_rds_proxy"}[w]
 	if err := r.site.createDatabase(ctx, database); err != nil {
 		p.Err = err
 		return p
 	}
-	env, err := r.site.environment(database, tunnel)
+	env, err := r.site.environment(database, w)
 	if err != nil {
 		p.Err = err
 		return p
@@ -49,6 +47,9 @@ func (r *runner) runOne(ctx context.Context, c client, tunnel bool) *report {
 		return p
 	}
 	defer os.RemoveAll(home)
+	if w == rdsProxy {
+		env = append(env, "CHECKS="+strings.Join(c.RDSProxy, " "))
+	}
 	p.Err = p.execute(ctx, command, work, append(env, "HOME="+home, "TMPDIR="+home))
 	return p
 }

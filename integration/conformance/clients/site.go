@@ -17,13 +17,24 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/rdsproxy"
 )
 
-// site is one database, emulated AWS, and one pgkeyless with two targets: the
-// database directly, and through a jump host.
+// way is how a client gets to the database.
+type way int
+
+// They are in the order of pgkeyless's targets.
+const (
+	directly  way = iota
+	tunnelled     // by a jump host
+	rdsProxy      // by a stand-in for RDS Proxy
+)
+
+// site is one database, emulated AWS, and one pgkeyless with a target for each way.
 type site struct {
 	keys     lab.Credentials
 	database *pgserver.Server
+	pool     *rdsproxy.Server // in front of database
 	aws      *awsemu.Emulator
 	proxy    *lab.Proxy
 	sockets  string // directory of the Unix sockets
@@ -59,13 +70,17 @@ func (s *site) start(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
+	if s.pool, err = lab.StartRDSProxy(s.keys, s.database, nil); err != nil {
+		return err
+	}
 	if s.sockets, err = os.MkdirTemp("", "pgk-"); err != nil {
 		return err
 	}
 	direct := fmt.Sprintf("%s?dial=%s&ca-file=%s", lab.Host, s.database.Address(), s.database.CAFile())
+	pooled := fmt.Sprintf("%s?dial=%s&ca-file=%s", lab.PooledHost, s.pool.Address(), s.pool.CAFile())
 	s.proxy, err = lab.StartProxy(ctx, lab.Command{
 		Binary: binary,
-		Args: []string{"serve", direct + "&port=0", lab.TargetArg(s.database.CAFile(), "port=0"),
+		Args: []string{"serve", direct + "&port=0", lab.TargetArg(s.database.CAFile(), "port=0"), pooled + "&port=0",
 			"--unix-socket", s.sockets, "--debug-logs"},
 		Env: append(s.keys.Env(s.aws.URL()), "HOME="+s.sockets, "GORACE=halt_on_error=0"),
 	})
@@ -95,12 +110,8 @@ func (s *site) createDatabase(ctx context.Context, name string) error {
 
 // environment tells a client where to connect, and nothing of anybody else's
 // settings.
-func (s *site) environment(database string, tunnel bool) ([]string, error) {
-	which := 0
-	if tunnel {
-		which = 1
-	}
-	host, port, err := net.SplitHostPort(s.proxy.Addresses()[which])
+func (s *site) environment(database string, w way) ([]string, error) {
+	host, port, err := net.SplitHostPort(s.proxy.Addresses()[w])
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +154,9 @@ func (s *site) close() {
 	}
 	if s.aws != nil {
 		s.aws.Close()
+	}
+	if s.pool != nil {
+		s.pool.Close()
 	}
 	if s.database != nil {
 		s.database.Close()

@@ -34,11 +34,30 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 	denying.Deny()
 	overloaded.Break(503)
 	mapping := func(user string) rig.Setup { return mapped(t, proving("cert"), user) }
+	pool := rig.StartRDSProxy(t, nil)
 	severalTargets := rig.Setup{
 		Args:  []string{lab.Host + "?via=" + lab.Target, billingHost + "?via=" + lab.Target},
 		Flags: []string{"--shared-port"},
 	}
+	cluster60 := rig.StartDSQL(t, nil)
+	hasty, err := lab.BuildProxyWith(t.Context(), t.TempDir(), "github.com/pgkeyless/pgkeyless/internal/targets.dsqlLifetime=0s")
+	if err != nil {
+		t.Fatal(err)
+	}
 	showCauses(t, causes.Clients(), map[string]way{
+		causes.DSQLSessionOver.Name: {
+			setup: rig.Setup{Args: []string{lab.DSQLHost + "?dial=" + cluster60.Address() + "&ca-file=" + cluster60.CAFile()}, Binary: hasty},
+			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
+				conn := w.Connect("user=admin dbname=postgres")
+				cluster60.EndSessions()
+				var told *pgconn.PgError
+				if _, err := conn.WaitForNotification(t.Context()); !errors.As(err, &told) {
+					t.Fatalf("waiting: %v, want an ErrorResponse", err)
+				}
+				return told
+			},
+			facts: []string{lab.DSQLHost},
+		},
 		causes.LoginOverdue.Name: {
 			setup: waitingOnly("5s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
 			facts: []string{"within 5s"},
@@ -84,6 +103,22 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.OldProtocol.Name: {
 			meet:  sayFirst([]byte{0, 0, 0, 9, 0, 2, 0, 0, 0}),
 			facts: []string{"2.0"},
+		},
+		causes.OptionsMalformed.Name: {
+			setup:  rig.Pooled(pool),
+			client: "options='-c work_mem=4MB " + rig.SQLMarker + "'",
+			facts:  []string{"argument 3 of the start-up parameter options"},
+		},
+		causes.SettingsRefused.Name: {
+			setup:  rig.Pooled(pool, "rds-proxy-settings=refuse"),
+			client: "options='-c search_path=" + rig.SQLMarker + "' work_mem=4MB",
+			facts:  []string{"RDS Proxy does not accept these start-up parameters: search_path, work_mem"},
+		},
+		causes.SettingFailed.Name: {
+			setup:  rig.Pooled(pool),
+			client: "options='-c work_mem=much -c search_path=" + rig.SQLMarker + "'",
+			state:  "22023",
+			facts:  []string{`invalid value for parameter "work_mem": "much"`, "RDS Proxy does not accept these start-up parameters, so pgkeyless sets them after the login: work_mem, search_path"},
 		},
 		causes.NoUser.Name: {meet: sayFirst([]byte{0, 0, 0, 9, 0, 3, 0, 0, 0})},
 		causes.NoSuchTarget.Name: {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
+	"github.com/pgkeyless/pgkeyless/integration/rig/dsql"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
@@ -25,6 +26,9 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 
 	closed := rig.StartFakeDatabase(t, lab.Host, nil)
 	closed.Say("SFATAL", "C42501", `Mpermission denied for database "app"`)
+
+	ignoring := rig.StartDSQL(t, nil)
+	ignoring.SetParameters(dsql.Ignore)
 
 	rows := slices.DeleteFunc(causes.Logins(), func(c causes.Cause) bool { return slices.Contains(causes.Refusals(), c) })
 	showCauses(t, rows, map[string]way{
@@ -64,6 +68,11 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 		causes.NoConnect.Name: {
 			setup: rig.Setup{Emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = closed.Address() }},
 			state: "42501", facts: []string{`GRANT CONNECT on this database to "app_user"`},
+		},
+		causes.GuardUnconfirmed.Name: {
+			setup:  rig.Setup{Args: []string{lab.DSQLHost + "?read-only&dial=" + ignoring.Address() + "&ca-file=" + ignoring.CAFile()}},
+			client: "user=admin dbname=postgres",
+			facts:  []string{lab.DSQLHost},
 		},
 		causes.MasterUser.Name: {
 			client: "user=postgres",

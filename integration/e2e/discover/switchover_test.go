@@ -35,11 +35,19 @@ func asks(t *testing.T, w *rig.World, db *pgserver.Server) (refused int) {
 // name. The client that comes first has its login repeated with the other one, and the next
 // have none refused.
 func TestLoginsSurviveABlueGreenSwitchover(t *testing.T) {
+	for name, target := range map[string]string{"by endpoint": lab.Host, "by identifier": "orders"} {
+		t.Run(name, func(t *testing.T) { survivesBlueGreen(t, target) })
+	}
+}
+
+func survivesBlueGreen(t *testing.T, target string) {
+	orders := awsemu.DBInstance{Identifier: "orders", ResourceID: "db-ORDERS", Host: lab.Host}
 	db := rig.StartDatabase(t, rig.Shared.Keys, nil)
 	w := rig.Start(t, rig.Setup{
-		Database: db, Options: []string{noReady},
+		Database: db,
+		Args:     []string{target + "?region=" + lab.Region + "&via=" + lab.Target + "&ca-file=" + db.CAFile() + "&" + noReady},
 		Databases: awsemu.Databases{
-			Instances: []awsemu.DBInstance{{Identifier: "orders", ResourceID: "db-ORDERS", Host: lab.Host}},
+			Instances: []awsemu.DBInstance{orders},
 			BlueGreen: []awsemu.BlueGreen{{Identifier: "bgd-1", Kind: "db", Pairs: [][2]string{{"orders", greenName}}}},
 		},
 		Fleet: awsemu.Fleet{Nodes: []awsemu.Node{{ID: lab.Target}}},
@@ -58,7 +66,7 @@ func TestLoginsSurviveABlueGreenSwitchover(t *testing.T) {
 	if n := asks(t, w, db); n != 0 {
 		t.Errorf("%d tokens refused after the other name was found", n)
 	}
-	w.AWS.SetDatabases(awsemu.Databases{}) // the deployment is deleted
+	w.AWS.SetDatabases(awsemu.Databases{Instances: []awsemu.DBInstance{orders}}) // the deployment is deleted
 	db.SignFor(lab.Host, lab.Region)
 	if n := asks(t, w, db); n == 0 {
 		t.Error("the database did not refuse a token for the green name")

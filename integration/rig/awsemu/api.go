@@ -35,7 +35,7 @@ func failed(code, message string) *apiError {
 
 // serveAPI serves the APIs of SSM, ECS and Secrets Manager (AWS JSON 1.1), those of STS, IAM, RDS
 // and Auto Scaling (Query), that of CloudWatch (rpc-v2-cbor) and those of Identity
-// Center (REST-JSON).
+// Center and DSQL (REST-JSON).
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -47,7 +47,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		e.serveCloudWatch(w, r, body)
 		return
 	}
-	if e.serveSSO(w, r, body) {
+	if e.serveSSO(w, r, body) || e.serveDSQL(w, r, body) {
 		return
 	}
 	operation, isSSM := strings.CutPrefix(r.Header.Get("X-Amz-Target"), ssmTargetPrefix)

@@ -44,9 +44,19 @@ type DBCluster struct {
 // DBProxy is an RDS Proxy. Its ARN ends in ResourceID.
 type DBProxy struct {
 	Name, ResourceID, Host, EngineFamily, Status string
-	NoIAM                                        bool
+	NoIAM                                        bool              // clients log in with passwords
+	EndToEnd                                     bool              // it logs in to its database by IAM, and has no secret
+	NoTLS                                        bool              // clients need none
+	IdleClientTimeout                            int               // seconds; 0: RDS's default, 1800
 	ReadOnly                                     map[string]string // endpoints of its own for reading: name to host
+	Targets                                      []DBProxyTarget
 	Region                                       string
+}
+
+// DBProxyTarget is an instance that a proxy connects to. Empty fields: available, port 5432.
+type DBProxyTarget struct {
+	Instance, Cluster, Host    string // Cluster: the proxy's target, of which Instance is a member
+	State, Reason, Description string
 }
 
 // GlobalCluster is an Aurora global database. Writer and Members are ARNs of
@@ -92,6 +102,7 @@ func (e *Emulator) rdsOperations() map[string]queryOperation {
 		"DescribeDBClusterEndpoints":   e.describeClusterEndpoints,
 		"DescribeDBProxies":            e.describeProxies,
 		"DescribeDBProxyEndpoints":     e.describeProxyEndpoints,
+		"DescribeDBProxyTargets":       e.describeProxyTargets,
 		"DescribeGlobalClusters":       e.describeGlobals,
 		"DescribeBlueGreenDeployments": e.describeBlueGreen,
 	}

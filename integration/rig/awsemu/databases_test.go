@@ -31,7 +31,8 @@ func TestDatabasesByTheSDK(t *testing.T) {
 			Identifier: "ledger", ResourceID: "cluster-1", Host: "ledger.cluster-x", ReaderHost: "ledger.cluster-ro-x",
 			Members: []string{"db0", "db1"}, Custom: map[string]string{"reports": "reports.cluster-custom-x"},
 		}},
-		Proxies: []DBProxy{{Name: "pooled", ResourceID: "prx-1", Host: "pooled.proxy-x", ReadOnly: map[string]string{"pooled-ro": "pooled-ro.endpoint.proxy-x"}}},
+		Proxies: []DBProxy{{Name: "pooled", ResourceID: "prx-1", Host: "pooled.proxy-x",
+			Targets: []DBProxyTarget{{Instance: "db0", Cluster: "ledger", Host: "db0.x"}, {Instance: "db1", State: "UNAVAILABLE", Reason: "AUTH_FAILURE", Description: "no secret"}, {Instance: "db2"}}, ReadOnly: map[string]string{"pooled-ro": "pooled-ro.endpoint.proxy-x"}}},
 		Globals: []GlobalCluster{{Identifier: "world", Host: "world.global-x", Writer: "arn:aws:rds:us-east-1:123456789012:cluster:ledger"}},
 	}
 	for n := range 5 {
@@ -72,6 +73,22 @@ func TestDatabasesByTheSDK(t *testing.T) {
 	if p, err := client.DescribeDBProxies(t.Context(), &rds.DescribeDBProxiesInput{}); err != nil || len(p.DBProxies) != 1 ||
 		p.DBProxies[0].Auth[0].IAMAuth != "REQUIRED" || !strings.HasSuffix(*p.DBProxies[0].DBProxyArn, ":db-proxy:prx-1") {
 		t.Errorf("proxy: %v, %v", p, err)
+	} else if p := p.DBProxies[0]; *p.IdleClientTimeout != 1800 || !*p.RequireTLS || *p.DefaultAuthScheme != "NONE" || *p.RoleArn != "arn:aws:iam::123456789012:role/rds-proxy-pooled" ||
+		p.CreatedDate == nil || len(p.VpcSubnetIds) != 2 {
+		t.Errorf("proxy: %+v", p)
+	}
+	var targets []string
+	for pages := rds.NewDescribeDBProxyTargetsPaginator(client, &rds.DescribeDBProxyTargetsInput{DBProxyName: aws.String("pooled")}); pages.HasMorePages(); {
+		out, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range out.Targets {
+			targets = append(targets, fmt.Sprint(*target.RdsResourceId, " ", target.Type, " ", aws.ToString(target.TrackedClusterId), " ", target.TargetHealth.State, " ", target.TargetHealth.Reason, " ", aws.ToString(target.TargetHealth.Description)))
+		}
+	}
+	if want := "db0 RDS_INSTANCE ledger AVAILABLE  |db1 RDS_INSTANCE  UNAVAILABLE AUTH_FAILURE no secret|db2 RDS_INSTANCE  AVAILABLE  "; strings.Join(targets, "|") != want {
+		t.Errorf("proxy targets %q, want %q", targets, want)
 	}
 	if p, err := client.DescribeDBProxyEndpoints(t.Context(), &rds.DescribeDBProxyEndpointsInput{DBProxyEndpointName: aws.String("pooled-ro")}); err != nil ||
 		len(p.DBProxyEndpoints) != 1 || *p.DBProxyEndpoints[0].DBProxyName != "pooled" || p.DBProxyEndpoints[0].TargetRole != "READ_ONLY" {
@@ -94,6 +111,10 @@ func TestDatabasesByTheSDK(t *testing.T) {
 		}},
 		{"DBProxyNotFoundFault", func() error {
 			_, err := client.DescribeDBProxies(t.Context(), &rds.DescribeDBProxiesInput{DBProxyName: aws.String("nobody")})
+			return err
+		}},
+		{"DBProxyNotFoundFault", func() error {
+			_, err := client.DescribeDBProxyTargets(t.Context(), &rds.DescribeDBProxyTargetsInput{DBProxyName: aws.String("nobody")})
 			return err
 		}},
 		{"AccessDenied", func() error {

@@ -1,6 +1,6 @@
 // Package awsemu emulates the part of AWS that an SSM tunnel and its people need, as
 // one endpoint: STS, the session API of SSM, who may be a jump host (SSM, ECS, Auto
-// Scaling), which databases there are (RDS), logins by Identity Center; and what a
+// Scaling), which databases there are (RDS, DSQL), logins by Identity Center; and what a
 // diagnosis asks: IAM's policy simulation and CloudWatch's metrics of IAM logins.
 //
 //	HTTP ─ serve ┬─ serveAPI ── verify (SigV4) ─┬─ sts, rds, ecs, iam, …

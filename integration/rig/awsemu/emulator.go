@@ -42,6 +42,7 @@ type Emulator struct {
 	owners     map[string]string // user ids of who started a session, by its id
 	metrics    map[metricKey]float64
 	databases  Databases
+	dsql       dsqlState
 	secrets    map[string]storedSecret // by region and name
 	fleet      Fleet
 	calls      map[string]int // by operation

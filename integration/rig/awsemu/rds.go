@@ -190,12 +190,43 @@ func (e *Emulator) describeClusterEndpoints(caller Caller, form url.Values) (any
 }
 
 type proxyXML struct {
-	DBProxyName, DBProxyArn, EngineFamily, Status, Endpoint, VpcId string
-	RequireTLS                                                     bool
-	Auth                                                           []proxyAuthXML `xml:"Auth>member"`
+	DBProxyName, DBProxyArn, EngineFamily, Status, Endpoint, VpcId, RoleArn, DefaultAuthScheme string
+	CreatedDate, UpdatedDate                                                                   string
+	RequireTLS, DebugLogging                                                                   bool
+	IdleClientTimeout                                                                          int
+	Auth                                                                                       []proxyAuthXML `xml:"Auth>member"`
+	VpcSecurityGroupIds                                                                        []string       `xml:"VpcSecurityGroupIds>member"`
+	VpcSubnetIds                                                                               []string       `xml:"VpcSubnetIds>member"`
 }
 
-type proxyAuthXML struct{ AuthScheme, SecretArn, IAMAuth string }
+type proxyAuthXML struct{ AuthScheme, SecretArn, IAMAuth, ClientPasswordAuthType string }
+
+// proxyCreated is when all of them were.
+const proxyCreated = "2026-03-02T08:15:00.000Z"
+
+// proxy is p as RDS describes it.
+func (e *Emulator) proxy(p DBProxy) proxyXML {
+	x := proxyXML{
+		DBProxyName: p.Name, DBProxyArn: e.arn("rds", p.Region, "db-proxy:"+p.ResourceID), EngineFamily: or(p.EngineFamily, "POSTGRESQL"),
+		Status: or(p.Status, "available"), Endpoint: p.Host, VpcId: defaultVPC, RequireTLS: !p.NoTLS, IdleClientTimeout: p.IdleClientTimeout,
+		RoleArn: "arn:aws:iam::" + e.cfg.Account + ":role/rds-proxy-" + p.Name, DefaultAuthScheme: "NONE",
+		CreatedDate: proxyCreated, UpdatedDate: proxyCreated, VpcSecurityGroupIds: []string{"sg-0123456789abcdef0"},
+		VpcSubnetIds: []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
+	}
+	if x.IdleClientTimeout == 0 {
+		x.IdleClientTimeout = 1800
+	}
+	if p.EndToEnd {
+		x.DefaultAuthScheme = "IAM_AUTH"
+		return x
+	}
+	auth := proxyAuthXML{"SECRETS", e.arn("secretsmanager", p.Region, "secret:"+p.Name), "REQUIRED", "POSTGRES_SCRAM_SHA_256"}
+	if p.NoIAM {
+		auth.IAMAuth = "DISABLED"
+	}
+	x.Auth = []proxyAuthXML{auth}
+	return x
+}
 
 func (e *Emulator) describeProxies(caller Caller, form url.Values) (any, *apiError) {
 	d := e.known()
@@ -215,14 +246,7 @@ func (e *Emulator) describeProxies(caller Caller, form url.Values) (any, *apiErr
 		Marker  string     `xml:",omitempty"`
 	}{Marker: marker}
 	for _, p := range found {
-		auth := proxyAuthXML{"SECRETS", e.arn("secretsmanager", p.Region, "secret:"+p.Name), "REQUIRED"}
-		if p.NoIAM {
-			auth.IAMAuth = "DISABLED"
-		}
-		result.Items = append(result.Items, proxyXML{
-			DBProxyName: p.Name, DBProxyArn: e.arn("rds", p.Region, "db-proxy:"+p.ResourceID), EngineFamily: or(p.EngineFamily, "POSTGRESQL"),
-			Status: or(p.Status, "available"), Endpoint: p.Host, VpcId: defaultVPC, RequireTLS: true, Auth: []proxyAuthXML{auth},
-		})
+		result.Items = append(result.Items, e.proxy(p))
 	}
 	return rdsResult("DescribeDBProxies", result), nil
 }
@@ -262,6 +286,47 @@ func (e *Emulator) describeProxyEndpoints(caller Caller, form url.Values) (any, 
 		XMLName xml.Name           `xml:"DescribeDBProxyEndpointsResult"`
 		Items   []proxyEndpointXML `xml:"DBProxyEndpoints>member"`
 		Marker  string             `xml:",omitempty"`
+	}{Items: all, Marker: marker}), nil
+}
+
+type proxyTargetXML struct {
+	RdsResourceId, Endpoint, Type, Role string
+	TrackedClusterId                    string `xml:",omitempty"`
+	Port                                int
+	TargetHealth                        targetHealthXML
+}
+
+type targetHealthXML struct {
+	State               string
+	Reason, Description string `xml:",omitempty"`
+}
+
+func (e *Emulator) describeProxyTargets(caller Caller, form url.Values) (any, *apiError) {
+	d := e.known()
+	if form.Get("DBProxyName") == "" {
+		return nil, failed("InvalidParameterValue", "DBProxyName must not be empty")
+	}
+	found, err := named(d.Proxies, form.Get("DBProxyName"), "DBProxyNotFoundFault", func(p DBProxy) (string, bool) {
+		return p.Name, e.here(caller, p.Region)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []proxyTargetXML
+	for _, t := range found[0].Targets {
+		all = append(all, proxyTargetXML{
+			RdsResourceId: t.Instance, Endpoint: t.Host, Type: "RDS_INSTANCE", Role: "READ_WRITE", TrackedClusterId: t.Cluster, Port: 5432,
+			TargetHealth: targetHealthXML{or(t.State, "AVAILABLE"), t.Reason, t.Description},
+		})
+	}
+	all, marker, err := page(all, form, d.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	return rdsResult("DescribeDBProxyTargets", struct {
+		XMLName xml.Name         `xml:"DescribeDBProxyTargetsResult"`
+		Items   []proxyTargetXML `xml:"Targets>member"`
+		Marker  string           `xml:",omitempty"`
 	}{Items: all, Marker: marker}), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,12 @@ func BuildProxy(ctx context.Context, dir string) (string, error) { return build(
 // BuildPlainProxy is BuildProxy without the race detector, for who counts memory.
 func BuildPlainProxy(ctx context.Context, dir string) (string, error) { return build(ctx, dir, nil) }
 
+// BuildProxyWith is BuildProxy with variables of packages set by the linker, as
+// "import/path.name=value": what a test cannot wait for.
+func BuildProxyWith(ctx context.Context, dir string, variables ...string) (string, error) {
+	return build(ctx, dir, slices.Concat(buildFlags, []string{"-ldflags=-X " + strings.Join(variables, " -X ")}))
+}
+
 // build keeps what it has built in bin/tests of the tree: the go command leaves a
 // binary alone that is up to date, and so the first of many test binaries links it
 // for all. They get a link or a copy, which a later build does not change.
@@ -26,7 +33,7 @@ func build(ctx context.Context, dir string, flags []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept := filepath.Join(tree, "bin", "tests", "pgkeyless"+strings.Join(flags, ""))
+	kept := filepath.Join(tree, "bin", "tests", "pgkeyless"+strings.NewReplacer("/", "_", " ", "_").Replace(strings.Join(flags, "")))
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
 		return "", err
 	}

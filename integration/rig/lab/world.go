@@ -9,6 +9,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu/gateway"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
+	"github.com/pgkeyless/pgkeyless/integration/rig/rdsproxy"
 )
 
 // The one database of the emulated account and the jump host that reaches it.
@@ -17,8 +18,10 @@ const (
 	Endpoint = Host + ":5432"
 	Region   = "eu-central-1"
 	Account  = "111122223333"
-	Target   = "i-0123456789abcdef0"
-	ARN      = "arn:aws:sts::" + Account + ":assumed-role/developer/ada"
+	// PooledHost is the endpoint of an RDS Proxy in front of the database.
+	PooledHost = "pooled.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com"
+	Target     = "i-0123456789abcdef0"
+	ARN        = "arn:aws:sts::" + Account + ":assumed-role/developer/ada"
 )
 
 // Credentials are the temporary AWS keys of the one caller.
@@ -70,6 +73,24 @@ func StartDatabase(ctx context.Context, c Credentials, tweak func(*pgserver.Conf
 		tweak(&cfg)
 	}
 	return pgserver.Start(ctx, cfg)
+}
+
+// StartRDSProxy starts a stand-in for RDS Proxy in front of database, as PooledHost, for
+// tokens by c. It logs in with the secret of pgserver.PlainUser, and end to end by IAM, by c
+// itself, as others. tweak, when not nil, changes the configuration first. The caller must
+// Close it.
+func StartRDSProxy(c Credentials, database *pgserver.Server, tweak func(*rdsproxy.Config)) (*rdsproxy.Server, error) {
+	key := pgserver.Key{Secret: c.SecretAccessKey, SessionToken: c.SessionToken}
+	cfg := rdsproxy.Config{
+		Host: PooledHost, Region: Region, Keys: map[string]pgserver.Key{c.AccessKeyID: key},
+		Database: database, DatabaseHost: Host,
+		Secrets: map[string]string{pgserver.PlainUser: pgserver.PlainPassword},
+		Role:    c.AccessKeyID, RoleKey: key,
+	}
+	if tweak != nil {
+		tweak(&cfg)
+	}
+	return rdsproxy.Start(cfg)
 }
 
 // StartAWS starts the emulator with c as its caller, Target online, and

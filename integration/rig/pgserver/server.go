@@ -142,6 +142,11 @@ func hostPorts(hosts []string, port int) []string {
 // Address is where the server listens, "127.0.0.1:port".
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
+// Socket is the path of the server's Unix socket.
+func (s *Server) Socket() string {
+	return filepath.Join(s.dir, ".s.PGSQL."+strconv.Itoa(s.port))
+}
+
 // CA is what signed the server's certificate.
 func (s *Server) CA() *CA { return s.ca }
 

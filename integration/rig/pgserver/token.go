@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -21,6 +22,37 @@ const (
 	maxExpires       = 900                // seconds; RDS refuses tokens made for longer
 	maxSkew          = 5 * time.Minute    // how far ahead of us a signer's clock may be: SigV4's own
 )
+
+// Verifier checks IAM tokens for one endpoint by code of its own. It is safe for concurrent
+// use.
+type Verifier struct{ verifier }
+
+// NewVerifier makes one for tokens that are signed for endpoint ("host:port") in region, by
+// one of keys.
+func NewVerifier(endpoint, region string, keys map[string]Key) *Verifier {
+	return &Verifier{verifier{endpoint: endpoint, region: region, keys: maps.Clone(keys), now: time.Now}}
+}
+
+// Verify returns the access key id that the token names, as far as it gets, and why the
+// token is no password for user.
+func (v *Verifier) Verify(user, token string) (accessKey string, err error) {
+	return v.verify(user, token)
+}
+
+// SignToken makes a token with which user logs in at endpoint ("host:port"), signed by the
+// key that has the id. An RDS Proxy logs in so.
+func SignToken(endpoint, region, user, id string, key Key, now time.Time) string {
+	now = now.UTC()
+	scope := [4]string{now.Format("20060102"), region, "rds-db", "aws4_request"}
+	t := signedURL{host: endpoint, query: map[string]string{
+		"Action": "connect", "DBUser": user, "X-Amz-Algorithm": signingAlgorithm, "X-Amz-SignedHeaders": "host",
+		"X-Amz-Credential": id + "/" + strings.Join(scope[:], "/"), "X-Amz-Date": now.Format(signingTime), "X-Amz-Expires": strconv.Itoa(maxExpires),
+	}}
+	if key.SessionToken != "" {
+		t.query["X-Amz-Security-Token"] = key.SessionToken
+	}
+	return endpoint + "/?" + t.canonicalQuery() + "&X-Amz-Signature=" + t.signature(key.Secret, scope)
+}
 
 // verifier checks IAM tokens as RDS does, and stricter where RDS is unknown.
 type verifier struct {
@@ -92,7 +124,7 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 			return accessKey, fmt.Errorf("%s of the token is %q, want %q", c.what, c.got, c.want)
 		}
 	}
-	if err := checkTime(signed, t.query["X-Amz-Expires"], v.now()); err != nil {
+	if err := checkTime(signed, t.query["X-Amz-Expires"], v.now(), maxExpires); err != nil {
 		return accessKey, err
 	}
 	if !hmac.Equal([]byte(t.query["X-Amz-Signature"]), []byte(t.signature(key.Secret, scope))) {
@@ -101,10 +133,10 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 	return accessKey, nil
 }
 
-func checkTime(signed time.Time, expires string, now time.Time) error {
+func checkTime(signed time.Time, expires string, now time.Time, most int) error {
 	seconds, err := strconv.Atoi(expires)
-	if err != nil || seconds < 1 || seconds > maxExpires {
-		return fmt.Errorf("X-Amz-Expires is %q, want 1 to %d seconds", expires, maxExpires)
+	if err != nil || seconds < 1 || seconds > most {
+		return fmt.Errorf("X-Amz-Expires is %q, want 1 to %d seconds", expires, most)
 	}
 	if ahead := signed.Sub(now); ahead > maxSkew {
 		return fmt.Errorf("token is dated %v in the future", ahead.Round(time.Second))

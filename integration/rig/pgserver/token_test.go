@@ -57,6 +57,17 @@ func TestSignatureVector(t *testing.T) {
 	}
 }
 
+// A token of an RDS Proxy's own is as good as an SDK's.
+func TestSignToken(t *testing.T) {
+	if token := SignToken(handEndpoint, testRegion, AppUser, testKeyID, Key{Secret: testSecret}, handTime); !strings.HasSuffix(token, "X-Amz-Signature="+handSignature) {
+		t.Errorf("token is %s, want signature %s", token, handSignature)
+	}
+	v := NewVerifier("other:5432", testRegion, map[string]Key{"x": {Secret: "s", SessionToken: "a+b/c="}})
+	if key, err := v.Verify("ada l", SignToken("other:5432", testRegion, "ada l", "x", Key{Secret: "s", SessionToken: "a+b/c="}, time.Now())); err != nil || key != "x" {
+		t.Errorf("key %q, %v", key, err)
+	}
+}
+
 func TestVerify(t *testing.T) {
 	credential := func(parts ...string) map[string]string {
 		return map[string]string{"X-Amz-Credential": strings.Join(parts, "/")}

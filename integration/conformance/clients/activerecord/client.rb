@@ -142,3 +142,9 @@ check('pool') do
   pool.release_connection
   equal value('select 1'), 1 # the pool looks at what it hands out
 end
+
+check('search-path') do
+  db.execute('create schema elsewhere; create table elsewhere.found as select 42 as it')
+  conn = another(options: '-c search_path=other,elsewhere -c statement_timeout=1234')
+  equal value("select it || current_setting('statement_timeout') from found", conn), '421234ms'
+end

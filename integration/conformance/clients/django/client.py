@@ -18,6 +18,7 @@ settings.configure(
     DATABASES={
         "default": database(), "other": database(),
         "plain": database(sslmode="disable"), "tls": database(sslmode="require"),
+        "elsewhere": database(options="-c search_path=other,elsewhere -c statement_timeout=1234"),
     },
     USE_TZ=True,
 )
@@ -181,6 +182,13 @@ def _():  # persistent connections: between requests Django drops the unusable o
     fails(OperationalError, value, SLEEP)
     close_old_connections()
     equal(value("select 1"), 1)
+
+
+@check("search-path")
+def _():
+    with connection.cursor() as cur:
+        cur.execute("create schema elsewhere; create table elsewhere.found as select 42 as it")
+    equal(value("select it || current_setting('statement_timeout') from found", using="elsewhere"), "421234ms")
 
 
 main(django.get_version())

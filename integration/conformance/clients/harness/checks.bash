@@ -8,6 +8,7 @@ work=$(mktemp -d)
 # last line of what it printed says why it failed.
 check() {
 	local why
+	[[ -z ${CHECKS-} || " $CHECKS " == *" $1 "* ]] || return 0
 	(set -e; "$2") >"$work/said" 2>&1
 	if (($? == 0)); then
 		echo "ok $1"

@@ -173,4 +173,10 @@ check("pool", async () => {
   equal(await value(pool, "select 1"), 1);
 });
 
+check("search-path", async () => {
+  await (await connect()).query("create schema elsewhere; create table elsewhere.found as select 42 as it");
+  const there = await connect({ options: "-c search_path=other,elsewhere", statement_timeout: 1234 });
+  equal(await value(there, "select it || current_setting('statement_timeout') from found"), "421234ms");
+});
+
 main(createRequire(import.meta.url)("pg/package.json").version);

@@ -101,6 +101,12 @@ socket() {
 	done
 }
 
+# a list, a name that must be quoted and a space that must be escaped: as PostgreSQL reads options
+search_path() {
+	sql 'create schema "Odd one"; create table "Odd one".found as select 42 as it; create schema other'
+	equal "$(PGOPTIONS='-c search_path=other,\ "Odd\ one" --statement-timeout=1234' sql "select it || current_setting('statement_timeout') from found")" 421234ms
+}
+
 version psql
 check connect connect
 check meta-commands meta_commands
@@ -114,3 +120,4 @@ check plain plain
 check tls tls
 check verify verify
 check socket socket
+check search-path search_path

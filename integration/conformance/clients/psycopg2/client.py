@@ -160,4 +160,13 @@ def _():
     equal(value(pool.getconn(), "select 1"), 1)
 
 
+@check("search-path")
+def _():
+    conn = connect()
+    conn.autocommit = True
+    conn.cursor().execute("create schema elsewhere; create table elsewhere.found as select 42 as it")
+    there = connect(options="-c search_path=other,elsewhere -c statement_timeout=1234")
+    equal(value(there, "select it || current_setting('statement_timeout') from found"), "421234ms")
+
+
 main(psycopg2.__version__.split()[0])

@@ -189,4 +189,11 @@ def _():
         equal(value("select 1", conn), 1)
 
 
+@check("search-path")
+def _():
+    value("create schema elsewhere; create table elsewhere.found as select 42 as it; select 1")
+    with engine(connect_args={"options": "-c search_path=other,elsewhere -c statement_timeout=1234"}).connect() as conn:
+        equal(value("select it || current_setting('statement_timeout') from found", conn), "421234ms")
+
+
 main(sqlalchemy.__version__)
