@@ -82,6 +82,9 @@ func TestWhoHasAPassword(t *testing.T) {
 			if !p.Has(tt.who) || p.Has(tt.who+"2") || p.Has("") {
 				t.Errorf("the password is %q's, want %q's", p.User, tt.who)
 			}
+			if got, want := UsualUser(target, route), map[bool]string{true: tt.who, false: tt.user}[tt.id != ""]; got != want {
+				t.Errorf("clients that choose no user are %q, want %q", got, want)
+			}
 			if tt.id == "" {
 				if _, err := p.Password(t.Context(), tt.who); causes.Name(err) != "no-managed-secret" || !causes.Stale(err) {
 					t.Errorf("got %v", err)

@@ -119,6 +119,9 @@ func TestManaged(t *testing.T) {
 			if n := len(db.Logins()) - before; n != 0 {
 				t.Errorf("%d tokens were checked for the master user", n)
 			}
+			if out, stderr, code := rig.Run(t, []string{"HOME=" + w.Home}, "env", arg, "--shell=sh"); code != 0 || !strings.Contains(out, "export PGUSER="+master) {
+				t.Errorf("env: %d, %s%s", code, out, stderr)
+			}
 			if got := w.Query("", rig.WhoAmI); got != rig.ItsMe {
 				t.Errorf("got %q, want %q", got, rig.ItsMe)
 			}
