@@ -85,8 +85,9 @@ var (
 		Means: "the database refuses the password in the secret, also after it was read anew",
 	}
 	SecretByIAM = Cause{
-		Name: "secret-user-by-iam", Says: "pam authentication failed",
-		Detail: withSecret,
+		Name: "secret-user-by-iam", SQLState: invalidLogin,
+		Message: `{database} asks for {asked} for user "{user}"`,
+		Detail:  withSecret,
 		Hint: "the user is probably granted rds_iam, which takes its password away: leave out the option secret, and the user logs in with IAM tokens; " +
 			"or, as the master user: REVOKE rds_iam FROM {quoted user}; an RDS Proxy asks so where it requires IAM authentication",
 		Means: "the database wants an IAM token of a user that the option `secret` is for",

@@ -145,6 +145,10 @@ func (p *Passwords) Renew(ctx context.Context, _ string, refused proxy.Password)
 // Rotation implements proxy.PasswordSource.
 func (p *Passwords) Rotation(string) *proxy.Rotation { return p.rotation }
 
+// byPAM is what RDS says to a password in place of a token, where it was asked for in
+// another way than by AskedToken.
+const byPAM = "pam authentication failed"
+
 // explain says why a login with the password was refused; false where that has nothing to
 // do with it.
 func (p *Passwords) explain(r refusals.Refused, known *refusals.Refusals) (causes.Cause, causes.Told, bool) {
@@ -162,7 +166,7 @@ func (p *Passwords) explain(r refusals.Refused, known *refusals.Refusals) (cause
 		c = causes.SecretByIAM
 	case r.Asked != "":
 		c = causes.SecretUnfit
-	case strings.Contains(said, causes.SecretByIAM.Says):
+	case strings.Contains(said, byPAM):
 		c = causes.SecretByIAM
 	case r.SQLState == "28P01" || strings.Contains(said, causes.SecretRefused.Says):
 	default:
