@@ -82,6 +82,7 @@ var (
 		SQLState: stateInvalidLogin,
 		Message:  "getting the password of user {quoted user}: {said}",
 		Detail:   "for a login at {database}",
+		Hint:     "check the secret and the database's TLS with `pgkeyless doctor`, then reconnect",
 	}
 	badLength   = causes.Cause{SQLState: stateRejected, Message: "message {kind} of the database has length {length}"}
 	notVerified = causes.Cause{SQLState: stateCannotConnect, Message: "certificate of {database} was not verified"}

@@ -113,6 +113,9 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 	}
 	l.write(packet)
 	first, err := l.authenticate(ctx)
+	if l.method() != "" {
+		l.ordinary.source.Rotation(l.user).outcome(err, time.Now())
+	}
 	if err = l.judge(err); err != nil {
 		return err
 	}

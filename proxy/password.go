@@ -27,14 +27,23 @@ type PasswordSource interface {
 	// asked. The answer is not stored beyond the login, and never logged.
 	Password(ctx context.Context, user string) (Password, error)
 	// Renew returns the password of user after the database has refused refused, read
-	// anew. Where that is still the same, hope says whether another may come soon.
-	Renew(ctx context.Context, user string, refused Password) (now Password, hope bool, err error)
+	// anew. A password beside an error is what is known from before.
+	Renew(ctx context.Context, user string, refused Password) (Password, error)
+	// Rotation is what logins as user share, the same as long as they share a password. It
+	// is asked for users that the source Has.
+	Rotation(user string) *Rotation
 }
 
 // authMD5 is the request for an MD5 password; those of SCRAM are in claim.go.
 //
 // Source: PostgreSQL 18 docs, protocol-message-formats.html.
 const authMD5 = 5
+
+// The methods that trust the server, for logs; those of SCRAM are in scram.go.
+const (
+	methodMD5   = "MD5"
+	methodClear = "clear text"
+)
 
 // ordinary is what a login with an ordinary password keeps.
 type ordinary struct {
@@ -53,6 +62,20 @@ func (r *Route) ordinaryFor(user string) *ordinary {
 	return &ordinary{source: r.Passwords}
 }
 
+// AskedToken is Refusal.Asked where a user with an ordinary password is asked for a token.
+const AskedToken = "an IAM token"
+
+// weaker notes how a login was asked for its password, and reports whether an earlier one
+// as the same user proved by SCRAM that the server knows it, and this one does not.
+func (s *served) weaker(user, method string) bool {
+	if strings.HasPrefix(method, scramPlain) {
+		s.byScram.Store(user, true)
+		return false
+	}
+	_, known := s.byScram.Load(user)
+	return known && method != ""
+}
+
 // method is how an ordinary password was asked for; "" where it was not.
 func (l *login) method() string {
 	if l.ordinary == nil {
@@ -61,8 +84,16 @@ func (l *login) method() string {
 	return l.ordinary.method
 }
 
-// errPlain is a connection that no password goes over.
-var errPlain = errors.New("the connection to the database is not verified TLS")
+// What ends a login before its password is sent.
+var (
+	errPlain = errors.New("the connection to the database is not verified TLS")
+	errWords = errors.New("the password is empty, too long or malformed")
+)
+
+// unusable is a login that cannot be answered with the password, for err.
+func (l *login) unusable(err error) error {
+	return noPassword.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
+}
 
 // reply answers an authentication request with the user's ordinary password. done says
 // that the database has let the user in, and, by SCRAM, has proved that it knows the
@@ -76,6 +107,8 @@ func (l *login) reply(ctx context.Context, msg []byte) (done bool, err error) {
 		return false, l.unproven(errNoFinal)
 	case request == authOK:
 		return true, nil
+	case request == authClearText && fresh && l.route.ClearTextToken:
+		return false, l.asksFor(AskedToken)
 	case request == authClearText && fresh:
 		return false, l.answerClearText(ctx)
 	case request == authMD5 && fresh && len(data) == md5Salt:
@@ -102,7 +135,7 @@ func (l *login) reply(ctx context.Context, msg []byte) (done bool, err error) {
 }
 
 func (l *login) answerClearText(ctx context.Context) error {
-	words, _, err := l.ordinaryPassword(ctx, "clear text")
+	words, _, err := l.ordinaryPassword(ctx, methodClear)
 	if err == nil {
 		l.writeMessage(&pgproto3.PasswordMessage{Password: words})
 	}
@@ -117,7 +150,7 @@ const md5Salt = 4
 //
 // Source: PostgreSQL 18 docs, protocol-flow.html, AuthenticationMD5Password.
 func (l *login) answerMD5(ctx context.Context, salt []byte) error {
-	words, _, err := l.ordinaryPassword(ctx, "MD5")
+	words, _, err := l.ordinaryPassword(ctx, methodMD5)
 	if err != nil {
 		return err
 	}
@@ -143,7 +176,7 @@ func (l *login) beginSCRAM(ctx context.Context, list []byte) error {
 		return l.asksFor("SCRAM-SHA-256-PLUS, for which its certificate has no channel binding,")
 	}
 	if err != nil {
-		return err
+		return l.unusable(err)
 	}
 	l.ordinary.scram, l.ordinary.method = s, s.mechanism
 	l.writeMessage(&pgproto3.SASLInitialResponse{AuthMechanism: s.mechanism, Data: first})
@@ -167,23 +200,23 @@ func mechanisms(list []byte) []string {
 func (l *login) ordinaryPassword(ctx context.Context, method string) (words string, state tls.ConnectionState, err error) {
 	secured, ok := l.server.(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {
-		return "", state, errPlain
+		return "", state, l.unusable(errPlain)
 	}
 	if state = secured.ConnectionState(); len(state.VerifiedChains) == 0 {
-		return "", state, errPlain
+		return "", state, l.unusable(errPlain)
 	}
 	l.watch.enter(StageCredentials, time.Now())
 	o := l.ordinary
 	o.method = method
 	password, err := o.source.Password(ctx, l.user)
 	if err != nil {
-		return "", state, noPassword.New(causes.Facts{"quoted user": strconv.Quote(l.user), "database": l.route.Name}, err)
+		return "", state, l.unusable(err)
 	}
 	l.watch.enter(StageAuth, time.Now())
 	o.used = password
 	words = password.Reveal()
 	if words == "" || len(words) > maxAuthBody || strings.IndexByte(words, 0) >= 0 {
-		return "", state, errors.New("the password is empty, too long or malformed")
+		return "", state, l.unusable(errWords)
 	}
 	return words, state, nil
 }

@@ -31,7 +31,9 @@ type fakePasswords struct {
 	password string
 	err      error
 	renewed  string // what Renew finds; "" for the same
-	hope     bool
+	denied   error  // of Renew, with kept's password
+	kept     bool
+	rotation *Rotation
 	asked    int
 	renewals []time.Time
 	refused  []string
@@ -46,14 +48,32 @@ func (f *fakePasswords) Password(context.Context, string) (Password, error) {
 	return NewPassword(f.password), f.err
 }
 
-func (f *fakePasswords) Renew(_ context.Context, _ string, refused Password) (Password, bool, error) {
+func (f *fakePasswords) Renew(_ context.Context, _ string, refused Password) (Password, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.renewals, f.refused = append(f.renewals, time.Now()), append(f.refused, refused.Reveal())
+	if f.denied != nil && !f.kept {
+		return Password{}, f.denied
+	}
 	if f.renewed != "" {
 		f.password = f.renewed
 	}
-	return NewPassword(f.password), f.hope, f.err
+	return NewPassword(f.password), f.denied
+}
+
+func (f *fakePasswords) Rotation(string) *Rotation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rotation == nil {
+		f.rotation = NewRotation()
+	}
+	return f.rotation
+}
+
+func (f *fakePasswords) setRenewed(password string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewed = password
 }
 
 // newPasswordRig is a rig whose app_user logs in with a password. stopQuiet must be called.
@@ -315,7 +335,7 @@ func TestServersThatLieAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &fakePasswords{password: ordinaryPassword, hope: true}
+				p := &fakePasswords{password: ordinaryPassword}
 				s := &scramFake{password: ordinaryPassword, offers: []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}, lie: tt.lie, skipFinal: tt.skipFinal}
 				r := newPasswordRig(t, p, func(c *databaseConn) {
 					c.startup()
@@ -413,12 +433,78 @@ func TestPasswordsThatCannotBeSent(t *testing.T) {
 				c.send(plainStartup)
 				got := c.failed()
 				r.stopQuiet()
+				if got['C'] != "28000" || got['H'] == "" {
+					t.Errorf("got %q, want 28000 with a hint", got)
+				}
 				if p.err != nil && (got['M'] != `getting the password of user "app_user": no such secret` || got['D'] != "asked nicely" || got['H'] != "name another") {
 					t.Errorf("got %q", got)
 				}
 			})
 		})
 	}
+}
+
+// Where a request for clear text means a token, the secret is not even read.
+func TestNoPasswordGoesWhereATokenIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePasswords{password: ordinaryPassword}
+		r := newPasswordRig(t, p, func(c *databaseConn) {
+			c.startup()
+			c.send(authRequest(3))
+			if m, err := readMessage(c); err == nil {
+				t.Errorf("the database was sent %q", m)
+			}
+		}, func(cfg *Config) { cfg.Routes[0].ClearTextToken = true })
+		c := r.dial()
+		c.send(plainStartup)
+		got := c.failed()
+		r.stopQuiet()
+		if got['C'] != "28000" || got['M'] != host+` asks for an IAM token for user "app_user"` || p.asked != 0 || len(p.renewals) != 0 {
+			t.Errorf("got %q, %d passwords asked for, %d renewed", got, p.asked, len(p.renewals))
+		}
+	})
+}
+
+// A server that has asked by SCRAM and then trusts itself is answered, with a warning.
+func TestAWeakerRequestIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scram := true
+		r := newPasswordRig(t, &fakePasswords{password: ordinaryPassword}, func(c *databaseConn) {
+			c.startup()
+			if scram {
+				(&scramFake{password: ordinaryPassword, offers: []string{"SCRAM-SHA-256"}}).logIn(c)
+			} else {
+				c.send(authRequest(3))
+				readMessage(c)
+				c.Write(authRequest(0))
+			}
+			c.Write(readyForQuery)
+			c.untilTerminate()
+		}, nil)
+		const warning = "weaker way than before"
+		connect := func() {
+			c := r.dial()
+			c.send(plainStartup)
+			c.expect(join(authRequest(0), readyForQuery))
+			c.send(terminate)
+			c.Close()
+			synctest.Wait()
+		}
+		scram = false
+		connect()
+		scram = true
+		connect()
+		connect()
+		if r.log.hasLine(warning) {
+			t.Errorf("told of where nothing is weaker:\n%s", r.log.bytes())
+		}
+		scram = false
+		connect()
+		if !r.log.hasLine("level=WARN", warning, "user=app_user", "before=SCRAM", `method="clear text"`) {
+			t.Errorf("no warning:\n%s", r.log.bytes())
+		}
+		r.stopQuiet()
+	})
 }
 
 // No password goes over what is not verified TLS, whoever has made the connection.

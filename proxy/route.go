@@ -93,6 +93,9 @@ type Route struct {
 	Tokens TokenSource
 	// Passwords, when not nil, has the passwords of users who log in without a token.
 	Passwords PasswordSource
+	// ClearTextToken says that this database asks for a clear-text password only where it
+	// wants a token. Then no password of Passwords answers that request.
+	ClearTextToken bool
 	// TLS makes the client configuration for one handshake. It must verify the
 	// certificate for the database's own name, which must be set as ServerName.
 	TLS func() *tls.Config

@@ -15,6 +15,7 @@ import (
 type served struct {
 	Route
 	guesses guesses
+	byScram sync.Map     // users with an ordinary password who logged in by SCRAM
 	stale   atomic.Bool  // as Route.Resolve is told
 	pauses  atomic.Int64 // Route.PausesAfter, as last resolved
 	turns   lines        // of its logins

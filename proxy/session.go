@@ -67,6 +67,7 @@ type session struct {
 	forget   []func()       // takes out the cancel keys that were noted
 	again    *again         // not nil: the client has a ReadyForQuery already
 	giveTurn func()         // ends the turn of the login under way
+	took     time.Duration  // the last login, with its connection
 
 	leaveLobby func()
 	asked      time.Time // when the StartupMessage had come
@@ -317,11 +318,15 @@ func (s *session) by() way {
 
 // attempts logs in. It is repeated when the database has no room, and ready logins make
 // some; once more, with a new token, when the database refused for a reason that may
-// pass (pace.go); as rotated has it, when it refused an ordinary password; and once more by
-// the Route's Alternative. In between, and while AWS is asked why, others have their turn.
+// pass (pace.go); as rotated has it, when it refused the ordinary password, to this client
+// or to another just before; and once more by the Route's Alternative. In between, and
+// while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
 	began := time.Now()
-	up, err := s.inTurn(ctx, s.guessed)
+	up, err := (*upstream)(nil), s.refusedBefore()
+	if err == nil {
+		up, err = s.inTurn(ctx, s.guessed)
+	}
 	if s.ping {
 		return up, err // whose words nobody reads
 	}
@@ -351,7 +356,10 @@ func (s *session) inTurn(ctx context.Context, attempt func(context.Context) (*up
 		give()
 		s.giveTurn = nil // a session may rest for hours
 	}()
-	return attempt(ctx)
+	began := time.Now()
+	up, err := attempt(ctx)
+	s.took = time.Since(began)
+	return up, err
 }
 
 // guessed is an attempt with the token sent unasked, where the user's last login suggests
@@ -411,7 +419,11 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		s.method = l.method()
 		return admit()
 	}
-	if err := l.run(ctx, s.wants); err != nil {
+	err = l.run(ctx, s.wants)
+	if method := l.method(); (err == nil || method == methodMD5 || method == methodClear) && s.served.weaker(l.user, method) {
+		s.log.Warn("the database asks for this user's password in a weaker way than before", "user", l.user, "before", "SCRAM", "method", method)
+	}
+	if err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {
 			up.retire(failOverReason(said.code))

@@ -24,7 +24,7 @@ var (
 		Message: "secret {secret} is marked for deletion",
 		Detail:  secretRead,
 		Hint:    "restore it: `aws secretsmanager restore-secret --secret-id {quoted secret} --region {region}`, or name another secret",
-		Means:   "somebody deletes the secret, and it can still be restored",
+		Means:   "the secret is scheduled for deletion, and can still be restored",
 	}
 	SecretDenied = Cause{
 		Name: "secret-denied", SQLState: invalidLogin,
@@ -58,7 +58,7 @@ var (
 	}
 	SecretFormat = Cause{
 		Name: "secret-format", SQLState: invalidLogin,
-		Message: "secret {secret} holds no login: {said}",
+		Message: "secret {secret} is not a valid login: {said}",
 		Detail:  secretRead,
 		Hint:    "store a JSON object with username and password, as {example}, or the password and nothing else",
 		Means:   "the secret is neither a JSON object with username and password, nor a password",
@@ -85,18 +85,20 @@ var (
 		Means: "the database refuses the password in the secret, also after it was read anew",
 	}
 	SecretByIAM = Cause{
-		Name: "secret-user-by-iam", Says: "pam authentication failed",
-		Detail: withSecret,
+		Name: "secret-user-by-iam", SQLState: invalidLogin,
+		Message: `{database} asks for {asked} for user "{user}"`,
+		Detail:  withSecret,
 		Hint: "the user is probably granted rds_iam, which takes its password away: leave out the option secret, and the user logs in with IAM tokens; " +
-			"or, as the master user: REVOKE rds_iam FROM {quoted user}",
+			"or, as the master user: REVOKE rds_iam FROM {quoted user}; an RDS Proxy asks so where it requires IAM authentication",
 		Means: "the database wants an IAM token of a user that the option `secret` is for",
 	}
 	SecretUnfit = Cause{
 		Name: "secret-unfit", SQLState: invalidLogin,
 		Message: `{database} asks for {asked} for user "{user}", and the secret has a password`,
 		Detail:  withSecret,
-		Hint:    "pgkeyless answers SCRAM-SHA-256, MD5 and clear text with a password: set up one of these for the user",
-		Means:   "the database asks for Kerberos, GSSAPI or the like",
+		Hint: "pgkeyless answers SCRAM-SHA-256, MD5 and clear text with a password: set up one of these for the user; " +
+			"a certificate that is signed with Ed25519 has no channel binding, so the database must offer SCRAM-SHA-256 without -PLUS",
+		Means: "the database asks for Kerberos, GSSAPI or the like, or for a channel binding that its certificate does not have",
 	}
 )
 

@@ -35,10 +35,25 @@ func (c *Checkup) Policy(ctx context.Context) (f policy.Facts, unlisted, err err
 	if err := c.describe(ctx); errors.Is(err, discover.ErrNotFound) {
 		unlisted = err
 	}
+	if err := c.misused(); err != nil {
+		return policy.Facts{}, nil, err
+	}
 	asking, cancel := context.WithTimeout(ctx, evidenceTimeout)
 	defer cancel()
 	c.describeSecret(asking)
 	return c.facts(), unlisted, nil
+}
+
+// misused is why no policy makes the target's option secret work, by what is known of the
+// database now. A look-up that is denied is no such reason: the policy is to allow it.
+func (c *Checkup) misused() error {
+	if causes.Misused(c.passwordsErr) {
+		return c.passwordsErr
+	}
+	if _, err := c.wiring.Passwords(c.target, c.login); causes.Misused(err) {
+		return err
+	}
+	return nil
 }
 
 // identify finds out where the target is, and asks whose the credentials are.

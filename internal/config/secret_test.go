@@ -14,10 +14,10 @@ func TestSecretTakesAUser(t *testing.T) {
 		{"secret=rds!db-0123&user=app", "rds!db-0123", ""},
 		{"secret=managed", "managed", ""},
 		{"secret=managed&user=postgres", "managed", ""},
-		{"secret=orders/app", "", "a secret, and no user whose password it has"},
-		{"secret=two%20words&user=app", "", "is no secret"},
-		{"secret=arn:aws:s3:::bucket&user=app", "", "is no secret"},
-		{"secret=" + strings.Repeat("x", 513) + "&user=app", "", "is no secret"},
+		{"secret=orders/app", "", "secret needs user"},
+		{"secret=two%20words&user=app", "", "is not the name or ARN of a secret"},
+		{"secret=arn:aws:s3:::bucket&user=app", "", "is not the name or ARN of a secret"},
+		{"secret=" + strings.Repeat("x", 513) + "&user=app", "", "is not the name or ARN of a secret"},
 	} {
 		cfg, err := Load(Input{Targets: []string{orders + "?via=none&" + tt.query}})
 		var wrong *Error

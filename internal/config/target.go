@@ -157,7 +157,7 @@ func (t Target) checkSecret() error {
 	if t.Secret == "" || t.Secret == SecretManaged || t.User != "" {
 		return nil
 	}
-	return problem("target %q: a secret, and no user whose password it has", t.Name).hinted(
+	return problem("target %q: secret needs user", t.Name).hinted(
 		"add user=NAME; clients then log in as this user, whatever they name")
 }
 

@@ -248,7 +248,7 @@ func checkSecret(v string) error {
 	if secretName().MatchString(v) || secretARN().MatchString(v) {
 		return nil
 	}
-	return problem("%q is no secret", v).hinted("write the name or the ARN of a secret in AWS Secrets Manager, or managed")
+	return problem("%q is not the name or ARN of a secret", v).hinted("write the name or the ARN of a secret in AWS Secrets Manager, or managed")
 }
 
 func checkAddress(v string) error {

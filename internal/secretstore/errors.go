@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/pgkeyless/pgkeyless/internal/awserror"
@@ -77,9 +78,10 @@ func (s *Secret) denied(facts causes.Facts, err error) error {
 	}
 	resource := d.Resource
 	if !strings.HasPrefix(resource, "arn:") {
-		resource = Pattern(iampolicy.Place{Partition: partition.Of(s.cfg.Region), Region: s.cfg.Region, Account: "*"}, s.cfg.ID)
+		resource = s.cfg.ID
 	}
-	facts["statement"] = iampolicy.Line(facts["action"], resource)
+	place := iampolicy.Place{Partition: partition.Of(s.cfg.Region), Region: s.cfg.Region, Account: "*"}
+	facts["statement"] = iampolicy.Line(facts["action"], Pattern(place, resource))
 	return causes.SecretDenied.New(facts, err)
 }
 
@@ -96,16 +98,35 @@ func (s *Secret) keyFacts(key string) causes.Facts {
 // Source: Secrets Manager user guide, auth-and-access_iam-policies.html.
 const AnySuffix = "-??????"
 
-// Pattern is the ARN of a secret for a policy: an ARN as it is, and a name with AnySuffix.
+// suffix is what AWS adds.
+var suffix = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+
+// Pattern is the ARN of a secret for a policy: of a name, or of an ARN without what AWS
+// adds to it, with AnySuffix. IAM compares the whole ARN. A name that ends in a hyphen and
+// six letters is taken for a whole one: nothing tells them apart.
 func Pattern(place iampolicy.Place, id string) string {
-	if strings.HasPrefix(id, "arn:") {
+	switch {
+	case !strings.HasPrefix(id, "arn:"):
+		return place.Secret(id + AnySuffix)
+	case strings.HasSuffix(id, AnySuffix), strings.HasSuffix(id, "*"), suffix.MatchString(id):
 		return id
 	}
-	return place.Secret(id + AnySuffix)
+	return id + AnySuffix
 }
 
-// passing reports whether the same call may succeed later, with nothing changed.
-func passing(err error) bool {
+// definite reports whether err is AWS's answer about the secret: the same read fails again
+// until somebody changes something there. All else says nothing about what was read before.
+func definite(err error) bool {
+	for _, c := range []causes.Cause{causes.SecretMissing, causes.SecretDeleted, causes.SecretDenied, causes.SecretKeyDenied, causes.SecretFormat, causes.SecretUser} {
+		if causes.Name(err) == c.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered reports whether AWS has not said anything about the secret.
+func unanswered(err error) bool {
 	switch causes.Name(err) {
 	case causes.SecretUnreachable.Name, causes.SecretError.Name:
 		return true

@@ -38,10 +38,10 @@ var (
 	errTooLong    = errors.New("it is longer than 64 KiB")
 	errBinary     = errors.New("it is binary")
 	errEmpty      = errors.New("it is empty")
-	errJSON       = errors.New("it begins with { and is no JSON object")
+	errJSON       = errors.New("it starts with { but is not a JSON object")
 	errNoUser     = errors.New("it has no username")
 	errNoPassword = errors.New("it has no password")
-	errUsername   = errors.New("its username is none of PostgreSQL's")
+	errUsername   = errors.New("its username is not a valid PostgreSQL name")
 	errPassword   = errors.New("its password has a NUL, or is too long")
 )
 

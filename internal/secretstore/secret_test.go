@@ -63,9 +63,11 @@ func (f *fakeAPI) DescribeSecret(context.Context, *secretsmanager.DescribeSecret
 	return &secretsmanager.DescribeSecretOutput{ARN: aws.String("arn:x"), KmsKeyId: aws.String("key")}, f.err
 }
 
-func newTest(api *fakeAPI) *Secret {
-	return New(Config{ID: "orders/app", Region: "eu-central-1", API: api, User: "app", Profile: "dev",
+func newTest(t *testing.T, api *fakeAPI) *Secret {
+	s := New(Config{ID: "orders/app", Region: "eu-central-1", API: api, User: "app", Profile: "dev",
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	t.Cleanup(s.Close)
+	return s
 }
 
 const jsonOf = `{"username":"app","password":"`
@@ -74,7 +76,7 @@ const jsonOf = `{"username":"app","password":"`
 func TestABurstReadsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &fakeAPI{text: jsonOf + `one"}`, version: "1", slow: time.Second}
-		s := newTest(api)
+		s := newTest(t, api)
 		burst := func() {
 			var all sync.WaitGroup
 			for range 20 {
@@ -93,18 +95,212 @@ func TestABurstReadsOnce(t *testing.T) {
 			t.Errorf("%d reads for two bursts, want 1", n)
 		}
 		time.Sleep(freshFor)
+		began := time.Now()
 		burst()
-		if n := api.count(); n != 2 {
-			t.Errorf("%d reads once it was old, want 2", n)
+		synctest.Wait()
+		if n, took := api.count(), time.Since(began); n != 2 || took != 0 {
+			t.Errorf("%d reads in %v once it was old, want 2 at once", n, took)
 		}
 	})
+}
+
+// While AWS is silent, or a person is to log in to it, nobody waits who has a password
+// that may still work.
+func TestNobodyWaitsForARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &fakeAPI{text: jsonOf + `one"}`, version: "1"}
+		s := newTest(t, api)
+		prompt := &prompting{}
+		s.cfg.Credentials = prompt
+		s.cfg.Explain = func(err error) error { return err }
+		login := func(when string) {
+			t.Helper()
+			began := time.Now()
+			if l, err := s.Login(t.Context()); err != nil || l.Password.Reveal() != "one" || time.Since(began) != 0 {
+				t.Errorf("%s: got %q, %v after %v", when, l.Password.Reveal(), err, time.Since(began))
+			}
+		}
+		login("at first")
+		time.Sleep(freshFor)
+		api.mu.Lock()
+		api.slow = time.Hour
+		api.mu.Unlock()
+		for range 60 { // of which a read takes 20
+			login("AWS is silent")
+			time.Sleep(time.Second)
+		}
+		if n := api.count(); n != 3 {
+			t.Errorf("%d reads, want the first and two in a minute of silence", n)
+		}
+		prompt.waits(true)
+		for range 3 {
+			login("a person is asked")
+			time.Sleep(2 * refreshTimeout)
+		}
+		prompt.waits(false)
+		api.mu.Lock()
+		api.slow = 0
+		api.mu.Unlock()
+		login("all is well")
+		synctest.Wait()
+		if s.Last().Created.Before(time.Now()) {
+			t.Error("the refresh has not read the secret")
+		}
+		time.Sleep(freshFor)
+		prompt.waits(true)
+		login("and Close ends the last")
+	})
+}
+
+// prompting is credentials for which a person may be asked, who does not answer.
+type prompting struct {
+	mu  sync.Mutex
+	ask bool
+}
+
+func (p *prompting) waits(ask bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ask = ask
+}
+
+func (p *prompting) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	p.mu.Lock()
+	ask := p.ask
+	p.mu.Unlock()
+	if ask {
+		<-ctx.Done()
+		return aws.Credentials{}, errors.New("nobody has logged in")
+	}
+	return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, nil
+}
+
+// A read ends with the last client that waits for it, which hears what it waited for.
+func TestAReadEndsWithItsClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTest(t, &fakeAPI{text: jsonOf + `one"}`})
+		prompt := &prompting{ask: true}
+		s.cfg.Credentials = prompt
+		var all sync.WaitGroup
+		for i := range 3 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Second)
+				defer cancel()
+				if _, err := s.Login(ctx); err == nil || err.Error() != "nobody has logged in" {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		all.Wait() // the bubble finds a goroutine that is left
+		prompt.waits(false)
+		if _, err := s.Login(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Clients whose password was refused share one read, good or bad, and the next ones its
+// result for a while.
+func TestRenewSharesWhatAWSSays(t *testing.T) {
+	denied := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}
+	for name, tt := range map[string]struct {
+		err   error
+		slow  time.Duration
+		cause string
+		quiet time.Duration // without another read
+	}{
+		"the same password": {nil, time.Second, "", renewPause},
+		"denied":            {denied, time.Second, "secret-denied", renewPause},
+		"silent":            {nil, time.Hour, "secret-unreachable", unansweredPause - readTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := &fakeAPI{text: jsonOf + `one"}`, version: "1"}
+				s := newTest(t, api)
+				if _, err := s.Login(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				api.mu.Lock()
+				api.err, api.slow = tt.err, tt.slow
+				api.mu.Unlock()
+				renew := func() {
+					l, err := s.Renew(t.Context(), secret.New("one"))
+					if causes.Name(err) != tt.cause || (l.Password.Reveal() != "") != (tt.err == nil) {
+						t.Errorf("got %q, %v, want %s", l.Password.Reveal(), err, tt.cause)
+					}
+				}
+				began := time.Now()
+				var all sync.WaitGroup
+				for range 20 {
+					all.Go(renew)
+				}
+				all.Wait()
+				if took := time.Since(began); took > readTimeout {
+					t.Errorf("20 clients took %v", took)
+				}
+				time.Sleep(tt.quiet - time.Millisecond)
+				renew()
+				if n := api.count(); n != 2 {
+					t.Errorf("%d reads, want 2", n)
+				}
+				time.Sleep(renewPause + time.Millisecond)
+				renew()
+				if n := api.count(); n != 3 {
+					t.Errorf("%d reads after the pause, want 3", n)
+				}
+			})
+		})
+	}
+}
+
+// A pool that reconnects with a password that stays wrong costs few reads, and one that is
+// new starts at once.
+func TestReadsForAWrongPasswordGetRarer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &fakeAPI{text: jsonOf + `one"}`, version: "1"}
+		s := newTest(t, api)
+		for range 10 * 60 {
+			if _, err := s.Renew(t.Context(), secret.New("one")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := api.count(); n < 15 || n > 30 {
+			t.Errorf("%d reads in ten minutes", n)
+		}
+		api.set(jsonOf+`two"}`, "2", nil)
+		time.Sleep(renewMost)
+		if l, _ := s.Renew(t.Context(), secret.New("one")); l.Password.Reveal() != "two" {
+			t.Error("a new password is not found")
+		}
+		time.Sleep(renewPause)
+		before := api.count()
+		if s.Renew(t.Context(), secret.New("two")); api.count() != before+1 {
+			t.Error("the pause for another password is not the first one again")
+		}
+	})
+}
+
+// Close leaves nothing in memory, and the next login reads.
+func TestCloseForgetsThePassword(t *testing.T) {
+	api := &fakeAPI{text: jsonOf + `one"}`, version: "1"}
+	s := newTest(t, api)
+	s.Login(t.Context())
+	s.Close()
+	if s.login.Password.Reveal() != "" {
+		t.Error("the password is still there")
+	}
+	if _, err := s.Login(t.Context()); err != nil || api.count() != 2 {
+		t.Errorf("%v, %d reads", err, api.count())
+	}
 }
 
 // A burst shares a failure, and the next login asks again.
 func TestAFailureIsSharedAndForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &fakeAPI{err: &smithy.GenericAPIError{Code: "ResourceNotFoundException", Message: "no"}, slow: time.Second}
-		s := newTest(api)
+		s := newTest(t, api)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -129,7 +325,7 @@ func TestAFailureIsSharedAndForgotten(t *testing.T) {
 func TestAClientThatLeavesIsNobodyElsesFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &fakeAPI{text: jsonOf + `one"}`, slow: time.Second}
-		s := newTest(api)
+		s := newTest(t, api)
 		leaving, leave := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer leave()
 		var all sync.WaitGroup
@@ -148,12 +344,12 @@ func TestAClientThatLeavesIsNobodyElsesFailure(t *testing.T) {
 	})
 }
 
-// Where AWS does not answer, what is in memory serves for an hour, and AWS is not waited
-// for by each login. What it denies is forgotten at once.
+// Where AWS does not answer, what is in memory serves for an hour. What it denies is
+// forgotten as soon as it has said so.
 func TestWhatIsInMemoryServesWhileAWSDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &fakeAPI{text: jsonOf + `one"}`, version: "1"}
-		s := newTest(api)
+		s := newTest(t, api)
 		login := func() error { _, err := s.Login(t.Context()); return err }
 		if err := login(); err != nil {
 			t.Fatal(err)
@@ -164,6 +360,7 @@ func TestWhatIsInMemoryServesWhileAWSDoesNotAnswer(t *testing.T) {
 			if err := login(); err != nil {
 				t.Errorf("after half the time: %v", err)
 			}
+			synctest.Wait()
 		}
 		if n := api.count(); n != 2 {
 			t.Errorf("%d reads, want 2", n)
@@ -178,6 +375,10 @@ func TestWhatIsInMemoryServesWhileAWSDoesNotAnswer(t *testing.T) {
 		}
 		time.Sleep(freshFor)
 		api.set("", "", &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"})
+		if err := login(); err != nil {
+			t.Errorf("before AWS has answered: %v", err)
+		}
+		synctest.Wait()
 		for range 2 {
 			if err := login(); causes.Name(err) != "secret-denied" {
 				t.Errorf("denied: %v", err)
@@ -186,64 +387,35 @@ func TestWhatIsInMemoryServesWhileAWSDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// After a refusal the secret is read anew, once for a burst; and there is hope for as long
-// as a rotation takes.
+// After a refusal the secret is read anew, once for a burst, and the next login has what
+// was found.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &fakeAPI{text: jsonOf + `one"}`, version: "1", slow: 100 * time.Millisecond}
-		s := newTest(api)
+		s := newTest(t, api)
 		first, err := s.Login(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		renew := func(refused secret.Text) (string, bool) {
-			l, hope, err := s.Renew(t.Context(), refused)
-			if err != nil {
-				t.Error(err)
+		for i, want := range []string{"one", "two"} {
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					if l, err := s.Renew(t.Context(), first.Password); err != nil || l.Password.Reveal() != want {
+						t.Errorf("got %q, %v, want %q", l.Password.Reveal(), err, want)
+					}
+				})
 			}
-			return l.Password.Reveal(), hope
-		}
-		var all sync.WaitGroup
-		for range 20 {
-			all.Go(func() {
-				if got, hope := renew(first.Password); got != "one" || !hope {
-					t.Errorf("got %q, hope %v", got, hope)
-				}
-			})
-		}
-		all.Wait()
-		if n := api.count(); n != 2 {
-			t.Errorf("%d reads for a burst that was refused, want 2", n)
-		}
-		time.Sleep(rotationLag - time.Second)
-		if _, hope := renew(first.Password); !hope {
-			t.Error("no hope within the time of a rotation")
-		}
-		time.Sleep(2 * time.Second)
-		if _, hope := renew(first.Password); hope {
-			t.Error("hope after the time of a rotation")
-		}
-		time.Sleep(refusalKept)
-		if _, hope := renew(first.Password); !hope {
-			t.Error("no hope although the last refusal was long ago")
-		}
-		time.Sleep(rotationLag)
-		api.set(jsonOf+`two"}`, "2", nil)
-		reads := api.count()
-		for range 20 {
-			if got, hope := renew(first.Password); got != "two" || !hope {
-				t.Errorf("got %q, hope %v", got, hope)
+			all.Wait()
+			if n := api.count(); n != i+2 {
+				t.Errorf("%d reads for a burst that was refused, want %d", n, i+2)
 			}
-		}
-		if n := api.count(); n != reads+1 {
-			t.Errorf("%d more reads for a new version, want 1", n-reads)
+			api.set(jsonOf+`two"}`, "2", nil)
+			time.Sleep(time.Minute)
 		}
 		if l, err := s.Login(t.Context()); err != nil || l.Password.Reveal() != "two" {
 			t.Errorf("the next login gets %q, %v", l.Password.Reveal(), err)
-		}
-		if _, hope := renew(secret.New("two")); !hope {
-			t.Error("no hope for a version that is new")
 		}
 		if last := s.Last(); last.Version != "2" || last.Password.Reveal() != "" {
 			t.Errorf("last was version %q with password %q", last.Version, last.Password.Reveal())
@@ -314,7 +486,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{api("ResourceNotFoundException", "Secrets Manager can't find the specified secret."), "", "secret-missing", "list-secrets --region eu-central-1"},
 		{api("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion."), "", "secret-deleted", "restore-secret --secret-id orders/app"},
 		{api("AccessDeniedException", denied+"secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app because no identity-based policy allows it"), "",
-			"secret-denied", `"Resource":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app"`},
+			"secret-denied", `"Resource":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/app-??????"`},
 		{api("AccessDeniedException", denied+"secretsmanager:GetSecretValue on resource: orders/app because no identity-based policy allows it"), "",
 			"secret-denied", `"Resource":"arn:aws:secretsmanager:eu-central-1:*:secret:orders/app-??????"`},
 		{api("AccessDeniedException", "Access to KMS is not allowed"), "", "secret-key-denied", `"Action":"kms:Decrypt"`},
@@ -326,7 +498,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{nil, `{"username":"other","password":"hunter2"}`, "secret-other-user", "user=other"},
 	} {
 		f := &fakeAPI{text: tt.text, err: tt.err}
-		_, err := newTest(f).Login(t.Context())
+		_, err := newTest(t, f).Login(t.Context())
 		told := err.Error() + "\n" + causes.Detail(err) + "\n" + causes.Hint(err)
 		if causes.Name(err) != tt.cause || !strings.Contains(causes.Hint(err), tt.part) || !strings.Contains(causes.Detail(err), "profile dev") {
 			t.Errorf("%v: %s, want %s with %q", tt.err, told, tt.cause, tt.part)
@@ -335,7 +507,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			t.Errorf("%s", told)
 		}
 	}
-	_, err := newTest(&fakeAPI{err: api("AccessDeniedException", "no")}).Describe(t.Context())
+	_, err := newTest(t, &fakeAPI{err: api("AccessDeniedException", "no")}).Describe(t.Context())
 	if !strings.Contains(causes.Hint(err), "secretsmanager:DescribeSecret") {
 		t.Errorf("describing: %v, %s", err, causes.Hint(err))
 	}
@@ -345,7 +517,9 @@ func TestPattern(t *testing.T) {
 	here := iampolicy.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "1"}
 	for id, want := range map[string]string{
 		"orders/app": "arn:aws-cn:secretsmanager:cn-north-1:1:secret:orders/app-??????",
-		"arn:aws:secretsmanager:r:2:secret:x-AbCdEf": "arn:aws:secretsmanager:r:2:secret:x-AbCdEf",
+		"arn:aws:secretsmanager:r:2:secret:x-AbCdEf":  "arn:aws:secretsmanager:r:2:secret:x-AbCdEf",
+		"arn:aws:secretsmanager:r:2:secret:x-AbCdEf7": "arn:aws:secretsmanager:r:2:secret:x-AbCdEf7-??????",
+		"arn:aws:secretsmanager:r:2:secret:orders/x":  "arn:aws:secretsmanager:r:2:secret:orders/x-??????",
 	} {
 		if got := Pattern(here, id); got != want {
 			t.Errorf("%s: got %s, want %s", id, got, want)

@@ -55,10 +55,13 @@ func (l Login) UsualUser(t config.Target) string {
 	return t.User
 }
 
-// UsualUser is Login.UsualUser for the Route of t.
+// UsualUser is Login.UsualUser for the Route of t, or whose password secret=managed is.
 func UsualUser(t config.Target, r proxy.Route) string {
 	if user := cmp.Or(r.User, t.UsualUser()); user != "" {
 		return user
+	}
+	if p, ok := r.Passwords.(*Passwords); ok && p.Secret != nil { // managed: of the master user
+		return p.User
 	}
 	if r.TLS == nil { // not looked up yet
 		return ""

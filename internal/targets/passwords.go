@@ -20,6 +20,14 @@ type Passwords struct {
 	User    string              // who logs in with it
 	Secret  *secretstore.Secret // nil where there is none
 	missing error               // why
+
+	rotation *proxy.Rotation
+}
+
+// held is a secret, with what logins by it share.
+type held struct {
+	*secretstore.Secret
+	rotation *proxy.Rotation
 }
 
 // secretKey is a secret as it is read: what is in memory serves nobody else.
@@ -57,7 +65,7 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 	if why := noPasswords(t, l); why != "" {
 		return nil, causes.Misuse("target \""+t.Name+"\" has the option secret: "+why, "leave out secret, or name a secret of Secrets Manager: secret=NAME and user=NAME")
 	}
-	p := &Passwords{User: t.User}
+	p := &Passwords{User: t.User, rotation: proxy.NewRotation()}
 	id := t.Secret
 	if t.Managed() {
 		if p.User == "" {
@@ -75,8 +83,9 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 	key := secretKey{t.Profile, region, id, p.User, l.person}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p.Secret = w.secrets[key]; p.Secret == nil {
-		p.Secret = secretstore.New(secretstore.Config{
+	h, ok := w.secrets[key]
+	if !ok {
+		h = held{secretstore.New(secretstore.Config{
 			ID: id, Region: region, API: secretstore.NewAPI(l.AWS, region), Credentials: l.AWS.Credentials, User: p.User, Profile: t.Profile,
 			Explain: func(err error) error {
 				err = credentials.Explain(t.Profile, err)
@@ -85,9 +94,10 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 				}
 				return err
 			},
-		})
-		w.secrets[key] = p.Secret
+		}), p.rotation}
+		w.secrets[key] = h
 	}
+	p.Secret, p.rotation = h.Secret, h.rotation
 	return p, nil
 }
 
@@ -95,8 +105,12 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 // no password stay in memory of a target that is not served any more.
 func (w *Wiring) ForgetSecrets() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.secrets)
+	forgotten := w.secrets
+	w.secrets = map[secretKey]held{}
+	w.mu.Unlock()
+	for _, s := range forgotten {
+		s.Close()
+	}
 }
 
 // name is the secret's, "" where there is none.
@@ -120,13 +134,20 @@ func (p *Passwords) Password(ctx context.Context, _ string) (proxy.Password, err
 }
 
 // Renew implements proxy.PasswordSource.
-func (p *Passwords) Renew(ctx context.Context, _ string, refused proxy.Password) (now proxy.Password, hope bool, err error) {
+func (p *Passwords) Renew(ctx context.Context, _ string, refused proxy.Password) (proxy.Password, error) {
 	if p.Secret == nil {
-		return proxy.Password{}, false, p.missing
+		return proxy.Password{}, p.missing
 	}
-	login, hope, err := p.Secret.Renew(ctx, refused)
-	return login.Password, hope, err
+	login, err := p.Secret.Renew(ctx, refused)
+	return login.Password, err
 }
+
+// Rotation implements proxy.PasswordSource.
+func (p *Passwords) Rotation(string) *proxy.Rotation { return p.rotation }
+
+// byPAM is what RDS says to a password in place of a token, where it was asked for in
+// another way than by AskedToken.
+const byPAM = "pam authentication failed"
 
 // explain says why a login with the password was refused; false where that has nothing to
 // do with it.
@@ -141,9 +162,11 @@ func (p *Passwords) explain(r refusals.Refused, known *refusals.Refusals) (cause
 	}
 	c := causes.SecretRefused
 	switch said := strings.ToLower(r.Message); {
+	case r.Asked == proxy.AskedToken:
+		c = causes.SecretByIAM
 	case r.Asked != "":
 		c = causes.SecretUnfit
-	case strings.Contains(said, causes.SecretByIAM.Says):
+	case strings.Contains(said, byPAM):
 		c = causes.SecretByIAM
 	case r.SQLState == "28P01" || strings.Contains(said, causes.SecretRefused.Says):
 	default:

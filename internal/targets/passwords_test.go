@@ -76,8 +76,14 @@ func TestWhoHasAPassword(t *testing.T) {
 				return
 			}
 			p := route.Passwords.(*Passwords)
+			if !route.ClearTextToken {
+				t.Error("a password goes out in clear text")
+			}
 			if !p.Has(tt.who) || p.Has(tt.who+"2") || p.Has("") {
 				t.Errorf("the password is %q's, want %q's", p.User, tt.who)
+			}
+			if got, want := UsualUser(target, route), map[bool]string{true: tt.who, false: tt.user}[tt.id != ""]; got != want {
+				t.Errorf("clients that choose no user are %q, want %q", got, want)
 			}
 			if tt.id == "" {
 				if _, err := p.Password(t.Context(), tt.who); causes.Name(err) != "no-managed-secret" || !causes.Stale(err) {
@@ -143,6 +149,8 @@ func TestRefusedPasswordsAreExplained(t *testing.T) {
 	}{
 		{proxy.Refusal{User: "app", SQLState: "28P01", Message: `password authentication failed for user "app"`}, "secret-refused", tried, "rotation"},
 		{proxy.Refusal{User: "app", SQLState: "28000", Message: `PAM authentication failed for user "app"`}, "secret-user-by-iam", tried, `REVOKE rds_iam FROM "app"`},
+		{proxy.Refusal{User: "app", SQLState: "28000", Asked: proxy.AskedToken}, "secret-user-by-iam", "in secret orders/app", `REVOKE rds_iam FROM "app"`},
+		{proxy.Refusal{User: "app", SQLState: "28000", Asked: "SCRAM-SHA-256-PLUS"}, "secret-unfit", tried, "Ed25519"},
 		{proxy.Refusal{User: "app", SQLState: "28000", Asked: "GSSAPI"}, "secret-unfit", tried, "SCRAM-SHA-256"},
 		{proxy.Refusal{User: "app", SQLState: "28000", Message: `role "app" is not permitted to log in`}, "no-login", tried, "ALTER ROLE"},
 		{proxy.Refusal{User: "app", SQLState: "3D000", Message: `database "x" does not exist`}, "no-database", "the login succeeded", "case-sensitive"},

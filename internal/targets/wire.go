@@ -21,7 +21,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
-	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/proxy"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -42,7 +41,7 @@ type Wiring struct {
 	places      map[string]Place // by the target's name
 	switchovers map[switchoverKey]*switchover
 	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
-	secrets     map[secretKey]*secretstore.Secret
+	secrets     map[secretKey]held
 }
 
 type (
@@ -66,7 +65,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*secretstore.Secret{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]held{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -85,10 +84,12 @@ func (w *Wiring) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// End is close for at most terminateWithin, also when ctx has ended.
+// End is close for at most terminateWithin, also when ctx has ended. No secret is read any
+// more, and no password is left.
 func (w *Wiring) End(ctx context.Context) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
+	w.ForgetSecrets()
 	if err := w.close(ending); err != nil {
 		w.log.Warn("an SSM session may stay open until its idle timeout", "error", display.Line(err.Error()))
 	}
@@ -186,7 +187,8 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 		return proxy.Route{}, err
 	}
 	if passwords != nil {
-		r.Passwords = passwords
+		// Only rds_iam and RDS Proxy ask so: RDS stores no password in clear text.
+		r.Passwords, r.ClearTextToken = passwords, l.Endpoint.Kind != auth.KindOther
 	}
 	r.Refusals = explainer{l.explain(t), l.AWS.Credentials, passwords}
 	r.Pooler, r.ReadyLogins = pooler(t, l.Endpoint.Kind), readyLogins(t, l.Endpoint.Kind)

@@ -24,7 +24,6 @@ func TestEveryCauseOfAPassword(t *testing.T) {
 	reading := func(change func(*awsemu.Secret), more func(*awsemu.Emulator)) rig.Setup {
 		return rig.Setup{
 			Options: []string{"user=" + pgserver.PlainUser, "secret=" + name},
-			Flags:   []string{"--login-timeout", "5s"}, // a password that was refused is tried again
 			Faults: func(e *awsemu.Emulator) {
 				s := awsemu.Secret{Name: name, Text: text(pgserver.PlainUser)}
 				if change != nil {
@@ -57,6 +56,8 @@ func TestEveryCauseOfAPassword(t *testing.T) {
 		s.Emulator = func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.Address() }
 		return s
 	}
+	soon := reading(nil, nil)
+	soon.Flags = []string{"--login-timeout", "5s"} // the password is tried again meanwhile
 	unreachable := reading(nil, nil)
 	unreachable.Env = func(env []string) []string {
 		return append(env, "AWS_ENDPOINT_URL_SECRETS_MANAGER=http://"+rig.ClosedPort, "AWS_MAX_ATTEMPTS=1")
@@ -78,7 +79,7 @@ func TestEveryCauseOfAPassword(t *testing.T) {
 			client: "user=postgres",
 			facts:  []string{"instance orders in eu-central-1", "`aws rds modify-db-instance --db-instance-identifier orders --region eu-central-1 --manage-master-user-password --apply-immediately`"},
 		},
-		causes.SecretRefused.Name: {setup: reading(nil, nil), state: "28P01",
+		causes.SecretRefused.Name: {setup: soon, state: "28P01",
 			facts: []string{`as user "plain_user" with the password in secret orders/app, version 00000000-`, "jump host " + lab.Target}},
 		causes.SecretByIAM.Name: {setup: at(refuses, reading(nil, nil)), state: "28000", facts: []string{`REVOKE rds_iam FROM "plain_user"`}},
 		causes.SecretUnfit.Name: {setup: at(kerberos, reading(nil, nil)), facts: []string{`asks for GSSAPI for user "plain_user", and the secret has a password`}},

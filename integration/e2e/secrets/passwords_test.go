@@ -30,7 +30,7 @@ func awaitLine(t *testing.T, w *rig.World, text string) {
 // password. The name that the client gives is replaced, as by the option user alone.
 func TestEveryMethod(t *testing.T) {
 	db := startDatabase(t)
-	for user, method := range map[string]string{scramUser: "method=SCRAM-SHA-256-PLUS", md5User: "method=MD5", clearUser: `method="clear text"`} {
+	for user, method := range map[string]string{scramUser: "method=SCRAM-SHA-256-PLUS", md5User: "method=MD5"} {
 		t.Run(user, func(t *testing.T) {
 			w := with(t, db, user, first)
 			if got := w.Query("", "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()"); got != user+"|t" {
@@ -50,6 +50,18 @@ func TestEveryMethod(t *testing.T) {
 			}
 			rig.CheckOutput(t, stdout+stderr)
 		})
+	}
+}
+
+// A request for clear text is RDS's way to ask for an IAM token: the secret is not read.
+func TestClearTextMeansAToken(t *testing.T) {
+	w := with(t, startDatabase(t), clearUser, first)
+	got := w.Refused("")
+	if !strings.Contains(got.Message, "asks for an IAM token") || !strings.Contains(got.Hint, "rds_iam") {
+		t.Errorf("%s, %s", got.Message, got.Hint)
+	}
+	if n := w.AWS.Calls()["GetSecretValue"]; n != 0 {
+		t.Errorf("the secret was read %d times", n)
 	}
 }
 
@@ -106,6 +118,9 @@ func TestManaged(t *testing.T) {
 			}
 			if n := len(db.Logins()) - before; n != 0 {
 				t.Errorf("%d tokens were checked for the master user", n)
+			}
+			if out, stderr, code := rig.Run(t, []string{"HOME=" + w.Home}, "env", arg, "--shell=sh"); code != 0 || !strings.Contains(out, "export PGUSER="+master) {
+				t.Errorf("env: %d, %s%s", code, out, stderr)
 			}
 			if got := w.Query("", rig.WhoAmI); got != rig.ItsMe {
 				t.Errorf("got %q, want %q", got, rig.ItsMe)
@@ -319,6 +334,19 @@ func TestDoctorAndPolicy(t *testing.T) {
 	}
 }
 
+// Where no policy helps, policy says why instead of printing one that cannot work.
+func TestNoPolicyForWhatCannotWork(t *testing.T) {
+	c := rig.OpenClinic(t, startDatabase(t), nil)
+	for target, want := range map[string]string{
+		"orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com?via=none&secret=managed": "an RDS Proxy has no master user",
+		"abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws?secret=x&user=y":              "Aurora DSQL knows IAM tokens only",
+	} {
+		if out, stderr, code := c.Run("policy", target); code == 0 || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: ended with %d, %q, %q", target, code, out, stderr)
+		}
+	}
+}
+
 // reload has pgkeyless read its config file again.
 func reload(w *rig.World) {
 	w.T.Helper()
@@ -328,7 +356,7 @@ func reload(w *rig.World) {
 }
 
 // A reload reads the secret again, and forgets that of a target that is gone.
-func TestReloadReadsAnew(t *testing.T) {
+func TestReloadForgetsPasswordsAndOptions(t *testing.T) {
 	db := startDatabase(t)
 	config := filepath.Join(t.TempDir(), "pgkeyless.yaml")
 	write := func(text string) {
