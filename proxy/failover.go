@@ -59,6 +59,10 @@ type toClient struct {
 	kept  int
 }
 
+// NetConn returns the conn beneath, as (*tls.Conn).NetConn does: it may hold what a loop
+// had to leave.
+func (w *toClient) NetConn() net.Conn { return w.Conn }
+
 func (w *toClient) Write(p []byte) (int, error) {
 	if !w.over {
 		w.look(p)

@@ -265,24 +265,11 @@ func (s *session) retry(ctx context.Context, err error, took time.Duration) (*up
 // false at once when the wait is too long, or when another attempt that takes as long as took
 // would not end before ctx does; and it returns false when ctx ends.
 func (s *session) pauseBeforeRetry(ctx context.Context, err error, took time.Duration) bool {
-	now, jitter, most := time.Now(), rand.N(retryJitter), paceMost
-	if deadline, ok := ctx.Deadline(); ok {
-		most = min(most, deadline.Sub(now)-took)
-	}
-	most -= jitter
+	jitter := rand.N(retryJitter)
+	most := shortened(ctx, paceMost, took) - jitter
 	wait, worth := retryPause, retryPause <= most
 	if isTooFast(err) {
-		wait, worth = s.served.pace.wait(now, most)
+		wait, worth = s.served.pace.wait(time.Now(), most)
 	}
-	if !worth {
-		return false
-	}
-	timer := time.NewTimer(wait + jitter)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return worth && sleep(ctx, wait+jitter)
 }

@@ -22,6 +22,8 @@ const (
 	// rotationLag is how long a refusal may be due to a rotation: the source's current
 	// password is behind the database, or ahead of it, for about a minute.
 	rotationLag = 90 * time.Second
+	// rotationReserve is what a last try has at least: a pause is shortened for it.
+	rotationReserve = time.Second
 )
 
 // Rotation is what the logins with one password share once the database has refused it.
@@ -180,14 +182,15 @@ func (s *session) try(ctx context.Context, r *Rotation, said *refusal) (*upstrea
 		}
 		if now.Reveal() == said.used.Reveal() {
 			wait, takes, hope := r.wait(time.Now())
-			if !hope || wait > 0 && !pauseWithin(ctx, wait, max(takes, s.took)) {
+			pause := shortened(ctx, wait, max(takes, s.took, rotationReserve))
+			if !hope || pause < min(wait, rotationPause) || !sleep(ctx, pause) {
 				if err != nil {
 					return nil, s.notRenewed(said, err)
 				}
 				return nil, said
 			}
-			if wait > 0 {
-				continue
+			if wait > 0 && pause == wait {
+				continue // what is to be tried may be another password by now
 			}
 		}
 		began := time.Now()
@@ -218,12 +221,16 @@ func (s *session) notRenewed(said *refusal, err error) error {
 	return noPassword.New(causes.Facts{"quoted user": strconv.Quote(said.user), "database": s.route.Name}, err)
 }
 
-// pauseWithin waits for d. It returns false at once where ctx would end before, or in the
-// time that comes after, and when ctx ends.
-func pauseWithin(ctx context.Context, d, after time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d+after {
-		return false
+// shortened is a pause of d, or what ctx leaves of it with a reserve after it.
+func shortened(ctx context.Context, d, reserve time.Duration) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(d, time.Until(deadline)-reserve)
 	}
+	return d
+}
+
+// sleep waits for d, and returns false when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
