@@ -58,7 +58,7 @@ type Secret struct {
 
 	mu      sync.Mutex // never held while AWS is asked
 	reading *reading   // under way, or nil
-	closed  bool       // nothing is read any more but for clients that wait
+	closed  bool       // nothing is kept any more: who waits for a read has it from there
 
 	known bool
 	login Login
@@ -88,7 +88,8 @@ func New(cfg Config) *Secret {
 	return &Secret{cfg: cfg, pause: renewPause}
 }
 
-// Close forgets the password. It ends a read that no client waits for, and waits for that.
+// Close forgets the password, for good: each login reads the secret from then on. It ends
+// a read that no client waits for, and waits for that.
 func (s *Secret) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -114,7 +115,7 @@ func (s *Secret) Login(ctx context.Context) (Login, error) {
 	s.mu.Lock()
 	now := wall()
 	age := now.Sub(s.read)
-	if s.known && fresh(age, usableFor) && !(s.closed && !fresh(age, freshFor)) {
+	if s.known && fresh(age, usableFor) {
 		defer s.mu.Unlock()
 		if !fresh(age, freshFor) && s.reading == nil && !fresh(now.Sub(s.tried.began), unansweredPause) {
 			s.hold(refreshTimeout).refresh = true
@@ -232,13 +233,15 @@ func (s *Secret) leave(r *reading) {
 	}
 }
 
-// note keeps the result of r. What AWS denies is forgotten; where it does not answer, or
+// note keeps the result of r, unless s is closed. What AWS denies is forgotten; where it does not answer, or
 // nobody has credentials to ask it with, what was read before serves on for a while.
 // s.mu is held.
 func (s *Secret) note(r *reading) {
 	now := wall()
 	s.tried.began, s.tried.ended, s.tried.err = r.began, now, r.err
 	switch {
+	case s.closed:
+		s.forget()
 	case r.err == nil:
 		if r.renews && s.known && same(r.login.Password, s.login.Password) {
 			s.pause = min(2*s.pause, renewMost)

@@ -296,6 +296,38 @@ func TestCloseForgetsThePassword(t *testing.T) {
 	}
 }
 
+// Who waits for a read while the Secret is closed gets the password, and so does who comes
+// later. It is not kept for either.
+func TestAClosedSecretKeepsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &fakeAPI{text: jsonOf + `one"}`, version: "1", slow: time.Second}
+		s := newTest(t, api)
+		for reads := 1; reads < 3; reads++ {
+			waited := make(chan struct{})
+			go func() {
+				defer close(waited)
+				if l, err := s.Login(t.Context()); err != nil || l.Password.Reveal() != "one" {
+					t.Errorf("got %q, %v", l.Password.Reveal(), err)
+				}
+			}()
+			synctest.Wait()
+			s.Close()
+			<-waited
+			synctest.Wait()
+			if s.known || s.login.Password.Reveal() != "" {
+				t.Error("the password is back after Close")
+			}
+			if n := api.count(); n != reads {
+				t.Errorf("%d reads, want %d", n, reads)
+			}
+		}
+		l, err := s.Renew(t.Context(), secret.Text{})
+		if err != nil || l.Password.Reveal() != "one" || s.known {
+			t.Errorf("renewed: %q, %v, kept: %v", l.Password.Reveal(), err, s.known)
+		}
+	})
+}
+
 // A burst shares a failure, and the next login asks again.
 func TestAFailureIsSharedAndForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -137,10 +137,18 @@ func (r *reloading) enrol() {
 	enrol(r.enrolled, r.served(), way{r.ca, r.passwords.file(), r.run.Auth != config.AuthNone && r.passwords == nil}, r.input.Environ, r.log)
 }
 
-// exchange makes the Server serve cfg.
-func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, error) {
+// exchange makes the Server serve cfg. With an error, what is served has its passwords
+// still.
+func (r *reloading) exchange(ctx context.Context, cfg config.Config) (next front, err error) {
 	r.wiring.ForgetRoots() // their files may have changed
-	r.wiring.ForgetSecrets()
+	forget, keep := r.wiring.SetSecretsAside()
+	defer func() {
+		if err != nil {
+			keep()
+		} else {
+			forget()
+		}
+	}()
 	p := portsOf(r.served())
 	now := cfg
 	now.Run = r.run // what the file says of the process takes effect at the next start
@@ -148,7 +156,7 @@ func (r *reloading) exchange(ctx context.Context, cfg config.Config) (front, err
 	if err := now.CheckUsers(); err != nil {
 		return front{}, err
 	}
-	next, err := openFront(ctx, r.wiring, now, p, r.log)
+	next, err = openFront(ctx, r.wiring, now, p, r.log)
 	if err != nil {
 		return front{}, err
 	}

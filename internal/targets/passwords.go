@@ -101,15 +101,46 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 	return p, nil
 }
 
-// ForgetSecrets makes routes that are made from now on read their secrets again, and has
-// no password stay in memory of a target that is not served any more.
-func (w *Wiring) ForgetSecrets() {
+// SetSecretsAside makes routes that are made from now on read their secrets again. The
+// caller calls one of the two: done forgets the passwords from before, so that none stays
+// in memory of a target that is not served any more; undo has them serve on. Only one may
+// be under way.
+func (w *Wiring) SetSecretsAside() (done, undo func()) {
 	w.mu.Lock()
-	forgotten := w.secrets
+	defer w.mu.Unlock()
+	before := w.secrets
 	w.secrets = map[secretKey]held{}
+	done = func() {
+		for _, h := range before {
+			h.Close()
+		}
+	}
+	return done, func() { w.putBack(before) }
+}
+
+// putBack is the undo of SetSecretsAside. What has been read since serves clients of
+// routes from before: it is kept where these had no such secret.
+func (w *Wiring) putBack(before map[secretKey]held) {
+	w.mu.Lock()
+	since := w.secrets
+	w.secrets = before
+	var left []held
+	for key, h := range before {
+		if _, here := w.people[key.person]; key.person != (personKey{}) && !here { // left meanwhile
+			left = append(left, h)
+			delete(before, key)
+		}
+	}
+	for key, h := range since {
+		if _, known := before[key]; known {
+			left = append(left, h)
+		} else {
+			before[key] = h
+		}
+	}
 	w.mu.Unlock()
-	for _, s := range forgotten {
-		s.Close()
+	for _, h := range left {
+		h.Close()
 	}
 }
 

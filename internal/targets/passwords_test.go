@@ -2,9 +2,15 @@ package targets
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
@@ -125,9 +131,87 @@ func TestSecretsAreShared(t *testing.T) {
 		of(nil, personKey{profile: "p", Assumed: credentials.Assumed{Role: "r", Person: "ada"}}).Secret == first.Secret {
 		t.Error("a secret is shared with another user, or with a person who may not read it")
 	}
-	w.ForgetSecrets()
+	forget, _ := w.SetSecretsAside()
 	if of(nil, nobody).Secret == first.Secret {
 		t.Error("what was read before a reload is still in use")
+	}
+	forget()
+}
+
+// manager is Secrets Manager, which has each secret once.
+type manager struct{ reads atomic.Int32 }
+
+func (m *manager) Do(*http.Request) (*http.Response, error) {
+	m.reads.Add(1)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
+		Body: io.NopCloser(strings.NewReader(`{"SecretString":"one","VersionId":"1"}`))}, nil
+}
+
+// passwordsFrom are those of user app, for a person, from m.
+func passwordsFrom(t *testing.T, w *Wiring, m *manager, id string, person personKey) *Passwords {
+	t.Helper()
+	target := testenv.Target(testenv.Orders, func(o *config.Options) { o.Secret, o.User, o.Via = id, "app", config.ViaNone })
+	l := loginFor(t, w, target, discover.Database{})
+	l.person, l.AWS.HTTPClient = person, m
+	l.AWS.Credentials = awscredentials.NewStaticCredentialsProvider("a", "b", "")
+	p, err := w.Passwords(target, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A reload that fails leaves the passwords in memory, but for those of people who have left;
+// one that succeeds leaves none from before.
+func TestSecretsSetAside(t *testing.T) {
+	testenv.Isolate(t)
+	var (
+		m      manager
+		w      = New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+		ada    = personKey{profile: "p", Assumed: credentials.Assumed{Role: "r", Person: "ada"}}
+		gone   = personKey{profile: "p", Assumed: credentials.Assumed{Role: "r", Person: "bob"}}
+		nobody personKey
+	)
+	w.people[ada] = &person{used: time.Now()}
+	read := func(p *Passwords, want int32) {
+		t.Helper()
+		before := m.reads.Load()
+		if words, err := p.Password(t.Context(), "app"); err != nil || words.Reveal() != "one" {
+			t.Errorf("got %q, %v", words.Reveal(), err)
+		}
+		if n := m.reads.Load() - before; n != want {
+			t.Errorf("%d reads, want %d", n, want)
+		}
+	}
+	old, hers, his := passwordsFrom(t, w, &m, "orders/app", nobody), passwordsFrom(t, w, &m, "orders/app", ada), passwordsFrom(t, w, &m, "orders/app", gone)
+	for _, p := range []*Passwords{old, hers, his} {
+		read(p, 1)
+	}
+
+	_, undo := w.SetSecretsAside()
+	again, added := passwordsFrom(t, w, &m, "orders/app", nobody), passwordsFrom(t, w, &m, "orders/late", nobody)
+	read(old, 0) // what is served meanwhile
+	read(again, 1)
+	read(added, 1)
+	undo()
+	for _, p := range []*Passwords{old, hers, added} {
+		read(p, 0)
+	}
+	if passwordsFrom(t, w, &m, "orders/app", nobody).Secret != old.Secret {
+		t.Error("the secret from before is not in use")
+	}
+	for _, p := range []*Passwords{again, his} {
+		if p.Secret.Last().Version != "" {
+			t.Error("a password that nobody needs is still in memory")
+		}
+	}
+
+	forget, _ := w.SetSecretsAside()
+	forget()
+	for _, p := range []*Passwords{old, hers, added} {
+		if p.Secret.Last().Version != "" {
+			t.Error("a password from before is still in memory")
+		}
 	}
 }
 

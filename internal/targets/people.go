@@ -41,8 +41,9 @@ func (w *Wiring) person(profile string, cfg aws.Config, a credentials.Assumed, n
 	key := personKey{profile, cfg.Region, a}
 	p := w.people[key]
 	var left []*tunnel.Dialer
+	var secrets []held
 	if p == nil {
-		left = w.letGo(now)
+		left, secrets = w.letGo(now)
 		p = &person{aws: credentials.Assume(cfg, a)}
 		w.people[key] = p
 	}
@@ -53,12 +54,15 @@ func (w *Wiring) person(profile string, cfg aws.Config, a credentials.Assumed, n
 			w.log.Debug("ending the tunnel of a person who has left", "error", display.Line(err.Error()))
 		}
 	}
+	for _, h := range secrets {
+		h.Close()
+	}
 	return p.aws
 }
 
 // letGo takes out those who have been away for long, and returns their Dialers, which
-// have no session. w.mu is held.
-func (w *Wiring) letGo(now time.Time) (left []*tunnel.Dialer) {
+// have no session, and their secrets: the caller closes both. w.mu is held.
+func (w *Wiring) letGo(now time.Time) (left []*tunnel.Dialer, secrets []held) {
 	for key, p := range w.people {
 		if now.Sub(p.used) < personAway {
 			continue
@@ -80,13 +84,14 @@ func (w *Wiring) letGo(now time.Time) (left []*tunnel.Dialer) {
 			left = append(left, d)
 		}
 		delete(w.people, key)
-		for of := range w.secrets {
+		for of, h := range w.secrets {
 			if of.person == key {
+				secrets = append(secrets, h)
 				delete(w.secrets, of)
 			}
 		}
 	}
-	return left
+	return left, secrets
 }
 
 // routeAs is the way to t's database, which is l's, with a role that is assumed for a

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
@@ -43,6 +45,26 @@ func TestPeopleShareNothingButTheirOwn(t *testing.T) {
 		t.Errorf("%d people, want 3", n)
 	}
 	w.End(t.Context())
+}
+
+// The password of who has been away for long is forgotten, whoever holds the secret still.
+func TestPasswordsOfPeopleWhoStayAway(t *testing.T) {
+	testenv.Isolate(t)
+	w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+	now := time.Now()
+	ada := credentials.Assumed{Role: "arn:aws:iam::111122223333:role/analyst", Person: "ada"}
+	key := personKey{Assumed: ada}
+	w.people[key] = &person{used: now.Add(-personAway)}
+	p := passwordsFrom(t, w, new(manager), "orders/app", key)
+	if _, err := p.Password(t.Context(), "app"); err != nil || p.Secret.Last().Version == "" {
+		t.Fatalf("version %q, %v", p.Secret.Last().Version, err)
+	}
+	bob := ada
+	bob.Person = "bob"
+	w.person("", aws.Config{}, bob, now)
+	if p.Secret.Last().Version != "" || len(w.secrets) != 0 {
+		t.Errorf("the password is still in memory; %d secrets are kept", len(w.secrets))
+	}
 }
 
 // Who has been away for long leaves nothing behind, and takes no total away.

@@ -89,7 +89,8 @@ func (w *Wiring) close(ctx context.Context) error {
 func (w *Wiring) End(ctx context.Context) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
-	w.ForgetSecrets()
+	forget, _ := w.SetSecretsAside()
+	forget()
 	if err := w.close(ending); err != nil {
 		w.log.Warn("an SSM session may stay open until its idle timeout", "error", display.Line(err.Error()))
 	}

@@ -383,3 +383,33 @@ func TestReloadForgetsPasswordsAndOptions(t *testing.T) {
 		t.Errorf("without the option: %s, %s", got.Message, got.Hint)
 	}
 }
+
+// A reload that fails leaves clients the password, also while AWS does not answer.
+func TestAFailedReloadKeepsPasswords(t *testing.T) {
+	db := startDatabase(t)
+	config := filepath.Join(t.TempDir(), "pgkeyless.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := "targets:\n  orders:\n    database: " + lab.Host + "\n    via: " + lab.Target + "\n    ca-file: " + db.CAFile() +
+		"\n    ready-logins: 0\n    user: " + scramUser + "\n    secret: " + secretName + "\n"
+	write(target)
+	w := rig.Start(t, rig.Setup{Database: db, Args: []string{"--config-file", config}, Faults: func(e *awsemu.Emulator) { put(e, scramUser, first) }})
+	if got := w.Query("", "select current_user"); got != scramUser {
+		t.Errorf("got %q", got)
+	}
+	w.AWS.FailNext("GetSecretValue", "InternalServiceError", "no", -1)
+	write(target + "  billing:\n    database: " + lab.Host + "\n    via: " + lab.Target + "\n    ca-file: " + filepath.Join(t.TempDir(), "gone.pem") + "\n")
+	before := w.AWS.Calls()["GetSecretValue"]
+	if stdout, stderr, code := rig.Run(t, []string{"HOME=" + w.Home}, "reload"); code == 0 || !strings.Contains(stderr, "gone.pem") {
+		t.Errorf("reload: %d\n%s%s", code, stdout, stderr)
+	}
+	if got := w.Query("", "select current_user"); got != scramUser {
+		t.Errorf("after the reload: %q", got)
+	}
+	if n := w.AWS.Calls()["GetSecretValue"] - before; n != 0 {
+		t.Errorf("%d reads of the secret, want none", n)
+	}
+}
