@@ -86,7 +86,9 @@ func (c *Checkup) metAt(conn *proxy.ProbeConn) []string {
 		return nil
 	}
 	met := "this proxy asks for the token in clear text"
-	if !conn.AskedForToken() {
+	if method := conn.Method(); method != "" {
+		met = "this proxy asks for the password by " + method
+	} else if !conn.AskedForToken() {
 		met = "this proxy did not ask for the token"
 	}
 	if conn.CancelKey() {
