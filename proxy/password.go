@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -65,15 +66,20 @@ func (r *Route) ordinaryFor(user string) *ordinary {
 // AskedToken is Refusal.Asked where a user with an ordinary password is asked for a token.
 const AskedToken = "an IAM token"
 
-// weaker notes how a login was asked for its password, and reports whether an earlier one
-// as the same user proved by SCRAM that the server knows it, and this one does not.
-func (s *served) weaker(user, method string) bool {
-	if strings.HasPrefix(method, scramPlain) {
-		s.byScram.Store(user, true)
-		return false
+// asked notes how l, which has ended with err, was asked for its password. It warns where
+// an earlier login as the same user proved by SCRAM that the server knows the password, and
+// l did not.
+func (s *served) asked(l *login, err error, log *slog.Logger) {
+	method := l.method()
+	switch {
+	case err != nil && method != methodMD5 && method != methodClear: // it proves nothing
+	case strings.HasPrefix(method, scramPlain):
+		s.byScram.Store(l.user, true)
+	case method != "":
+		if _, known := s.byScram.Load(l.user); known {
+			log.Warn("the database asks for this user's password in a weaker way than before", "user", l.user, "before", "SCRAM", "method", method)
+		}
 	}
-	_, known := s.byScram.Load(user)
-	return known && method != ""
 }
 
 // method is how an ordinary password was asked for; "" where it was not.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -505,6 +506,57 @@ func TestAWeakerRequestIsToldOf(t *testing.T) {
 		}
 		r.stopQuiet()
 	})
+}
+
+// A ready login is told of as that of a client, and one by SCRAM counts as such.
+func TestAWeakerReadyLoginIsToldOf(t *testing.T) {
+	for name, tt := range map[string]struct {
+		byScram []bool // the login of the first client, the ready one, and that behind it
+		warned  bool   // when the first client has been served
+	}{
+		"the ready login is weaker":            {[]bool{true, false}, true},
+		"the client's login before was weaker": {[]bool{false, true}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var logins atomic.Int32
+				r := newPasswordRig(t, &fakePasswords{password: ordinaryPassword}, func(c *databaseConn) {
+					c.startup()
+					if n := int(logins.Add(1)); n <= len(tt.byScram) && tt.byScram[n-1] {
+						(&scramFake{password: ordinaryPassword, offers: []string{"SCRAM-SHA-256"}}).logIn(c)
+					} else {
+						c.send(authRequest(5, []byte("salt")...))
+						readMessage(c)
+						c.Write(authRequest(0))
+					}
+					c.Write(readyForQuery)
+					c.untilTerminate()
+				}, func(cfg *Config) { cfg.Routes[0].ReadyLogins = 1 })
+				warned := func() bool {
+					return r.log.hasLine("level=WARN", "weaker way than before", "route="+host, "user=app_user", "before=SCRAM", "method=MD5")
+				}
+				first := r.dial()
+				first.send(plainStartup)
+				first.expect(join(authRequest(0), readyForQuery))
+				synctest.Wait()
+				if n := logins.Load(); n != 2 || warned() != tt.warned {
+					t.Errorf("%d logins, want 2; warned %v, want %v:\n%s", n, warned(), tt.warned, r.log.bytes())
+				}
+				second := r.dial() // gets the ready login; a third is made, by MD5
+				second.send(plainStartup)
+				second.expect(join(authRequest(0), readyForQuery))
+				synctest.Wait()
+				if n := logins.Load(); n != 3 || !warned() {
+					t.Errorf("%d logins, want 3; no warning:\n%s", n, r.log.bytes())
+				}
+				for _, c := range []*client{first, second} {
+					c.send(terminate)
+					c.Close()
+				}
+				r.stopQuiet()
+			})
+		})
+	}
 }
 
 // No password goes over what is not verified TLS, whoever has made the connection.

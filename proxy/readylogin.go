@@ -193,6 +193,7 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		key: func(pid uint32, secret []byte) { r.pid, r.secret = pid, append([]byte(nil), secret...) }}
 	err = l.run(ctx, m)
 	release()
+	key.served.asked(l, err, s.log.With("route", key.served.Name))
 	if err == nil && !route.still(identity) {
 		err = errNobody
 	}

@@ -420,9 +420,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		return admit()
 	}
 	err = l.run(ctx, s.wants)
-	if method := l.method(); (err == nil || method == methodMD5 || method == methodClear) && s.served.weaker(l.user, method) {
-		s.log.Warn("the database asks for this user's password in a weaker way than before", "user", l.user, "before", "SCRAM", "method", method)
-	}
+	s.served.asked(l, err, s.log)
 	if err != nil {
 		var said *refusal
 		if errors.As(err, &said) && said.code == stateShuttingDown {
