@@ -349,3 +349,30 @@ func TestTheRefusalOutlivesTheDeadline(t *testing.T) {
 		})
 	}
 }
+
+// A name may lead to two servers, of which one has the new password already: each success at
+// the one says that the refusal of the other does not hold. Logins at the other are repeated,
+// but not without a pause.
+func TestTwoServersOfANameDoNotMakeALoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var password atomic.Value
+		var logins atomic.Int32
+		password.Store("new " + ordinaryPassword)
+		p := &fakePasswords{password: ordinaryPassword}
+		refuse := wanting(&password, &logins)
+		r := newPasswordRig(t, p, func(c *databaseConn) {
+			refuse(c)
+			p.Rotation("").outcome(nil, time.Now()) // somebody was let in elsewhere
+		}, nil)
+		c := r.dial()
+		c.send(plainStartup)
+		if got := c.failed(); got['C'] != "28P01" {
+			t.Errorf("got %q", got)
+		}
+		c.Close()
+		r.stopQuiet()
+		if n := logins.Load(); n > 2*int32(time.Minute/rotationPause) {
+			t.Errorf("%d logins in a minute", n)
+		}
+	})
+}
