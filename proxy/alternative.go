@@ -44,7 +44,11 @@ func tokenAccepted(err error) bool {
 // otherwise repeats a login that ended with err by the Route's Alternative. Where that
 // token is not accepted either, err says more.
 func (s *session) otherwise(ctx context.Context, err error) (*upstream, error) {
-	other, ok := s.route.alternative(ctx, err, s.asked)
+	since := s.asked
+	if s.again != nil {
+		since = s.again.began
+	}
+	other, ok := s.route.alternative(ctx, err, since)
 	if !ok {
 		return nil, err
 	}
@@ -54,8 +58,8 @@ func (s *session) otherwise(ctx context.Context, err error) (*upstream, error) {
 	before, route := s.route, *s.route
 	route.Tokens = other.Tokens
 	s.route = &route
-	up, again := s.inTurn(ctx, s.unguessed)
-	if !tokenAccepted(again) {
+	up, again := s.withRoom(ctx, s.unguessed)
+	if !s.letIn && !tokenAccepted(again) {
 		s.route = before
 		return nil, err
 	}

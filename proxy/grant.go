@@ -47,7 +47,7 @@ func (s *session) granted(m startupMessage) error {
 		own.User = g.User
 	}
 	own.Settings = append(slices.Clone(own.Settings), g.Settings...)
-	s.route, s.role = &own, g.Role
+	s.route, s.role, s.guards = &own, g.Role, g.Settings
 	s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.As = g.As })
 	return nil
 }
@@ -65,8 +65,19 @@ func (s *session) signed(m startupMessage) startupMessage {
 // errNoRoles is a Grant that a Route cannot satisfy.
 var errNoRoles = errors.New("this target knows no roles")
 
-// own is found with the rights of this client.
+// own is found with the rights of this client, and with its guards.
 func (s *session) own(found *Route) (*Route, error) {
+	with, err := s.inRole(found)
+	if err != nil || len(s.guards) == 0 {
+		return with, err
+	}
+	guarded := *with
+	guarded.Settings = append(slices.Clone(guarded.Settings), s.guards...)
+	return &guarded, nil
+}
+
+// inRole is found with the rights of the role that this client has.
+func (s *session) inRole(found *Route) (*Route, error) {
 	if s.role == "" {
 		return found, nil
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,5 +97,26 @@ func TestLongIdentityAsApplicationName(t *testing.T) {
 	}
 	if named := s.signed(startupMessage{params: []param{{"application_name", "mine"}}}).value("application_name"); named != "mine" {
 		t.Errorf("the client's own name became %q", named)
+	}
+}
+
+// What a Grant adds is a guard of the Route that is looked up, too: a pooler keeps it where it
+// drops what clients send, and DSQL has to confirm it.
+func TestGrantsGuardTheRouteThatIsFound(t *testing.T) {
+	own, granted := Setting{"statement_timeout", "5000"}, Setting{"default_transaction_read_only", "on"}
+	found := &Route{Name: "orders", Settings: []Setting{own}}
+	for _, test := range []struct {
+		guards, want []Setting
+	}{
+		{nil, []Setting{own}},
+		{[]Setting{granted}, []Setting{own, granted}},
+	} {
+		got, err := (&session{guards: test.guards}).own(found)
+		if err != nil || !slices.Equal(got.Settings, test.want) {
+			t.Errorf("with guards %v: settings %v, %v, want %v", test.guards, got.Settings, err, test.want)
+		}
+	}
+	if !slices.Equal(found.Settings, []Setting{own}) {
+		t.Errorf("everybody's settings are %v now", found.Settings)
 	}
 }

@@ -68,6 +68,7 @@ type login struct {
 	asking func()
 	asked  bool  // the database has asked for a clear-text password
 	keyed  bool  // it has sent a BackendKeyData
+	letIn  bool  // it has sent AuthenticationOk
 	guard  bool  // the database has reported that the session only reads
 	unsent error // why the last packet could not be written
 	// key gets the body of each BackendKeyData before the client gets it.
@@ -119,6 +120,7 @@ func (l *login) run(ctx context.Context, m startupMessage) error {
 	if err = l.judge(err); err != nil {
 		return err
 	}
+	l.letIn = true
 	return l.forward(ctx, append(l.opening.negotiated, first...))
 }
 
@@ -178,10 +180,10 @@ func (l *login) authenticate(ctx context.Context) ([]byte, error) {
 			if l.ordinary != nil {
 				done, err := l.reply(ctx, msg)
 				if err != nil {
-					return nil, err
+					return nil, refusedAfter(held, err)
 				}
 				if done {
-					return slices.Concat(msg, notices), nil
+					return slices.Concat(held, msg, notices), nil
 				}
 				continue
 			}

@@ -227,7 +227,7 @@ func (l *login) ordinaryPassword(ctx context.Context, method string) (words stri
 	return words, state, nil
 }
 
-// writeMessage sends m, and leaves no copy of it in memory.
+// writeMessage sends m, and clears the packet.
 func (l *login) writeMessage(m pgproto3.FrontendMessage) {
 	packet, err := m.Encode(nil)
 	if err != nil { // a bound of the codec, far above ours

@@ -242,10 +242,10 @@ func (r *refusal) learn(ctx context.Context, from Explainer) {
 	}
 }
 
-// retry repeats a login that was refused with err, after an attempt that took as long, if
-// there is time for that. If the deadline ends the second attempt, err says more.
-func (s *session) retry(ctx context.Context, err error, took time.Duration) (*upstream, error) {
-	if !s.pauseBeforeRetry(ctx, err, took) {
+// retry repeats a login that was refused with err, if there is time for another one that
+// takes as long. If the deadline ends the second attempt, err says more.
+func (s *session) retry(ctx context.Context, err error) (*upstream, error) {
+	if !s.pauseBeforeRetry(ctx, err) {
 		return nil, err
 	}
 	s.server.tally.retried(s.entry)
@@ -254,7 +254,7 @@ func (s *session) retry(ctx context.Context, err error, took time.Duration) (*up
 		doing = "database takes no more connections now, trying once more"
 	}
 	s.log.Info(doing, "sqlstate", state(err), "error", err)
-	up, again := s.inTurn(ctx, s.unguessed)
+	up, again := s.withRoom(ctx, s.unguessed)
 	if errors.Is(ended(ctx, again), causes.LoginOverdue) {
 		return nil, err
 	}
@@ -262,11 +262,11 @@ func (s *session) retry(ctx context.Context, err error, took time.Duration) (*up
 }
 
 // pauseBeforeRetry waits before a login that was refused with err is repeated. It returns
-// false at once when the wait is too long, or when another attempt that takes as long as took
-// would not end before ctx does; and it returns false when ctx ends.
-func (s *session) pauseBeforeRetry(ctx context.Context, err error, took time.Duration) bool {
+// false at once when the wait is too long, or when another attempt that takes as long as the
+// last would not end before ctx does; and it returns false when ctx ends.
+func (s *session) pauseBeforeRetry(ctx context.Context, err error) bool {
 	jitter := rand.N(retryJitter)
-	most := shortened(ctx, paceMost, took) - jitter
+	most := shortened(ctx, paceMost, s.took) - jitter
 	wait, worth := retryPause, retryPause <= most
 	if isTooFast(err) {
 		wait, worth = s.served.pace.wait(time.Now(), most)

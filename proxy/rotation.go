@@ -54,7 +54,7 @@ func (r *Rotation) outcome(err error, now time.Time) {
 		r.said = nil
 	case said != nil && !r.isOf(said):
 		kept := *said // each client's own is explained
-		kept.unserved = nil
+		kept.unserved, kept.before = nil, nil
 		r.said, r.since, r.pause = &kept, now.Round(0), rotationPause
 		r.later(now)
 	}
@@ -111,7 +111,9 @@ func (r *Rotation) tried(now time.Time, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.took = took
-	r.later(now)
+	if !r.next.After(now) { // else it was of another password, whose first pause is set
+		r.later(now)
+	}
 }
 
 // wrongPassword is the refusal of an ordinary password that err is, or nil.
@@ -144,6 +146,7 @@ var errAnother = errors.New("another password, or another answer")
 // rotated, the database may know another than its source, or a reader another than its
 // writer. It ends with the refusal where there is no hope, or no time for another login.
 func (s *session) rotated(ctx context.Context, up *upstream, err error) (*upstream, error) {
+	var before Password // that was tried again at once
 	for {
 		said := wrongPassword(err)
 		if said == nil {
@@ -153,13 +156,18 @@ func (s *session) rotated(ctx context.Context, up *upstream, err error) (*upstre
 		select {
 		case r.turn <- struct{}{}:
 		case <-ctx.Done():
-			return nil, said
+			return nil, stopped(ctx, said)
 		}
 		up, err = s.try(ctx, r, said)
 		<-r.turn
 		if !errors.Is(err, errAnother) {
 			return up, err
 		}
+		// A name may lead to several servers, of which one takes the password and one does not.
+		if before.Reveal() == said.used.Reveal() && (shortened(ctx, rotationPause, s.took) < rotationPause || !sleep(ctx, rotationPause)) {
+			return nil, stopped(ctx, said)
+		}
+		before = said.used
 		if up, err = s.repeat(ctx, said); ctx.Err() != nil {
 			return up, err
 		}
@@ -169,30 +177,31 @@ func (s *session) rotated(ctx context.Context, up *upstream, err error) (*upstre
 // try tries, until the database takes a password, or said does not hold any more. It is at
 // once where the source has another password, and after a pause where it has not.
 func (s *session) try(ctx context.Context, r *Rotation, said *refusal) (*upstream, error) {
-	for {
+	for last := false; ; {
 		if r.over(said) {
 			return nil, errAnother
 		}
 		now, err := s.route.Passwords.Renew(ctx, said.user, said.used)
 		if ctx.Err() != nil {
-			return nil, said
+			return nil, stopped(ctx, said)
 		}
 		if err != nil && now.Reveal() == "" {
 			return nil, s.notRenewed(said, err)
 		}
-		if now.Reveal() == said.used.Reveal() {
+		if now.Reveal() == said.used.Reveal() && !last {
 			wait, takes, hope := r.wait(time.Now())
 			pause := shortened(ctx, wait, max(takes, s.took, rotationReserve))
 			if !hope || pause < min(wait, rotationPause) || !sleep(ctx, pause) {
 				if err != nil {
 					return nil, s.notRenewed(said, err)
 				}
-				return nil, said
+				return nil, stopped(ctx, said)
 			}
-			if wait > 0 && pause == wait {
+			if last = pause < wait; wait > 0 {
 				continue // what is to be tried may be another password by now
 			}
 		}
+		last = false
 		began := time.Now()
 		up, err := s.repeat(ctx, said)
 		r.tried(time.Now(), time.Since(began))
@@ -208,11 +217,21 @@ func (s *session) try(ctx context.Context, r *Rotation, said *refusal) (*upstrea
 func (s *session) repeat(ctx context.Context, said *refusal) (*upstream, error) {
 	s.server.tally.retried(s.entry)
 	s.log.Info("password refused, trying once more", "sqlstate", said.code)
-	up, err := s.inTurn(ctx, s.unguessed)
+	up, err := s.withRoom(ctx, s.unguessed)
 	if err != nil && ctx.Err() != nil && !errors.As(err, new(*refusal)) {
-		return nil, said
+		return nil, stopped(ctx, said)
 	}
 	return up, err
+}
+
+// stopped is how a wait for another password ends: with said, unless the proxy or a person
+// ended it.
+func stopped(ctx context.Context, said *refusal) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, causes.LoginOverdue) || errors.Is(cause, errClientGone) {
+		return said
+	}
+	return cause
 }
 
 // notRenewed is err, for which a password that was refused could not be read anew.

@@ -301,7 +301,7 @@ func TestASecretThatCannotBeReadAnewIsTheReason(t *testing.T) {
 					got['D'] != `asked nicely; the database refused the one in memory: password authentication failed for user "app_user" (SQLSTATE 28P01)` {
 					t.Errorf("got %q", got)
 				}
-				if want := map[bool]int32{false: 1, true: 5}[kept]; logins.Load() != want {
+				if want := map[bool]int32{false: 1, true: 6}[kept]; logins.Load() != want {
 					t.Errorf("%d logins, want %d", logins.Load(), want)
 				}
 			})
@@ -348,4 +348,31 @@ func TestTheRefusalOutlivesTheDeadline(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A name may lead to two servers, of which one has the new password already: each success at
+// the one says that the refusal of the other does not hold. Logins at the other are repeated,
+// but not without a pause.
+func TestTwoServersOfANameDoNotMakeALoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var password atomic.Value
+		var logins atomic.Int32
+		password.Store("new " + ordinaryPassword)
+		p := &fakePasswords{password: ordinaryPassword}
+		refuse := wanting(&password, &logins)
+		r := newPasswordRig(t, p, func(c *databaseConn) {
+			refuse(c)
+			p.Rotation("").outcome(nil, time.Now()) // somebody was let in elsewhere
+		}, nil)
+		c := r.dial()
+		c.send(plainStartup)
+		if got := c.failed(); got['C'] != "28P01" {
+			t.Errorf("got %q", got)
+		}
+		c.Close()
+		r.stopQuiet()
+		if n := logins.Load(); n > 2*int32(time.Minute/rotationPause) {
+			t.Errorf("%d logins in a minute", n)
+		}
+	})
 }

@@ -66,6 +66,8 @@ type session struct {
 	counts   bool           // among the Server's sessions
 	forget   []func()       // takes out the cancel keys that were noted
 	again    *again         // not nil: the client has a ReadyForQuery already
+	guards   []Setting      // that a Grant adds to the Route's
+	letIn    bool           // the last login got as far as AuthenticationOk
 	giveTurn func()         // ends the turn of the login under way
 	took     time.Duration  // the last login, with its connection
 
@@ -322,26 +324,30 @@ func (s *session) by() way {
 // or to another just before; and once more by the Route's Alternative. In between, and
 // while AWS is asked why, others have their turn.
 func (s *session) attempts(ctx context.Context) (*upstream, error) {
-	began := time.Now()
 	up, err := (*upstream)(nil), s.refusedBefore()
 	if err == nil {
-		up, err = s.inTurn(ctx, s.guessed)
+		up, err = s.withRoom(ctx, s.guessed)
 	}
 	if s.ping {
 		return up, err // whose words nobody reads
 	}
-	if isFull(err) && s.server.ready.makeRoom(ctx, s.route.Address) {
-		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
-		began = time.Now()
-		up, err = s.inTurn(ctx, s.unguessed)
-	}
 	if s.route.passing(err) {
-		up, err = s.retry(ctx, err, time.Since(began))
+		up, err = s.retry(ctx, err)
 	}
 	if up, err = s.rotated(ctx, up, err); err != nil {
 		up, err = s.otherwise(ctx, err)
 	}
 	return up, s.route.explain(ctx, err)
+}
+
+// withRoom is attempt in its turn, and another where ready logins make room for it.
+func (s *session) withRoom(ctx context.Context, attempt func(context.Context) (*upstream, error)) (*upstream, error) {
+	up, err := s.inTurn(ctx, attempt)
+	if s.ping || !isFull(err) || !s.server.ready.makeRoom(ctx, s.route.Address) {
+		return up, err
+	}
+	s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
+	return s.inTurn(ctx, s.unguessed)
 }
 
 // inTurn has attempt wait for its turn, which ends with it or is given back by giveTurn
@@ -384,6 +390,7 @@ func (s *session) unguessed(ctx context.Context) (*upstream, error) { return s.a
 // attempt is one login on a connection of its own. A key that the client is
 // told is noted before the client can use it.
 func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
+	s.letIn = false
 	up, err := s.route.open(ctx, s.route.Address, s.server.firstByte, &s.watch)
 	if err != nil {
 		return nil, err
@@ -420,6 +427,7 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		return admit()
 	}
 	err = l.run(ctx, s.wants)
+	s.letIn = l.letIn
 	s.served.asked(l, err, s.log)
 	if err != nil {
 		var said *refusal

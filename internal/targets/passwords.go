@@ -24,10 +24,10 @@ type Passwords struct {
 	rotation *proxy.Rotation
 }
 
-// held is a secret, with what logins by it share.
+// held is a secret, with what logins by it share at each database, by its address.
 type held struct {
 	*secretstore.Secret
-	rotation *proxy.Rotation
+	rotations map[string]*proxy.Rotation
 }
 
 // secretKey is a secret as it is read: what is in memory serves nobody else.
@@ -94,10 +94,14 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 				}
 				return err
 			},
-		}), p.rotation}
+		}), map[string]*proxy.Rotation{}}
 		w.secrets[key] = h
 	}
-	p.Secret, p.rotation = h.Secret, h.rotation
+	at := l.Endpoint.Address()
+	if h.rotations[at] == nil {
+		h.rotations[at] = p.rotation
+	}
+	p.Secret, p.rotation = h.Secret, h.rotations[at]
 	return p, nil
 }
 

@@ -258,3 +258,26 @@ func nobodyToAsk(t *testing.T) (context.Context, context.CancelFunc) {
 	cancel()
 	return ctx, cancel
 }
+
+// Two databases may have one secret: what one of them says of the password is nothing to the
+// other.
+func TestEachDatabaseHasARotationOfItsOwn(t *testing.T) {
+	testenv.Isolate(t)
+	w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+	of := func(endpoint string) *Passwords {
+		t.Helper()
+		target := testenv.Target(endpoint, func(o *config.Options) { o.Secret, o.User = "shared/app", "app" })
+		p, err := w.Passwords(target, loginFor(t, w, target, discover.Database{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	orders, again, billing := of(testenv.Orders), of(testenv.Orders), of(testenv.Billing)
+	if orders.Secret != billing.Secret {
+		t.Error("the secret is read for each database")
+	}
+	if orders.rotation != again.rotation || orders.rotation == billing.rotation {
+		t.Error("the rotation is not that of one database")
+	}
+}

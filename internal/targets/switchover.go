@@ -59,7 +59,7 @@ func (w *Wiring) switchoverOf(l Login, t config.Target) *switchover {
 	key := switchoverKey{t.Profile, l.Endpoint}
 	s := w.switchovers[key]
 	if s == nil {
-		s = newSwitchover(l, t.Profile, w.log.With("route", t.Name))
+		s = newSwitchover(l, t.Profile, w.log.With("endpoint", l.Endpoint.Address()))
 		w.switchovers[key] = s
 	}
 	return s
