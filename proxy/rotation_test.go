@@ -376,3 +376,27 @@ func TestTwoServersOfANameDoNotMakeALoop(t *testing.T) {
 		}
 	})
 }
+
+// Whoever waits for a rotation while pgkeyless stops reads that it stops, and not that the
+// password is wrong.
+func TestStoppingEndsTheWaitForARotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var password atomic.Value
+		var logins atomic.Int32
+		password.Store("new " + ordinaryPassword)
+		r := newPasswordRig(t, &fakePasswords{password: ordinaryPassword}, wanting(&password, &logins), nil)
+		first, second := r.dial(), r.dial()
+		first.send(plainStartup)
+		time.Sleep(time.Second)
+		second.send(plainStartup) // knows of the refusal, and waits for the first one's result
+		time.Sleep(time.Second / 2)
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); r.stopQuiet() }()
+		for name, c := range map[string]*client{"first": first, "second": second} {
+			if got := c.failed(); got['C'] != "57P01" {
+				t.Errorf("the %s client got %q, want 57P01", name, got)
+			}
+		}
+		<-stopped
+	})
+}
