@@ -213,7 +213,8 @@ func TestOneClientTriesForABurst(t *testing.T) {
 	}{
 		"the source is behind":   {10 * time.Second, 0, burst + 2, 2 * burst},
 		"the database is behind": {0, 10 * time.Second, burst + 2, 2 * burst},
-		"a wrong password":       {0, 0, burst + 5, 0},
+		// After 2, 4, 8 and 16 s, and at the end of the time of each burst.
+		"a wrong password": {0, 0, burst + 6, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
