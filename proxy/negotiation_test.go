@@ -16,11 +16,11 @@ import (
 
 // begun is how a fake server's connections began, and what it does about that.
 type begun struct {
-	direct, request func(rig *rig, c net.Conn) // nil: closes
+	wg sync.WaitGroup
 
-	mu  sync.Mutex
-	all []string
-	wg  sync.WaitGroup
+	mu              sync.Mutex
+	direct, request func(rig *rig, c net.Conn) // nil: closes
+	all             []string
 }
 
 func (b *begun) note(how string) {
@@ -46,10 +46,12 @@ func (b *begun) dialer(own **rig) Dialer {
 			if _, err := io.ReadFull(c, first); err != nil {
 				return
 			}
+			b.mu.Lock()
 			how, answer := "request", b.request
 			if first[0] == 0x16 {
 				how, answer = "direct", b.direct
 			}
+			b.mu.Unlock()
 			b.note(how)
 			if answer != nil {
 				answer(*own, &pushedBack{c, first})
@@ -201,7 +203,9 @@ func TestNegotiationTriesAgain(t *testing.T) {
 		visit()
 		visit()
 		time.Sleep(negotiationMemory)
+		b.mu.Lock()
 		b.direct = direct
+		b.mu.Unlock()
 		visit()
 		visit()
 		time.Sleep(2 * negotiationMemory)
@@ -283,7 +287,9 @@ func TestNegotiationOutlivesFaults(t *testing.T) {
 					c.send(terminate)
 					c.Close()
 				}
+				b.mu.Lock()
 				b.direct = direct
+				b.mu.Unlock()
 				c := r.established()
 				c.send(terminate)
 				c.Close()
