@@ -86,9 +86,27 @@ func (v *verifier) wants(host string) (endpoint, region string) {
 // verify checks token as user's password. It returns the access key id that the
 // token names, if it gets that far, and why the token is refused. No error holds
 // a part of the token that would help anybody to log in.
+func (v *verifier) verify(user, token string) (accessKey string, err error) {
+	return checkToken(token, v.keys, v.now(), func(host string) signedFor {
+		endpoint, region := v.wants(host)
+		return signedFor{hostIs: "host and port", host: endpoint, action: "connect", user: user, region: region, service: "rds-db", maxExpires: maxExpires}
+	})
+}
+
+// signedFor is what a token must be signed for.
+type signedFor struct {
+	hostIs          string // what host is, for people
+	host, action    string
+	user            string // DBUser; "" where the token names none
+	region, service string
+	maxExpires      int // seconds
+}
+
+// checkToken checks a token by the secret of the key that it names. wants says what a token
+// for a host must be signed for. What it returns is as verify says.
 //
 // Source: Signature Version 4, "Authenticating Requests: Using Query Parameters".
-func (v *verifier) verify(user, token string) (accessKey string, err error) {
+func checkToken(token string, keys map[string]Key, now time.Time, wants func(host string) signedFor) (accessKey string, err error) {
 	t, err := parseToken(token)
 	if err != nil {
 		return "", err
@@ -97,7 +115,7 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 	if err != nil {
 		return "", err
 	}
-	key, ok := v.keys[accessKey]
+	key, ok := keys[accessKey]
 	if !ok {
 		return accessKey, fmt.Errorf("access key %q is not known", accessKey)
 	}
@@ -108,23 +126,23 @@ func (v *verifier) verify(user, token string) (accessKey string, err error) {
 	if got := t.query["X-Amz-Security-Token"]; !hmac.Equal([]byte(got), []byte(key.SessionToken)) {
 		return accessKey, fmt.Errorf("session token is not that of access key %q", accessKey)
 	}
-	endpoint, region := v.wants(t.host)
+	want := wants(t.host)
 	for _, c := range []struct{ what, got, want string }{
-		{"host and port", t.host, endpoint},
-		{"Action", t.query["Action"], "connect"},
-		{"DBUser", t.query["DBUser"], user},
+		{want.hostIs, t.host, want.host},
+		{"Action", t.query["Action"], want.action},
+		{"DBUser", t.query["DBUser"], want.user},
 		{"X-Amz-Algorithm", t.query["X-Amz-Algorithm"], signingAlgorithm},
 		{"X-Amz-SignedHeaders", t.query["X-Amz-SignedHeaders"], "host"},
 		{"credential date", scope[0], signed.Format("20060102")},
-		{"credential region", scope[1], region},
-		{"credential service", scope[2], "rds-db"},
+		{"credential region", scope[1], want.region},
+		{"credential service", scope[2], want.service},
 		{"credential terminator", scope[3], "aws4_request"},
 	} {
 		if c.got != c.want {
 			return accessKey, fmt.Errorf("%s of the token is %q, want %q", c.what, c.got, c.want)
 		}
 	}
-	if err := checkTime(signed, t.query["X-Amz-Expires"], v.now(), maxExpires); err != nil {
+	if err := checkTime(signed, t.query["X-Amz-Expires"], now, want.maxExpires); err != nil {
 		return accessKey, err
 	}
 	if !hmac.Equal([]byte(t.query["X-Amz-Signature"]), []byte(t.signature(key.Secret, scope))) {
