@@ -38,7 +38,7 @@ func tokenAccepted(err error) bool {
 	case !errors.As(err, &said):
 		return false
 	}
-	return !said.early() || said.code == "3D000" || said.code == "42501"
+	return !said.early() || said.code == "3D000" || said.code == stateNotPermitted
 }
 
 // otherwise repeats a login that ended with err by the Route's Alternative. Where that

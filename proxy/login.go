@@ -137,7 +137,7 @@ func (l *login) write(packet []byte) {
 // object at once.
 func (l *login) judge(err error) error {
 	if err == nil || !l.asked {
-		l.guesses.note(l.user, l.asked && !l.route.AskFirst)
+		l.guesses.note(l.user, l.asked && !l.route.AskFirst && l.route.Pooler == nil)
 	}
 	if err == nil || !l.early || l.asked {
 		return err

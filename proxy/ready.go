@@ -98,6 +98,6 @@ func (s *session) getReady(now time.Time) {
 			return nil, err
 		}
 		defer give()
-		return server.makeReady(ctx, key, route, m, route.Pooler == nil && key.served.guesses.clearText(m.value("user")))
+		return server.makeReady(ctx, key, route, m, key.served.guesses.clearText(m.value("user")))
 	})
 }

@@ -371,18 +371,13 @@ func (s *session) inTurn(ctx context.Context, attempt func(context.Context) (*up
 // guessed is an attempt with the token sent unasked, where the user's last login suggests
 // it. If that was a wrong guess, it is repeated without.
 func (s *session) guessed(ctx context.Context) (*upstream, error) {
-	up, err := s.attempt(ctx, s.mayGuess())
+	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
 	var wrong *wrongGuess
 	if errors.As(err, &wrong) && ctx.Err() == nil {
 		s.log.Debug("login repeated without an early token", "error", err)
 		return s.unguessed(ctx)
 	}
 	return up, err
-}
-
-// mayGuess says that the token may be sent unasked.
-func (s *session) mayGuess() bool {
-	return s.route.Pooler == nil && s.served.guesses.clearText(s.wants.value("user"))
 }
 
 func (s *session) unguessed(ctx context.Context) (*upstream, error) { return s.attempt(ctx, false) }
