@@ -16,9 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 	"github.com/coder/websocket"
 )
 
@@ -32,7 +30,7 @@ type fakeAWS struct {
 	mu         sync.Mutex
 	agents     map[string]*fakeAgent
 	ids        []string // in order of StartSession
-	inputs     []*ssm.StartSessionInput
+	inputs     []StartSessionInput
 	resumed    []string // ids, one per ResumeSession call
 	terminated []string // ids, one per TerminateSession call
 	upgrades   int
@@ -58,18 +56,18 @@ func newFakeAWS(t *testing.T) *fakeAWS {
 	return f
 }
 
-func (f *fakeAWS) url(id string, n int) *string {
-	return aws.String(fmt.Sprintf("ws://127.0.0.1:9/v1/data-channel/%s?role=publish_subscribe&cell-number=c%d+/x%s", id, n, f.query))
+func (f *fakeAWS) url(id string, n int) string {
+	return fmt.Sprintf("ws://127.0.0.1:9/v1/data-channel/%s?role=publish_subscribe&cell-number=c%d+/x%s", id, n, f.query)
 }
 
-func (f *fakeAWS) StartSession(ctx context.Context, in *ssm.StartSessionInput, _ ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
+func (f *fakeAWS) StartSession(ctx context.Context, in StartSessionInput) (SessionOutput, error) {
 	f.mu.Lock()
 	f.inputs = append(f.inputs, in)
 	n := len(f.inputs)
 	f.mu.Unlock()
 	if f.onStart != nil {
 		if err := f.onStart(ctx, n); err != nil {
-			return nil, err
+			return SessionOutput{}, err
 		}
 	}
 	f.mu.Lock()
@@ -78,45 +76,48 @@ func (f *fakeAWS) StartSession(ctx context.Context, in *ssm.StartSessionInput, _
 	a := &fakeAgent{aws: f, id: id, number: len(f.ids) + 1, token: "tok-" + rand.Text(), unacked: make(map[int64][]byte)}
 	f.ids = append(f.ids, id)
 	f.agents[id] = a
-	return &ssm.StartSessionOutput{SessionId: &id, StreamUrl: f.url(id, 0), TokenValue: aws.String(a.token)}, nil
+	return SessionOutput{SessionID: id, StreamURL: f.url(id, 0), TokenValue: a.token}, nil
 }
 
-func (f *fakeAWS) ResumeSession(_ context.Context, in *ssm.ResumeSessionInput, _ ...func(*ssm.Options)) (*ssm.ResumeSessionOutput, error) {
+func (f *fakeAWS) ResumeSession(_ context.Context, id string) (SessionOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resumed = append(f.resumed, *in.SessionId)
+	f.resumed = append(f.resumed, id)
 	if f.onResume != nil {
 		if err := f.onResume(len(f.resumed)); err != nil {
-			return nil, err
+			return SessionOutput{}, err
 		}
 	}
-	a := f.agents[*in.SessionId]
+	a := f.agents[id]
 	if a == nil {
-		return nil, &types.DoesNotExistException{}
+		return SessionOutput{}, apiCode("DoesNotExistException")
 	}
-	out := &ssm.ResumeSessionOutput{SessionId: in.SessionId}
+	out := SessionOutput{SessionID: id}
 	if f.noToken || a.hasEnded() {
 		return out, nil
 	}
-	out.StreamUrl = f.url(a.id, len(f.resumed))
-	out.TokenValue = aws.String(a.newToken(*out.StreamUrl))
+	out.StreamURL = f.url(a.id, len(f.resumed))
+	out.TokenValue = a.newToken(out.StreamURL)
 	return out, nil
 }
 
-func (f *fakeAWS) TerminateSession(_ context.Context, in *ssm.TerminateSessionInput, _ ...func(*ssm.Options)) (*ssm.TerminateSessionOutput, error) {
+func (f *fakeAWS) TerminateSession(_ context.Context, id string) error {
 	f.mu.Lock()
-	a := f.agents[*in.SessionId]
-	f.terminated = append(f.terminated, *in.SessionId)
+	a := f.agents[id]
+	f.terminated = append(f.terminated, id)
 	f.mu.Unlock()
 	if f.onEnd != nil {
-		return nil, f.onEnd()
+		return f.onEnd()
 	}
 	if a == nil {
-		return nil, &types.DoesNotExistException{}
+		return apiCode("DoesNotExistException")
 	}
 	a.end("")
-	return &ssm.TerminateSessionOutput{SessionId: in.SessionId}, nil
+	return nil
 }
+
+// apiCode is what the API answers.
+func apiCode(code string) *smithy.GenericAPIError { return &smithy.GenericAPIError{Code: code} }
 
 // calls returns how often each operation was called.
 func (f *fakeAWS) calls() (starts, resumes, terminates int) {

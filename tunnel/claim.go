@@ -26,31 +26,33 @@ type claim struct {
 	haste  bool      // there was hope for a better session than a busy one, and is no more
 	waited bool      // for a start
 	none   bool      // there was no session at all that could serve
+	cold   bool      // there has been none at some time
 	until  time.Time // it takes what there is then; zero: there has been nothing
 
 	start   *start
 	counted bool            // among the start's dials
 	grown   <-chan struct{} // closed when a session comes up
+	crowded <-chan struct{} // closed when a crowd has come; nil: that changes nothing
 	hope    time.Duration   // how long to wait for a better session; 0: there is none to go on with
 }
 
-// claim waits for a session that can take one more stream, and returns it with
-// the stream, which is opened along with the choice: dials at the same time see
+// claim waits for a session that can take one more stream, and returns the stream,
+// which is opened along with the choice: dials at the same time see
 // each other's. doc.go has a table of what is waited for, and for how long.
-func (d *Dialer) claim(ctx context.Context, p place) (*session, *mux.Stream, error) {
+func (d *Dialer) claim(ctx context.Context, p place) (*stream, error) {
 	const tries = 3 // a session may end between start and OpenStream, but not time and again
 	c := claim{d: d, place: p, began: time.Now()}
 	for try := 1; ; {
-		s, st, err := c.take(ctx)
+		s, err := c.take(ctx)
 		if s != nil || err != nil {
-			return s, st, err
+			return s, err
 		}
 		came, err := c.wait(ctx)
 		c.failed = err
 		switch {
 		case err != nil && ctx.Err() != nil:
 			c.leave()
-			return nil, nil, err
+			return nil, err
 		case came && c.none:
 			if try++; try > tries {
 				c.failed = p.sessionError(errNoSession)
@@ -78,13 +80,13 @@ func (c *claim) letGo() {
 // the claim is to wait. After a failed start it is to wait no more: that error is
 // returned, unless a hampered session may still serve, or a start may whose agent
 // is not known to be silent.
-func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
+func (c *claim) take(ctx context.Context) (*stream, error) {
 	d := c.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.letGo()
 	if d.closed {
-		return nil, nil, c.place.closedError()
+		return nil, c.place.closedError()
 	}
 	g := d.group(c.place.address)
 	for {
@@ -99,33 +101,34 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 		use, more := policy.choose(views, len(g.starts), g.dials()+1, g.unasked(now))
 		if use < 0 && c.failed != nil && (c.over || !isSilent(c.failed) || len(g.starts) == 0) {
 			if use = inReach(views); use < 0 {
-				return nil, nil, g.instead(c.failed)
+				return nil, g.instead(c.failed)
 			}
 			more = false
 		}
 		c.none = use < 0
+		c.cold = c.cold || c.none
 		if use >= 0 && c.waits(now, g, policy, views, use) {
 			more = policy.room(len(views), len(g.starts)) && len(g.starts) < g.dials()+1
 			use = -1
 		}
 		if more {
-			d.begin(context.WithoutCancel(ctx), g, c.place)
+			d.beginStart(context.WithoutCancel(ctx), g, c.place, use < 0 && !c.cold)
 		}
 		if use < 0 {
 			c.needStart(g)
-			return nil, nil, nil
+			return nil, nil
 		}
 		if views[use].health() == busy && !c.haste && c.hopeForStart(g, now) {
-			return nil, nil, nil
+			return nil, nil
 		}
 		s := sessions[use]
 		st, err := s.mux.OpenStream()
 		switch {
 		case err == nil:
 			s.notice(now, true)
-			return s, st, nil
+			return &stream{Stream: st, place: s.place, session: s, dialer: d, load: s.carry(now)}, nil
 		case errors.Is(err, mux.ErrTooMany):
-			return nil, nil, causes.TooManyWaiting.New(c.place.facts(), err)
+			return nil, causes.TooManyWaiting.New(c.place.facts(), err)
 		case errors.Is(err, mux.ErrClosed):
 			d.died(g, s, err)
 		}
@@ -137,7 +140,10 @@ func (c *claim) take(ctx context.Context) (*session, *mux.Stream, error) {
 // one that is starting, or can be started: those that come together, where another
 // waits or a start is under way for one that has just come, or come where streams are
 // heavy, spread over all sessions there may be, in equal parts, while
-// patience lasts. Where they are light they may share one. Dialer.mu is held.
+// patience lasts. Where they are light they may share one. So may a crowd of which
+// nothing is known: its logins are over before another session is up. Those of it that
+// wait are called then, unless they have found no session at all and wait for one to
+// start anyway. Dialer.mu is held.
 func (c *claim) waits(now time.Time, g *group, p policy, views []view, use int) bool {
 	if c.until.IsZero() {
 		c.until = now.Add(patience)
@@ -149,6 +155,10 @@ func (c *claim) waits(now time.Time, g *group, p policy, views []view, use int) 
 	if len(g.starts) == 0 && !(p.room(len(views), 0) && g.unasked(now)) {
 		return false
 	}
+	if !c.cold && !p.spread && p.isCrowd(g.arrived(now)+g.dials()+1) {
+		g.callCrowd()
+		return false
+	}
 	return views[use].streams >= p.share(views, g.dials()+1)
 }
 
@@ -158,6 +168,10 @@ func (c *claim) needStart(g *group) {
 	st := slices.MinFunc(g.starts, func(a, b *start) int { return a.dials - b.dials })
 	st.dials++
 	c.start, c.counted, c.waited, c.grown, c.hope = st, true, true, g.grown, 0
+	c.crowded = nil
+	if !c.cold {
+		c.crowded = g.crowded
+	}
 }
 
 // hopeForStart makes the claim wait for a start that should end soon, if there is
@@ -173,8 +187,8 @@ func (c *claim) hopeForStart(g *group, now time.Time) bool {
 }
 
 // wait waits for the start to end, and returns its error. It also ends, with nil,
-// when another session has come up, when patience has ended, and with ctx. came says
-// that there is a session that was not there before.
+// when another session has come up, when a crowd has come, when patience has ended, and
+// with ctx. came says that there is a session that was not there before.
 func (c *claim) wait(ctx context.Context) (came bool, err error) {
 	if c.hope > 0 {
 		return false, c.waitInHope(ctx)
@@ -194,6 +208,8 @@ func (c *claim) wait(ctx context.Context) (came bool, err error) {
 		return c.start.err == nil, c.start.err
 	case <-c.grown:
 		return true, nil
+	case <-c.crowded:
+		return false, nil
 	case <-silent:
 		c.over = true
 		return false, c.place.startError(datachannel.ErrAgentAbsent)

@@ -49,8 +49,8 @@ type Config struct {
 	// is the credentials: an error with SQLSTATE 28000, whose words are used.
 	Explain func(error) error
 
-	// EndpointOverride is the SSM endpoint URL as the SDK has it from
-	// AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL, "" for none. Its host may then
+	// EndpointOverride is the URL of Systems Manager that is configured in place of
+	// AWS's own (SSM.EndpointOverride), "" for none. Its host may then
 	// serve the websocket too, and a loopback host may do so without TLS.
 	EndpointOverride string
 
@@ -192,11 +192,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	s, st, err := d.claim(ctx, p)
+	s, err := d.claim(ctx, p)
 	if err != nil {
-		return nil, err
+		return nil, err // not a nil *stream
 	}
-	return &stream{Stream: st, place: s.place, session: s, dialer: d, load: d.carryLoad(s)}, nil
+	return s, nil
 }
 
 // Expect starts sessions for so many dials to address, which are about to come: as many as
@@ -223,15 +223,6 @@ func (d *Dialer) Expect(ctx context.Context, address string, dials int) {
 	for range policy.expected(views, len(g.starts), dials) {
 		d.begin(context.WithoutCancel(ctx), g, p)
 	}
-}
-
-// carryLoad has one more stream of s weighed.
-func (d *Dialer) carryLoad(s *session) *load {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l := &load{opened: time.Now()}
-	s.loads = append(s.loads, l)
-	return l
 }
 
 // notAnAddress is the caller's mistake: clients do not meet it.

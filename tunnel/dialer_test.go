@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
@@ -176,8 +174,8 @@ func TestConcurrentDialsShareOneSession(t *testing.T) {
 		wantCalls(t, f, 1, 0, 0)
 		in := f.inputs[0]
 		want := map[string][]string{"host": {"db.internal"}, "portNumber": {"5432"}, "localPortNumber": {"0"}}
-		if *in.Target != "i-0abc" || *in.DocumentName != iampolicy.RemoteHostDocument || *in.Reason != "pgkeyless" || !reflect.DeepEqual(in.Parameters, want) {
-			t.Errorf("StartSession with %s, %s, %s, %v", *in.Target, *in.DocumentName, *in.Reason, in.Parameters)
+		if in.Target != "i-0abc" || in.DocumentName != iampolicy.RemoteHostDocument || in.Reason != "pgkeyless" || !reflect.DeepEqual(in.Parameters, want) {
+			t.Errorf("StartSession with %s, %s, %s, %v", in.Target, in.DocumentName, in.Reason, in.Parameters)
 		}
 	})
 }
@@ -264,7 +262,7 @@ func TestFailedStartIsNotRemembered(t *testing.T) {
 		f := newFakeAWS(t)
 		f.onStart = func(_ context.Context, n int) error {
 			if n == 1 {
-				return &types.TargetNotConnected{}
+				return apiCode("TargetNotConnected")
 			}
 			return nil
 		}
@@ -284,7 +282,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 				f := newFakeAWS(t)
 				f.onStart = func(_ context.Context, n int) error {
 					if n <= failures {
-						return &types.ThrottlingException{}
+						return apiCode("ThrottlingException")
 					}
 					return nil
 				}
@@ -480,7 +478,7 @@ func TestStartIsBoundedInTime(t *testing.T) {
 func TestCloseTellsOfASessionItCouldNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		f.onEnd = func() error { return &types.InternalServerError{} }
+		f.onEnd = func() error { return apiCode("InternalServerError") }
 		d := newTestDialer(t, f, nil)
 		dial(t, d)
 		f.agent(1).setDeaf()
@@ -547,4 +545,4 @@ func TestStreamErrorsKeepTheirMeaning(t *testing.T) {
 	}
 }
 
-var _ API = (*ssm.Client)(nil)
+var _ API = SSM{}

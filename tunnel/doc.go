@@ -67,7 +67,11 @@
 // Dials that come together, to wait or while a session starts for one that has just
 // come, are spread in equal parts over as many sessions as
 // there may be: one that finds its part of a session taken waits for another to come
-// up, for those 2 s at most.
+// up, for those 2 s at most. With more than 2 in a second for each session that there may
+// be, they are a crowd, which takes what is up: each shares a session with many in any
+// case, and a login needs little (crowd.go). Its first ones have begun no starts then: beside
+// a session that is up, those wait for 20 ms, and for one who still needs them. After heavy streams, or where no session is up
+// yet, a crowd is spread all the same.
 //
 // What a stream carries in its first second tells what is likely to come next
 // (weight.go). After light ones, new streams share the session that has most of

@@ -34,6 +34,8 @@ func TestTableOfDials(t *testing.T) {
 		fmt.Sprintf("No more than %d sessions start", firstTogether),
 		fmt.Sprintf("for those %s at most", seconds(patience)),
 		fmt.Sprintf("every %s without", seconds(pingEvery)),
+		fmt.Sprintf("With more than %d in a second for each session", crowdEach),
+		fmt.Sprintf("those wait for %d ms", gather.Milliseconds()),
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("doc.go does not say %q", want)

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/coder/websocket"
 
+	"github.com/pgkeyless/pgkeyless/tunnel"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
 )
 
@@ -64,24 +63,22 @@ func (l listener) Accept() (net.Conn, error) {
 func (l listener) Close() error   { close(l.closed); return nil }
 func (l listener) Addr() net.Addr { return &net.UnixAddr{Net: "pipe"} }
 
-func (s *service) StartSession(context.Context, *ssm.StartSessionInput, ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
+func (s *service) StartSession(context.Context, tunnel.StartSessionInput) (tunnel.SessionOutput, error) {
 	if s.refuse != nil {
-		return nil, s.refuse
+		return tunnel.SessionOutput{}, s.refuse
 	}
-	return &ssm.StartSessionOutput{
-		SessionId:  aws.String("ada-0123456789abcdef0"),
-		StreamUrl:  aws.String("ws://127.0.0.1:9/v1/data-channel/ada-0123456789abcdef0?role=publish_subscribe"),
-		TokenValue: aws.String("token"),
+	return tunnel.SessionOutput{
+		SessionID:  "ada-0123456789abcdef0",
+		StreamURL:  "ws://127.0.0.1:9/v1/data-channel/ada-0123456789abcdef0?role=publish_subscribe",
+		TokenValue: "token",
 	}, nil
 }
 
-func (s *service) ResumeSession(context.Context, *ssm.ResumeSessionInput, ...func(*ssm.Options)) (*ssm.ResumeSessionOutput, error) {
-	return &ssm.ResumeSessionOutput{}, nil // over
+func (s *service) ResumeSession(context.Context, string) (tunnel.SessionOutput, error) {
+	return tunnel.SessionOutput{}, nil // over
 }
 
-func (s *service) TerminateSession(context.Context, *ssm.TerminateSessionInput, ...func(*ssm.Options)) (*ssm.TerminateSessionOutput, error) {
-	return &ssm.TerminateSessionOutput{}, nil
-}
+func (s *service) TerminateSession(context.Context, string) error { return nil }
 
 // ServeHTTP is a data channel with its agent, which asks for the handshake,
 // acknowledges all that comes, and sends stream bytes back: smux frames look the

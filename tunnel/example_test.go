@@ -7,9 +7,8 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
@@ -20,7 +19,7 @@ func Example() {
 	service := newService() // of this example: Systems Manager in memory, with an agent whose targets echo
 	defer service.Close()
 	dialer, err := tunnel.New(tunnel.Config{
-		API:         service, // otherwise ssm.NewFromConfig(cfg)
+		API:         service, // otherwise tunnel.NewAPI(cfg)
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
 		Region:      "eu-west-1",
 		Target:      "i-0123456789abcdef0",
@@ -70,7 +69,7 @@ func Example() {
 func ExampleDialer_DialContext_errors() {
 	service := newService()
 	defer service.Close()
-	service.refuse = &types.TargetNotConnected{Message: aws.String("i-0123456789abcdef0 is not connected.")}
+	service.refuse = &smithy.GenericAPIError{Code: "TargetNotConnected", Message: "i-0123456789abcdef0 is not connected."}
 	dialer, err := tunnel.New(tunnel.Config{
 		API:         service,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),

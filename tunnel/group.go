@@ -16,6 +16,7 @@ type group struct {
 	sessions []*session    // all that have not ended, retired ones included
 	starts   []*start      // under way
 	grown    chan struct{} // closed and replaced when a session comes up
+	crowded  chan struct{} // the same when a crowd has come
 	failed   time.Time     // when a start failed last, or its session did not live
 	died     error         // why the latest session did not; nil while it does
 	warned   bool          // of a failed start that nobody waited for
@@ -28,7 +29,7 @@ type group struct {
 func (d *Dialer) group(address string) *group {
 	g := d.groups[address]
 	if g == nil {
-		g = &group{grown: make(chan struct{})}
+		g = &group{grown: make(chan struct{}), crowded: make(chan struct{})}
 		d.groups[address] = g
 	}
 	return g

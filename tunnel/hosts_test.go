@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -45,7 +44,7 @@ func TestHostsTakeTurnsAndThoseThatRefusedComeLast(t *testing.T) {
 		if l.asked != 1 {
 			t.Errorf("asked %d times for two starts", l.asked)
 		}
-		if !h.outcome("c", &types.TargetNotConnected{}) {
+		if !h.outcome("c", apiCode("TargetNotConnected")) {
 			t.Error("no other host is worth trying")
 		}
 		choose("a b c")
@@ -78,7 +77,7 @@ func TestHostsWithoutAny(t *testing.T) {
 
 func TestWhatAnotherHostMayDoBetter(t *testing.T) {
 	for err, want := range map[error]bool{
-		&types.TargetNotConnected{}:                                                         true,
+		apiCode("TargetNotConnected"):                                                       true,
 		&smithy.GenericAPIError{Code: "AccessDeniedException"}:                              true,
 		datachannel.ErrHandshakeTimeout:                                                     true,
 		&datachannel.ChannelClosedError{}:                                                   true,
@@ -101,7 +100,7 @@ func (f *fakeAWS) targetsOf() string {
 	defer f.mu.Unlock()
 	var all []string
 	for _, in := range f.inputs {
-		all = append(all, *in.Target)
+		all = append(all, in.Target)
 	}
 	return strings.Join(all, " ")
 }
@@ -111,7 +110,7 @@ func TestStartFailsOverToAnotherHost(t *testing.T) {
 		return func(f *fakeAWS) {
 			f.onStart = func(_ context.Context, call int) error {
 				if slices.Contains(n, call) {
-					return &types.TargetNotConnected{}
+					return apiCode("TargetNotConnected")
 				}
 				return nil
 			}
@@ -130,7 +129,7 @@ func TestStartFailsOverToAnotherHost(t *testing.T) {
 		{"none is", refuse(1, 2, 3), "i-1 i-2 i-3", "", time.Second},
 		{"the first is silent", func(f *fakeAWS) { f.mute = func(n int) bool { return n == 1 } }, "i-1 i-2", "i-2", doubtAfter + time.Second},
 		{"the document is missing", func(f *fakeAWS) {
-			f.onStart = func(context.Context, int) error { return &types.InvalidDocument{} }
+			f.onStart = func(context.Context, int) error { return apiCode("InvalidDocument") }
 		}, "i-1", "", time.Second},
 	}
 	for _, tt := range tests {

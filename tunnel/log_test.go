@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // stuckLog is a log whose every line from Info on blocks until it is closed, once
@@ -42,7 +40,7 @@ func TestDialsGoOnWhileTheLogBlocks(t *testing.T) {
 	refuse := func(call int) func(context.Context, int) error {
 		return func(_ context.Context, n int) error {
 			if n == call {
-				return &types.TargetNotConnected{}
+				return apiCode("TargetNotConnected")
 			}
 			return nil
 		}

@@ -8,9 +8,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
@@ -151,12 +148,12 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error)
 		worded := l.place.apiError(op, resumeAction, err)
 		l.denials.warn(l.log, "ssm session not resumed: this identity may not", worded)
 		return nil, faultOf(err), worded
-	case aws.ToString(out.TokenValue) == "":
+	case out.TokenValue == "":
 		return nil, faultGone, l.place.sessionError(errSessionOver)
 	}
-	l.token = secret.New(aws.ToString(out.TokenValue))
-	if u := aws.ToString(out.StreamUrl); u != "" {
-		l.url = u
+	l.token = secret.New(out.TokenValue)
+	if out.StreamURL != "" {
+		l.url = out.StreamURL
 	}
 	s, err := l.dial(ctx)
 	if err == nil {
@@ -165,13 +162,11 @@ func (l *line) tryResume(ctx context.Context, op string) (*socket, fault, error)
 	return nil, l.dialFault(err), l.place.dialError(op, err)
 }
 
-// callResume calls ResumeSession once; resume's own pace takes the place of
-// the SDK's retries.
-func (l *line) callResume(ctx context.Context) (*ssm.ResumeSessionOutput, error) {
+// callResume calls ResumeSession once.
+func (l *line) callResume(ctx context.Context) (SessionOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, resumeCallTimeout)
 	defer cancel()
-	once := func(o *ssm.Options) { o.RetryMaxAttempts = 1 }
-	return l.api.ResumeSession(ctx, &ssm.ResumeSessionInput{SessionId: aws.String(l.session)}, once)
+	return l.api.ResumeSession(ctx, l.session)
 }
 
 // dialFault sorts the errors of a websocket dial with a fresh token.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -100,7 +99,7 @@ func TestSocketInFullUseIsReplacedAtOnce(t *testing.T) {
 func TestSessionThatCannotBeResumedIsReplaced(t *testing.T) {
 	tests := map[string]func(f *fakeAWS){
 		"empty token":    func(f *fakeAWS) { f.noToken = true },
-		"does not exist": func(f *fakeAWS) { f.onResume = func(int) error { return &types.DoesNotExistException{} } },
+		"does not exist": func(f *fakeAWS) { f.onResume = func(int) error { return apiCode("DoesNotExistException") } },
 	}
 	for name, arrange := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +123,7 @@ func TestSessionThatCannotBeResumedIsReplaced(t *testing.T) {
 func TestResumeIsTriedThroughTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		trouble := []error{&types.InternalServerError{}, &types.ThrottlingException{}, &net.OpError{Op: "dial", Err: io.ErrUnexpectedEOF}}
+		trouble := []error{apiCode("InternalServerError"), apiCode("ThrottlingException"), &net.OpError{Op: "dial", Err: io.ErrUnexpectedEOF}}
 		f.onResume = func(n int) error {
 			if n <= 30 {
 				return trouble[n%len(trouble)]
@@ -195,7 +194,7 @@ func TestResumeIsGivenUp(t *testing.T) {
 		words      string
 		soon, late time.Duration
 	}{
-		{"after its patience", func(int) error { return &types.InternalServerError{} }, 0, "08006", "given up after 15m", resumePatience, resumePatience + 10*time.Second},
+		{"after its patience", func(int) error { return apiCode("InternalServerError") }, 0, "08006", "given up after 15m", resumePatience, resumePatience + 10*time.Second},
 		{"without credentials", func(int) error { return ownWords{} }, 0, "28000", "given up after 15m", resumePatience, resumePatience + credentialsDelay},
 		{"with exported keys that have ended", func(int) error { return exported }, 0, "28000", "in the environment: they have expired", 0, 0},
 		{"when access is denied", func(int) error { return denied }, 0, "08006", "access denied", 0, 0},
@@ -338,7 +337,7 @@ func TestServiceThatDropsSocketsIsNotHammered(t *testing.T) {
 func TestCloseDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		f.onResume = func(int) error { return &types.InternalServerError{} }
+		f.onResume = func(int) error { return apiCode("InternalServerError") }
 		d := newTestDialer(t, f, nil)
 		dial(t, d)
 		f.net.cut()

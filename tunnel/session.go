@@ -9,9 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
@@ -66,11 +63,11 @@ type session struct {
 
 // newSession makes the parts of the session that out speaks of, whose agent may take
 // arrival to show itself. If that is not possible the session is terminated.
-func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput, arrival time.Duration) (*session, error) {
+func (d *Dialer) newSession(p place, out SessionOutput, arrival time.Duration) (*session, error) {
 	now := time.Now()
-	p.session = display.Line(aws.ToString(out.SessionId))
+	p.session = display.Line(out.SessionID)
 	s := &session{
-		id:      aws.ToString(out.SessionId),
+		id:      out.SessionID,
 		place:   p,
 		api:     d.cfg.API,
 		denials: &d.denials,
@@ -92,8 +89,8 @@ func (d *Dialer) newSession(p place, out *ssm.StartSessionOutput, arrival time.D
 		websockets: d.websockets,
 		log:        s.log,
 		denials:    s.denials,
-		url:        aws.ToString(out.StreamUrl),
-		token:      secret.New(aws.ToString(out.TokenValue)),
+		url:        out.StreamURL,
+		token:      secret.New(out.TokenValue),
 		clientID:   datachannel.NewUUID().String(),
 		opened: func() {
 			s.opened.Store(true)
@@ -165,7 +162,7 @@ func (s *session) word(err error) *causes.Error {
 func (s *session) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
 	defer cancel()
-	_, err := s.api.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: aws.String(s.id)})
+	err := s.api.TerminateSession(ctx, s.id)
 	if err == nil || faultOf(err) == faultGone {
 		return nil
 	}

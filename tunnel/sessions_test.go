@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
-
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
@@ -169,7 +167,7 @@ func TestStreamBesideABulkTransferWaitsForAnotherSessionBriefly(t *testing.T) {
 		{"that comes soon", func(int) error { time.Sleep(time.Second); return nil }, 2, []time.Duration{time.Second, 0}, []int{2, 2}},
 		{"that comes late", func(int) error { time.Sleep(4500 * time.Millisecond); return nil }, 4,
 			[]time.Duration{busyPatience, hopefulStart - busyPatience - time.Second, 0, 0}, []int{1, 1, 1, 2}},
-		{"that cannot be started", func(int) error { time.Sleep(time.Second); return &types.TargetNotConnected{} }, 2, []time.Duration{time.Second, 0}, []int{1, 1}},
+		{"that cannot be started", func(int) error { time.Sleep(time.Second); return apiCode("TargetNotConnected") }, 2, []time.Duration{time.Second, 0}, []int{1, 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -259,7 +257,7 @@ func TestFailedSpareIsNotTriedWithoutPause(t *testing.T) {
 		f := newFakeAWS(t)
 		f.onStart = func(_ context.Context, n int) error {
 			if n > 1 {
-				return &types.TargetNotConnected{}
+				return apiCode("TargetNotConnected")
 			}
 			return nil
 		}
@@ -489,7 +487,7 @@ func TestStuckSessionServesWhenNoOtherCanBeStarted(t *testing.T) {
 		f := newFakeAWS(t)
 		f.onStart = func(_ context.Context, n int) error {
 			if n > 1 {
-				return &types.TargetNotConnected{}
+				return apiCode("TargetNotConnected")
 			}
 			return nil
 		}
@@ -519,7 +517,7 @@ func TestStuckSessionServesWhenNoOtherCanBeStarted(t *testing.T) {
 func TestSessionOutOfReachIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		f.onResume = func(int) error { return &types.InternalServerError{} }
+		f.onResume = func(int) error { return apiCode("InternalServerError") }
 		d := newTestDialer(t, f, nil)
 		old := dial(t, d)
 		echo(t, old, 100)
@@ -691,7 +689,7 @@ func TestCloseWhileThePoolEndsASession(t *testing.T) {
 func TestAllStartsFailAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)
-		f.onStart = func(context.Context, int) error { time.Sleep(time.Second); return &types.TargetNotConnected{} }
+		f.onStart = func(context.Context, int) error { time.Sleep(time.Second); return apiCode("TargetNotConnected") }
 		d := newTestDialer(t, f, nil)
 		var wg sync.WaitGroup
 		for range 20 {

@@ -65,7 +65,7 @@ func (d *Dialer) Snapshot() []SessionSnapshot {
 			all = append(all, SessionSnapshot{JumpHost: d.cfg.Target, Address: address, State: StateStarting, Age: now.Sub(st.began)})
 		}
 	}
-	slices.SortFunc(all, func(a, b SessionSnapshot) int {
+	slices.SortStableFunc(all, func(a, b SessionSnapshot) int {
 		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(b.Age, a.Age), cmp.Compare(a.ID, b.ID))
 	})
 	return all

@@ -2,13 +2,11 @@ package tunnel
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/awserror"
@@ -17,34 +15,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/iampolicy"
 	"github.com/pgkeyless/pgkeyless/internal/partition"
 )
-
-// API is the part of Systems Manager that a tunnel needs. *ssm.Client is one.
-type API interface {
-	StartSession(ctx context.Context, in *ssm.StartSessionInput, opts ...func(*ssm.Options)) (*ssm.StartSessionOutput, error)
-	ResumeSession(ctx context.Context, in *ssm.ResumeSessionInput, opts ...func(*ssm.Options)) (*ssm.ResumeSessionOutput, error)
-	TerminateSession(ctx context.Context, in *ssm.TerminateSessionInput, opts ...func(*ssm.Options)) (*ssm.TerminateSessionOutput, error)
-}
-
-// explainedAPI is API with its errors explained.
-type explainedAPI struct {
-	API
-	explain func(error) error
-}
-
-func (a explainedAPI) StartSession(ctx context.Context, in *ssm.StartSessionInput, opts ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
-	out, err := a.API.StartSession(ctx, in, opts...)
-	return out, a.explain(err)
-}
-
-func (a explainedAPI) ResumeSession(ctx context.Context, in *ssm.ResumeSessionInput, opts ...func(*ssm.Options)) (*ssm.ResumeSessionOutput, error) {
-	out, err := a.API.ResumeSession(ctx, in, opts...)
-	return out, a.explain(err)
-}
-
-func (a explainedAPI) TerminateSession(ctx context.Context, in *ssm.TerminateSessionInput, opts ...func(*ssm.Options)) (*ssm.TerminateSessionOutput, error) {
-	out, err := a.API.TerminateSession(ctx, in, opts...)
-	return out, a.explain(err)
-}
 
 // localDocument forwards a port of the agent's own host, and takes no host
 // parameter.

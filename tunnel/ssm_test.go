@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -66,11 +65,11 @@ func TestAPIErrors(t *testing.T) {
 		det   string
 		hint  string
 	}{
-		{"target offline", apiFailure(400, &types.TargetNotConnected{Message: new(string)}),
+		{"target offline", apiFailure(400, apiCode("TargetNotConnected")),
 			"08001", faultFinal, "not connected", "jump host i-0123456789abcdef0 in eu-west-1", "wrong"},
-		{"no document", apiFailure(400, &types.InvalidDocument{}),
+		{"no document", apiFailure(400, apiCode("InvalidDocument")),
 			"08001", faultFinal, iampolicy.RemoteHostDocument, "eu-west-1", "describe-document"},
-		{"AWS fault", apiFailure(500, &types.InternalServerError{}),
+		{"AWS fault", apiFailure(500, apiCode("InternalServerError")),
 			"08001", faultTransient, "internal error", "request id req-1", "reconnect"},
 		{"AWS fault by status", apiFailure(503, &smithy.GenericAPIError{Code: "SlowDay"}),
 			"08001", faultTransient, "SlowDay", "req-1", "reconnect"},
@@ -82,7 +81,7 @@ func TestAPIErrors(t *testing.T) {
 			"ssm:StartSession on arn:aws:ec2:eu-west-1:*:instance/i-0123456789abcdef0 and on arn:aws:ssm:eu-west-1::document/" + iampolicy.RemoteHostDocument},
 		{"explicit deny", generic("AccessDeniedException", strings.Replace(denied, "because no", "with an explicit deny in a service control policy; no", 1)),
 			"08001", faultFinal, "explicit deny", "identity", "denies ssm:StartSession"},
-		{"throttled", apiFailure(400, &types.ThrottlingException{}),
+		{"throttled", apiFailure(400, apiCode("ThrottlingException")),
 			"08001", faultTransient, "too many", "req-1", "in a minute"},
 		{"validation", generic("ValidationException", "1 validation error"),
 			"08001", faultFinal, "1 validation error", "db.internal:5432", "db.internal:5432"},

@@ -3,12 +3,8 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/tunnel/datachannel"
@@ -57,12 +53,21 @@ type start struct {
 func (p place) starting() string { return "starting SSM session on " + p.target }
 
 // begin begins the start of one more session. d.mu is held.
-func (d *Dialer) begin(ctx context.Context, g *group, p place) {
+func (d *Dialer) begin(ctx context.Context, g *group, p place) { d.beginStart(ctx, g, p, false) }
+
+// beginStart is begin, after gather where a session is up that can take a crowd, which gathers
+// says. d.mu is held.
+func (d *Dialer) beginStart(ctx context.Context, g *group, p place, gathers bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	st := &start{began: time.Now(), cancel: cancel, done: make(chan struct{})}
 	st.beside = !d.throttle.ready && len(g.starts) > 0
 	g.starts = append(g.starts, st)
-	d.running.Go(func() { d.start(ctx, g, st, p) })
+	d.running.Go(func() {
+		defer cancel(nil)
+		if !gathers || d.stillWanted(ctx, g, st) {
+			d.start(ctx, g, st, p)
+		}
+	})
 	if !d.tending {
 		d.tending = true
 		d.running.Go(d.tend)
@@ -71,7 +76,6 @@ func (d *Dialer) begin(ctx context.Context, g *group, p place) {
 
 // start runs one start and hands its result to those that wait for st.
 func (d *Dialer) start(ctx context.Context, g *group, st *start, p place) {
-	defer st.cancel(nil)
 	s, err := d.startSession(ctx, p, st.beside)
 	closed := d.note(g, st, p, s, err)
 	st.err = err
@@ -298,8 +302,8 @@ func discard(t started) {
 // carry connects the session that out speaks of, and waits until it carries
 // streams. On error nothing is left: not here, and as far as can be helped, not
 // at AWS.
-func (d *Dialer) carry(ctx context.Context, p place, out *ssm.StartSessionOutput, arrival time.Duration) started {
-	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Session: aws.ToString(out.SessionId)})
+func (d *Dialer) carry(ctx context.Context, p place, out SessionOutput, arrival time.Duration) started {
+	d.trace(Progress{Stage: StageSession, JumpHost: p.target, Session: out.SessionID})
 	s, err := d.newSession(p, out, arrival)
 	if err != nil {
 		return started{err: err}
@@ -334,64 +338,4 @@ func (d *Dialer) await(ctx context.Context, s *session) started {
 		d.trace(Progress{Stage: StageHandshake, JumpHost: p.target, Session: s.id, Agent: s.channel.AgentVersion()})
 		return started{session: s}
 	}
-}
-
-// callStartSession calls StartSession until it succeeds, fails for good, or
-// has been tried startTries times.
-//
-// A call under way is given some time beyond ctx: its session, which otherwise
-// nobody knew of, can then be terminated.
-func (d *Dialer) callStartSession(ctx context.Context, p place) (*ssm.StartSessionOutput, error) {
-	host, port, err := net.SplitHostPort(p.address)
-	if err != nil {
-		return nil, err
-	}
-	in := &ssm.StartSessionInput{
-		Target:       aws.String(p.target),
-		DocumentName: aws.String(p.document),
-		Parameters:   documentParameters(p.document, host, port),
-		Reason:       aws.String(d.cfg.Reason),
-	}
-	began := time.Now()
-	for try := 1; ; try++ {
-		if _, err := d.cfg.Credentials.Retrieve(ctx); err != nil {
-			return nil, p.credentialsError(p.starting(), err)
-		}
-		out, err := d.callOnce(ctx, in)
-		if err == nil {
-			return out, nil
-		}
-		delay := jitter(startDelay << (try - 1))
-		unanswered := errors.Is(err, context.DeadlineExceeded) // once more would take as long
-		if vain(err) || unanswered || try == startTries || time.Since(began)+delay > startRetry || ctx.Err() != nil || faultOf(err) != faultTransient {
-			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
-		}
-		d.log.Debug("StartSession failed, trying again", "address", p.address, "try", try, "delay", delay)
-		if err := sleep(ctx, delay); err != nil {
-			return nil, p.apiError(p.starting(), "ssm:StartSession", err)
-		}
-	}
-}
-
-// vain says whether err itself knows that asking again gives the same answer, as it
-// tells the SDK.
-func vain(err error) bool {
-	e, ok := errors.AsType[interface {
-		error
-		RetryableError() bool
-	}](err)
-	return ok && !e.RetryableError()
-}
-
-// callOnce calls StartSession. That time ran out shows in the error.
-func (d *Dialer) callOnce(ctx context.Context, in *ssm.StartSessionInput) (*ssm.StartSessionOutput, error) {
-	timed, cancel := context.WithTimeout(ctx, startCallTimeout)
-	defer cancel()
-	lingering, done := linger(timed, flagTimeout)
-	defer done()
-	out, err := d.cfg.API.StartSession(lingering, in)
-	if err != nil && lingering.Err() != nil {
-		err = context.Cause(lingering)
-	}
-	return out, err
 }

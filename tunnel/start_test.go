@@ -7,9 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // promised is within what people hear when a session cannot be had.
@@ -47,7 +44,7 @@ func TestSlowStartGetsASecondSession(t *testing.T) {
 			silent(1)(f)
 			f.onStart = func(_ context.Context, n int) error {
 				if n > 1 {
-					return &types.TargetNotConnected{}
+					return apiCode("TargetNotConnected")
 				}
 				return nil
 			}
@@ -65,7 +62,7 @@ func TestSlowStartGetsASecondSession(t *testing.T) {
 			f.refuse = func(int) int { time.Sleep(time.Minute); return 503 }
 		}, 0, upgradeTimeout, 2, 2},
 		{"every call fails late", func(f *fakeAWS) {
-			f.onStart = func(context.Context, int) error { time.Sleep(3 * time.Second); return &types.InternalServerError{} }
+			f.onStart = func(context.Context, int) error { time.Sleep(3 * time.Second); return apiCode("InternalServerError") }
 		}, 0, 3*3*time.Second + startDelay/2 + startDelay, 3, 0},
 		{"a slow API call is no doubt", func(f *fakeAWS) {
 			f.onStart = func(context.Context, int) error { time.Sleep(11 * time.Second); return nil }
@@ -211,7 +208,7 @@ func TestReadyAndEndedIsAFailedStart(t *testing.T) {
 			f := newFakeAWS(t)
 			f.brief = func(int) bool { return true }
 			d := newTestDialer(t, f, oneSession)
-			out, err := f.StartSession(t.Context(), &ssm.StartSessionInput{})
+			out, err := f.StartSession(t.Context(), StartSessionInput{})
 			if err != nil {
 				t.Fatal(err)
 			}

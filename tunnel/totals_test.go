@@ -5,8 +5,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // Totals go on where a session ends, and never fall.
@@ -25,7 +23,7 @@ func TestTotalsOutliveSessions(t *testing.T) {
 		if running.Started != 1 || running.Resumes != 1 || running.FailedResumes != 0 || running.BytesOut < 6000 || running.BytesIn < 6000 {
 			t.Errorf("after a resume: %+v", running)
 		}
-		f.onResume = func(int) error { return &types.DoesNotExistException{} }
+		f.onResume = func(int) error { return apiCode("DoesNotExistException") }
 		f.net.cut()
 		time.Sleep(time.Minute)
 		synctest.Wait()

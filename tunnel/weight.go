@@ -95,6 +95,13 @@ func (g *group) fresh(now time.Time) bool {
 	})
 }
 
+// carry has one more stream of s weighed. Dialer.mu is held.
+func (s *session) carry(now time.Time) *load {
+	l := &load{opened: now}
+	s.loads = append(s.loads, l)
+	return l
+}
+
 // weigh looks at each stream of s, and notes what is new of them in w. Dialer.mu is
 // held.
 func (s *session) weigh(now time.Time, w *weights) {

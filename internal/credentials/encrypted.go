@@ -17,7 +17,7 @@ import (
 // names of variables they are in capitals.
 //
 // Source: AWS SDKs and Tools Reference Guide, Service-specific endpoints.
-var asksOf = []string{"auto_scaling", "cloudwatch", "ecs", "iam", "rds", "signin", "ssm", "sso", "sso_oidc", "sts"}
+var asksOf = []string{"auto_scaling", "cloudwatch", "dsql", "ecs", "iam", "rds", "secrets_manager", "signin", "ssm", "sso", "sso_oidc", "sts"}
 
 // encrypted refuses endpoints that a request would reach in the clear: it carries a
 // session token, and the answer credentials or the token of a session. This machine

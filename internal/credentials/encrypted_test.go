@@ -18,8 +18,11 @@ func TestEndpointInTheClearIsRefused(t *testing.T) {
 		{name: "all services", env: map[string]string{"AWS_ENDPOINT_URL": "http://aws.example.com:4566"}, want: "AWS_ENDPOINT_URL=http://aws.example.com:4566"},
 		{name: "one service", env: map[string]string{"AWS_ENDPOINT_URL_STS": "HTTP://192.0.2.1"}, want: "AWS_ENDPOINT_URL_STS="},
 		{name: "another one", env: map[string]string{"AWS_ENDPOINT_URL_SSO_OIDC": "http://192.0.2.1"}, want: "AWS_ENDPOINT_URL_SSO_OIDC="},
+		{name: "that of passwords", env: map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://192.0.2.1"}, want: "AWS_ENDPOINT_URL_SECRETS_MANAGER="},
+		{name: "that of DSQL", env: map[string]string{"AWS_ENDPOINT_URL_DSQL": "http://192.0.2.1"}, want: "AWS_ENDPOINT_URL_DSQL="},
 		{name: "a profile", file: "[default]\nendpoint_url = http://aws.example.com\n", want: "endpoint_url = http://aws.example.com"},
 		{name: "a services section", file: "[default]\nservices = lab\n[services lab]\nssm =\n  endpoint_url = http://aws.example.com\n", want: "endpoint_url = http://aws.example.com"},
+		{name: "passwords in a services section", file: "[default]\nservices = lab\n[services lab]\nsecrets_manager =\n  endpoint_url = http://aws.example.com\n", want: "endpoint_url = http://aws.example.com"},
 		{name: "with a password", env: map[string]string{"AWS_ENDPOINT_URL": "http://u:secret@aws.example.com"}, want: "u:xxxxx@aws.example.com"},
 
 		{name: "encrypted", env: map[string]string{"AWS_ENDPOINT_URL": "https://aws.example.com"}},
@@ -43,7 +46,7 @@ func TestEndpointInTheClearIsRefused(t *testing.T) {
 				return
 			}
 			said := err.Error() + "\n" + causes.Detail(err) + "\n" + causes.Hint(err)
-			if !strings.Contains(said, tt.want) || !strings.Contains(said, "unencrypted") || !strings.Contains(said, "https://") || strings.Contains(said, "secret") {
+			if !strings.Contains(said, tt.want) || !strings.Contains(said, "unencrypted") || !strings.Contains(said, "https://") || strings.Contains(said, "u:secret") {
 				t.Errorf("said %s\nwant %q", said, tt.want)
 			}
 		})

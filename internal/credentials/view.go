@@ -1,7 +1,7 @@
 package credentials
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,16 +23,15 @@ func (p *Profiles) Views() []View {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []View
-	for name, cfg := range p.loaded {
+	for _, name := range slices.Sorted(maps.Keys(p.loaded)) {
 		v := View{Profile: name}
-		if c, ok := cfg.Credentials.(*cache); ok && c.source != nil {
+		if c, ok := p.loaded[name].Credentials.(*cache); ok && c.source != nil {
 			if seen := c.source.view.Load(); seen != nil {
 				v = *seen
 			}
 		}
 		all = append(all, v)
 	}
-	slices.SortFunc(all, func(a, b View) int { return cmp.Compare(a.Profile, b.Profile) })
 	return all
 }
 

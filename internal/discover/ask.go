@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 )
@@ -27,14 +26,26 @@ type entry struct {
 // proxyPort is where a proxy for PostgreSQL listens; RDS does not tell.
 const proxyPort = 5432
 
+// asking is one of RDS's calls: it returns a page of what has the name, or of all there
+// are for "".
+type asking[T any] func(ctx context.Context, name, marker string) (page []T, next string, err error)
+
 // The functions below return none when nothing has the name.
 
-func (f *Finder) instances(ctx context.Context, name string) ([]entry, error) {
-	out, err := f.cfg.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &name})
-	if err != nil {
-		return nil, f.unlessNotFound(name, "rds:DescribeDBInstances", err)
+// lookUp asks for what has the name.
+func lookUp[T any](ctx context.Context, f *Finder, action string, ask asking[T], toEntry func(T) entry, name string) ([]entry, error) {
+	if name == "" { // that would be all
+		return nil, nil
 	}
-	return convert(out.DBInstances, f.instanceEntry), nil
+	found, _, err := ask(ctx, name, "")
+	if err != nil {
+		return nil, f.unlessNotFound(name, action, err)
+	}
+	return convert(found, toEntry), nil
+}
+
+func (f *Finder) instances(ctx context.Context, name string) ([]entry, error) {
+	return lookUp(ctx, f, "rds:DescribeDBInstances", f.cfg.RDS.DescribeDBInstances, f.instanceEntry, name)
 }
 
 func (f *Finder) clusters(ctx context.Context, name string) ([]entry, error) {
@@ -42,19 +53,11 @@ func (f *Finder) clusters(ctx context.Context, name string) ([]entry, error) {
 }
 
 func (f *Finder) clustersIn(ctx context.Context, api RDS, name string) ([]entry, error) {
-	out, err := api.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &name})
-	if err != nil {
-		return nil, f.unlessNotFound(name, "rds:DescribeDBClusters", err)
-	}
-	return convert(out.DBClusters, f.clusterEntry), nil
+	return lookUp(ctx, f, "rds:DescribeDBClusters", api.DescribeDBClusters, f.clusterEntry, name)
 }
 
 func (f *Finder) proxies(ctx context.Context, name string) ([]entry, error) {
-	out, err := f.cfg.RDS.DescribeDBProxies(ctx, &rds.DescribeDBProxiesInput{DBProxyName: &name})
-	if err != nil {
-		return nil, f.unlessNotFound(name, "rds:DescribeDBProxies", err)
-	}
-	return convert(out.DBProxies, f.proxyEntry), nil
+	return lookUp(ctx, f, "rds:DescribeDBProxies", f.cfg.RDS.DescribeDBProxies, f.proxyEntry, name)
 }
 
 // proxyByID looks through all proxies: only the ARN has the id.
@@ -73,23 +76,19 @@ type ProxyTarget struct {
 // ProxyTargets are those of the proxy with that identifier: the instances, or the cluster
 // where RDS names none of its instances. Errors are *causes.Error.
 func (f *Finder) ProxyTargets(ctx context.Context, proxy string) ([]ProxyTarget, error) {
+	targets, err := awsapi.All(ctx, func(ctx context.Context, marker string) ([]rds.ProxyTarget, string, error) {
+		return f.cfg.RDS.DescribeDBProxyTargets(ctx, proxy, marker)
+	})
+	if err != nil {
+		return nil, f.worded("looking for the targets of proxy "+display.Line(proxy), "rds:DescribeDBProxyTargets", err)
+	}
 	var all, clusters []ProxyTarget
-	for pages := rds.NewDescribeDBProxyTargetsPaginator(f.cfg.RDS, &rds.DescribeDBProxyTargetsInput{DBProxyName: &proxy}); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, f.worded("looking for the targets of proxy "+display.Line(proxy), "rds:DescribeDBProxyTargets", err)
-		}
-		for _, t := range out.Targets {
-			target := ProxyTarget{Name: aws.ToString(t.RdsResourceId)}
-			if h := t.TargetHealth; h != nil {
-				target.State = string(h.State)
-				target.Why = strings.TrimSuffix(string(h.Reason)+": "+display.Line(aws.ToString(h.Description)), ": ")
-			}
-			if t.Type == types.TargetTypeTrackedCluster { // its instances have a health, and it has none
-				clusters = append(clusters, target)
-			} else {
-				all = append(all, target)
-			}
+	for _, t := range targets {
+		target := ProxyTarget{Name: t.Name, State: t.State, Why: strings.TrimSuffix(t.Reason+": "+display.Line(t.Description), ": ")}
+		if t.Type == rds.TrackedCluster { // its instances have a health, and it has none
+			clusters = append(clusters, target)
+		} else {
+			all = append(all, target)
 		}
 	}
 	if len(all) == 0 {
@@ -100,13 +99,16 @@ func (f *Finder) ProxyTargets(ctx context.Context, proxy string) ([]ProxyTarget,
 
 // customEndpoints finds a cluster by one of its custom endpoints.
 func (f *Finder) customEndpoints(ctx context.Context, name string) ([]entry, error) {
-	out, err := f.cfg.RDS.DescribeDBClusterEndpoints(ctx, &rds.DescribeDBClusterEndpointsInput{DBClusterEndpointIdentifier: &name})
+	if name == "" { // that would be all
+		return nil, nil
+	}
+	endpoints, _, err := f.cfg.RDS.DescribeDBClusterEndpoints(ctx, rds.Endpoints{Name: name}, "")
 	if err != nil {
 		return nil, f.unlessNotFound(name, "rds:DescribeDBClusterEndpoints", err)
 	}
 	var found []entry
-	for _, e := range out.DBClusterEndpoints {
-		of, err := f.clusters(ctx, aws.ToString(e.DBClusterIdentifier))
+	for _, e := range endpoints {
+		of, err := f.clusters(ctx, e.Cluster)
 		if err != nil {
 			return nil, err
 		}
@@ -117,33 +119,34 @@ func (f *Finder) customEndpoints(ctx context.Context, name string) ([]entry, err
 
 // proxyEndpoints finds a proxy by one of its own endpoints.
 func (f *Finder) proxyEndpoints(ctx context.Context, name string) ([]entry, error) {
-	return f.proxiesOf(ctx, name, &rds.DescribeDBProxyEndpointsInput{DBProxyEndpointName: &name}, func(types.DBProxyEndpoint) bool { return true })
+	if name == "" { // that would be all
+		return nil, nil
+	}
+	return f.proxiesOf(ctx, name, rds.Endpoints{Name: name}, func(rds.ProxyEndpoint) bool { return true })
 }
 
 // proxyEndpointByID looks through all endpoints: only the ARN has the id.
 func (f *Finder) proxyEndpointByID(ctx context.Context, id string) ([]entry, error) {
-	return f.proxiesOf(ctx, id, &rds.DescribeDBProxyEndpointsInput{}, func(e types.DBProxyEndpoint) bool {
-		return strings.HasSuffix(aws.ToString(e.DBProxyEndpointArn), ":"+id)
-	})
+	return f.proxiesOf(ctx, id, rds.Endpoints{}, func(e rds.ProxyEndpoint) bool { return strings.HasSuffix(e.ARN, ":"+id) })
 }
 
-func (f *Finder) proxiesOf(ctx context.Context, name string, in *rds.DescribeDBProxyEndpointsInput, wanted func(types.DBProxyEndpoint) bool) ([]entry, error) {
+func (f *Finder) proxiesOf(ctx context.Context, name string, which rds.Endpoints, wanted func(rds.ProxyEndpoint) bool) ([]entry, error) {
+	endpoints, err := awsapi.All(ctx, func(ctx context.Context, marker string) ([]rds.ProxyEndpoint, string, error) {
+		return f.cfg.RDS.DescribeDBProxyEndpoints(ctx, which, marker)
+	})
+	if err != nil {
+		return nil, f.unlessNotFound(name, "rds:DescribeDBProxyEndpoints", err)
+	}
 	var found []entry
-	for pages := rds.NewDescribeDBProxyEndpointsPaginator(f.cfg.RDS, in); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
+	for _, e := range endpoints {
+		if !wanted(e) {
+			continue
+		}
+		of, err := f.proxies(ctx, e.Proxy)
 		if err != nil {
-			return nil, f.unlessNotFound(name, "rds:DescribeDBProxyEndpoints", err)
+			return nil, err
 		}
-		for _, e := range out.DBProxyEndpoints {
-			if !wanted(e) {
-				continue
-			}
-			of, err := f.proxies(ctx, aws.ToString(e.DBProxyName))
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, meaning(of, aws.ToString(e.DBProxyEndpointName))...)
-		}
+		found = append(found, meaning(of, e.Name)...)
 	}
 	return found, nil
 }
@@ -151,15 +154,11 @@ func (f *Finder) proxiesOf(ctx context.Context, name string, in *rds.DescribeDBP
 // globals finds a global cluster. Its writer may be in another region, where it
 // is asked for what only that knows.
 func (f *Finder) globals(ctx context.Context, name string) ([]entry, error) {
-	out, err := f.cfg.RDS.DescribeGlobalClusters(ctx, &rds.DescribeGlobalClustersInput{GlobalClusterIdentifier: &name})
-	if err != nil {
-		return nil, f.unlessNotFound(name, "rds:DescribeGlobalClusters", err)
-	}
-	found := convert(out.GlobalClusters, f.globalEntry)
+	found, err := lookUp(ctx, f, "rds:DescribeGlobalClusters", f.cfg.RDS.DescribeGlobalClusters, f.globalEntry, name)
 	for i := range found {
 		found[i] = f.withWriter(ctx, found[i])
 	}
-	return found, nil
+	return found, err
 }
 
 // withWriter completes a global cluster by what its writer's region knows. Not
@@ -192,10 +191,10 @@ func (f *Finder) unlessNotFound(name, action string, err error) error {
 	return f.worded("looking for database "+display.Line(name), action, err)
 }
 
-func convert[T any](list []T, one func(T) entry) []entry {
+func convert[T any](list []T, toEntry func(T) entry) []entry {
 	var all []entry
 	for _, x := range list {
-		all = append(all, one(x))
+		all = append(all, toEntry(x))
 	}
 	return all
 }
@@ -208,25 +207,22 @@ func meaning(found []entry, endpoint string) []entry {
 	return found
 }
 
-func (f *Finder) instanceEntry(i types.DBInstance) entry {
+func (f *Finder) instanceEntry(i rds.Instance) entry {
 	d := Database{
-		Identifier:    aws.ToString(i.DBInstanceIdentifier),
+		Identifier:    i.Identifier,
 		Kind:          database.Instance,
-		ARN:           aws.ToString(i.DBInstanceArn),
-		ResourceID:    aws.ToString(i.DbiResourceId),
-		Engine:        aws.ToString(i.Engine),
-		EngineVersion: aws.ToString(i.EngineVersion),
-		Status:        aws.ToString(i.DBInstanceStatus),
-		IAM:           aws.ToBool(i.IAMDatabaseAuthenticationEnabled),
-		Cluster:       aws.ToString(i.DBClusterIdentifier),
-		MasterUser:    aws.ToString(i.MasterUsername),
-		Secret:        masterSecret(i.MasterUserSecret),
-	}
-	if g := i.DBSubnetGroup; g != nil {
-		d.VPC = aws.ToString(g.VpcId)
-	}
-	if e := i.Endpoint; e != nil { // none while it is being created
-		d.Host, d.Port = strings.ToLower(aws.ToString(e.Address)), int(aws.ToInt32(e.Port))
+		ARN:           i.ARN,
+		ResourceID:    i.ResourceID,
+		Engine:        i.Engine,
+		EngineVersion: i.EngineVersion,
+		Status:        i.Status,
+		Host:          strings.ToLower(i.Host),
+		Port:          i.Port,
+		VPC:           i.VPC,
+		IAM:           i.IAM,
+		Cluster:       i.Cluster,
+		MasterUser:    i.MasterUser,
+		Secret:        MasterSecret(i.Secret),
 	}
 	if d.Cluster != "" {
 		d.ResourceID = "" // the cluster's counts
@@ -234,40 +230,30 @@ func (f *Finder) instanceEntry(i types.DBInstance) entry {
 	return entry{Database: f.placed(d)}
 }
 
-func (f *Finder) clusterEntry(c types.DBCluster) entry {
-	express := aws.ToBool(c.InternetAccessGatewayEnabled) && !aws.ToBool(c.VPCNetworkingEnabled)
-	e := entry{
+func (f *Finder) clusterEntry(c rds.Cluster) entry {
+	express := c.Gateway && !c.InVPC
+	return entry{
 		Database: f.placed(Database{
-			Identifier:    aws.ToString(c.DBClusterIdentifier),
+			Identifier:    c.Identifier,
 			Kind:          database.Cluster,
-			ARN:           aws.ToString(c.DBClusterArn),
-			ResourceID:    aws.ToString(c.DbClusterResourceId),
-			Engine:        aws.ToString(c.Engine),
-			EngineVersion: aws.ToString(c.EngineVersion),
-			EngineMode:    aws.ToString(c.EngineMode),
-			Status:        aws.ToString(c.Status),
+			ARN:           c.ARN,
+			ResourceID:    c.ResourceID,
+			Engine:        c.Engine,
+			EngineVersion: c.EngineVersion,
+			EngineMode:    c.EngineMode,
+			Status:        c.Status,
 			Endpoint:      writer,
-			Host:          strings.ToLower(aws.ToString(c.Endpoint)),
-			Port:          int(aws.ToInt32(c.Port)),
-			IAM:           express || aws.ToBool(c.IAMDatabaseAuthenticationEnabled),
-			MasterUser:    aws.ToString(c.MasterUsername),
-			Secret:        masterSecret(c.MasterUserSecret),
+			Host:          strings.ToLower(c.Endpoint),
+			Port:          c.Port,
+			IAM:           express || c.IAM,
+			MasterUser:    c.MasterUser,
+			Secret:        MasterSecret(c.Secret),
 			Express:       express,
-			PausesAfter:   pausesAfter(c.ServerlessV2ScalingConfiguration),
+			PausesAfter:   pausesAfter(c),
 		}),
-		reader: strings.ToLower(aws.ToString(c.ReaderEndpoint)),
+		reader:  strings.ToLower(c.Reader),
+		members: c.Members,
 	}
-	for _, m := range c.DBClusterMembers {
-		e.members = append(e.members, aws.ToString(m.DBInstanceIdentifier))
-	}
-	return e
-}
-
-func masterSecret(m *types.MasterUserSecret) MasterSecret {
-	if m == nil {
-		return MasterSecret{}
-	}
-	return MasterSecret{ARN: aws.ToString(m.SecretArn), Status: aws.ToString(m.SecretStatus), Key: aws.ToString(m.KmsKeyId)}
 }
 
 // usualPause is when Aurora Serverless v2 pauses where its configuration does not say.
@@ -275,33 +261,30 @@ func masterSecret(m *types.MasterUserSecret) MasterSecret {
 // Source: Aurora user guide, aurora-serverless-v2-auto-pause.html.
 const usualPause = 300
 
-func pausesAfter(c *types.ServerlessV2ScalingConfigurationInfo) time.Duration {
-	if c == nil || c.MinCapacity == nil || *c.MinCapacity > 0 {
+func pausesAfter(c rds.Cluster) time.Duration {
+	if c.MinCapacity == nil || *c.MinCapacity > 0 {
 		return 0
 	}
-	return time.Duration(cmp.Or(aws.ToInt32(c.SecondsUntilAutoPause), usualPause)) * time.Second
+	return time.Duration(cmp.Or(c.PausesAfter, usualPause)) * time.Second
 }
 
-func (f *Finder) proxyEntry(p types.DBProxy) entry {
+func (f *Finder) proxyEntry(p rds.Proxy) entry {
 	d := Database{
-		Identifier: aws.ToString(p.DBProxyName),
+		Identifier: p.Name,
 		Kind:       database.Proxy,
-		ARN:        aws.ToString(p.DBProxyArn),
-		Engine:     aws.ToString(p.EngineFamily),
-		Status:     string(p.Status),
-		Host:       strings.ToLower(aws.ToString(p.Endpoint)),
+		ARN:        p.ARN,
+		Engine:     p.Family,
+		Status:     p.Status,
+		Host:       strings.ToLower(p.Host),
 		Port:       proxyPort,
-		VPC:        aws.ToString(p.VpcId),
-		IAM:        aws.ToString(p.DefaultAuthScheme) == string(types.DefaultAuthSchemeIamAuth),
+		VPC:        p.VPC,
+		IAM:        p.DefaultAuth == rds.SchemeIAM,
 	}
-	d.Pool = Pool{
-		EndToEnd: d.IAM, RequireTLS: aws.ToBool(p.RequireTLS), Role: aws.ToString(p.RoleArn),
-		Idle: time.Duration(aws.ToInt32(p.IdleClientTimeout)) * time.Second,
-	}
+	d.Pool = Pool{EndToEnd: d.IAM, RequireTLS: p.RequireTLS, Role: p.Role, Idle: time.Duration(p.IdleTimeout) * time.Second}
 	var modes []string
-	for _, a := range p.Auth {
-		d.IAM = d.IAM || a.IAMAuth == types.IAMAuthModeRequired || a.IAMAuth == types.IAMAuthModeEnabled
-		if mode := string(a.IAMAuth); mode != "" && !slices.Contains(modes, mode) {
+	for _, mode := range p.IAMAuth {
+		d.IAM = d.IAM || mode == rds.AuthRequired || mode == rds.AuthEnabled
+		if mode != "" && !slices.Contains(modes, mode) {
 			modes = append(modes, mode)
 		}
 	}
@@ -310,20 +293,19 @@ func (f *Finder) proxyEntry(p types.DBProxy) entry {
 	return entry{Database: f.placed(d)}
 }
 
-func (f *Finder) globalEntry(g types.GlobalCluster) entry {
-	d := Database{
-		Identifier:    aws.ToString(g.GlobalClusterIdentifier),
+func (f *Finder) globalEntry(g rds.GlobalCluster) entry {
+	d := f.placed(Database{
+		Identifier:    g.Identifier,
 		Kind:          database.Global,
-		ARN:           aws.ToString(g.GlobalClusterArn),
-		Engine:        aws.ToString(g.Engine),
-		EngineVersion: aws.ToString(g.EngineVersion),
-		Status:        aws.ToString(g.Status),
-		Host:          strings.ToLower(aws.ToString(g.Endpoint)),
+		ARN:           g.ARN,
+		Engine:        g.Engine,
+		EngineVersion: g.EngineVersion,
+		Status:        g.Status,
+		Host:          strings.ToLower(g.Endpoint),
 		Port:          proxyPort,
-	}
-	d = f.placed(d)
-	for _, m := range g.GlobalClusterMembers {
-		if w, err := arn.Parse(aws.ToString(m.DBClusterArn)); err == nil && aws.ToBool(m.IsWriter) {
+	})
+	for _, m := range g.Members {
+		if w, err := arn.Parse(m.ARN); err == nil && m.Writer {
 			d.Region, d.Account = w.Region, w.AccountID
 			_, d.Cluster, _ = strings.Cut(w.Resource, ":")
 		}

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 )
 
 // greenSuffix is what RDS adds to the names of a green environment, which loses it at the
@@ -54,23 +54,21 @@ func (f *Finder) Counterparts(ctx context.Context, host string) ([]string, error
 	}
 	name, rest, _ := strings.Cut(named.Host, ".")
 	var hosts []string
-	pages := rds.NewDescribeBlueGreenDeploymentsPaginator(f.cfg.RDS, &rds.DescribeBlueGreenDeploymentsInput{})
-	for page := 0; pages.HasMorePages() && page < maxDeploymentPages; page++ {
-		out, err := pages.NextPage(ctx)
+	pages := 0
+	for page, err := range awsapi.Pages(ctx, f.cfg.RDS.DescribeBlueGreenDeployments) {
 		if err != nil {
 			return nil, f.worded("looking for blue/green deployments of "+name, "rds:DescribeBlueGreenDeployments", err)
 		}
-		for _, d := range out.BlueGreenDeployments {
-			pairs := [][2]string{{aws.ToString(d.Source), aws.ToString(d.Target)}}
-			for _, member := range d.SwitchoverDetails {
-				pairs = append(pairs, [2]string{aws.ToString(member.SourceMember), aws.ToString(member.TargetMember)})
-			}
-			for _, pair := range pairs {
+		for _, d := range page {
+			for _, pair := range slices.Concat([]rds.Pair{{Source: d.Source, Target: d.Target}}, d.Members) {
 				other := counterpart(kind, name, pair)
 				if host := other + "." + rest; other != "" && !slices.Contains(hosts, host) {
 					hosts = append(hosts, host)
 				}
 			}
+		}
+		if pages++; pages == maxDeploymentPages {
+			break
 		}
 	}
 	return hosts, nil
@@ -78,9 +76,9 @@ func (f *Finder) Counterparts(ctx context.Context, host string) ([]string, error
 
 // counterpart is the other one of two ARNs of which one is that of name, by its
 // identifier. What was the blue one before the switchover is another database.
-func counterpart(kind, name string, pair [2]string) string {
+func counterpart(kind, name string, pair rds.Pair) string {
 	var names [2]string
-	for i, text := range pair {
+	for i, text := range []string{pair.Source, pair.Target} {
 		a, err := arn.Parse(text)
 		if err != nil {
 			return ""

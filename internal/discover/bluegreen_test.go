@@ -4,10 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 	"github.com/pgkeyless/pgkeyless/internal/awserror"
 )
 
@@ -33,26 +32,26 @@ func TestGreenNamesLoseTheirSuffix(t *testing.T) {
 
 // deployment is a blue/green deployment whose environments and their instances have these
 // names.
-func deployment(kind string, names ...[2]string) types.BlueGreenDeployment {
-	d := types.BlueGreenDeployment{BlueGreenDeploymentIdentifier: aws.String("bgd-" + names[0][0])}
+func deployment(kind string, names ...[2]string) rds.Deployment {
+	var d rds.Deployment
 	for i, pair := range names {
-		blue, green := aws.String(testARN+kind+":"+pair[0]), aws.String(testARN+kind+":"+pair[1])
+		blue, green := testARN+kind+":"+pair[0], testARN+kind+":"+pair[1]
 		if i == 0 {
 			d.Source, d.Target = blue, green
 			continue
 		}
-		d.SwitchoverDetails = append(d.SwitchoverDetails, types.SwitchoverDetail{SourceMember: blue, TargetMember: green})
+		d.Members = append(d.Members, rds.Pair{Source: blue, Target: green})
 	}
 	return d
 }
 
 func TestCounterpartsOfABlueGreenDeployment(t *testing.T) {
-	api := &fakeRDS{blueGreen: []types.BlueGreenDeployment{
+	api := &fakeRDS{blueGreen: []rds.Deployment{
 		deployment("db", [2]string{"other", "other-green-zzzzzz"}),
 		deployment("db", [2]string{"orders", "orders-green-a1b2c3"}, [2]string{"orders-replica", "orders-replica-green-d4e5f6"}),
 		deployment("cluster", [2]string{"orders", "orders-green-c1c1c1"}),
 		deployment("db", [2]string{"shop-old1", "shop"}), // after its switchover
-		{BlueGreenDeploymentIdentifier: aws.String("bgd-being-created"), Source: aws.String(testARN + "db:orders")},
+		{Source: testARN + "db:orders"},                  // which is being created
 	}}
 	f, err := New(Config{Region: testRegion, RDS: api})
 	if err != nil {

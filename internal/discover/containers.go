@@ -6,13 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ecs"
 )
-
-// maxTasks is DescribeTasks's own bound.
-const maxTasks = 100
 
 // containers lists the containers of name: CLUSTER/SERVICE, or one by
 // CLUSTER_TASK_RUNTIMEID.
@@ -32,17 +28,14 @@ func (f *Finder) containers(ctx context.Context, via, name string) ([]JumpHost, 
 
 // service lists the containers of a service's running tasks.
 func (f *Finder) service(ctx context.Context, via, cluster, service string) ([]JumpHost, error) {
-	var arns []string
-	in := &ecs.ListTasksInput{Cluster: &cluster, ServiceName: &service, DesiredStatus: types.DesiredStatusRunning}
-	for pages := ecs.NewListTasksPaginator(f.cfg.ECS, in); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, f.worded("looking for jump host "+via, "ecs:ListTasks", err)
-		}
-		arns = append(arns, out.TaskArns...)
+	arns, err := awsapi.All(ctx, func(ctx context.Context, token string) ([]string, string, error) {
+		return f.cfg.ECS.ListTasks(ctx, cluster, service, token)
+	})
+	if err != nil {
+		return nil, f.worded("looking for jump host "+via, "ecs:ListTasks", err)
 	}
 	var hosts []JumpHost
-	for some := range slices.Chunk(arns, maxTasks) {
+	for some := range slices.Chunk(arns, ecs.MaxTasks) {
 		found, err := f.tasks(ctx, via, cluster, some...)
 		if err != nil {
 			return nil, err
@@ -54,42 +47,42 @@ func (f *Finder) service(ctx context.Context, via, cluster, service string) ([]J
 
 // tasks lists the containers of tasks.
 func (f *Finder) tasks(ctx context.Context, via, cluster string, tasks ...string) ([]JumpHost, error) {
-	out, err := f.cfg.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: tasks})
+	described, err := f.cfg.ECS.DescribeTasks(ctx, cluster, tasks)
 	if err != nil {
 		return nil, f.worded("looking for jump host "+via, "ecs:DescribeTasks", err)
 	}
 	var hosts []JumpHost
-	for _, t := range out.Tasks {
-		_, id, _ := cutLast(aws.ToString(t.TaskArn), "/")
-		_, in, _ := cutLast(aws.ToString(t.ClusterArn), "/")
+	for _, t := range described {
+		_, id, _ := cutLast(t.ARN, "/")
+		_, in, _ := cutLast(t.Cluster, "/")
 		for _, c := range t.Containers {
+			if c.Runtime == "" { // it does not run yet
+				continue
+			}
 			h := JumpHost{
-				Target:   fmt.Sprintf("ecs:%s_%s_%s", in, id, aws.ToString(c.RuntimeId)),
-				Name:     aws.ToString(c.Name),
-				Platform: strings.TrimSpace(string(t.LaunchType) + " " + aws.ToString(t.PlatformFamily)),
+				Target:   fmt.Sprintf("ecs:%s_%s_%s", in, id, c.Runtime),
+				Name:     c.Name,
+				Platform: strings.TrimSpace(t.LaunchType + " " + t.Platform),
 				Region:   f.cfg.Region,
 			}
 			h.Status, h.Online = execAgent(t, c)
-			if c.RuntimeId != nil { // none before it runs
-				hosts = append(hosts, h)
-			}
+			hosts = append(hosts, h)
 		}
 	}
 	return hosts, nil
 }
 
 // execAgent tells the state of the SSM agent in a container.
-func execAgent(t types.Task, c types.Container) (status string, online bool) {
-	if !t.EnableExecuteCommand {
+func execAgent(t ecs.Task, c ecs.Container) (status string, online bool) {
+	if !t.Exec {
 		return "ECS Exec off", false
 	}
-	if status := aws.ToString(t.LastStatus); status != "RUNNING" {
-		return "task " + status, false
+	if t.Status != ecs.Running {
+		return "task " + t.Status, false
 	}
-	for _, a := range c.ManagedAgents {
-		if a.Name == types.ManagedAgentNameExecuteCommandAgent {
-			status := aws.ToString(a.LastStatus)
-			return "agent " + status, status == "RUNNING"
+	for _, a := range c.Agents {
+		if a.Name == ecs.ExecuteAgent {
+			return "agent " + a.Status, a.Status == ecs.Running
 		}
 	}
 	return "no agent", false

@@ -148,7 +148,7 @@ func (d Database) facts(more ...string) causes.Facts {
 // switchOn is how IAM authentication is switched on.
 func (d Database) switchOn() string {
 	if d.Kind == database.Proxy {
-		return "set IAM authentication of the proxy to Required or Enabled: `" + d.SwitchOn() + "`, with IAMAuth=REQUIRED for each secret"
+		return "set IAM authentication of the proxy to Required: `" + d.SwitchOn() + "`, with IAMAuth=REQUIRED for each secret"
 	}
 	return "switch it on: `" + d.SwitchOn() + "`"
 }

@@ -6,10 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 )
@@ -17,19 +16,19 @@ import (
 // account has one of everything.
 func account() *fakeRDS {
 	v1 := cluster("old")
-	v1.EngineMode = aws.String("serverless")
+	v1.EngineMode = "serverless"
 	return &fakeRDS{
-		instances: []types.DBInstance{instance("orders", "postgres"), instance("shop", "mysql"), member("ledger-1", "ledger"), member("ledger-2", "ledger"), instance("both", "postgres"), member("same", "same")},
-		clusters:  []types.DBCluster{cluster("ledger", "ledger-1", "ledger-2"), v1, cluster("same", "same")},
-		customs:   []types.DBClusterEndpoint{custom("reports", "ledger")},
-		proxies:   []types.DBProxy{proxy("pooled", "prx-0123"), proxy("both", "prx-4567")},
-		ownEnds:   []types.DBProxyEndpoint{proxyEndpoint("pooled-ro", "pooled", types.DBProxyEndpointTargetRoleReadOnly)},
-		globals: []types.GlobalCluster{{
-			GlobalClusterIdentifier: aws.String("world"), GlobalClusterArn: aws.String("arn:aws:rds::" + testAccount + ":global-cluster:world"),
-			Engine: aws.String("aurora-postgresql"), Status: aws.String("available"), Endpoint: aws.String("world.global-abc.global.rds.amazonaws.com"),
-			GlobalClusterMembers: []types.GlobalClusterMember{
-				{DBClusterArn: aws.String(testARN + "cluster:ledger"), IsWriter: aws.Bool(false)},
-				{DBClusterArn: aws.String("arn:aws:rds:eu-west-1:" + testAccount + ":cluster:far"), IsWriter: aws.Bool(true)},
+		instances: []rds.Instance{instance("orders", "postgres"), instance("shop", "mysql"), member("ledger-1", "ledger"), member("ledger-2", "ledger"), instance("both", "postgres"), member("same", "same")},
+		clusters:  []rds.Cluster{cluster("ledger", "ledger-1", "ledger-2"), v1, cluster("same", "same")},
+		customs:   []rds.ClusterEndpoint{custom("reports", "ledger")},
+		proxies:   []rds.Proxy{proxy("pooled", "prx-0123"), proxy("both", "prx-4567")},
+		ownEnds:   []rds.ProxyEndpoint{proxyEndpoint("pooled-ro", "pooled", rds.ReadOnly)},
+		globals: []rds.GlobalCluster{{
+			Identifier: "world", ARN: "arn:aws:rds::" + testAccount + ":global-cluster:world",
+			Engine: "aurora-postgresql", Status: "available", Endpoint: "world.global-abc.global.rds.amazonaws.com",
+			Members: []rds.GlobalMember{
+				{ARN: testARN + "cluster:ledger"},
+				{ARN: "arn:aws:rds:eu-west-1:" + testAccount + ":cluster:far", Writer: true},
 			},
 		}},
 	}
@@ -39,8 +38,8 @@ func finder(t *testing.T, api RDS) *Finder {
 	t.Helper()
 	f, err := New(Config{Region: testRegion, Profile: "dev", RDS: api, RDSIn: func(region string) RDS {
 		far := cluster("far")
-		far.DBClusterArn = aws.String("arn:aws:rds:" + region + ":" + testAccount + ":cluster:far")
-		return &fakeRDS{clusters: []types.DBCluster{far}}
+		far.ARN = "arn:aws:rds:" + region + ":" + testAccount + ":cluster:far"
+		return &fakeRDS{clusters: []rds.Cluster{far}}
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +101,16 @@ func TestNamesLeadToEndpoints(t *testing.T) {
 				t.Errorf("by endpoint %s: %v, %v", d.Host, back, err)
 			}
 		})
+	}
+}
+
+// A global cluster between two writers does not take the region's only cluster for one.
+func TestGlobalClusterWithoutAWriter(t *testing.T) {
+	api := account()
+	api.clusters, api.globals[0].Members = []rds.Cluster{cluster("other")}, nil
+	d, err := finder(t, api).Database(t.Context(), "world", "")
+	if err != nil || d.ResourceID != "" || d.Cluster != "" || d.Host != api.globals[0].Endpoint {
+		t.Errorf("got %+v, %v", d, err)
 	}
 }
 

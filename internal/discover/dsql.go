@@ -63,7 +63,7 @@ func isNoCluster(err error) bool {
 	case "ResourceNotFoundException", "ValidationException":
 		return true
 	}
-	return dsql.NoService(err)
+	return errors.Is(err, dsql.ErrNoService)
 }
 
 // dsqlByARN finds the cluster of an ARN. That has all that a login needs, so only DSQL's
@@ -119,7 +119,7 @@ func (f *Finder) DSQLClusters(ctx context.Context) ([]Database, error) {
 	ctx, cancel := context.WithTimeout(ctx, dsqlListPatience)
 	defer cancel()
 	clusters, err := f.cfg.DSQL.List(ctx)
-	if dsql.NoService(err) {
+	if errors.Is(err, dsql.ErrNoService) {
 		return nil, nil
 	}
 	all := make([]Database, len(clusters))
@@ -136,7 +136,7 @@ func (f *Finder) DSQLClusters(ctx context.Context) ([]Database, error) {
 		})
 	}
 	asking.Wait()
-	slices.SortFunc(all, func(a, b Database) int { return cmp.Compare(a.Identifier, b.Identifier) })
+	slices.SortStableFunc(all, func(a, b Database) int { return cmp.Compare(a.Identifier, b.Identifier) })
 	if err != nil {
 		return all, f.worded("listing DSQL clusters", "dsql:ListClusters", err)
 	}

@@ -3,16 +3,14 @@ package discover
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/dsql"
@@ -41,9 +39,9 @@ func (f fakeDSQL) List(context.Context) ([]dsql.Cluster, error) {
 	return []dsql.Cluster{{Identifier: dsqlOne, ARN: dsqlARN + dsqlOne}}, f.list
 }
 
-func dsqlFinder(t *testing.T, rds RDS, api DSQL) *Finder {
+func dsqlFinder(t *testing.T, others RDS, api DSQL) *Finder {
 	t.Helper()
-	f, err := New(Config{Region: testRegion, RDS: rds, DSQL: api})
+	f, err := New(Config{Region: testRegion, RDS: others, DSQL: api})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +50,7 @@ func dsqlFinder(t *testing.T, rds RDS, api DSQL) *Finder {
 
 var (
 	dsqlDenied = &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}
-	noDSQL     = &net.DNSError{Err: "no such host", IsNotFound: true}
+	noDSQL     = dsql.ErrNoService
 )
 
 // A cluster of DSQL is found by identifier, ARN and endpoint. An ARN says where it is, so
@@ -98,11 +96,11 @@ func TestDSQLClustersAreFound(t *testing.T) {
 
 // What cannot be asked of DSQL says so, unless RDS knows the name.
 func TestRDSAnswersForDSQLsNames(t *testing.T) {
-	rds := &fakeRDS{instances: []types.DBInstance{instance(dsqlOne, "postgres")}}
-	if db, err := dsqlFinder(t, rds, fakeDSQL{get: dsqlDenied}).Database(t.Context(), dsqlOne, ""); err != nil || db.Kind != database.Instance {
+	others := &fakeRDS{instances: []rds.Instance{instance(dsqlOne, "postgres")}}
+	if db, err := dsqlFinder(t, others, fakeDSQL{get: dsqlDenied}).Database(t.Context(), dsqlOne, ""); err != nil || db.Kind != database.Instance {
 		t.Errorf("an instance of that name: %+v, %v", db, err)
 	}
-	if _, err := dsqlFinder(t, rds, fakeDSQL{}).Database(t.Context(), dsqlOne, ""); !errors.Is(err, ErrAmbiguous) {
+	if _, err := dsqlFinder(t, others, fakeDSQL{}).Database(t.Context(), dsqlOne, ""); !errors.Is(err, ErrAmbiguous) {
 		t.Errorf("an instance and a cluster of that name: %v", err)
 	}
 	if _, err := dsqlFinder(t, account(), fakeDSQL{get: dsqlDenied}).Database(t.Context(), dsqlOne, ""); !errors.Is(err, ErrDenied) {
@@ -133,13 +131,13 @@ func TestNamesAreFoundWithoutDSQL(t *testing.T) {
 		change(f)
 		return f
 	}
-	for name, rds := range map[string]*fakeRDS{
+	for name, others := range map[string]*fakeRDS{
 		"instance":        named(func(f *fakeRDS) { f.instances = append(f.instances, instance(dsqlOne, "postgres")) }),
 		"custom endpoint": named(func(f *fakeRDS) { f.customs = append(f.customs, custom(dsqlOne, "ledger")) }),
 		"proxy endpoint": named(func(f *fakeRDS) {
-			f.ownEnds = append(f.ownEnds, proxyEndpoint(dsqlOne, "pooled", types.DBProxyEndpointTargetRoleReadOnly))
+			f.ownEnds = append(f.ownEnds, proxyEndpoint(dsqlOne, "pooled", rds.ReadOnly))
 		}),
-		"global cluster": named(func(f *fakeRDS) { f.globals[0].GlobalClusterIdentifier = aws.String(dsqlOne) }),
+		"global cluster": named(func(f *fakeRDS) { f.globals[0].Identifier = dsqlOne }),
 		"":               account(),
 	} {
 		for _, test := range []struct {
@@ -148,7 +146,7 @@ func TestNamesAreFoundWithoutDSQL(t *testing.T) {
 		}{{silentDSQL{}, causes.LookupUnanswered}, {fakeDSQL{get: dsqlDenied}, causes.LookupDenied}} {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				_, err := dsqlFinder(t, rds, test.api).Database(t.Context(), dsqlOne, "")
+				_, err := dsqlFinder(t, others, test.api).Database(t.Context(), dsqlOne, "")
 				if name != "" && err != nil || name == "" && !errors.Is(err, test.cause) {
 					t.Errorf("%q, %T: %v", name, test.api, err)
 				}

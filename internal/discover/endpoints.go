@@ -5,11 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
-
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 )
@@ -86,30 +84,24 @@ func (f *Finder) clusterEndpoint(ctx context.Context, e entry, endpoint string) 
 	}
 	names := slices.Concat([]string{writer, reader}, e.members)
 	for _, c := range customs {
-		if aws.ToString(c.DBClusterEndpointIdentifier) == endpoint {
-			d.Host = strings.ToLower(aws.ToString(c.Endpoint))
+		if c.Name == endpoint {
+			d.Host = strings.ToLower(c.Host)
 			return d, nil
 		}
-		names = append(names, aws.ToString(c.DBClusterEndpointIdentifier))
+		names = append(names, c.Name)
 	}
 	return Database{}, d.noEndpoint(endpoint, names)
 }
 
 // customsOf lists the custom endpoints of a cluster.
-func (f *Finder) customsOf(ctx context.Context, cluster string) ([]types.DBClusterEndpoint, error) {
-	var customs []types.DBClusterEndpoint
-	for pages := rds.NewDescribeDBClusterEndpointsPaginator(f.cfg.RDS, &rds.DescribeDBClusterEndpointsInput{DBClusterIdentifier: &cluster}); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, f.worded("looking for the endpoints of cluster "+cluster, "rds:DescribeDBClusterEndpoints", err)
-		}
-		for _, c := range out.DBClusterEndpoints {
-			if aws.ToString(c.EndpointType) == "CUSTOM" {
-				customs = append(customs, c)
-			}
-		}
+func (f *Finder) customsOf(ctx context.Context, cluster string) ([]rds.ClusterEndpoint, error) {
+	all, err := awsapi.All(ctx, func(ctx context.Context, marker string) ([]rds.ClusterEndpoint, string, error) {
+		return f.cfg.RDS.DescribeDBClusterEndpoints(ctx, rds.Endpoints{Of: cluster}, marker)
+	})
+	if err != nil {
+		return nil, f.worded("looking for the endpoints of cluster "+cluster, "rds:DescribeDBClusterEndpoints", err)
 	}
-	return customs, nil
+	return slices.DeleteFunc(all, func(e rds.ClusterEndpoint) bool { return e.Type != rds.Custom }), nil
 }
 
 // proxyEndpoint finds one of a proxy's own endpoints; reader is the first that
@@ -121,31 +113,24 @@ func (f *Finder) proxyEndpoint(ctx context.Context, d Database, endpoint string)
 	}
 	names := []string{writer}
 	for _, p := range all {
-		name := aws.ToString(p.DBProxyEndpointName)
-		if name == endpoint || endpoint == reader && p.TargetRole == types.DBProxyEndpointTargetRoleReadOnly {
-			d.Endpoint, d.Host = endpoint, strings.ToLower(aws.ToString(p.Endpoint))
+		if p.Name == endpoint || endpoint == reader && p.Role == rds.ReadOnly {
+			d.Endpoint, d.Host = endpoint, strings.ToLower(p.Host)
 			return d, nil
 		}
-		names = append(names, name)
+		names = append(names, p.Name)
 	}
 	return Database{}, d.noEndpoint(endpoint, names)
 }
 
 // endpointsOf lists the endpoints of a proxy that are not its default one.
-func (f *Finder) endpointsOf(ctx context.Context, proxy string) ([]types.DBProxyEndpoint, error) {
-	var all []types.DBProxyEndpoint
-	for pages := rds.NewDescribeDBProxyEndpointsPaginator(f.cfg.RDS, &rds.DescribeDBProxyEndpointsInput{DBProxyName: &proxy}); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, f.worded("looking for the endpoints of proxy "+proxy, "rds:DescribeDBProxyEndpoints", err)
-		}
-		for _, p := range out.DBProxyEndpoints {
-			if !aws.ToBool(p.IsDefault) {
-				all = append(all, p)
-			}
-		}
+func (f *Finder) endpointsOf(ctx context.Context, proxy string) ([]rds.ProxyEndpoint, error) {
+	all, err := awsapi.All(ctx, func(ctx context.Context, marker string) ([]rds.ProxyEndpoint, string, error) {
+		return f.cfg.RDS.DescribeDBProxyEndpoints(ctx, rds.Endpoints{Of: proxy}, marker)
+	})
+	if err != nil {
+		return nil, f.worded("looking for the endpoints of proxy "+proxy, "rds:DescribeDBProxyEndpoints", err)
 	}
-	return all, nil
+	return slices.DeleteFunc(all, func(e rds.ProxyEndpoint) bool { return e.Default }), nil
 }
 
 // noEndpoint says that the endpoint does not exist, and which do.

@@ -2,12 +2,13 @@ package discover
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 )
 
 const (
@@ -19,14 +20,14 @@ const (
 // fakeRDS is an account's databases in one region. A call whose name has an
 // error fails with it.
 type fakeRDS struct {
-	instances []types.DBInstance
-	clusters  []types.DBCluster
-	customs   []types.DBClusterEndpoint
-	proxies   []types.DBProxy
-	ownEnds   []types.DBProxyEndpoint
-	targets   []types.DBProxyTarget // of every proxy
-	globals   []types.GlobalCluster
-	blueGreen []types.BlueGreenDeployment
+	instances []rds.Instance
+	clusters  []rds.Cluster
+	customs   []rds.ClusterEndpoint
+	proxies   []rds.Proxy
+	ownEnds   []rds.ProxyEndpoint
+	targets   []rds.ProxyTarget // of every proxy
+	globals   []rds.GlobalCluster
+	blueGreen []rds.Deployment
 	errs      map[string]error
 
 	mu    sync.Mutex
@@ -35,146 +36,108 @@ type fakeRDS struct {
 
 // answer is the items with the id, or all for none; one at a time, so that
 // lists have pages.
-func answer[T any](f *fakeRDS, call string, items []T, id, marker *string, idOf func(T) *string, missing string) (page []T, next *string, err error) {
+func answer[T any](f *fakeRDS, call string, items []T, id, marker string, idOf func(T) string, missing string) (page []T, next string, err error) {
 	f.mu.Lock()
 	f.calls = append(f.calls, call)
 	f.mu.Unlock()
 	if err := f.errs[call]; err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	if id != nil {
+	if id != "" {
 		for _, item := range items {
-			if aws.ToString(idOf(item)) == *id {
-				return []T{item}, nil, nil
+			if idOf(item) == id {
+				return []T{item}, "", nil
 			}
 		}
 		if missing == "" {
-			return nil, nil, nil
+			return nil, "", nil
 		}
-		return nil, nil, &smithy.GenericAPIError{Code: missing, Message: "not found"}
+		return nil, "", &smithy.GenericAPIError{Code: missing, Message: "not found"}
 	}
-	at := len(aws.ToString(marker))
-	if at >= len(items) {
-		return nil, nil, nil
-	}
+	page, next = onePage(items, marker)
+	return page, next, nil
+}
+
+// onePage is the item at the token, and the token of the next one.
+func onePage[T any](items []T, token string) (page []T, next string) {
+	at, _ := strconv.Atoi(token)
 	if at+1 < len(items) {
-		next = aws.String(string(make([]byte, at+1)))
+		next = strconv.Itoa(at + 1)
 	}
-	return items[at : at+1], next, nil
+	return items[at:min(at+1, len(items))], next
 }
 
-func (f *fakeRDS) DescribeDBInstances(_ context.Context, in *rds.DescribeDBInstancesInput, _ ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error) {
-	page, next, err := answer(f, "DescribeDBInstances", f.instances, in.DBInstanceIdentifier, in.Marker,
-		func(i types.DBInstance) *string { return i.DBInstanceIdentifier }, "DBInstanceNotFound")
-	return &rds.DescribeDBInstancesOutput{DBInstances: page, Marker: next}, err
+func (f *fakeRDS) DescribeDBInstances(_ context.Context, identifier, marker string) ([]rds.Instance, string, error) {
+	return answer(f, "DescribeDBInstances", f.instances, identifier, marker, func(i rds.Instance) string { return i.Identifier }, "DBInstanceNotFound")
 }
 
-func (f *fakeRDS) DescribeDBClusters(_ context.Context, in *rds.DescribeDBClustersInput, _ ...func(*rds.Options)) (*rds.DescribeDBClustersOutput, error) {
-	page, next, err := answer(f, "DescribeDBClusters", f.clusters, in.DBClusterIdentifier, in.Marker,
-		func(c types.DBCluster) *string { return c.DBClusterIdentifier }, "DBClusterNotFoundFault")
-	return &rds.DescribeDBClustersOutput{DBClusters: page, Marker: next}, err
+func (f *fakeRDS) DescribeDBClusters(_ context.Context, identifier, marker string) ([]rds.Cluster, string, error) {
+	return answer(f, "DescribeDBClusters", f.clusters, identifier, marker, func(c rds.Cluster) string { return c.Identifier }, "DBClusterNotFoundFault")
 }
 
-func (f *fakeRDS) DescribeDBClusterEndpoints(_ context.Context, in *rds.DescribeDBClusterEndpointsInput, _ ...func(*rds.Options)) (*rds.DescribeDBClusterEndpointsOutput, error) {
-	items := f.customs
-	if in.DBClusterIdentifier != nil {
-		items = nil
-		for _, c := range f.customs {
-			if *c.DBClusterIdentifier == *in.DBClusterIdentifier {
-				items = append(items, c)
-			}
-		}
-	}
-	page, next, err := answer(f, "DescribeDBClusterEndpoints", items, in.DBClusterEndpointIdentifier, in.Marker,
-		func(c types.DBClusterEndpoint) *string { return c.DBClusterEndpointIdentifier }, "")
-	return &rds.DescribeDBClusterEndpointsOutput{DBClusterEndpoints: page, Marker: next}, err
+func (f *fakeRDS) DescribeDBClusterEndpoints(_ context.Context, which rds.Endpoints, marker string) ([]rds.ClusterEndpoint, string, error) {
+	items := slices.DeleteFunc(slices.Clone(f.customs), func(e rds.ClusterEndpoint) bool { return which.Of != "" && e.Cluster != which.Of })
+	return answer(f, "DescribeDBClusterEndpoints", items, which.Name, marker, func(e rds.ClusterEndpoint) string { return e.Name }, "")
 }
 
-func (f *fakeRDS) DescribeDBProxies(_ context.Context, in *rds.DescribeDBProxiesInput, _ ...func(*rds.Options)) (*rds.DescribeDBProxiesOutput, error) {
-	page, next, err := answer(f, "DescribeDBProxies", f.proxies, in.DBProxyName, in.Marker,
-		func(p types.DBProxy) *string { return p.DBProxyName }, "DBProxyNotFoundFault")
-	return &rds.DescribeDBProxiesOutput{DBProxies: page, Marker: next}, err
+func (f *fakeRDS) DescribeDBProxies(_ context.Context, name, marker string) ([]rds.Proxy, string, error) {
+	return answer(f, "DescribeDBProxies", f.proxies, name, marker, func(p rds.Proxy) string { return p.Name }, "DBProxyNotFoundFault")
 }
 
-func (f *fakeRDS) DescribeDBProxyEndpoints(_ context.Context, in *rds.DescribeDBProxyEndpointsInput, _ ...func(*rds.Options)) (*rds.DescribeDBProxyEndpointsOutput, error) {
-	items := f.ownEnds
-	if in.DBProxyName != nil {
-		items = nil
-		for _, p := range f.ownEnds {
-			if *p.DBProxyName == *in.DBProxyName {
-				items = append(items, p)
-			}
-		}
-	}
-	page, next, err := answer(f, "DescribeDBProxyEndpoints", items, in.DBProxyEndpointName, in.Marker,
-		func(p types.DBProxyEndpoint) *string { return p.DBProxyEndpointName }, "DBProxyEndpointNotFoundFault")
-	return &rds.DescribeDBProxyEndpointsOutput{DBProxyEndpoints: page, Marker: next}, err
+func (f *fakeRDS) DescribeDBProxyEndpoints(_ context.Context, which rds.Endpoints, marker string) ([]rds.ProxyEndpoint, string, error) {
+	items := slices.DeleteFunc(slices.Clone(f.ownEnds), func(e rds.ProxyEndpoint) bool { return which.Of != "" && e.Proxy != which.Of })
+	return answer(f, "DescribeDBProxyEndpoints", items, which.Name, marker, func(e rds.ProxyEndpoint) string { return e.Name }, "DBProxyEndpointNotFoundFault")
 }
 
-func (f *fakeRDS) DescribeDBProxyTargets(_ context.Context, in *rds.DescribeDBProxyTargetsInput, _ ...func(*rds.Options)) (*rds.DescribeDBProxyTargetsOutput, error) {
-	page, next, err := answer(f, "DescribeDBProxyTargets of "+*in.DBProxyName, f.targets, nil, in.Marker, func(t types.DBProxyTarget) *string { return t.RdsResourceId }, "")
-	return &rds.DescribeDBProxyTargetsOutput{Targets: page, Marker: next}, err
+func (f *fakeRDS) DescribeDBProxyTargets(_ context.Context, proxy, marker string) ([]rds.ProxyTarget, string, error) {
+	return answer(f, "DescribeDBProxyTargets of "+proxy, f.targets, "", marker, nil, "")
 }
 
-func (f *fakeRDS) DescribeGlobalClusters(_ context.Context, in *rds.DescribeGlobalClustersInput, _ ...func(*rds.Options)) (*rds.DescribeGlobalClustersOutput, error) {
-	page, next, err := answer(f, "DescribeGlobalClusters", f.globals, in.GlobalClusterIdentifier, in.Marker,
-		func(g types.GlobalCluster) *string { return g.GlobalClusterIdentifier }, "GlobalClusterNotFoundFault")
-	return &rds.DescribeGlobalClustersOutput{GlobalClusters: page, Marker: next}, err
+func (f *fakeRDS) DescribeGlobalClusters(_ context.Context, identifier, marker string) ([]rds.GlobalCluster, string, error) {
+	return answer(f, "DescribeGlobalClusters", f.globals, identifier, marker, func(g rds.GlobalCluster) string { return g.Identifier }, "GlobalClusterNotFoundFault")
 }
 
-func (f *fakeRDS) DescribeBlueGreenDeployments(_ context.Context, in *rds.DescribeBlueGreenDeploymentsInput, _ ...func(*rds.Options)) (*rds.DescribeBlueGreenDeploymentsOutput, error) {
-	page, next, err := answer(f, "DescribeBlueGreenDeployments", f.blueGreen, in.BlueGreenDeploymentIdentifier, in.Marker,
-		func(d types.BlueGreenDeployment) *string { return d.BlueGreenDeploymentIdentifier }, "BlueGreenDeploymentNotFoundFault")
-	return &rds.DescribeBlueGreenDeploymentsOutput{BlueGreenDeployments: page, Marker: next}, err
+func (f *fakeRDS) DescribeBlueGreenDeployments(_ context.Context, marker string) ([]rds.Deployment, string, error) {
+	return answer(f, "DescribeBlueGreenDeployments", f.blueGreen, "", marker, nil, "")
 }
 
-func instance(name, engine string) types.DBInstance {
-	return types.DBInstance{
-		DBInstanceIdentifier: aws.String(name), DBInstanceArn: aws.String(testARN + "db:" + name), DbiResourceId: aws.String("db-" + name),
-		Engine: aws.String(engine), EngineVersion: aws.String("16.4"), DBInstanceStatus: aws.String("available"),
-		Endpoint:                         &types.Endpoint{Address: aws.String(name + ".abc123.eu-central-1.rds.amazonaws.com"), Port: aws.Int32(5433)},
-		IAMDatabaseAuthenticationEnabled: aws.Bool(true), MasterUsername: aws.String("postgres"),
+func instance(name, engine string) rds.Instance {
+	return rds.Instance{
+		Identifier: name, ARN: testARN + "db:" + name, ResourceID: "db-" + name, Engine: engine, EngineVersion: "16.4", Status: "available",
+		Host: name + ".abc123.eu-central-1.rds.amazonaws.com", Port: 5433, IAM: true, MasterUser: "postgres",
 	}
 }
 
-func member(name, cluster string) types.DBInstance {
+func member(name, cluster string) rds.Instance {
 	i := instance(name, "aurora-postgresql")
-	i.DBClusterIdentifier = &cluster
+	i.Cluster = cluster
 	return i
 }
 
-func cluster(name string, members ...string) types.DBCluster {
-	c := types.DBCluster{
-		DBClusterIdentifier: aws.String(name), DBClusterArn: aws.String(testARN + "cluster:" + name), DbClusterResourceId: aws.String("cluster-" + name),
-		Engine: aws.String("aurora-postgresql"), EngineMode: aws.String("provisioned"), Status: aws.String("available"),
-		Endpoint:       aws.String(name + ".cluster-abc123.eu-central-1.rds.amazonaws.com"),
-		ReaderEndpoint: aws.String(name + ".cluster-ro-abc123.eu-central-1.rds.amazonaws.com"),
-		Port:           aws.Int32(5432), IAMDatabaseAuthenticationEnabled: aws.Bool(true),
-	}
-	for _, m := range members {
-		c.DBClusterMembers = append(c.DBClusterMembers, types.DBClusterMember{DBInstanceIdentifier: &m})
-	}
-	return c
-}
-
-func custom(name, cluster string) types.DBClusterEndpoint {
-	return types.DBClusterEndpoint{
-		DBClusterEndpointIdentifier: &name, DBClusterIdentifier: &cluster, EndpointType: aws.String("CUSTOM"),
-		Endpoint: aws.String(name + ".cluster-custom-abc123.eu-central-1.rds.amazonaws.com"),
+func cluster(name string, members ...string) rds.Cluster {
+	return rds.Cluster{
+		Identifier: name, ARN: testARN + "cluster:" + name, ResourceID: "cluster-" + name,
+		Engine: "aurora-postgresql", EngineMode: "provisioned", Status: "available",
+		Endpoint: name + ".cluster-abc123.eu-central-1.rds.amazonaws.com",
+		Reader:   name + ".cluster-ro-abc123.eu-central-1.rds.amazonaws.com",
+		Port:     5432, IAM: true, Members: members,
 	}
 }
 
-func proxy(name, id string) types.DBProxy {
-	return types.DBProxy{
-		DBProxyName: &name, DBProxyArn: aws.String(testARN + "db-proxy:" + id), EngineFamily: aws.String("POSTGRESQL"), Status: "available",
-		Endpoint: aws.String(name + ".proxy-abc123.eu-central-1.rds.amazonaws.com"),
-		Auth:     []types.UserAuthConfigInfo{{IAMAuth: types.IAMAuthModeRequired}},
+func custom(name, cluster string) rds.ClusterEndpoint {
+	return rds.ClusterEndpoint{Name: name, Cluster: cluster, Type: "CUSTOM", Host: name + ".cluster-custom-abc123.eu-central-1.rds.amazonaws.com"}
+}
+
+func proxy(name, id string) rds.Proxy {
+	return rds.Proxy{
+		Name: name, ARN: testARN + "db-proxy:" + id, Family: "POSTGRESQL", Status: "available",
+		Host: name + ".proxy-abc123.eu-central-1.rds.amazonaws.com", IAMAuth: []string{"REQUIRED"},
 	}
 }
 
-func proxyEndpoint(name, proxy string, role types.DBProxyEndpointTargetRole) types.DBProxyEndpoint {
-	return types.DBProxyEndpoint{
-		DBProxyEndpointName: &name, DBProxyName: &proxy, DBProxyEndpointArn: aws.String(testARN + "db-proxy-endpoint:prx-endpoint-" + name),
-		Endpoint: aws.String(name + ".endpoint.proxy-abc123.eu-central-1.rds.amazonaws.com"), TargetRole: role,
+func proxyEndpoint(name, proxy, role string) rds.ProxyEndpoint {
+	return rds.ProxyEndpoint{
+		Name: name, Proxy: proxy, ARN: testARN + "db-proxy-endpoint:prx-endpoint-" + name,
+		Host: name + ".endpoint.proxy-abc123.eu-central-1.rds.amazonaws.com", Role: role,
 	}
 }

@@ -6,41 +6,40 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/autoscaling"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ecs"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ssm"
 	"github.com/pgkeyless/pgkeyless/internal/dsql"
 )
 
 // RDS is the part of RDS that is asked for databases. *rds.Client is one.
 type RDS interface {
-	rds.DescribeDBInstancesAPIClient
-	rds.DescribeDBClustersAPIClient
-	rds.DescribeDBClusterEndpointsAPIClient
-	rds.DescribeDBProxiesAPIClient
-	rds.DescribeDBProxyEndpointsAPIClient
-	rds.DescribeDBProxyTargetsAPIClient
-	rds.DescribeGlobalClustersAPIClient
-	rds.DescribeBlueGreenDeploymentsAPIClient
+	DescribeDBInstances(ctx context.Context, identifier, marker string) ([]rds.Instance, string, error)
+	DescribeDBClusters(ctx context.Context, identifier, marker string) ([]rds.Cluster, string, error)
+	DescribeDBClusterEndpoints(ctx context.Context, which rds.Endpoints, marker string) ([]rds.ClusterEndpoint, string, error)
+	DescribeDBProxies(ctx context.Context, name, marker string) ([]rds.Proxy, string, error)
+	DescribeDBProxyEndpoints(ctx context.Context, which rds.Endpoints, marker string) ([]rds.ProxyEndpoint, string, error)
+	DescribeDBProxyTargets(ctx context.Context, proxy, marker string) ([]rds.ProxyTarget, string, error)
+	DescribeGlobalClusters(ctx context.Context, identifier, marker string) ([]rds.GlobalCluster, string, error)
+	DescribeBlueGreenDeployments(ctx context.Context, marker string) ([]rds.Deployment, string, error)
 }
 
 // SSM is the part of Systems Manager that knows agents. *ssm.Client is one.
 type SSM interface {
-	ssm.DescribeInstanceInformationAPIClient
+	DescribeInstanceInformation(ctx context.Context, filters []ssm.Filter, token string) ([]ssm.Node, string, error)
 }
 
 // ECS is the part of ECS that knows tasks. *ecs.Client is one.
 type ECS interface {
-	ecs.ListTasksAPIClient
-	ecs.DescribeTasksAPIClient
+	ListTasks(ctx context.Context, cluster, service, token string) ([]string, string, error)
+	DescribeTasks(ctx context.Context, cluster string, tasks []string) ([]ecs.Task, error)
 }
 
 // AutoScaling is the part of Auto Scaling that knows groups.
 // *autoscaling.Client is one.
 type AutoScaling interface {
-	autoscaling.DescribeAutoScalingGroupsAPIClient
+	DescribeAutoScalingGroup(ctx context.Context, name string) ([]autoscaling.Instance, error)
 }
 
 // DSQL is the part of Aurora DSQL that is asked for clusters. *dsql.Client is one.

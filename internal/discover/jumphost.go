@@ -1,7 +1,5 @@
 package discover
 
-import "time"
-
 // JumpHost is one machine or container whose SSM agent may carry sessions.
 type JumpHost struct {
 	Target string // as StartSession takes it: i-…, mi-…, ecs:CLUSTER_TASK_RUNTIMEID
@@ -11,8 +9,7 @@ type JumpHost struct {
 	Online bool
 	// Status is SSM's or ECS's own word: "Online", "ConnectionLost", "RUNNING".
 	Status   string
-	Agent    string    // version of the SSM agent; empty for containers
-	Platform string    // "Amazon Linux 2023", "FARGATE"
-	LastPing time.Time // zero when not told
+	Agent    string // version of the SSM agent; empty for containers
+	Platform string // "Amazon Linux 2023", "FARGATE"
 	Region   string
 }

@@ -7,20 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	autoscalingtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
-
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/autoscaling"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ssm"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
-)
-
-// Bounds of DescribeInstanceInformation.
-const (
-	maxResults = 50
-	maxValues  = 50 // ids in one filter
 )
 
 // Several says whether via may mean more than one jump host, so that AWS
@@ -128,59 +119,53 @@ func (f *Finder) noJumpHost(via string) error {
 // nodes lists the managed nodes that a filter lets through; an empty key lists
 // all.
 func (f *Finder) nodes(ctx context.Context, via, key string, values ...string) ([]JumpHost, error) {
-	in := &ssm.DescribeInstanceInformationInput{MaxResults: aws.Int32(maxResults)}
+	var filters []ssm.Filter
 	doing := "listing jump hosts"
 	if key != "" {
-		in.Filters = []types.InstanceInformationStringFilter{{Key: &key, Values: values}}
+		filters = []ssm.Filter{{Key: key, Values: values}}
 		doing = "looking for jump host " + via
 	}
+	nodes, err := awsapi.All(ctx, func(ctx context.Context, token string) ([]ssm.Node, string, error) {
+		return f.cfg.SSM.DescribeInstanceInformation(ctx, filters, token)
+	})
 	var hosts []JumpHost
-	for pages := ssm.NewDescribeInstanceInformationPaginator(f.cfg.SSM, in); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return hosts, f.worded(doing, "ssm:DescribeInstanceInformation", err)
-		}
-		for _, i := range out.InstanceInformationList {
-			hosts = append(hosts, f.node(i))
-		}
+	for _, n := range nodes {
+		hosts = append(hosts, f.node(n))
+	}
+	if err != nil {
+		return hosts, f.worded(doing, "ssm:DescribeInstanceInformation", err)
 	}
 	return hosts, nil
 }
 
-func (f *Finder) node(i types.InstanceInformation) JumpHost {
-	h := JumpHost{
-		Target:   aws.ToString(i.InstanceId),
-		Name:     cmp.Or(aws.ToString(i.Name), aws.ToString(i.ComputerName)),
-		IP:       aws.ToString(i.IPAddress),
-		Online:   i.PingStatus == types.PingStatusOnline,
-		Status:   string(i.PingStatus),
-		Agent:    aws.ToString(i.AgentVersion),
-		Platform: strings.TrimSpace(aws.ToString(i.PlatformName) + " " + aws.ToString(i.PlatformVersion)),
+func (f *Finder) node(n ssm.Node) JumpHost {
+	return JumpHost{
+		Target:   n.ID,
+		Name:     cmp.Or(n.Name, n.ComputerName),
+		IP:       n.IP,
+		Online:   n.Ping == ssm.Online,
+		Status:   n.Ping,
+		Agent:    n.Agent,
+		Platform: strings.TrimSpace(n.PlatformName + " " + n.PlatformVersion),
 		Region:   f.cfg.Region,
 	}
-	if i.LastPingDateTime != nil {
-		h.LastPing = *i.LastPingDateTime
-	}
-	return h
 }
 
 // group lists the instances in service of an Auto Scaling group that Systems
 // Manager manages.
 func (f *Finder) group(ctx context.Context, via, name string) ([]JumpHost, error) {
-	out, err := f.cfg.AutoScaling.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{name}})
+	instances, err := f.cfg.AutoScaling.DescribeAutoScalingGroup(ctx, name)
 	if err != nil {
 		return nil, f.worded("looking for jump host "+via, "autoscaling:DescribeAutoScalingGroups", err)
 	}
 	var ids []string
-	for _, g := range out.AutoScalingGroups {
-		for _, i := range g.Instances {
-			if i.LifecycleState == autoscalingtypes.LifecycleStateInService {
-				ids = append(ids, aws.ToString(i.InstanceId))
-			}
+	for _, i := range instances {
+		if i.State == autoscaling.InService {
+			ids = append(ids, i.ID)
 		}
 	}
 	var hosts []JumpHost
-	for some := range slices.Chunk(ids, maxValues) {
+	for some := range slices.Chunk(ids, ssm.MaxValues) {
 		nodes, err := f.nodes(ctx, via, "InstanceIds", some...)
 		if err != nil {
 			return nil, err

@@ -5,99 +5,84 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	autoscalingtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/autoscaling"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ecs"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ssm"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // fleet is managed nodes, Auto Scaling groups and tasks.
 type fleet struct {
 	nodes  []node
-	groups map[string][]autoscalingtypes.Instance
-	tasks  []ecstypes.Task // of the cluster tools, service jump
-	most   int             // ids in one filter so far
+	groups map[string][]autoscaling.Instance
+	tasks  []ecs.Task // of the cluster tools, service jump
+	most   int        // ids in one filter so far
 }
 
-type node struct {
-	id, tag string
-	status  types.PingStatus
-}
+type node struct{ id, tag, status string }
 
-func (f *fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
-	var fitting []types.InstanceInformation
+// The words of DescribeInstanceInformation.
+const (
+	online = "Online"
+	lost   = "ConnectionLost"
+)
+
+func (f *fleet) DescribeInstanceInformation(_ context.Context, filters []ssm.Filter, token string) (page []ssm.Node, next string, err error) {
+	var fitting []ssm.Node
 	for _, n := range f.nodes {
 		fits := true
-		for _, filter := range in.Filters {
+		for _, filter := range filters {
 			f.most = max(f.most, len(filter.Values))
-			switch *filter.Key {
+			switch filter.Key {
 			case "InstanceIds":
 				fits = slices.Contains(filter.Values, n.id)
 			default:
-				fits = slices.Contains(filter.Values, strings.TrimPrefix(n.tag, strings.TrimPrefix(*filter.Key, "tag:")+"="))
+				fits = slices.Contains(filter.Values, strings.TrimPrefix(n.tag, strings.TrimPrefix(filter.Key, "tag:")+"="))
 			}
 		}
 		if fits {
-			fitting = append(fitting, types.InstanceInformation{InstanceId: &n.id, PingStatus: n.status, AgentVersion: aws.String("3.3.1142.0"), ComputerName: aws.String("host-" + n.id)})
+			fitting = append(fitting, ssm.Node{ID: n.id, Ping: n.status, Agent: "3.3.1142.0", ComputerName: "host-" + n.id})
 		}
 	}
-	at, _ := strconv.Atoi(aws.ToString(in.NextToken)) // one a page
-	out := &ssm.DescribeInstanceInformationOutput{}
-	if at < len(fitting) {
-		out.InstanceInformationList = fitting[at : at+1]
-	}
-	if at+1 < len(fitting) {
-		out.NextToken = aws.String(strconv.Itoa(at + 1))
-	}
-	return out, nil
+	page, next = onePage(fitting, token)
+	return page, next, nil
 }
 
-func (f *fleet) DescribeAutoScalingGroups(_ context.Context, in *autoscaling.DescribeAutoScalingGroupsInput, _ ...func(*autoscaling.Options)) (*autoscaling.DescribeAutoScalingGroupsOutput, error) {
-	out := &autoscaling.DescribeAutoScalingGroupsOutput{}
-	if instances, ok := f.groups[in.AutoScalingGroupNames[0]]; ok {
-		out.AutoScalingGroups = []autoscalingtypes.AutoScalingGroup{{Instances: instances}}
-	}
-	return out, nil
+func (f *fleet) DescribeAutoScalingGroup(_ context.Context, name string) ([]autoscaling.Instance, error) {
+	return f.groups[name], nil
 }
 
-func (f *fleet) ListTasks(_ context.Context, in *ecs.ListTasksInput, _ ...func(*ecs.Options)) (*ecs.ListTasksOutput, error) {
-	if *in.Cluster != "tools" || *in.ServiceName != "jump" {
-		return nil, &ecstypes.ServiceNotFoundException{}
+func (f *fleet) ListTasks(_ context.Context, cluster, service, token string) ([]string, string, error) {
+	if cluster != "tools" || service != "jump" {
+		return nil, "", &smithy.GenericAPIError{Code: "ServiceNotFoundException"}
 	}
-	out := &ecs.ListTasksOutput{}
+	page, next := onePage(f.tasks, token)
+	return []string{page[0].ARN}, next, nil
+}
+
+func (f *fleet) DescribeTasks(_ context.Context, _ string, tasks []string) (described []ecs.Task, err error) {
 	for _, t := range f.tasks {
-		out.TaskArns = append(out.TaskArns, *t.TaskArn)
-	}
-	return out, nil
-}
-
-func (f *fleet) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error) {
-	out := &ecs.DescribeTasksOutput{}
-	for _, t := range f.tasks {
-		if slices.ContainsFunc(in.Tasks, func(s string) bool { return strings.HasSuffix(*t.TaskArn, s) }) {
-			out.Tasks = append(out.Tasks, t)
+		if slices.ContainsFunc(tasks, func(s string) bool { return strings.HasSuffix(t.ARN, s) }) {
+			described = append(described, t)
 		}
 	}
-	return out, nil
+	return described, nil
 }
 
-func task(id string, exec bool, agent string) ecstypes.Task {
-	return ecstypes.Task{
-		TaskArn:    aws.String("arn:aws:ecs:eu-central-1:111122223333:task/tools/" + id),
-		ClusterArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:cluster/tools"),
-		LastStatus: aws.String("RUNNING"), EnableExecuteCommand: exec, LaunchType: ecstypes.LaunchTypeFargate,
-		Containers: []ecstypes.Container{{Name: aws.String("sshd"), RuntimeId: aws.String(id + "-1"), ManagedAgents: []ecstypes.ManagedAgent{
-			{Name: ecstypes.ManagedAgentNameExecuteCommandAgent, LastStatus: &agent},
-		}}},
+func task(id string, exec bool, agent string) ecs.Task {
+	return ecs.Task{
+		ARN:     "arn:aws:ecs:eu-central-1:111122223333:task/tools/" + id,
+		Cluster: "arn:aws:ecs:eu-central-1:111122223333:cluster/tools",
+		Status:  "RUNNING", Exec: exec, LaunchType: "FARGATE",
+		Containers: []ecs.Container{
+			{Name: "sshd", Runtime: id + "-1", Agents: []ecs.ManagedAgent{{Name: "ExecuteCommandAgent", Status: agent}}},
+			{Name: "being-started"},
+		},
 	}
 }
 
@@ -106,20 +91,20 @@ func id(n int) string { return fmt.Sprintf("i-%017x", n) }
 func TestJumpHostsOnlineFirst(t *testing.T) {
 	f := &fleet{
 		nodes: []node{
-			{id(1), "Role=jump", types.PingStatusConnectionLost}, {id(2), "Role=jump", types.PingStatusOnline},
-			{id(3), "Role=web", types.PingStatusOnline}, {id(4), "Role=a=b", types.PingStatusOnline},
+			{id(1), "Role=jump", lost}, {id(2), "Role=jump", online},
+			{id(3), "Role=web", online}, {id(4), "Role=a=b", online},
 		},
-		groups: map[string][]autoscalingtypes.Instance{
-			"jumps": {{InstanceId: aws.String(id(3)), LifecycleState: autoscalingtypes.LifecycleStateInService},
-				{InstanceId: aws.String(id(2)), LifecycleState: autoscalingtypes.LifecycleStateTerminating}},
+		groups: map[string][]autoscaling.Instance{
+			"jumps": {{ID: id(3), State: "InService"},
+				{ID: id(2), State: "Terminating"}},
 			"empty": nil,
 		},
-		tasks: []ecstypes.Task{task("t1", false, "RUNNING"), task("t2", true, "RUNNING"), task("t3", true, "PENDING")},
+		tasks: []ecs.Task{task("t1", false, "RUNNING"), task("t2", true, "RUNNING"), task("t3", true, "PENDING")},
 	}
-	var many []autoscalingtypes.Instance
+	var many []autoscaling.Instance
 	for n := range 120 {
-		f.nodes = append(f.nodes, node{id(1000 + n), "", types.PingStatusOnline})
-		many = append(many, autoscalingtypes.Instance{InstanceId: aws.String(id(1000 + n)), LifecycleState: autoscalingtypes.LifecycleStateInService})
+		f.nodes = append(f.nodes, node{id(1000 + n), "", online})
+		many = append(many, autoscaling.Instance{ID: id(1000 + n), State: "InService"})
 	}
 	f.groups["many"] = many
 	d, err := New(Config{Region: testRegion, SSM: f, ECS: f, AutoScaling: f})
@@ -156,7 +141,7 @@ func TestJumpHostsOnlineFirst(t *testing.T) {
 			t.Errorf("%s: %v; want ErrNotFound with a hint, not final", via, err)
 		}
 	}
-	if hosts, err := d.JumpHosts(t.Context(), "asg:many"); err != nil || len(hosts) != 120 || f.most > maxValues {
+	if hosts, err := d.JumpHosts(t.Context(), "asg:many"); err != nil || len(hosts) != 120 || f.most > ssm.MaxValues {
 		t.Errorf("a large group: %d hosts, %v, %d ids asked for at once", len(hosts), err, f.most)
 	}
 	if _, err := d.JumpHosts(t.Context(), "ecs:tools/other"); err == nil || !strings.Contains(err.Error(), "ServiceNotFound") {
@@ -179,7 +164,7 @@ func TestSeveral(t *testing.T) {
 }
 
 func TestNoneOnlineSaysWhy(t *testing.T) {
-	f := &fleet{nodes: []node{{id(1), "Role=jump", types.PingStatusConnectionLost}}, tasks: []ecstypes.Task{task("t1", false, "RUNNING")}}
+	f := &fleet{nodes: []node{{id(1), "Role=jump", lost}}, tasks: []ecs.Task{task("t1", false, "RUNNING")}}
 	d, err := New(Config{Region: testRegion, SSM: f, ECS: f})
 	if err != nil {
 		t.Fatal(err)

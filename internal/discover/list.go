@@ -5,8 +5,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 )
 
@@ -33,37 +32,22 @@ func (f *Finder) Databases(ctx context.Context) ([]Database, error) {
 }
 
 func (f *Finder) allInstances(ctx context.Context) ([]entry, error) {
-	var all []entry
-	for pages := rds.NewDescribeDBInstancesPaginator(f.cfg.RDS, &rds.DescribeDBInstancesInput{}); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return all, f.worded("listing instances", "rds:DescribeDBInstances", err)
-		}
-		all = append(all, convert(out.DBInstances, f.instanceEntry)...)
-	}
-	return all, nil
+	return listed(ctx, f, "listing instances", "rds:DescribeDBInstances", f.cfg.RDS.DescribeDBInstances, f.instanceEntry)
 }
 
 func (f *Finder) allClusters(ctx context.Context) ([]entry, error) {
-	var all []entry
-	for pages := rds.NewDescribeDBClustersPaginator(f.cfg.RDS, &rds.DescribeDBClustersInput{}); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return all, f.worded("listing clusters", "rds:DescribeDBClusters", err)
-		}
-		all = append(all, convert(out.DBClusters, f.clusterEntry)...)
-	}
-	return all, nil
+	return listed(ctx, f, "listing clusters", "rds:DescribeDBClusters", f.cfg.RDS.DescribeDBClusters, f.clusterEntry)
 }
 
 func (f *Finder) allProxies(ctx context.Context) ([]entry, error) {
-	var all []entry
-	for pages := rds.NewDescribeDBProxiesPaginator(f.cfg.RDS, &rds.DescribeDBProxiesInput{}); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return all, f.worded("listing proxies", "rds:DescribeDBProxies", err)
-		}
-		all = append(all, convert(out.DBProxies, f.proxyEntry)...)
+	return listed(ctx, f, "listing proxies", "rds:DescribeDBProxies", f.cfg.RDS.DescribeDBProxies, f.proxyEntry)
+}
+
+// listed asks for all that there are. What came before an error is returned with it.
+func listed[T any](ctx context.Context, f *Finder, doing, action string, ask asking[T], toEntry func(T) entry) ([]entry, error) {
+	found, err := awsapi.All(ctx, func(ctx context.Context, marker string) ([]T, string, error) { return ask(ctx, "", marker) })
+	if err != nil {
+		return convert(found, toEntry), f.worded(doing, action, err)
 	}
-	return all, nil
+	return convert(found, toEntry), nil
 }

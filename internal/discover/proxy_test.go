@@ -5,16 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
 )
 
 func TestProxyTellsHowItServes(t *testing.T) {
 	bySecret, endToEnd := proxy("secret", "prx-1"), proxy("iam", "prx-2")
-	bySecret.Auth = append(bySecret.Auth, types.UserAuthConfigInfo{IAMAuth: types.IAMAuthModeDisabled}, bySecret.Auth[0])
-	bySecret.IdleClientTimeout, bySecret.RequireTLS, bySecret.DefaultAuthScheme = aws.Int32(1800), aws.Bool(true), aws.String("NONE")
-	endToEnd.Auth, endToEnd.DefaultAuthScheme, endToEnd.RoleArn = nil, aws.String("IAM_AUTH"), aws.String("arn:aws:iam::111122223333:role/pool")
-	f := finder(t, &fakeRDS{proxies: []types.DBProxy{bySecret, endToEnd}})
+	bySecret.IAMAuth = []string{"REQUIRED", "DISABLED", "REQUIRED"}
+	bySecret.IdleTimeout, bySecret.RequireTLS, bySecret.DefaultAuth = 1800, true, "NONE"
+	endToEnd.IAMAuth, endToEnd.DefaultAuth, endToEnd.Role = nil, "IAM_AUTH", "arn:aws:iam::111122223333:role/pool"
+	f := finder(t, &fakeRDS{proxies: []rds.Proxy{bySecret, endToEnd}})
 	for name, want := range map[string]Pool{
 		"secret": {IAMAuth: "REQUIRED, DISABLED", RequireTLS: true, Idle: 30 * time.Minute},
 		"iam":    {EndToEnd: true, Role: "arn:aws:iam::111122223333:role/pool"},
@@ -27,10 +26,10 @@ func TestProxyTellsHowItServes(t *testing.T) {
 }
 
 func TestProxyTargetsTellTheirHealth(t *testing.T) {
-	f := finder(t, &fakeRDS{targets: []types.DBProxyTarget{
-		{RdsResourceId: aws.String("orders"), TargetHealth: &types.TargetHealth{State: types.TargetStateAvailable}},
-		{RdsResourceId: aws.String("ledger-1"), TargetHealth: &types.TargetHealth{State: types.TargetStateUnavailable, Reason: types.TargetHealthReasonAuthFailure, Description: aws.String("no\ncredentials")}},
-		{RdsResourceId: aws.String("ledger")},
+	f := finder(t, &fakeRDS{targets: []rds.ProxyTarget{
+		{Name: "orders", State: "AVAILABLE"},
+		{Name: "ledger-1", State: "UNAVAILABLE", Reason: "AUTH_FAILURE", Description: "no\ncredentials"},
+		{Name: "ledger"},
 	}})
 	got, err := f.ProxyTargets(t.Context(), "pooled")
 	want := []ProxyTarget{{"orders", "AVAILABLE", ""}, {"ledger-1", "UNAVAILABLE", "AUTH_FAILURE: no; credentials"}, {Name: "ledger"}}
@@ -41,15 +40,14 @@ func TestProxyTargetsTellTheirHealth(t *testing.T) {
 
 // Of a cluster, RDS lists the cluster itself beside its instances.
 func TestProxyTargetsAreInstancesRatherThanTheirCluster(t *testing.T) {
-	cluster := types.DBProxyTarget{RdsResourceId: aws.String("ledger"), Type: types.TargetTypeTrackedCluster}
-	instance := types.DBProxyTarget{RdsResourceId: aws.String("ledger-1"), Type: types.TargetTypeRdsInstance, TrackedClusterId: aws.String("ledger"),
-		TargetHealth: &types.TargetHealth{State: types.TargetStateAvailable}}
+	cluster := rds.ProxyTarget{Name: "ledger", Type: "TRACKED_CLUSTER"}
+	instance := rds.ProxyTarget{Name: "ledger-1", Type: "RDS_INSTANCE", State: "AVAILABLE"}
 	for _, test := range []struct {
-		targets []types.DBProxyTarget
+		targets []rds.ProxyTarget
 		want    []ProxyTarget
 	}{
-		{[]types.DBProxyTarget{cluster, instance}, []ProxyTarget{{"ledger-1", "AVAILABLE", ""}}},
-		{[]types.DBProxyTarget{cluster}, []ProxyTarget{{Name: "ledger"}}},
+		{[]rds.ProxyTarget{cluster, instance}, []ProxyTarget{{"ledger-1", "AVAILABLE", ""}}},
+		{[]rds.ProxyTarget{cluster}, []ProxyTarget{{Name: "ledger"}}},
 	} {
 		got, err := finder(t, &fakeRDS{targets: test.targets}).ProxyTargets(t.Context(), "pooled")
 		if err != nil || !slices.Equal(got, test.want) {

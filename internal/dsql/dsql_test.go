@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/pgkeyless/pgkeyless/internal/awserror"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/apitest"
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 const id = "abtkpcdmqncdwnx7z2tkqvbzmy"
@@ -27,7 +27,7 @@ var keys = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, e
 // serving is a Client of a server that answers as answer does. In synctest's bubbles there
 // are no sockets.
 func serving(answer http.HandlerFunc) *Client {
-	return &Client{base: "https://dsql.eu-west-1.api.aws", region: "eu-west-1", credentials: keys, http: &http.Client{Transport: inMemory(answer)}}
+	return New(aws.Config{Region: "eu-west-1", Credentials: keys, HTTPClient: &http.Client{Transport: inMemory(answer)}})
 }
 
 type inMemory http.HandlerFunc
@@ -36,40 +36,6 @@ func (h inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	h(w, r)
 	return w.Result(), nil
-}
-
-func TestEndpoints(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		cfg    aws.Config
-		region string
-		want   string
-	}{
-		{"its own", aws.Config{}, "eu-west-1", "https://dsql.eu-west-1.api.aws"},
-		{"of another partition", aws.Config{}, "cn-north-1", "https://dsql.cn-north-1.api.amazonwebservices.com.cn"},
-		{"for all services", aws.Config{BaseEndpoint: aws.String("http://127.0.0.1:4566/")}, "eu-west-1", "http://127.0.0.1:4566"},
-		{"for this one", aws.Config{BaseEndpoint: aws.String("http://127.0.0.1:4566"), ConfigSources: []any{configured{url: "https://vpce.example.com"}}}, "eu-west-1", "https://vpce.example.com"},
-		{"ignored", aws.Config{ConfigSources: []any{configured{url: "https://vpce.example.com", ignore: true}}}, "eu-west-1", "https://dsql.eu-west-1.api.aws"},
-	} {
-		test.cfg.Region = test.region
-		if got := New(test.cfg).base; got != test.want {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
-	}
-}
-
-// configured is a part of the SDK's configuration.
-type configured struct {
-	url    string
-	ignore bool
-}
-
-func (c configured) GetServiceBaseEndpoint(_ context.Context, sdkID string) (string, bool, error) {
-	return c.url, sdkID == "DSQL", nil
-}
-
-func (c configured) GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error) {
-	return c.ignore, c.ignore, nil
 }
 
 func TestGet(t *testing.T) {
@@ -108,15 +74,11 @@ func TestListReadsEveryPage(t *testing.T) {
 	}
 }
 
-// A list that never ends, or an answer that is too long, is an error before it takes memory.
+// A list that never ends is an error, and so is another answer.
 func TestAnswersAreBounded(t *testing.T) {
 	endless := serving(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"clusters":[],"nextToken":"again"}`) })
-	if _, err := endless.List(t.Context()); err == nil || !strings.Contains(err.Error(), "no end") {
+	if _, err := endless.List(t.Context()); err == nil || !strings.Contains(err.Error(), "circles") {
 		t.Errorf("an endless list: %v", err)
-	}
-	long := serving(func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxAnswer+1)) })
-	if _, err := long.Get(t.Context(), id); err == nil || !strings.Contains(err.Error(), "more than") {
-		t.Errorf("a long answer: %v", err)
 	}
 	html := serving(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") })
 	if _, err := html.Get(t.Context(), id); err == nil || !strings.Contains(err.Error(), "not the JSON") {
@@ -124,63 +86,50 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// What the API answers is known by its code, wherever that stands; what may pass is tried
-// again, what does not is not.
-func TestErrors(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		status  int
-		header  string
-		body    string
-		code    string
-		message string
-		calls   int
-	}{
-		{"header", 403, "AccessDeniedException:http://internal.amazon.com/coral/", `{"message":"no"}`, "AccessDeniedException", "no", 1},
-		{"body", 404, "", `{"__type":"com.amazon.dsql#ResourceNotFoundException","Message":"gone"}`, "ResourceNotFoundException", "gone", 1},
-		{"throttled", 429, "ThrottlingException", `{"message":"slow"}`, "ThrottlingException", "slow", attempts},
-		{"their fault", 500, "InternalServerException", `{}`, "InternalServerException", "", attempts},
-		{"something in between", 502, "", `<html>`, "", "HTTP 502", attempts},
-		{"a redirect", 302, "", ``, "", "HTTP 302", 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				calls := 0
-				c := serving(func(w http.ResponseWriter, _ *http.Request) {
-					calls++
-					if test.header != "" {
-						w.Header().Set("X-Amzn-ErrorType", test.header)
-					}
-					w.WriteHeader(test.status)
-					fmt.Fprint(w, test.body)
-				})
-				began := time.Now()
-				_, err := c.Get(t.Context(), id)
-				if awserror.Code(err) != test.code || err == nil || !strings.Contains(err.Error(), test.message) || calls != test.calls {
-					t.Errorf("got %v after %d calls, want %s %q after %d", err, calls, test.code, test.message, test.calls)
-				}
-				if took, want := time.Since(began), map[bool]time.Duration{false: 0, true: 3 * firstPause}[calls > 1]; took != want {
-					t.Errorf("that took %v, want %v", took, want)
-				}
-			})
-		})
-	}
-}
-
-// A region that would lead elsewhere is sent nothing.
-func TestRegionIsPartOfTheName(t *testing.T) {
-	c := New(aws.Config{Region: "eu-west-1.example.com/", Credentials: keys})
-	c.http.Transport = inMemory(func(http.ResponseWriter, *http.Request) { t.Error("asked") })
-	if _, err := c.Get(t.Context(), id); err == nil || !strings.Contains(err.Error(), "is no region") {
-		t.Errorf("got %v", err)
-	}
-}
-
+// A region without DSQL has no name for it, whatever kind of endpoint is asked for. That
+// does not excuse an endpoint URL that is mistyped.
 func TestNoService(t *testing.T) {
-	missing := fmt.Errorf("asking: %w", &net.DNSError{IsNotFound: true})
-	for err, want := range map[error]bool{missing: true, &net.DNSError{IsTimeout: true}: false, errors.New("no"): false, nil: false} {
-		if got := NoService(err); got != want {
-			t.Errorf("%v: %v", err, got)
+	missing := &net.DNSError{Err: "no such host", IsNotFound: true}
+	blamed := causes.EndpointSetting.New(causes.Facts{"setting": "AWS_USE_FIPS_ENDPOINT=true"}, nil)
+	for _, test := range []struct {
+		name     string
+		err      error
+		override string
+		want     bool
+	}{
+		{"no such name", missing, "", true},
+		{"with a setting to blame", blamed, "", true},
+		{"a slow resolver", &net.DNSError{Err: "timeout", IsTimeout: true}, "", false},
+		{"refused", errors.New("connection refused"), "", false},
+		{"a mistyped endpoint", blamed, "https://dsql.example", false},
+		{"a mistyped endpoint, unblamed", missing, "https://dsql.example", false},
+	} {
+		cfg := aws.Config{Region: "eu-west-1", Credentials: keys, RetryMaxAttempts: 1, HTTPClient: &apitest.Failing{Err: test.err}}
+		if test.override != "" {
+			cfg.BaseEndpoint = &test.override
+		}
+		c := New(cfg)
+		_, listing := c.List(t.Context())
+		_, getting := c.Get(t.Context(), id)
+		for _, err := range []error{listing, getting} {
+			if errors.Is(err, ErrNoService) != test.want || !errors.Is(err, test.err) {
+				t.Errorf("%s: %v, want it to say so: %v", test.name, err, test.want)
+			}
 		}
 	}
+}
+
+// What may pass is asked again; that there was no answer is the answer.
+func TestUnansweredCallsAreNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := &apitest.Failing{Err: errors.New("502 Bad Gateway")}
+		if _, err := New(aws.Config{Region: "eu-west-1", Credentials: keys, HTTPClient: refused}).Get(t.Context(), id); !errors.Is(err, refused.Err) || refused.Calls != 1 {
+			t.Errorf("%v after %d calls, want one", err, refused.Calls)
+		}
+		unavailable := apitest.Answer{Status: http.StatusServiceUnavailable}
+		server := &apitest.Server{Answers: []apitest.Answer{unavailable, unavailable, unavailable}}
+		if _, err := New(server.Config("eu-west-1")).Get(t.Context(), id); err == nil || len(server.Calls) != 3 {
+			t.Errorf("unavailable: %v after %d calls, want 3", err, len(server.Calls))
+		}
+	})
 }

@@ -8,11 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
@@ -27,32 +22,30 @@ type fakeIAM struct {
 
 const rolePath = "arn:aws:iam::111122223333:role/team/developer"
 
-func (f *fakeIAM) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*iam.Options)) (*iam.GetRoleOutput, error) {
-	f.asked = append(f.asked, "GetRole "+*in.RoleName)
-	return &iam.GetRoleOutput{Role: &types.Role{Arn: aws.String(rolePath)}}, nil
+func (f *fakeIAM) GetRole(_ context.Context, name string) (string, error) {
+	f.asked = append(f.asked, "GetRole "+name)
+	return rolePath, nil
 }
 
-func (f *fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
-	f.asked = append(f.asked, "Simulate "+*in.PolicySourceArn)
+func (f *fakeIAM) SimulatePrincipalPolicy(_ context.Context, source string, q Question, _ []ContextEntry, _ string) ([]Evaluation, string, error) {
+	f.asked = append(f.asked, "Simulate "+source)
 	if f.refuse != "" {
-		return nil, &smithy.GenericAPIError{Code: f.refuse, Message: "secret words"}
+		return nil, "", &smithy.GenericAPIError{Code: f.refuse, Message: "secret words"}
 	}
-	if strings.Contains(*in.PolicySourceArn, ":role/developer") {
-		return nil, &smithy.GenericAPIError{Code: "NoSuchEntity"}
+	if strings.Contains(source, ":role/developer") {
+		return nil, "", &smithy.GenericAPIError{Code: "NoSuchEntity"}
 	}
-	out := &iam.SimulatePrincipalPolicyOutput{}
-	for _, action := range in.ActionNames {
-		for _, resource := range in.ResourceArns {
-			decision := types.PolicyEvaluationDecisionTypeImplicitDeny
+	var page []Evaluation
+	for _, action := range q.Actions {
+		for _, resource := range q.Resources {
+			decision := "implicitDeny"
 			if slices.Contains(f.allowed, action) {
-				decision = types.PolicyEvaluationDecisionTypeAllowed
+				decision = "allowed"
 			}
-			out.EvaluationResults = append(out.EvaluationResults, types.EvaluationResult{
-				EvalActionName: &action, EvalResourceName: &resource, EvalDecision: decision,
-			})
+			page = append(page, Evaluation{action, resource, decision})
 		}
 	}
-	return out, nil
+	return page, "", nil
 }
 
 func TestSimulateFindsTheRoleBehindASession(t *testing.T) {
@@ -85,20 +78,26 @@ func TestSimulateThatIsRefused(t *testing.T) {
 
 type fakeCloudWatch map[string]float64
 
-func (f fakeCloudWatch) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error) {
-	out := &cloudwatch.GetMetricDataOutput{}
-	for _, q := range in.MetricDataQueries {
-		m := q.MetricStat.Metric
-		if *m.Dimensions[0].Name != "DBClusterIdentifier" || *m.Dimensions[0].Value != "sales" || in.EndTime.Sub(*in.StartTime) != Window {
-			return nil, fmt.Errorf("query for %+v", m)
-		}
-		r := cwtypes.MetricDataResult{Id: q.Id}
-		if v, ok := f[*m.MetricName]; ok {
-			r.Values = []float64{v, 1}
-		}
-		out.MetricDataResults = append(out.MetricDataResults, r)
+func (f fakeCloudWatch) GetMetricData(_ context.Context, q MetricQuery, token string) ([]MetricValues, string, error) {
+	if q.Dimension != "DBClusterIdentifier" || q.Identifier != "sales" || q.End.Sub(q.Start) != Window {
+		return nil, "", fmt.Errorf("query for %+v", q)
 	}
-	return out, nil
+	if token == "" { // a second page has another value of each
+		token = "more"
+	} else {
+		token = ""
+	}
+	var page []MetricValues
+	for _, name := range q.Names {
+		r := MetricValues{Name: name}
+		if v, ok := f[name]; ok && token != "" {
+			r.Values = []float64{v}
+		} else if ok {
+			r.Values = []float64{1}
+		}
+		page = append(page, r)
+	}
+	return page, token, nil
 }
 
 func TestLoginMetrics(t *testing.T) {

@@ -5,18 +5,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
 )
-
-// CloudWatch is the part of CloudWatch that has metrics. *cloudwatch.Client is one.
-type CloudWatch interface {
-	cloudwatch.GetMetricDataAPIClient
-}
 
 // Window is how far back Logins looks. CloudWatch lags by a minute or two.
 const Window = time.Hour
@@ -34,7 +26,12 @@ type Reason struct {
 	Means  string
 }
 
-const metricPrefix = "IamDbAuthConnection"
+// What RDS calls its metrics.
+const (
+	metricPrefix = "IamDbAuthConnection"
+	successes    = metricPrefix + "Success"
+	failures     = metricPrefix + "Failure"
+)
 
 // reasons are the metrics that say why.
 //
@@ -51,43 +48,30 @@ var reasons = []Reason{
 // ErrNotPermitted is wrapped when it may not ask.
 func LoginMetrics(ctx context.Context, api CloudWatch, dimension, identifier string) (Logins, error) {
 	now := time.Now()
-	in := &cloudwatch.GetMetricDataInput{StartTime: aws.Time(now.Add(-Window)), EndTime: &now}
-	names := []string{"Success", "Failure"}
+	q := MetricQuery{Dimension: dimension, Identifier: identifier, Start: now.Add(-Window), End: now, Names: []string{successes, failures}}
 	for _, r := range reasons {
-		names = append(names, r.Metric)
+		q.Names = append(q.Names, metricPrefix+r.Metric)
 	}
-	for _, name := range names {
-		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{
-			Id: aws.String(strings.ToLower(name[:1]) + name[1:]),
-			MetricStat: &types.MetricStat{
-				Metric: &types.Metric{
-					Namespace: aws.String("AWS/RDS"), MetricName: aws.String(metricPrefix + name),
-					Dimensions: []types.Dimension{{Name: &dimension, Value: &identifier}},
-				},
-				Period: aws.Int32(int32(Window.Seconds())), Stat: aws.String("Sum"),
-			},
-		})
+	all, err := awsapi.All(ctx, func(ctx context.Context, token string) ([]MetricValues, string, error) {
+		return api.GetMetricData(ctx, q, token)
+	})
+	if err != nil {
+		return Logins{}, worded("cloudwatch:GetMetricData", err)
 	}
 	counts := map[string]float64{}
-	for pages := cloudwatch.NewGetMetricDataPaginator(api, in); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return Logins{}, worded("cloudwatch:GetMetricData", err)
-		}
-		for _, r := range out.MetricDataResults {
-			for _, v := range r.Values {
-				counts[aws.ToString(r.Id)] += v
-			}
+	for _, r := range all {
+		for _, v := range r.Values {
+			counts[r.Name] += v
 		}
 	}
 	return tally(counts), nil
 }
 
-// tally sorts out what was counted, by the queries' ids.
+// tally sorts out what was counted, by the metrics' names.
 func tally(counts map[string]float64) Logins {
-	l := Logins{Succeeded: counts["success"], Failed: counts["failure"]}
+	l := Logins{Succeeded: counts[successes], Failed: counts[failures]}
 	for _, r := range reasons {
-		if r.Count = counts["f"+r.Metric[1:]]; r.Count > 0 {
+		if r.Count = counts[metricPrefix+r.Metric]; r.Count > 0 {
 			l.Reasons = append(l.Reasons, r)
 		}
 	}

@@ -5,22 +5,13 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-
+	"github.com/pgkeyless/pgkeyless/internal/awsapi"
 	"github.com/pgkeyless/pgkeyless/internal/awserror"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 )
 
 // ErrNotPermitted says that the credentials may not ask.
 var ErrNotPermitted = errors.New("not permitted")
-
-// IAM is the part of IAM that simulates. *iam.Client is one.
-type IAM interface {
-	GetRole(ctx context.Context, in *iam.GetRoleInput, opts ...func(*iam.Options)) (*iam.GetRoleOutput, error)
-	SimulatePrincipalPolicy(ctx context.Context, in *iam.SimulatePrincipalPolicyInput, opts ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error)
-}
 
 // Question is whether actions are allowed on resources, each on each.
 type Question struct{ Actions, Resources []string }
@@ -53,11 +44,11 @@ func Simulate(ctx context.Context, api IAM, caller credentials.Caller, questions
 	for _, q := range questions {
 		more, err := simulate(ctx, api, principal, caller, q)
 		if awserror.Code(err) == "NoSuchEntity" && role != "" { // its ARN has a path
-			out, roleErr := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
+			arn, roleErr := api.GetRole(ctx, role)
 			if roleErr != nil {
 				return nil, worded("iam:GetRole", roleErr)
 			}
-			principal, role = aws.ToString(out.Role.Arn), ""
+			principal, role = arn, ""
 			more, err = simulate(ctx, api, principal, caller, q)
 		}
 		if err != nil {
@@ -69,21 +60,17 @@ func Simulate(ctx context.Context, api IAM, caller credentials.Caller, questions
 }
 
 func simulate(ctx context.Context, api IAM, principal string, caller credentials.Caller, q Question) ([]Verdict, error) {
-	in := &iam.SimulatePrincipalPolicyInput{
-		PolicySourceArn: &principal, ActionNames: q.Actions, ResourceArns: q.Resources,
-		ContextEntries: known(caller),
+	given := known(caller)
+	all, err := awsapi.All(ctx, func(ctx context.Context, marker string) ([]Evaluation, string, error) {
+		return api.SimulatePrincipalPolicy(ctx, principal, q, given, marker)
+	})
+	if err != nil {
+		return nil, err
 	}
 	var denied []Verdict
-	for pages := iam.NewSimulatePrincipalPolicyPaginator(api, in); pages.HasMorePages(); {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range out.EvaluationResults {
-			if r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed {
-				denied = append(denied, Verdict{aws.ToString(r.EvalActionName), aws.ToString(r.EvalResourceName),
-					r.EvalDecision == types.PolicyEvaluationDecisionTypeExplicitDeny})
-			}
+	for _, e := range all {
+		if e.Decision != "allowed" {
+			denied = append(denied, Verdict{e.Action, e.Resource, e.Decision == "explicitDeny"})
 		}
 	}
 	return denied, nil
@@ -92,17 +79,14 @@ func simulate(ctx context.Context, api IAM, principal string, caller credentials
 // known is what AWS knows of a call by caller when policies are evaluated. Every
 // SSM session has a tag with the aws:userid of whoever started it; here that is
 // the caller.
-func known(caller credentials.Caller) []types.ContextEntry {
-	entry := func(key string, kind types.ContextKeyTypeEnum, value string) types.ContextEntry {
-		return types.ContextEntry{ContextKeyName: &key, ContextKeyType: kind, ContextKeyValues: []string{value}}
-	}
-	entries := []types.ContextEntry{
-		entry("aws:userid", types.ContextKeyTypeEnumString, caller.UserID),
-		entry("ssm:resourceTag/aws:ssmmessages:session-id", types.ContextKeyTypeEnumString, caller.UserID),
-		entry("ssm:SessionDocumentAccessCheck", types.ContextKeyTypeEnumBoolean, "true"),
+func known(caller credentials.Caller) []ContextEntry {
+	entries := []ContextEntry{
+		{"aws:userid", "string", caller.UserID},
+		{"ssm:resourceTag/aws:ssmmessages:session-id", "string", caller.UserID},
+		{"ssm:SessionDocumentAccessCheck", "boolean", "true"},
 	}
 	if _, role := caller.Principal(); role == "" { // only IAM users have one
-		entries = append(entries, entry("aws:username", types.ContextKeyTypeEnumString, caller.Name()))
+		entries = append(entries, ContextEntry{"aws:username", "string", caller.Name()})
 	}
 	return entries
 }

@@ -8,8 +8,12 @@ import (
 	"strings"
 )
 
-// Commercial is the partition of most regions.
-const Commercial = "aws"
+// Commercial is the partition of most regions; GovCloud and China have names, too.
+const (
+	Commercial = "aws"
+	GovCloud   = "aws-us-gov"
+	China      = "aws-cn"
+)
 
 // partitions are all there are. A region belongs to the one whose prefix begins
 // its name, and to the commercial one when there is none.
@@ -25,8 +29,8 @@ var partitions = []struct {
 	dualStack    string // of the dual-stack ones
 }{
 	{Commercial, "", "amazonaws.com", "api.aws"},
-	{"aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"},
-	{"aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
+	{GovCloud, "us-gov-", "amazonaws.com", "api.aws"},
+	{China, "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
 	{"aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
 	{"aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
 	{"aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
@@ -49,16 +53,21 @@ func Of(region string) string {
 	return Commercial
 }
 
+// Domain is under which a region's endpoints are.
+func Domain(region string) string { domain, _ := domains(region); return domain }
+
 // DualStackDomain is under which a region's dual-stack endpoints are, those of services
 // that have no others among them.
-func DualStackDomain(region string) string {
+func DualStackDomain(region string) string { _, dualStack := domains(region); return dualStack }
+
+func domains(region string) (domain, dualStack string) {
 	name := Of(region)
 	for _, p := range partitions {
 		if p.name == name {
-			return p.dualStack
+			return p.domain, p.dualStack
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // DSQLHost is the public endpoint of a DSQL cluster.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
@@ -30,12 +29,6 @@ const (
 	// log in to AWS: as long as a client would wait.
 	refreshTimeout = time.Minute
 )
-
-// API is the part of Secrets Manager that is asked. *secretsmanager.Client is one.
-type API interface {
-	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
-	DescribeSecret(context.Context, *secretsmanager.DescribeSecretInput, ...func(*secretsmanager.Options)) (*secretsmanager.DescribeSecretOutput, error)
-}
 
 // Config says which secret it is. ID, API and Credentials are required.
 type Config struct {
@@ -264,15 +257,15 @@ func (s *Secret) get(ctx context.Context) (Login, error) {
 	}
 	asking, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	out, err := s.cfg.API.GetSecretValue(asking, &secretsmanager.GetSecretValueInput{SecretId: &s.cfg.ID})
+	out, err := s.cfg.API.GetSecretValue(asking, s.cfg.ID)
 	if err != nil {
 		return Login{}, s.worded("secretsmanager:GetSecretValue", err)
 	}
 	var login Login
 	switch {
-	case out.SecretString != nil:
-		login, err = parse(*out.SecretString)
-	case len(out.SecretBinary) > 0:
+	case out.Text != nil:
+		login, err = parse(*out.Text)
+	case out.Binary:
 		err = errBinary
 	default:
 		err = errEmpty
@@ -283,7 +276,7 @@ func (s *Secret) get(ctx context.Context) (Login, error) {
 	if login.Username != "" && login.Username != s.cfg.User {
 		return Login{}, causes.SecretUser.New(s.facts().With(causes.Facts{"username": login.Username}), nil)
 	}
-	login.ARN, login.Version, login.Created = aws.ToString(out.ARN), aws.ToString(out.VersionId), aws.ToTime(out.CreatedDate)
+	login.ARN, login.Version, login.Created = out.ARN, out.Version, out.Created
 	return login, nil
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -41,7 +40,7 @@ func (f *fakeAPI) count() int {
 	return f.reads
 }
 
-func (f *fakeAPI) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (f *fakeAPI) GetSecretValue(ctx context.Context, id string) (Value, error) {
 	f.mu.Lock()
 	f.reads++
 	slow := f.slow
@@ -49,18 +48,19 @@ func (f *fakeAPI) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecr
 	select {
 	case <-time.After(slow):
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return Value{}, ctx.Err()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
-		return nil, f.err
+		return Value{}, f.err
 	}
-	return &secretsmanager.GetSecretValueOutput{ARN: aws.String("arn:" + *in.SecretId), SecretString: &f.text, VersionId: &f.version, CreatedDate: aws.Time(time.Now())}, nil
+	text := f.text
+	return Value{ARN: "arn:" + id, Text: &text, Version: f.version, Created: time.Now()}, nil
 }
 
-func (f *fakeAPI) DescribeSecret(context.Context, *secretsmanager.DescribeSecretInput, ...func(*secretsmanager.Options)) (*secretsmanager.DescribeSecretOutput, error) {
-	return &secretsmanager.DescribeSecretOutput{ARN: aws.String("arn:x"), KmsKeyId: aws.String("key")}, f.err
+func (f *fakeAPI) DescribeSecret(context.Context, string) (Description, error) {
+	return Description{ARN: "arn:x", Key: "key"}, f.err
 }
 
 func newTest(t *testing.T, api *fakeAPI) *Secret {

@@ -60,7 +60,7 @@ func UsualUser(t config.Target, r proxy.Route) string {
 	if user := cmp.Or(r.User, t.UsualUser()); user != "" {
 		return user
 	}
-	if p, ok := r.Passwords.(*Passwords); ok && p.Secret != nil { // managed: of the master user
+	if p, ok := r.Passwords.(*Passwords); ok && p.held != nil { // managed: of the master user
 		return p.User
 	}
 	if r.TLS == nil { // not looked up yet

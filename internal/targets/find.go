@@ -7,12 +7,12 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/pgkeyless/pgkeyless/auth"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/autoscaling"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ecs"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/rds"
+	"github.com/pgkeyless/pgkeyless/internal/awsapi/ssm"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/config"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
@@ -27,13 +27,15 @@ func NewFinder(cfg aws.Config, profile string) (*discover.Finder, error) {
 	}
 	return discover.New(discover.Config{
 		Region:      cfg.Region,
-		RDS:         rds.NewFromConfig(cfg),
-		SSM:         ssm.NewFromConfig(cfg),
-		ECS:         ecs.NewFromConfig(cfg),
-		AutoScaling: autoscaling.NewFromConfig(cfg),
+		RDS:         rds.New(cfg),
+		SSM:         ssm.New(cfg),
+		ECS:         ecs.New(cfg),
+		AutoScaling: autoscaling.New(cfg),
 		DSQL:        dsql.New(cfg),
 		RDSIn: func(region string) discover.RDS {
-			return rds.NewFromConfig(cfg, func(o *rds.Options) { o.Region = region })
+			there := cfg
+			there.Region = region
+			return rds.New(there)
 		},
 		Profile: profile,
 		Explain: func(err error) error { return credentials.Explain(profile, err) },

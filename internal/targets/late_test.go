@@ -99,6 +99,39 @@ func TestCustomNamesThatLeadNowhere(t *testing.T) {
 	}
 }
 
+// A database that is found while a reload fails has its password from the memory that is
+// kept: the reload's own is closed, and would be read for each login.
+func TestRouteFoundDuringAReloadThatFails(t *testing.T) {
+	testenv.Isolate(t)
+	var log bytes.Buffer
+	var chain []string
+	w := aliasWiring(&log, func(context.Context, string) ([]string, error) {
+		if chain == nil {
+			return nil, &net.DNSError{Err: "server misbehaving", IsTemporary: true}
+		}
+		return chain, nil
+	})
+	target := func(endpoint string) config.Target {
+		return testenv.Target(endpoint, func(o *config.Options) { o.Secret, o.User, o.Via = "orders/app", "app", config.ViaNone })
+	}
+	before := wireRoute(t, w, target(testenv.Orders)).Passwords.(*Passwords).Secret()
+	r := wireRoute(t, w, target("orders.corp.example"))
+	_, undo := w.SetSecretsAside()
+	chain = []string{testenv.Orders}
+	found, err := r.Resolve(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := found.Passwords.(*Passwords)
+	if p.Secret() == before {
+		t.Error("the reload does not read the secret again")
+	}
+	undo()
+	if p.Secret() != before {
+		t.Error("the route has a secret of its own, which is closed")
+	}
+}
+
 // TestKeptAnswerOutlastsDNS keeps an answer that cannot be had anew.
 func TestKeptAnswerOutlastsDNS(t *testing.T) {
 	testenv.Isolate(t)

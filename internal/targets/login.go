@@ -6,7 +6,6 @@ import (
 	"log/slog"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -14,6 +13,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/shell"
 	"github.com/pgkeyless/pgkeyless/tunnel"
 )
 
@@ -93,11 +93,11 @@ func loginAt(endpoint auth.Endpoint, cfg aws.Config, t config.Target) (Login, er
 // tunnelConfig is for sessions on t's jump host, which is taken to be in the
 // database's region.
 func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
-	client := ssm.NewFromConfig(l.AWS)
+	api := tunnel.NewAPI(l.AWS)
 	p := poolOf(t)
 	messages, _ := messagesEndpoint(t)
 	return tunnel.Config{
-		API:         client,
+		API:         api,
 		Credentials: l.AWS.Credentials,
 		Region:      l.Endpoint.Region,
 		Target:      t.Via,
@@ -112,7 +112,7 @@ func (l Login) tunnelConfig(t config.Target, log *slog.Logger) tunnel.Config {
 		},
 		// The client has sorted out AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL, the
 		// services section and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.
-		EndpointOverride: aws.ToString(client.Options().BaseEndpoint),
+		EndpointOverride: api.EndpointOverride(),
 		MessagesEndpoint: messages,
 		HTTPClient:       credentials.HTTPClient(l.AWS),
 		Sessions:         p.sessions,
@@ -138,7 +138,8 @@ func (l Login) reason() string {
 }
 
 // IAMToken makes the password for one login as t.User, or else as the user that every
-// database of its kind has. It is a causes.Misuse where there is none.
+// database of its kind has. It is a causes.Misuse where there is no such user, and for one
+// who logs in with the password in t.Secret.
 func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profiles) (auth.Token, error) {
 	t, err := behind(ctx, discover.LookupAliases, t)
 	if err != nil {
@@ -149,8 +150,44 @@ func IAMToken(ctx context.Context, t config.Target, profiles *credentials.Profil
 		return auth.Token{}, err
 	}
 	user := l.UsualUser(t)
+	if err := byPassword(ctx, t, l, user); err != nil {
+		return auth.Token{}, err
+	}
 	if user == "" {
 		return auth.Token{}, causes.Misuse("no database user given", "a token is for one user: add --user NAME")
 	}
 	return l.tokens.Token(ctx, user)
+}
+
+// byPassword is an error where user logs in to t's database, which is l's, with a password
+// in place of a token. Without a user, that is the user of t.Secret. AWS is asked whose the
+// secret is that RDS keeps.
+func byPassword(ctx context.Context, t config.Target, l Login, user string) error {
+	if t.Secret == "" {
+		return nil
+	}
+	owner, id, others := t.User, t.Secret, l.Endpoint.Address()
+	if t.Managed() {
+		var err error
+		if l, err = l.Described(ctx, t); err != nil {
+			return err
+		}
+		owner, id, others = l.Database.MasterUser, l.Database.Secret.ARN, t.Arg()
+	}
+	if err := needless(t, l); err != nil {
+		return err
+	}
+	switch {
+	case user != "" && user != owner:
+		return nil
+	case id == "":
+		return noManagedSecret(l)
+	}
+	profile := ""
+	if t.Profile != "" {
+		profile = " --profile " + shell.Word(t.Profile)
+	}
+	return causes.Misuse(fmt.Sprintf("no IAM token for user %q: target %q has the option secret, so this user logs in with the password in secret %s", owner, t.Name, display.Line(id)),
+		fmt.Sprintf("read the password: `aws secretsmanager get-secret-value --secret-id %s --region %s%s --query SecretString --output text`; "+
+			"for an IAM token of another user: `pgkeyless token %s%s --user NAME`", shell.Word(id), regionOf(id, l), profile, shell.Word(others), profile))
 }

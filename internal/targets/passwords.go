@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -17,23 +18,11 @@ import (
 // Passwords is the proxy.PasswordSource of a target with the option secret, for one user.
 // It is safe for concurrent use.
 type Passwords struct {
-	User    string              // who logs in with it
-	Secret  *secretstore.Secret // nil where there is none
-	missing error               // why
-
-	rotation *proxy.Rotation
-}
-
-// held is a secret, with what logins by it share at each database, by its address.
-type held struct {
-	*secretstore.Secret
-	rotations map[string]*proxy.Rotation
-}
-
-// secretKey is a secret as it is read: what is in memory serves nobody else.
-type secretKey struct {
-	profile, region, id, user string
-	person                    personKey
+	User    string          // who logs in with it
+	held    *held           // nil where there is no secret
+	address string          // of the database
+	missing error           // why there is no secret
+	alone   *proxy.Rotation // where there is none; else held has it
 }
 
 // noPasswords says why no user of t's database, which is l's, has a password, or "".
@@ -56,36 +45,56 @@ func noPasswords(t config.Target, l Login) string {
 	return ""
 }
 
+// needless is an error where t has the option secret, and l's database no user with a
+// password.
+func needless(t config.Target, l Login) error {
+	why := noPasswords(t, l)
+	if why == "" {
+		return nil
+	}
+	hint := "leave out secret, or name a secret of Secrets Manager: secret=NAME and user=NAME"
+	if l.Endpoint.Kind == auth.KindDSQL || l.Database.Express {
+		hint = "leave out secret: all users log in with IAM tokens"
+	}
+	return causes.Misuse("target \""+t.Name+"\" has the option secret: "+why, hint)
+}
+
+// noManagedSecret is the error of secret=managed where RDS keeps none for l's database.
+func noManagedSecret(l Login) error {
+	return causes.NoManagedSecret.New(causes.Facts{"database": l.Database.String(), "command": l.Database.ManageSecret()}, nil)
+}
+
+// regionOf is where the secret id is read: in the region that its ARN names, or else in
+// that of l's database.
+func regionOf(id string, l Login) string { return cmp.Or(secretstore.RegionOf(id), l.Endpoint.Region) }
+
 // Passwords returns those of t's database, which is l's; nil where all users log in with
 // tokens.
 func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 	if t.Secret == "" {
 		return nil, nil
 	}
-	if why := noPasswords(t, l); why != "" {
-		return nil, causes.Misuse("target \""+t.Name+"\" has the option secret: "+why, "leave out secret, or name a secret of Secrets Manager: secret=NAME and user=NAME")
+	if err := needless(t, l); err != nil {
+		return nil, err
 	}
-	p := &Passwords{User: t.User, rotation: proxy.NewRotation()}
+	p := &Passwords{User: t.User, address: l.Endpoint.Address()}
 	id := t.Secret
 	if t.Managed() {
 		if p.User == "" {
 			p.User = l.Database.MasterUser
 		}
 		if id = l.Database.Secret.ARN; id == "" {
-			p.missing = causes.NoManagedSecret.New(causes.Facts{"database": l.Database.String(), "command": l.Database.ManageSecret()}, nil)
+			p.missing, p.alone = noManagedSecret(l), proxy.NewRotation()
 			return p, nil
 		}
 	}
-	region := secretstore.RegionOf(id)
-	if region == "" {
-		region = l.Endpoint.Region
-	}
+	region := regionOf(id, l)
 	key := secretKey{t.Profile, region, id, p.User, l.person}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h, ok := w.secrets[key]
 	if !ok {
-		h = held{secretstore.New(secretstore.Config{
+		h = hold(secretstore.New(secretstore.Config{
 			ID: id, Region: region, API: secretstore.NewAPI(l.AWS, region), Credentials: l.AWS.Credentials, User: p.User, Profile: t.Profile,
 			Explain: func(err error) error {
 				err = credentials.Explain(t.Profile, err)
@@ -94,66 +103,27 @@ func (w *Wiring) Passwords(t config.Target, l Login) (*Passwords, error) {
 				}
 				return err
 			},
-		}), map[string]*proxy.Rotation{}}
+		}))
 		w.secrets[key] = h
 	}
-	at := l.Endpoint.Address()
-	if h.rotations[at] == nil {
-		h.rotations[at] = p.rotation
-	}
-	p.Secret, p.rotation = h.Secret, h.rotations[at]
+	p.held = h
 	return p, nil
 }
 
-// SetSecretsAside makes routes that are made from now on read their secrets again. The
-// caller calls one of the two: done forgets the passwords from before, so that none stays
-// in memory of a target that is not served any more; undo has them serve on. Only one may
-// be under way.
-func (w *Wiring) SetSecretsAside() (done, undo func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before := w.secrets
-	w.secrets = map[secretKey]held{}
-	done = func() {
-		for _, h := range before {
-			h.Close()
-		}
+// Secret is where the password is from; nil where there is none.
+func (p *Passwords) Secret() *secretstore.Secret {
+	if p.held == nil {
+		return nil
 	}
-	return done, func() { w.putBack(before) }
-}
-
-// putBack is the undo of SetSecretsAside. What has been read since serves clients of
-// routes from before: it is kept where these had no such secret.
-func (w *Wiring) putBack(before map[secretKey]held) {
-	w.mu.Lock()
-	since := w.secrets
-	w.secrets = before
-	var left []held
-	for key, h := range before {
-		if _, here := w.people[key.person]; key.person != (personKey{}) && !here { // left meanwhile
-			left = append(left, h)
-			delete(before, key)
-		}
-	}
-	for key, h := range since {
-		if _, known := before[key]; known {
-			left = append(left, h)
-		} else {
-			before[key] = h
-		}
-	}
-	w.mu.Unlock()
-	for _, h := range left {
-		h.Close()
-	}
+	return p.held.Load().Secret
 }
 
 // name is the secret's, "" where there is none.
 func (p *Passwords) name() string {
-	if p.Secret == nil {
+	if p.held == nil {
 		return ""
 	}
-	return p.Secret.ID()
+	return p.Secret().ID()
 }
 
 // Has implements proxy.PasswordSource.
@@ -161,24 +131,29 @@ func (p *Passwords) Has(user string) bool { return p != nil && user == p.User }
 
 // Password implements proxy.PasswordSource.
 func (p *Passwords) Password(ctx context.Context, _ string) (proxy.Password, error) {
-	if p.Secret == nil {
+	if p.held == nil {
 		return proxy.Password{}, p.missing
 	}
-	login, err := p.Secret.Login(ctx)
+	login, err := p.Secret().Login(ctx)
 	return login.Password, err
 }
 
 // Renew implements proxy.PasswordSource.
 func (p *Passwords) Renew(ctx context.Context, _ string, refused proxy.Password) (proxy.Password, error) {
-	if p.Secret == nil {
+	if p.held == nil {
 		return proxy.Password{}, p.missing
 	}
-	login, err := p.Secret.Renew(ctx, refused)
+	login, err := p.Secret().Renew(ctx, refused)
 	return login.Password, err
 }
 
 // Rotation implements proxy.PasswordSource.
-func (p *Passwords) Rotation(string) *proxy.Rotation { return p.rotation }
+func (p *Passwords) Rotation(string) *proxy.Rotation {
+	if p.held == nil {
+		return p.alone
+	}
+	return p.held.Load().rotation(p.address)
+}
 
 // byPAM is what RDS says to a password in place of a token, where it was asked for in
 // another way than by AskedToken.
@@ -188,9 +163,9 @@ const byPAM = "pam authentication failed"
 // do with it.
 func (p *Passwords) explain(r refusals.Refused, known *refusals.Refusals) (causes.Cause, causes.Told, bool) {
 	facts := known.Facts(r)
-	if p.Secret != nil {
-		last := p.Secret.Last()
-		facts["secret"] = p.Secret.ID()
+	if s := p.Secret(); s != nil {
+		last := s.Last()
+		facts["secret"] = s.ID()
 		if facts["version"] = last.Version; !last.Created.IsZero() {
 			facts["created"] = last.Created.UTC().Format(time.DateTime + "Z")
 		}

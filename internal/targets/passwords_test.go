@@ -17,6 +17,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/database"
 	"github.com/pgkeyless/pgkeyless/internal/discover"
+	"github.com/pgkeyless/pgkeyless/internal/secretstore"
 	"github.com/pgkeyless/pgkeyless/internal/testenv"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
@@ -70,6 +71,9 @@ func TestWhoHasAPassword(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), tt.err) || !causes.Misused(err) || causes.Hint(err) == "" {
 					t.Errorf("got %v, want %q", err, tt.err)
 				}
+				if none := strings.Contains(tt.err, "IAM tokens only"); strings.Contains(causes.Hint(err), "name a secret") == none {
+					t.Errorf("%s: the hint is %q", tt.err, causes.Hint(err))
+				}
 				return
 			}
 			if err != nil {
@@ -95,10 +99,64 @@ func TestWhoHasAPassword(t *testing.T) {
 				if _, err := p.Password(t.Context(), tt.who); causes.Name(err) != "no-managed-secret" || !causes.Stale(err) {
 					t.Errorf("got %v", err)
 				}
-			} else if p.Secret.ID() != tt.id {
-				t.Errorf("secret %s, want %s", p.Secret.ID(), tt.id)
+			} else if p.Secret().ID() != tt.id {
+				t.Errorf("secret %s, want %s", p.Secret().ID(), tt.id)
 			}
 		})
+	}
+}
+
+// A user who logs in with a password has no token: one would be refused.
+func TestTokensAreForUsersWithoutAPassword(t *testing.T) {
+	testenv.Isolate(t)
+	t.Setenv("AWS_REGION", "eu-central-1")
+	const arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:rds!db-0123-AbCdEf"
+	kept := discover.Database{Kind: database.Instance, Identifier: "orders", Region: "eu-central-1", MasterUser: "root", Secret: discover.MasterSecret{ARN: arn}}
+	bare, express := kept, kept
+	bare.Secret, express.Express = discover.MasterSecret{}, true
+	const token = `no IAM token for user "app": target "` + testenv.Orders + `" has the option secret, so this user logs in with the password in secret orders/app`
+	for _, tt := range []struct {
+		name, secret, user string
+		db                 discover.Database
+		err, hint          string // "" makes the token
+	}{
+		{"no secret", "", "app", discover.Database{}, "", ""},
+		{"a name", "orders/app", "app", discover.Database{}, token,
+			"`aws secretsmanager get-secret-value --secret-id orders/app --region eu-central-1 --query SecretString --output text`; for an IAM token of another user: `pgkeyless token " + testenv.Orders + ":5432 --user NAME`"},
+		{"managed, nobody named", "managed", "", kept, `no IAM token for user "root"`, "--secret-id '" + arn + "' --region eu-west-1"},
+		{"managed, the master user", "managed", "root", kept, `no IAM token for user "root"`, "`pgkeyless token " + testenv.Orders + " --user NAME`"},
+		{"managed, another user", "managed", "app", kept, "", ""},
+		{"managed, and there is none", "managed", "root", bare, "RDS keeps no secret for the master user", "--manage-master-user-password"},
+		{"managed, there is none, another user", "managed", "app", bare, "", ""},
+		{"express", "managed", "app", express, "knows IAM tokens only", "leave out secret"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+			target := testenv.Target(testenv.Orders, func(o *config.Options) { o.Secret, o.User = tt.secret, tt.user })
+			err := byPassword(t.Context(), target, loginFor(t, w, target, tt.db), tt.user)
+			switch {
+			case tt.err == "" && err != nil:
+				t.Errorf("got %v", err)
+			case tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(causes.Hint(err), tt.hint)):
+				t.Errorf("got %v, hint %q, want %q, %q", err, causes.Hint(err), tt.err, tt.hint)
+			}
+		})
+	}
+}
+
+// What to do about it names the profile, without which it would be done by somebody else.
+func TestHintsAboutTokensNameTheProfile(t *testing.T) {
+	testenv.Isolate(t)
+	t.Setenv("AWS_REGION", "eu-central-1")
+	target := testenv.Target(testenv.Orders, func(o *config.Options) { o.Secret, o.User = "orders/app", "app" })
+	w := New(slog.New(slog.DiscardHandler), new(credentials.Profiles))
+	l := loginFor(t, w, target, discover.Database{})
+	target.Profile = "my dev"
+	hint := causes.Hint(byPassword(t.Context(), target, l, "app"))
+	for _, want := range []string{"--region eu-central-1 --profile 'my dev' --query", ":5432 --profile 'my dev' --user NAME"} {
+		if !strings.Contains(hint, want) {
+			t.Errorf("hint %q, want %q in it", hint, want)
+		}
 	}
 }
 
@@ -124,15 +182,15 @@ func TestSecretsAreShared(t *testing.T) {
 	}
 	nobody := personKey{}
 	first := of(nil, nobody)
-	if of(nil, nobody).Secret != first.Secret {
+	if of(nil, nobody).Secret() != first.Secret() {
 		t.Error("the same secret is read twice")
 	}
-	if of(func(o *config.Options) { o.User = "other" }, nobody).Secret == first.Secret ||
-		of(nil, personKey{profile: "p", Assumed: credentials.Assumed{Role: "r", Person: "ada"}}).Secret == first.Secret {
+	if of(func(o *config.Options) { o.User = "other" }, nobody).Secret() == first.Secret() ||
+		of(nil, personKey{profile: "p", Assumed: credentials.Assumed{Role: "r", Person: "ada"}}).Secret() == first.Secret() {
 		t.Error("a secret is shared with another user, or with a person who may not read it")
 	}
 	forget, _ := w.SetSecretsAside()
-	if of(nil, nobody).Secret == first.Secret {
+	if of(nil, nobody).Secret() == first.Secret() {
 		t.Error("what was read before a reload is still in use")
 	}
 	forget()
@@ -193,23 +251,24 @@ func TestSecretsSetAside(t *testing.T) {
 	read(old, 0) // what is served meanwhile
 	read(again, 1)
 	read(added, 1)
+	twice := again.Secret()
 	undo()
-	for _, p := range []*Passwords{old, hers, added} {
+	for _, p := range []*Passwords{old, hers, added, again} { // again's may be a route that was looked up meanwhile
 		read(p, 0)
 	}
-	if passwordsFrom(t, w, &m, "orders/app", nobody).Secret != old.Secret {
+	if passwordsFrom(t, w, &m, "orders/app", nobody).Secret() != old.Secret() || again.Rotation("app") != old.Rotation("app") {
 		t.Error("the secret from before is not in use")
 	}
-	for _, p := range []*Passwords{again, his} {
-		if p.Secret.Last().Version != "" {
+	for _, s := range []*secretstore.Secret{twice, his.Secret()} {
+		if s.Last().Version != "" {
 			t.Error("a password that nobody needs is still in memory")
 		}
 	}
 
 	forget, _ := w.SetSecretsAside()
 	forget()
-	for _, p := range []*Passwords{old, hers, added} {
-		if p.Secret.Last().Version != "" {
+	for _, p := range []*Passwords{old, hers, added, again} {
+		if p.Secret().Last().Version != "" {
 			t.Error("a password from before is still in memory")
 		}
 	}
@@ -274,10 +333,10 @@ func TestEachDatabaseHasARotationOfItsOwn(t *testing.T) {
 		return p
 	}
 	orders, again, billing := of(testenv.Orders), of(testenv.Orders), of(testenv.Billing)
-	if orders.Secret != billing.Secret {
+	if orders.Secret() != billing.Secret() {
 		t.Error("the secret is read for each database")
 	}
-	if orders.rotation != again.rotation || orders.rotation == billing.rotation {
+	if orders.Rotation("app") != again.Rotation("app") || orders.Rotation("app") == billing.Rotation("app") {
 		t.Error("the rotation is not that of one database")
 	}
 }

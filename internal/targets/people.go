@@ -41,7 +41,7 @@ func (w *Wiring) person(profile string, cfg aws.Config, a credentials.Assumed, n
 	key := personKey{profile, cfg.Region, a}
 	p := w.people[key]
 	var left []*tunnel.Dialer
-	var secrets []held
+	var secrets []*held
 	if p == nil {
 		left, secrets = w.letGo(now)
 		p = &person{aws: credentials.Assume(cfg, a)}
@@ -55,14 +55,14 @@ func (w *Wiring) person(profile string, cfg aws.Config, a credentials.Assumed, n
 		}
 	}
 	for _, h := range secrets {
-		h.Close()
+		h.Load().Close()
 	}
 	return p.aws
 }
 
 // letGo takes out those who have been away for long, and returns their Dialers, which
 // have no session, and their secrets: the caller closes both. w.mu is held.
-func (w *Wiring) letGo(now time.Time) (left []*tunnel.Dialer, secrets []held) {
+func (w *Wiring) letGo(now time.Time) (left []*tunnel.Dialer, secrets []*held) {
 	for key, p := range w.people {
 		if now.Sub(p.used) < personAway {
 			continue

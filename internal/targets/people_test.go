@@ -56,13 +56,13 @@ func TestPasswordsOfPeopleWhoStayAway(t *testing.T) {
 	key := personKey{Assumed: ada}
 	w.people[key] = &person{used: now.Add(-personAway)}
 	p := passwordsFrom(t, w, new(manager), "orders/app", key)
-	if _, err := p.Password(t.Context(), "app"); err != nil || p.Secret.Last().Version == "" {
-		t.Fatalf("version %q, %v", p.Secret.Last().Version, err)
+	if _, err := p.Password(t.Context(), "app"); err != nil || p.Secret().Last().Version == "" {
+		t.Fatalf("version %q, %v", p.Secret().Last().Version, err)
 	}
 	bob := ada
 	bob.Person = "bob"
 	w.person("", aws.Config{}, bob, now)
-	if p.Secret.Last().Version != "" || len(w.secrets) != 0 {
+	if p.Secret().Last().Version != "" || len(w.secrets) != 0 {
 		t.Errorf("the password is still in memory; %d secrets are kept", len(w.secrets))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,7 +42,7 @@ type Wiring struct {
 	places      map[string]Place // by the target's name
 	switchovers map[switchoverKey]*switchover
 	begins      map[string]*proxy.Negotiation // of TLS, by the host of an endpoint
-	secrets     map[secretKey]held
+	secrets     map[secretKey]*held
 }
 
 type (
@@ -65,7 +66,7 @@ const terminateWithin = 5 * time.Second
 
 // New makes a Wiring that has no session yet, and that End ends.
 func New(log *slog.Logger, profiles *credentials.Profiles) *Wiring {
-	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]held{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
+	return &Wiring{log: log, Profiles: profiles, aliases: discover.LookupAliases, roots: map[rootsKey]*auth.Roots{}, tunnels: map[tunnelKey]*tunnel.Dialer{}, people: map[personKey]*person{}, secrets: map[secretKey]*held{}, places: map[string]Place{}, switchovers: map[switchoverKey]*switchover{}, begins: map[string]*proxy.Negotiation{}}
 }
 
 // close ends all SSM sessions and returns when they have ended or ctx has.
@@ -181,7 +182,7 @@ func (w *Wiring) wired(t config.Target, l Login) (proxy.Route, error) {
 		r.Tokens, r.Alternative = signs, signs.alternative
 	}
 	_, r.Tunnel = dialer.(*tunnel.Dialer)
-	r.TLS = func() *tls.Config { return roots.TLSConfig(l.Endpoint) }
+	r.TLS = sameConfig(func() *tls.Config { return roots.TLSConfig(l.Endpoint) })
 	r.RefreshTLS = func(ctx context.Context, cause error) error { return roots.Refresh(ctx, l.Endpoint, cause) }
 	passwords, err := w.Passwords(t, l)
 	if err != nil {
@@ -307,4 +308,18 @@ func StaleEnvironment(targets []config.Target) []string {
 		}
 	}
 	return warnings
+}
+
+// sameConfig returns what configure makes, the same one for as long as its roots are: each
+// connection would keep its own.
+func sameConfig(configure func() *tls.Config) func() *tls.Config {
+	var last atomic.Pointer[tls.Config]
+	return func() *tls.Config {
+		now := configure()
+		if known := last.Load(); known != nil && known.RootCAs == now.RootCAs {
+			return known
+		}
+		last.Store(now)
+		return now
+	}
 }

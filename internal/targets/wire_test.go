@@ -182,3 +182,17 @@ func TestOwnTunnelDownIsToldAsSuch(t *testing.T) {
 		t.Errorf("got %q, %s, detail %q, hint %q", told, told.SQLState(), told.Detail(), told.Hint())
 	}
 }
+
+// A configuration is the same for all connections until there are other roots.
+func TestConfigurationIsShared(t *testing.T) {
+	roots := x509.NewCertPool()
+	configure := sameConfig(func() *tls.Config { return &tls.Config{RootCAs: roots} })
+	first := configure()
+	if configure() != first {
+		t.Error("a connection has a configuration of its own")
+	}
+	roots = x509.NewCertPool()
+	if second := configure(); second == first || second.RootCAs != roots {
+		t.Error("new roots are not used")
+	}
+}

@@ -14,6 +14,11 @@ const (
 	// with ten messages a second; and what the agent sends meanwhile and its service
 	// loses without a word is sent again that much later.
 	beatRest = 10 * time.Second
+
+	// lateAfter is how much later than others a message may come that the agent has not
+	// had to send again. As far as can be told: the agent sends the same copy, dated when
+	// it was made.
+	lateAfter = time.Second
 )
 
 // beat is the newest message of the agent, whose acknowledge is kept back while we
@@ -30,7 +35,7 @@ type beat struct {
 	waits bool      // for its acknowledge
 	full  int       // full messages that have gone out since, for the first time
 	last  time.Time // when the latest of them did
-	along bool      // the acknowledge lets the agent repair, or goes with a message that is not full
+	along bool      // the acknowledge goes with a message that is not full
 	heard bool      // the agent has sent it again
 }
 
@@ -64,13 +69,46 @@ func (b *beat) sent(now time.Time, full bool) {
 	}
 }
 
-// keepBeat makes o the newest message, and owes the acknowledge of the one before.
-// c.mu is held.
-func (c *Conn) keepBeat(now time.Time, o owed) {
+// keepBeat makes o the newest message, and owes the acknowledge of the one before. One
+// that the agent has sent again, as it was lost, is no beat: until its acknowledge comes
+// the agent repairs nothing else. c.mu is held.
+func (c *Conn) keepBeat(now time.Time, o owed, late bool) {
 	if c.beat.waits {
 		c.acks.push(c.beat.owed)
 	}
-	c.beat = beat{owed: o, at: now, waits: true, along: c.reorder.missing() > 0}
+	if late || c.reorder.missing() > 0 {
+		c.acks.push(o)
+		c.beat = beat{}
+		return
+	}
+	c.beat = beat{owed: o, at: now, waits: true}
+}
+
+// reached: the agent can be heard again. What it sent meanwhile may be lost, and comes only
+// behind the acknowledge that is kept back, so that goes. But where an upload has the
+// session to itself, it counts more that the agent lives. c.mu is held.
+func (c *Conn) reached(now time.Time) {
+	if !c.stalled() || c.shared() {
+		c.releaseBeat(now)
+	}
+}
+
+// reachedAt is since when the agent can be heard. c.mu is held.
+func (c *Conn) reachedAt() time.Time {
+	if c.lifted.After(c.connected) {
+		return c.lifted
+	}
+	return c.connected
+}
+
+// late notes how long m was under way, by two clocks that may differ, and says whether that
+// was longer than usual, or m should have come while the agent could not be heard. c.mu is
+// held.
+func (c *Conn) late(now time.Time, m Message) bool {
+	took := time.Duration(now.UnixMilli()-int64(m.Created)) * time.Millisecond
+	c.quickest = min(c.quickest, took)
+	due := now.Add(c.quickest - took)
+	return now.Sub(due) >= lateAfter || !due.After(c.reachedAt().Add(c.window.rto.smoothed))
 }
 
 // releaseBeat lets the acknowledge go now, if one is kept back. c.mu is held.
@@ -100,8 +138,14 @@ func (c *Conn) watched() bool { return c.beat.kept() && c.beat.heard && c.stalle
 // stallPatience is how long an agent may be stalled that lives. Others in the same
 // session hear before they have waited for very long. c.mu is held.
 func (c *Conn) stallPatience() time.Duration {
-	if s, ok := c.cfg.Stream.(sharer); ok && s.Shared() {
+	if c.shared() {
 		return c.cfg.StallTimeout
 	}
 	return max(c.cfg.OutageTimeout, c.cfg.StallTimeout)
+}
+
+// shared: there are others beside an upload. c.mu is held.
+func (c *Conn) shared() bool {
+	s, ok := c.cfg.Stream.(sharer)
+	return ok && s.Shared()
 }

@@ -179,13 +179,9 @@ func TestKeptAcknowledgeGoesOut(t *testing.T) {
 		if got := r.agent.acksOf(3); got != 0 {
 			t.Errorf("%d acknowledges in the upload, want none", got)
 		}
-		lost := func([]byte) fault { return fault{lose: true} }
-		r.agent.mu.Lock()
-		l := r.agent.link
-		r.agent.mu.Unlock()
-		setFaults(l.down, lost)
+		mend := r.lose("")
 		r.agent.output(1, []byte("lost"))
-		setFaults(l.down, nil)
+		mend()
 		r.agent.output(1, []byte("not lost"))
 		time.Sleep(time.Second)
 		if s := r.conn.Stats(); s.Missing != 0 || r.agent.acksOf(3) == 0 || r.agent.acksOf(4) == 0 {
@@ -241,26 +237,91 @@ func TestOlderDuplicateLeavesTheUpload(t *testing.T) {
 
 // An agent repairs one message each 100 ms, if the one before is acknowledged by then.
 func TestRepairWaitsForNoUpload(t *testing.T) {
+	for _, beside := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.latency = 40 * ms
+			r.run()
+			r.awaitReady()
+			time.Sleep(time.Second)
+			const lost = 20
+			mend := r.lose("")
+			for range lost {
+				r.agent.output(1, []byte("lost"))
+			}
+			mend()
+			r.agent.output(1, []byte("not lost"))
+			if beside {
+				r.stream.write(make([]byte, 8<<20))
+			}
+			time.Sleep(lost*100*ms + 400*ms)
+			if s := r.conn.Stats(); s.Missing != 0 {
+				t.Errorf("an upload beside it %v: %d of %d messages are missing still", beside, s.Missing, lost)
+			}
+			r.stop()
+		})
+	}
+}
+
+// Nor where the lost messages are the agent's last, so that none after them tells of it,
+// nor where others upload at that time.
+func TestRepairOfTheLastMessagesWaitsForNoUpload(t *testing.T) {
+	for _, test := range []struct{ resumed, beside bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.latency = 40 * ms
+			r.run()
+			r.awaitReady()
+			time.Sleep(time.Second)
+			const lost = 100
+			mend := r.lose("output_stream_data")
+			r.agent.outputStream(make([]byte, lost*1024))
+			time.Sleep(2 * time.Second)
+			if test.resumed {
+				r.cut()
+			} else {
+				mend()
+			}
+			over := make(chan struct{})
+			if test.beside {
+				go func() {
+					for range lost + 10 {
+						r.stream.write(make([]byte, 32<<10))
+						time.Sleep(100 * ms)
+					}
+					close(over)
+				}()
+			} else {
+				close(over)
+			}
+			time.Sleep(lost*100*ms + 400*ms)
+			if got := r.stream.receivedBytes(); got != lost*1024 {
+				t.Errorf("%+v: %d of %d messages are missing still", test, lost-got/1024, lost)
+			}
+			<-over
+			r.stop()
+		})
+	}
+}
+
+// Who shares a session with a large upload gets answers that were lost with the
+// transport before that upload is over.
+func TestLostAnswersAreRepairedBesideALargeUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.latency = 40 * ms
-		r.run()
-		r.awaitReady()
-		time.Sleep(time.Second)
-		const lost = 20
-		r.agent.mu.Lock()
-		l := r.agent.link
-		r.agent.mu.Unlock()
-		setFaults(l.down, func([]byte) fault { return fault{lose: true} })
+		r := uploading(t, 40, func(cfg *Config) { cfg.Stream = sharedStream{cfg.Stream} }) // four seconds
+		awaitUpload(r)
+		before := r.stream.receivedBytes()
+		r.lose("answer")
+		const lost = 10
 		for range lost {
-			r.agent.output(1, []byte("lost"))
+			r.agent.output(1, []byte("answer"))
 		}
-		setFaults(l.down, nil)
-		r.agent.output(1, []byte("not lost"))
-		time.Sleep(lost*100*ms + 400*ms)
-		if s := r.conn.Stats(); s.Missing != 0 {
-			t.Errorf("%d of %d messages are missing still", s.Missing, lost)
+		r.cut()
+		time.Sleep(lost*100*ms + time.Second)
+		if got := r.stream.receivedBytes() - before; got != lost*len("answer") {
+			t.Errorf("%d bytes came, want %d answers; stats are %+v", got, lost, r.conn.Stats())
 		}
+		time.Sleep(10 * time.Second) // it ends
 		r.stop()
 	})
 }

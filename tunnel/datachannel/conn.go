@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 )
@@ -68,19 +69,20 @@ type Conn struct {
 	terminating  bool
 	confirmed    bool // the agent or the service know of the end
 
-	acks    acks
-	acksAt  time.Time // when those that wait are to go out
-	beat    beat
-	ackRun  int // acknowledges written since something else was tried
-	ackBuf  []byte
-	window  window
-	reorder reorder
-	repair  time.Time // the log has told of one; zero: there is none
-	paused  time.Time // pause_publication came then; zero: not paused
-	lifted  time.Time // a pause ended then
-	unknown map[string]bool
-	stats   Stats // counters only
-	traffic meter
+	acks     acks
+	acksAt   time.Time // when those that wait are to go out
+	beat     beat
+	quickest time.Duration // from the making of a message to its arrival, by two clocks
+	ackRun   int           // acknowledges written since something else was tried
+	ackBuf   []byte
+	window   window
+	reorder  reorder
+	repair   time.Time // the log has told of one; zero: there is none
+	paused   time.Time // pause_publication came then; zero: not paused
+	lifted   time.Time // a pause ended then
+	unknown  map[string]bool
+	stats    Stats // counters only
+	traffic  meter
 
 	lastData  time.Time // when stream bytes went out last
 	gathering time.Time // until when the next wait for more
@@ -103,6 +105,7 @@ func New(cfg Config) (*Conn, error) {
 		probe:    -1,
 		flag:     -1,
 		replaced: -1,
+		quickest: math.MaxInt64,
 		window:   window{pace: newPace(cfg.MaxWindow)},
 		reorder:  newReorder(cfg.MaxReorder),
 		unknown:  make(map[string]bool),
@@ -307,9 +310,7 @@ func (c *Conn) attach(now time.Time) (resumed bool) {
 	c.acks.repeat(0, now.Add(-repeatSince), now)
 	c.acksAt = now
 	c.beat.heard = false
-	if !c.stalled() { // what the agent sent meanwhile may be lost
-		c.releaseBeat(now)
-	}
+	c.reached(now)
 	if c.phase == StateCarrying && c.window.empty() {
 		c.cfg.Stream.SendNOP()
 	}

@@ -33,6 +33,8 @@
 //	200 ms  minRTO            the message goes out again, then with growing pauses
 //	500 ms  beatHope          no upload has begun in reply to the agent's newest message: its
 //	                          acknowledge goes
+//	1 s     lateAfter         a message was under way for so much longer than the quickest: the
+//	                          agent has sent it again, and its acknowledge goes
 //	1 s     pauseProbe        the service said pause: one message goes out all the same
 //	2 s     maxRTO            the longest of those pauses
 //	2 s     checkAfter        nothing is under way, the agent fell silent in the middle of

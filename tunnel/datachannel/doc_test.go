@@ -21,7 +21,7 @@ func TestTimelineOfSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]time.Duration{
-		"ackDelay": ackDelay, "beatHope": beatHope, "beatRest": beatRest, "minRTO": minRTO, "maxRTO": maxRTO, "pauseProbe": pauseProbe, "checkAfter": checkAfter, "speaksWithin": speaksWithin,
+		"ackDelay": ackDelay, "beatHope": beatHope, "beatRest": beatRest, "lateAfter": lateAfter, "minRTO": minRTO, "maxRTO": maxRTO, "pauseProbe": pauseProbe, "checkAfter": checkAfter, "speaksWithin": speaksWithin,
 		"answersWithin": answersWithin, "deafAfter": deafAfter, "aliveWithin": aliveWithin, "GapTimeout": cfg.GapTimeout, "PeerTimeout": cfg.PeerTimeout,
 		"PauseTimeout": cfg.PauseTimeout, "GapPatience": cfg.GapPatience, "longestCheck": longestCheck, "StallTimeout": cfg.StallTimeout, "OutageTimeout": cfg.OutageTimeout,
 	}

@@ -182,16 +182,17 @@ func (c *Conn) gapAt(now time.Time) time.Time {
 }
 
 // acknowledge queues the acknowledge of m, which may wait for others unless it is
-// urgent.
+// urgent, and for an upload in reply unless it is late.
 func (c *Conn) acknowledge(now time.Time, m Message, urgent bool) {
 	c.mu.Lock()
+	late := c.late(now, m)
 	first := c.acks.len() == 0 && (!c.beat.waits || c.beat.kept())
 	urgent = urgent || c.phase != StateCarrying || c.terminating
 	if urgent {
 		c.releaseBeat(now)
 		c.acks.push(owed{m.ID, m.Seq})
 	} else {
-		c.keepBeat(now, owed{m.ID, m.Seq})
+		c.keepBeat(now, owed{m.ID, m.Seq}, late)
 		urgent = c.acks.len() >= ackBatch
 	}
 	switch {
@@ -356,9 +357,7 @@ func (c *Conn) lift(now time.Time) {
 	if !c.paused.IsZero() {
 		c.paused, c.lifted = time.Time{}, now
 		c.reorder.restart(now)
-		if !c.stalled() { // what it sent meanwhile may be lost
-			c.releaseBeat(now)
-		}
+		c.reached(now)
 	}
 }
 

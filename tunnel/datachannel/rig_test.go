@@ -176,6 +176,16 @@ func (r *rig) cut() {
 	r.agent.link.Close()
 }
 
+// lose has what the agent sends over the present link be lost where it contains text,
+// until mend.
+func (r *rig) lose(text string) (mend func()) {
+	r.agent.mu.Lock()
+	defer r.agent.mu.Unlock()
+	down := r.agent.link.down
+	setFaults(down, func(frame []byte) fault { return fault{lose: bytes.Contains(frame, []byte(text))} })
+	return func() { setFaults(down, nil) }
+}
+
 // awaitReady waits until streams are carried.
 func (r *rig) awaitReady() {
 	r.t.Helper()

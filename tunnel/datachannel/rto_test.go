@@ -67,34 +67,38 @@ func TestRoundTripFollowsSamples(t *testing.T) {
 func TestPace(t *testing.T) {
 	const k = 1 << 10
 	p := newPace(1024 * k)
-	if p.limit != 64*k {
-		t.Fatalf("starts with %d, want 64 KiB", p.limit)
+	if p.limit != 128*k {
+		t.Fatalf("starts with %d, want 128 KiB", p.limit)
 	}
-	p.acked(k, 64*k, 50*ms, 20*ms)
-	if p.limit != 64*k {
+	const logins, each = 60, 1900 // with the tokens of temporary keys
+	if messages := logins * each / 1024; messages*(1024+headerSize) > p.limit {
+		t.Errorf("%d logins do not go out at once", logins)
+	}
+	p.acked(k, 128*k, 50*ms, 20*ms)
+	if p.limit != 128*k {
 		t.Errorf("a slow acknowledge makes it %d", p.limit)
 	}
-	p.acked(k, 31*k, 20*ms, 20*ms)
-	if p.limit != 64*k {
+	p.acked(k, 63*k, 20*ms, 20*ms)
+	if p.limit != 128*k {
 		t.Errorf("an unused window grows to %d", p.limit)
 	}
-	for range 64 {
+	for range 128 {
 		p.acked(k, p.limit, 30*ms, 20*ms)
 	}
-	if p.limit != 128*k {
-		t.Errorf("a window acknowledged makes it %d, want twice 64 KiB", p.limit)
+	if p.limit != 256*k {
+		t.Errorf("a window acknowledged makes it %d, want twice 128 KiB", p.limit)
 	}
 	p.acked(8*k, p.limit, 9*ms, ms)
-	if p.limit != 136*k {
-		t.Errorf("differences below 10 ms count: %d, want 136 KiB", p.limit)
+	if p.limit != 264*k {
+		t.Errorf("differences below 10 ms count: %d, want 264 KiB", p.limit)
 	}
 	p.halve()
-	if p.limit != 68*k {
-		t.Errorf("halved to %d, want 68 KiB", p.limit)
+	if p.limit != 132*k {
+		t.Errorf("halved to %d, want 132 KiB", p.limit)
 	}
 	p.acked(8*k, p.limit, 20*ms, 20*ms)
-	if p.limit != 69*k {
-		t.Errorf("after a halving 8 KiB add %d, want 1 KiB", p.limit-68*k)
+	if p.limit != 133*k {
+		t.Errorf("after a halving 8 KiB add %d, want 1 KiB", p.limit-132*k)
 	}
 	for range 10 {
 		p.halve()

@@ -49,10 +49,7 @@ func (c *Conn) hopeless(now time.Time) error {
 // silentAt is when the agent counts as gone unless it acknowledges the oldest
 // message; zero: there is no such time. c.mu is held.
 func (c *Conn) silentAt(now time.Time) time.Time {
-	since := c.connected
-	if c.lifted.After(since) {
-		since = c.lifted
-	}
+	since := c.reachedAt()
 	if c.watched() && c.spoke.After(since) && !c.speaks(now) {
 		since = c.spoke
 	}

@@ -33,9 +33,9 @@ func failed(code, message string) *apiError {
 	return &apiError{code, message, status}
 }
 
-// serveAPI serves the APIs of SSM, ECS and Secrets Manager (AWS JSON 1.1), those of STS, IAM, RDS
-// and Auto Scaling (Query), that of CloudWatch (rpc-v2-cbor) and those of Identity
-// Center and DSQL (REST-JSON).
+// serveAPI serves the APIs of SSM, ECS and Secrets Manager (AWS JSON 1.1), those of STS,
+// IAM, RDS, Auto Scaling and CloudWatch (Query) and those of Identity Center and DSQL
+// (REST-JSON).
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -43,10 +43,6 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("X-Amzn-RequestId", newRequestID())
-	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, cloudWatchPath) {
-		e.serveCloudWatch(w, r, body)
-		return
-	}
 	if e.serveSSO(w, r, body) || e.serveDSQL(w, r, body) {
 		return
 	}
@@ -81,6 +77,8 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		service, namespace, operations = "rds", rdsNamespace, e.rdsOperations()
 	case "autoscaling":
 		service, namespace, operations = "autoscaling", autoScalingNamespace, e.autoScalingOperations()
+	case "monitoring":
+		service, namespace, operations = "monitoring", cloudWatchNamespace, e.cloudWatchOperations()
 	}
 	answer, apiErr := e.callQuery(r, body, service, operations)
 	e.cfg.Log.Debug(service+" call", "error", codeOf(apiErr))

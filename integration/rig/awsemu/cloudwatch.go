@@ -1,14 +1,14 @@
 package awsemu
 
 import (
-	"net/http"
-	"strings"
+	"encoding/xml"
+	"fmt"
+	"net/url"
+	"strconv"
 	"time"
 )
 
-// cloudWatchPath is where operations of CloudWatch are posted, in the protocol
-// rpc-v2-cbor.
-const cloudWatchPath = "/service/GraniteServiceVersion20100801/operation/"
+const cloudWatchNamespace = "http://monitoring.amazonaws.com/doc/2010-08-01/"
 
 // metricKey is one metric of namespace AWS/RDS with one dimension.
 type metricKey struct{ name, dimension, value string }
@@ -24,80 +24,77 @@ func (e *Emulator) SetMetric(name, dimension, value string, sum float64) {
 	e.metrics[metricKey{name, dimension, value}] = sum
 }
 
-// serveCloudWatch serves GetMetricData.
-func (e *Emulator) serveCloudWatch(w http.ResponseWriter, r *http.Request, body []byte) {
-	operation := strings.TrimPrefix(r.URL.Path, cloudWatchPath)
-	answer, err := e.callCloudWatch(r, operation, body)
-	e.cfg.Log.Debug("CloudWatch call", "operation", operation, "error", codeOf(err))
-	w.Header().Set("Content-Type", "application/cbor")
-	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
-	if err != nil {
-		w.WriteHeader(err.status)
-		answer = map[string]any{"__type": err.code, "message": err.message}
-	}
-	_, _ = w.Write(encodeCBOR(nil, answer))
+// cloudWatchOperations are what CloudWatch answers.
+func (e *Emulator) cloudWatchOperations() map[string]queryOperation {
+	return map[string]queryOperation{"GetMetricData": e.metricData}
 }
 
-func (e *Emulator) callCloudWatch(r *http.Request, operation string, body []byte) (map[string]any, *apiError) {
-	if _, err := e.verify(r, body, "monitoring"); err != nil {
-		return nil, err
-	}
-	e.dawdle(r.Context(), operation)
-	if err := e.injected(operation); err != nil {
-		return nil, err
-	}
-	item, err := decodeCBOR(body)
-	in, ok := item.(map[string]any)
-	if err != nil || !ok || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
-		return nil, failed("SerializationException", "the request body is not what the operation takes")
-	}
-	if operation != "GetMetricData" {
-		return nil, failed("UnknownOperationException", "")
-	}
-	return e.metricData(in)
+type metricDataAnswer struct {
+	XMLName   xml.Name       `xml:"GetMetricDataResponse"`
+	Namespace string         `xml:"xmlns,attr"`
+	Results   []metricResult `xml:"GetMetricDataResult>MetricDataResults>member"`
+	NextToken string         `xml:"GetMetricDataResult>NextToken,omitempty"`
+	RequestID string         `xml:"ResponseMetadata>RequestId"`
 }
+
+type metricResult struct {
+	ID         string    `xml:"Id"`
+	Label      string    `xml:"Label"`
+	Timestamps []string  `xml:"Timestamps>member"`
+	Values     []float64 `xml:"Values>member"`
+	StatusCode string    `xml:"StatusCode"`
+}
+
+// metricsPerPage makes lists of metrics have several pages, which AWS's have beyond
+// 500 queries or 100,800 values.
+const metricsPerPage = 4
 
 // metricData sums each query's metric over the time asked for.
-func (e *Emulator) metricData(in map[string]any) (map[string]any, *apiError) {
-	from, okFrom := in["StartTime"].(time.Time)
-	to, okTo := in["EndTime"].(time.Time)
-	queries, okQueries := in["MetricDataQueries"].([]any)
-	if !okFrom || !okTo || !okQueries || !from.Before(to) {
+func (e *Emulator) metricData(_ Caller, form url.Values) (any, *apiError) {
+	from, errFrom := time.Parse(time.RFC3339, form.Get("StartTime"))
+	to, errTo := time.Parse(time.RFC3339, form.Get("EndTime"))
+	if errFrom != nil || errTo != nil || !from.Before(to) {
 		return nil, invalid("The parameter StartTime must be less than the parameter EndTime")
 	}
+	first, err := strconv.Atoi(form.Get("NextToken"))
+	if form.Has("NextToken") && err != nil {
+		return nil, failed("InvalidNextToken", "The value for parameter NextToken is invalid")
+	}
 	at := e.now().Add(-time.Minute)
-	results := []any{}
-	for _, item := range queries {
-		id, key, ok := metricQuery(item)
+	answer := metricDataAnswer{Namespace: cloudWatchNamespace, RequestID: newRequestID()}
+	ids := members(form, "MetricDataQueries", ".Id")
+	if len(ids) == 0 || first < 0 || first >= len(ids) {
+		return nil, invalid("The parameter MetricDataQueries is required")
+	}
+	for i := first; i < len(ids); i++ {
+		if i == first+metricsPerPage {
+			answer.NextToken = strconv.Itoa(i)
+			break
+		}
+		key, ok := metricQuery(form, fmt.Sprintf("MetricDataQueries.member.%d.MetricStat.", i+1))
 		if !ok {
 			return nil, invalid("The parameter MetricDataQueries is not valid")
 		}
 		e.mu.Lock()
 		sum, known := e.metrics[key]
 		e.mu.Unlock()
-		result := map[string]any{"Id": id, "Label": key.name, "StatusCode": "Complete", "Timestamps": []any{}, "Values": []any{}}
+		result := metricResult{ID: ids[i], Label: key.name, StatusCode: "Complete"}
 		if known && at.After(from) && at.Before(to) {
-			result["Timestamps"], result["Values"] = []any{at}, []any{sum}
+			result.Timestamps, result.Values = []string{at.UTC().Format(time.RFC3339)}, []float64{sum}
 		}
-		results = append(results, result)
+		answer.Results = append(answer.Results, result)
 	}
-	return map[string]any{"MetricDataResults": results, "Messages": []any{}}, nil
+	return answer, nil
 }
 
 // metricQuery reads a query for the sum of one metric in AWS/RDS with one
 // dimension, which is all that is known here.
-func metricQuery(item any) (id string, key metricKey, ok bool) {
-	query, _ := item.(map[string]any)
-	id, _ = query["Id"].(string)
-	stat, _ := query["MetricStat"].(map[string]any)
-	metric, _ := stat["Metric"].(map[string]any)
-	dimensions, _ := metric["Dimensions"].([]any)
-	if len(dimensions) != 1 || id == "" || stat["Stat"] != "Sum" || metric["Namespace"] != "AWS/RDS" {
-		return "", metricKey{}, false
+func metricQuery(form url.Values, stat string) (key metricKey, ok bool) {
+	metric := stat + "Metric."
+	period, err := strconv.Atoi(form.Get(stat + "Period"))
+	if err != nil || period < 60 || form.Get(stat+"Stat") != "Sum" || form.Get(metric+"Namespace") != "AWS/RDS" {
+		return metricKey{}, false
 	}
-	dimension, _ := dimensions[0].(map[string]any)
-	key.name, _ = metric["MetricName"].(string)
-	key.dimension, _ = dimension["Name"].(string)
-	key.value, _ = dimension["Value"].(string)
-	return id, key, key.name != "" && key.dimension != ""
+	key = metricKey{form.Get(metric + "MetricName"), form.Get(metric + "Dimensions.member.1.Name"), form.Get(metric + "Dimensions.member.1.Value")}
+	return key, key.name != "" && key.dimension != "" && !form.Has(metric+"Dimensions.member.2.Name")
 }

@@ -284,12 +284,10 @@ func (a *agent) terminate() {
 		return
 	}
 	a.port.Load().stop()
-	select {
-	case <-a.out.empty():
-	case <-time.After(2 * time.Second):
-	case <-a.ctx.Done():
-	}
-	a.s.publish(typePause) // the agent's websocket is gone
+	ctx, cancel := context.WithTimeout(a.ctx, 2*time.Second)
+	defer cancel()
+	_ = a.out.await(ctx, 0) // it ends either way
+	a.s.publish(typePause)  // the agent's websocket is gone
 	a.s.end(EndFlag, "")
 }
 

@@ -5,6 +5,17 @@ import (
 	"time"
 )
 
+const (
+	// agentPace is how long the genuine agent sleeps after each output message.
+	agentPace = time.Millisecond
+
+	// farBehind is a client that has so many messages to acknowledge. The genuine agent
+	// sends on, and is slow enough; one without a pace would fill the sockets in between
+	// with more than a starved client reads in ten seconds, and acknowledgements of its
+	// uploads would come behind that.
+	farBehind = 256
+)
+
 // Config says what can be reached and how agent and service behave. The zero value
 // works.
 //
@@ -22,7 +33,7 @@ type Config struct {
 	AgentVersion    string        // default 3.3.1142.0; older ones do what they did
 	MuxTimeout      time.Duration // of smux keepalive, where it is on: silence for so long ends the mux; default 30 s
 	CustomerMessage string        // sent in HandshakeComplete
-	Pace            time.Duration // the agent's sleep after each output message; default 1 ms, as the genuine one
+	Pace            time.Duration // the agent's sleep after each output message; default agentPace
 	PluginDelay     time.Duration // from HandshakeComplete until data is taken, refused before; default 5 ms
 	HandshakeLimit  time.Duration // wait for the HandshakeResponse; default 15 s
 	StartDelay      time.Duration // from the client's open message to the agent's first word; default none
@@ -84,7 +95,7 @@ func (c Config) withDefaults() Config {
 	if c.AgentVersion == "" {
 		c.AgentVersion = "3.3.1142.0"
 	}
-	span(&c.Pace, time.Millisecond)
+	span(&c.Pace, agentPace)
 	span(&c.MuxTimeout, 30*time.Second)
 	span(&c.PluginDelay, 5*time.Millisecond)
 	span(&c.HandshakeLimit, 15*time.Second)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"container/list"
+	"context"
 	"sync"
 	"time"
 )
@@ -25,7 +26,7 @@ type outgoing struct {
 	bySeq       map[int64]*list.Element
 	rtt, rttvar time.Duration
 	rto         time.Duration
-	drained     chan struct{} // closed when nothing is left, once somebody asked
+	fewer       chan struct{} // closed at the next acknowledgement, once somebody asked
 }
 
 type sentMessage struct {
@@ -58,9 +59,9 @@ func (o *outgoing) acknowledged(seq int64, now time.Time) {
 	o.measure(now.Sub(e.Value.(*sentMessage).at))
 	o.sent.Remove(e)
 	delete(o.bySeq, seq)
-	if o.sent.Len() == 0 && o.drained != nil {
-		close(o.drained)
-		o.drained = nil
+	if o.fewer != nil {
+		close(o.fewer)
+		o.fewer = nil
 	}
 }
 
@@ -89,17 +90,23 @@ func (o *outgoing) due(now time.Time) ([]byte, bool) {
 	return m.frame, true
 }
 
-// empty is closed when every message has been acknowledged.
-func (o *outgoing) empty() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.drained == nil {
-		o.drained = make(chan struct{})
+// await waits until at most so many messages are unacknowledged.
+func (o *outgoing) await(ctx context.Context, most int) error {
+	for {
+		o.mu.Lock()
+		if o.sent.Len() <= most {
+			o.mu.Unlock()
+			return nil
+		}
+		if o.fewer == nil {
+			o.fewer = make(chan struct{})
+		}
+		fewer := o.fewer
+		o.mu.Unlock()
+		select {
+		case <-fewer:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	ch := o.drained
-	if o.sent.Len() == 0 {
-		close(ch)
-		o.drained = nil
-	}
-	return ch
 }

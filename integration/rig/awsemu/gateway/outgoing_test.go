@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,11 +54,13 @@ func TestFrontOnly(t *testing.T) {
 	if frame, ok := o.due(at.Add(maxRTO)); !ok || string(frame) != "b" {
 		t.Errorf("due: %q, %v; want the next oldest", frame, ok)
 	}
-	empty := o.empty()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := o.await(ended, 0); err == nil {
+		t.Error("empty before the last acknowledgement")
+	}
 	o.acknowledged(1, at)
-	select {
-	case <-empty:
-	default:
+	if err := o.await(ended, 0); err != nil {
 		t.Error("not empty after the last acknowledgement")
 	}
 }
@@ -168,4 +172,37 @@ func TestIncomingBounds(t *testing.T) {
 	if in.bytes != maxEarlyBytes/2 || in.expected != 2 {
 		t.Errorf("%d bytes held, %d expected", in.bytes, in.expected)
 	}
+}
+
+// An agent that is faster than the genuine one stays farBehind messages ahead at most.
+func TestFastAgentWaitsForItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutgoing()
+		ctx, cancel := context.WithCancel(t.Context())
+		for seq := range int64(farBehind + 1) {
+			if err := o.await(ctx, farBehind); err != nil {
+				t.Fatalf("before message %d: %v", seq, err)
+			}
+			o.store(seq, nil, time.Now())
+		}
+		waited := make(chan error)
+		go func() { waited <- o.await(ctx, farBehind) }()
+		synctest.Wait()
+		select {
+		case err := <-waited:
+			t.Fatalf("it does not wait, with %d messages unacknowledged: %v", farBehind+1, err)
+		default:
+		}
+		o.acknowledged(7, time.Now())
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
+		o.store(farBehind+1, nil, time.Now())
+		go func() { waited <- o.await(ctx, farBehind) }()
+		synctest.Wait()
+		cancel()
+		if err := <-waited; !errors.Is(err, context.Canceled) {
+			t.Errorf("after the session's end: %v", err)
+		}
+	})
 }

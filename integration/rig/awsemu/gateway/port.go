@@ -86,7 +86,8 @@ func (a *agent) dial(address string) (net.Conn, error) {
 }
 
 // pump sends what read gives, at most maxChunk bytes a message and one message
-// each Pace, until read fails. It reads nothing while paused.
+// each Pace, until read fails. It reads nothing while paused, nor, where it is faster
+// than the genuine one, while its client is far behind.
 func (a *agent) pump(read func([]byte) (int, error)) error {
 	buf := make([]byte, maxChunk)
 	for {
@@ -104,6 +105,11 @@ func (a *agent) pump(read func([]byte) (int, error)) error {
 		}
 		if a.cfg.Pace > 0 {
 			kernelSleep(a.cfg.Pace)
+		}
+		if a.cfg.Pace < agentPace {
+			if err := a.out.await(a.ctx, farBehind); err != nil {
+				return err
+			}
 		}
 	}
 }

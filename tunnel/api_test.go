@@ -11,12 +11,11 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 )
 
-// newSDKClient is a real client of an API that answers every call like this.
-func newSDKClient(t *testing.T, status int, body string, keys aws.CredentialsProvider) (*ssm.Client, *atomic.Int64) {
+// newClient asks an API that answers every call like this.
+func newClient(t *testing.T, status int, body string, keys aws.CredentialsProvider, attempts int) (SSM, *atomic.Int64) {
 	var calls atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
@@ -26,12 +25,11 @@ func newSDKClient(t *testing.T, status int, body string, keys aws.CredentialsPro
 		io.WriteString(w, body)
 	}))
 	t.Cleanup(srv.Close)
-	return ssm.New(ssm.Options{Region: "eu-west-1", BaseEndpoint: &srv.URL, Credentials: keys, RetryMaxAttempts: 3}), &calls
+	return NewAPI(aws.Config{Region: "eu-west-1", BaseEndpoint: &srv.URL, Credentials: keys, RetryMaxAttempts: attempts}), &calls
 }
 
-// TestErrorsOfTheRealSDK makes sure that the shapes of the error table are
-// those that the SDK gives.
-func TestErrorsOfTheRealSDK(t *testing.T) {
+// The shapes of the error table are those that the API's client gives.
+func TestErrorsOfTheClient(t *testing.T) {
 	noKeys := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, ownWords{} })
 	tests := []struct {
 		status int
@@ -53,15 +51,14 @@ func TestErrorsOfTheRealSDK(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.words, func(t *testing.T) {
-			client, _ := newSDKClient(t, tt.status, tt.body, tt.keys)
-			once := func(o *ssm.Options) { o.RetryMaxAttempts = 1 }
+			client, _ := newClient(t, tt.status, tt.body, tt.keys, 1)
 			api := explainedAPI{client, func(err error) error {
 				if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "ExpiredTokenException" {
 					return ownWords{err}
 				}
 				return err
 			}}
-			_, err := api.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-0")}, once)
+			_, err := api.StartSession(t.Context(), StartSessionInput{Target: "i-0"})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -74,7 +71,7 @@ func TestErrorsOfTheRealSDK(t *testing.T) {
 }
 
 func TestResumeCallsTheAPIOncePerTry(t *testing.T) {
-	client, calls := newSDKClient(t, 500, `{"__type":"InternalServerError"}`, staticKeys())
+	client, calls := newClient(t, 500, `{"__type":"InternalServerError"}`, staticKeys(), 3)
 	l := &line{api: client, session: "me-0a1b"}
 	if _, err := l.callResume(t.Context()); faultOf(err) != faultTransient {
 		t.Errorf("got %v, want a transient fault", err)
