@@ -3,8 +3,8 @@ package admin
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
@@ -209,10 +209,9 @@ func (v view) endingRoots() []status.Warning {
 
 func reasons(counts map[string]int64) []status.Reason {
 	all := []status.Reason{}
-	for reason, n := range counts {
-		all = append(all, status.Reason{Reason: reason, Count: n})
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, status.Reason{Reason: reason, Count: counts[reason]})
 	}
-	slices.SortFunc(all, func(a, b status.Reason) int { return strings.Compare(a.Reason, b.Reason) })
 	return all
 }
 

@@ -60,34 +60,34 @@ var (
 	}
 	OptionsMalformed = Cause{
 		Name: "options-malformed", SQLState: "42601",
-		Message: "PostgreSQL does not accept argument {number} of the start-up parameter options",
+		Message: "the start-up parameter options is invalid: PostgreSQL does not accept its argument {number}",
 		Hint:    "write each setting as -c name=value, with a backslash before every space in the value (libpq: options, PGOPTIONS)",
-		Means:   "a client of an RDS Proxy sends `options` that PostgreSQL would refuse; pgkeyless sets them after the login",
+		Means:   "the client sends `options` that PostgreSQL would reject; pgkeyless reads them to set them after the login at an RDS Proxy",
 	}
 	SettingsRefused = Cause{
 		Name: "settings-refused", SQLState: unsupported,
 		Message: "{server} does not accept these start-up parameters: {parameters}",
 		Detail:  "the target has rds-proxy-settings=refuse",
-		Hint:    "remove them from the client's settings; rds-proxy-settings=set sets them after the login instead",
+		Hint:    "remove them from the client's settings, or use rds-proxy-settings=set: pgkeyless then sets them after the login",
 		Means:   "`rds-proxy-settings=refuse`, and the client sends start-up parameters or `options` that RDS Proxy does not accept",
 	}
 	SettingFailed = Cause{
 		Name:   "setting-failed",
 		Detail: "{server} does not accept these start-up parameters, so pgkeyless sets them after the login: {parameters}",
-		Hint:   "correct or remove the start-up parameter in the client's settings (options, PGOPTIONS); one that can be set only at the start of a session is not possible here",
-		Means:  "the database refuses a start-up parameter that pgkeyless sets after the login at an RDS Proxy",
+		Hint:   "correct or remove the parameter in the client's settings (options, PGOPTIONS); through an RDS Proxy, no client can use a parameter that only the start of a session sets",
+		Means:  "the database refuses a start-up parameter of the client, which pgkeyless sets after the login at an RDS Proxy",
 	}
 	GuardFailed = Cause{
 		Name:   "guard-failed",
 		Detail: "{server} does not accept these start-up parameters, so pgkeyless sets them after the login: {parameters}",
-		Hint:   "they are guards of pgkeyless: change or remove the target's options read-only (default_transaction_read_only) or statement-timeout (statement_timeout)",
+		Hint:   "they come from the target's options read-only (default_transaction_read_only) and statement-timeout (statement_timeout): change or remove the one that the message names",
 		Means:  "the database refuses `read-only` or `statement-timeout`, which pgkeyless sets after the login at an RDS Proxy",
 	}
 	SettingInterrupted = Cause{
 		Name:   "setting-interrupted",
 		Detail: "while pgkeyless set start-up parameters after the login",
 		Hint:   "try again; if it persists, see the database's log",
-		Means:  "the login at an RDS Proxy ends while pgkeyless sets start-up parameters, for a reason that is not theirs",
+		Means:  "RDS Proxy or its database ended the session while pgkeyless set start-up parameters; the parameters are not the reason",
 	}
 	NoSuchTarget = Cause{
 		Name: "no-such-target", SQLState: rejected,
@@ -135,7 +135,7 @@ var (
 	}
 	ProxyHeaderUnexpected = Cause{
 		Name: "proxy-header-unexpected", SQLState: protocolViolation,
-		Message: "this proxy takes no PROXY protocol header from this address",
+		Message: "this proxy accepts no PROXY protocol header from this address",
 		Hint:    "start pgkeyless with `--proxy-protocol` and the load balancer's address in `--proxy-protocol-from`, or configure the load balancer to send none",
 		Means:   "a load balancer sends a PROXY protocol header, and pgkeyless does not trust its address",
 	}
@@ -213,7 +213,7 @@ var (
 		Name: "token-keys-unreachable", SQLState: cannotConnect,
 		Message: "cannot fetch the keys of issuer {issuer} to verify the token: {said}",
 		Hint:    "try again; if it keeps failing, check the network from pgkeyless to the issuer, or give its keys as a file with `kubernetes-jwks-file`",
-		Means:   "`auth=kubernetes` with `kubernetes-issuer`, and the issuer is down, out of reach, or does not show its keys to everybody",
+		Means:   "`auth=kubernetes` with `kubernetes-issuer`, and the issuer is down, out of reach, or does not publish its keys",
 	}
 	IdentityUnknown = Cause{
 		Name: "identity-unknown", SQLState: invalidLogin,
@@ -224,13 +224,13 @@ var (
 	DatabaseUserBarred = Cause{
 		Name: "database-user-barred", SQLState: invalidLogin,
 		Message: "{identity} may not log in as database user {quoted user}",
-		Hint:    "connect as {users}, or have {quoted user} added to its `database-users`",
+		Hint:    "connect as {users}, or ask the operator of the proxy to add {quoted user} to its `database-users`",
 		Means:   "a client whose entry under `users:` does not list the database user that it names",
 	}
 	TargetBarred = Cause{
 		Name: "target-barred", SQLState: invalidLogin,
 		Message: "{identity} may not use target {quoted target}",
-		Hint:    "ask the operator of the proxy to add it to `targets` of {quoted identity} under `users:`",
+		Hint:    "ask the operator of the proxy to add the target to `targets` of {quoted identity} under `users:`",
 		Means:   "a client whose entry under `users:` does not list the target",
 	}
 	AuditFailed = Cause{

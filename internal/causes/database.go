@@ -112,7 +112,7 @@ var (
 	DirectTLSUnsupported = Cause{
 		Name: "direct-tls-unsupported", SQLState: cannotConnect,
 		Message: "{database} does not support direct TLS: {said}",
-		Hint:    "sslnegotiation=direct needs PostgreSQL 17 or later: use sslnegotiation=postgres",
+		Hint:    "use sslnegotiation=postgres: direct TLS needs PostgreSQL 17 or later, and any proxy or gateway in front of it must support it, too",
 		Means:   "servers before PostgreSQL 17 close a connection that begins with TLS",
 	}
 	TLSEnded = Cause{
@@ -124,9 +124,9 @@ var (
 	ServerUnproven = Cause{
 		Name: "server-unproven", SQLState: rejected,
 		Message: "{database} breaks the SCRAM login: {said}",
-		Hint: "no session begins: a server that stores the user's password can prove that it knows it; " +
+		Hint: "pgkeyless ended the login, as this may not be the database: a server that stores the user's password can prove that it knows it; " +
 			"if a pooler or another proxy answers at this address, connect to the database itself",
-		Means: "the server did not prove that it knows the password, or asked for more work than a login is worth",
+		Means: "the server did not prove that it knows the password, or demanded too many iterations",
 	}
 	TLSFailed = Cause{
 		Name: "tls-failed", SQLState: cannotConnect, Stale: true,

@@ -1,5 +1,8 @@
 package causes
 
+// readers says how a user is kept from writing by the database itself.
+const readers = "to make a user read-only, grant its role SELECT and nothing else"
+
 // Aurora DSQL refuses a login, or ends a session. DSQLRefused is with the other logins.
 //
 // Sources: Aurora DSQL user guide, "Cluster quotas and database limits"; what SET says of
@@ -8,36 +11,36 @@ var (
 	DSQLFull = Cause{
 		Name: "dsql-full", Says: "unable to accept connection, too many open connections",
 		Detail: attempt,
-		Hint: "the cluster has as many connections as it may have (10,000 unless AWS has raised the quota): close unused ones, and keep pools in clients small; " +
-			"every connection ends after 60 minutes at the latest",
+		Hint: "the cluster has reached its quota of connections (10,000 unless AWS has raised it): close unused ones, and keep pools in clients small; " +
+			"DSQL ends every connection after 60 minutes",
 		Means: "the DSQL cluster has reached its maximum number of connections",
 	}
 	DSQLRate = Cause{
 		Name: "dsql-rate", Says: "unable to accept connection, rate exceeded", Passing: true,
 		Detail: attempt,
-		Hint: "a DSQL cluster takes 100 new connections a second, and up to 1,000 at once after a quiet time: open them more slowly, and keep them in a pool; " +
-			"pgkeyless repeats a login once, if it can do so within 5 s",
-		Means: "connections to the DSQL cluster come too fast",
+		Hint: "a DSQL cluster accepts 100 new connections per second, and up to 1,000 at once after a quiet time: open them more slowly, and reuse them in a pool; " +
+			"pgkeyless retries a login once, if it can do so within 5 s",
+		Means: "clients open connections to the DSQL cluster too fast",
 	}
 	DSQLSetting = Cause{
 		Name: "dsql-setting", Says: "setting configuration parameter",
 		Detail: attempt,
-		Hint: "DSQL does not have this parameter: leave it out of the client's settings (PGOPTIONS, options=-c…), and read-only and statement-timeout out of pgkeyless's; " +
-			"to let a user only read, grant its role nothing but SELECT",
-		Means: "a start-up parameter that DSQL does not accept, perhaps by the options `read-only` or `statement-timeout`",
+		Hint: "DSQL does not have this parameter: remove it from the client's settings (PGOPTIONS, options=-c…), or remove read-only or statement-timeout from the target; " +
+			readers,
+		Means: "the client, or the target's `read-only` or `statement-timeout`, sets a start-up parameter that DSQL does not have",
 	}
 	GuardUnconfirmed = Cause{
 		Name: "guard-unconfirmed", SQLState: unsupported,
 		Message: "{database} does not report that the session is read-only",
-		Detail:  "read-only logs clients in with default_transaction_read_only on; the database accepted that without putting it into effect",
-		Hint:    "leave out read-only, and let the user only read by granting its role nothing but SELECT",
-		Means:   "the database ignores the start-up parameter by which the option `read-only` works (DSQL)",
+		Detail:  "the option read-only sets default_transaction_read_only at login; the database accepted that, but did not apply it",
+		Hint:    "remove read-only from the target; " + readers,
+		Means:   "the database (DSQL) ignores the start-up parameter that `read-only` sets, so clients could write",
 	}
 	DSQLSessionOver = Cause{
 		Name: "dsql-session-over", SQLState: shuttingDown,
 		Message: "Aurora DSQL ends every connection after 60 minutes, and has ended this one",
 		Detail:  "connected to {database} for {age}",
-		Hint:    "reconnect; a pool should replace its connections before that, for example after 50 minutes",
-		Means:   "the time of a connection to DSQL is over; a transaction that was still open is rolled back",
+		Hint:    "reconnect; set the maximum lifetime of connections in your pool to less, such as 50 minutes",
+		Means:   "DSQL's limit for every connection; an open transaction is rolled back",
 	}
 )

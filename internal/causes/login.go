@@ -163,8 +163,9 @@ var (
 	ProxyWrongSecret = Cause{
 		Name: "rds-proxy-wrong-secret", Says: "the password that was provided for the role",
 		Detail: attempt,
-		Hint:   `the secret of "{user}" in Secrets Manager has another password than the database, or IAM authentication is off in the proxy`,
-		Means:  "the proxy's secret is out of date, or it checks the token as a password",
+		Hint: `either RDS Proxy's secret for "{user}" has another password than the database: store the right one in it; ` +
+			"or its IAMAuth is DISABLED, so that the proxy took the token for a password: set it to REQUIRED (modify-db-proxy --auth)",
+		Means: "the password in the proxy's secret is out of date, or the proxy took the token for a password",
 	}
 	ProxyWantsTLS = Cause{
 		Name: "rds-proxy-tls", Says: "requires tls connections",

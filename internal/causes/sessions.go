@@ -131,7 +131,7 @@ var (
 		Name: "aws-certificate-expired", SQLState: cannotConnect,
 		Message: "the certificate that {host} presents is expired or not valid yet: {said}",
 		Detail:  presents,
-		Hint:    "check this machine's clock; otherwise whoever inspects TLS on the way to AWS must renew the certificate",
+		Hint:    "check this machine's clock; otherwise the proxy that inspects TLS on the way to AWS needs a new certificate",
 		Means:   "this machine's clock is wrong, or an inspecting HTTP proxy has an old certificate",
 	}
 	ChannelDenied = Cause{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/auth"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
@@ -80,5 +82,34 @@ func TestSilentAuroraMayBeWaking(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Whoever can do nothing about a certificate that ends soon is not told to do something.
+func TestCertificatesThatEndSoon(t *testing.T) {
+	ca := testenv.NewCA(t, "a CA")
+	soon, err := x509.ParseCertificate(ca.LeafUntil(t, testenv.Orders, time.Now().Add(leafWorth/2)).Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		found discover.Database
+		warns bool
+	}{
+		{discover.Database{Kind: database.Instance}, true},
+		{discover.Database{Kind: database.Cluster}, true},
+		{discover.Database{Kind: database.Cluster, Express: true}, false},
+		{discover.Database{Kind: database.Proxy}, false},
+		{discover.Database{Kind: database.DSQL}, false},
+	} {
+		var out bytes.Buffer
+		walk := doctor.New(doctor.NewPlain(&out))
+		c := New(Config{Target: testenv.Target(testenv.Orders, nil), Walk: walk, Profiles: new(credentials.Profiles), Log: slog.New(slog.DiscardHandler)})
+		c.login.Database = test.found
+		walk.Begin(doctor.TLS)
+		c.tellTLS(tls.ConnectionState{Version: tls.VersionTLS13, ServerName: testenv.Orders, VerifiedChains: [][]*x509.Certificate{{soon, ca.Cert}}})
+		if got := strings.Contains(out.String(), "expires soon"); got != test.warns {
+			t.Errorf("%s, express: %v: warns: %v, want %v\n%s", test.found.Kind, test.found.Express, got, test.warns, out.String())
+		}
 	}
 }

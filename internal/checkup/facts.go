@@ -105,10 +105,10 @@ func (c *Checkup) facts() policy.Facts {
 func (c *Checkup) addSecret(f *policy.Facts) {
 	switch {
 	case c.target.Secret == "" || c.passwords != nil && !c.byPassword():
-	case c.passwords == nil || c.passwords.Secret == nil:
+	case c.passwords == nil || c.passwords.Secret() == nil:
 		f.Secret = policy.UnknownSecret
 	default:
-		id := c.passwords.Secret.ID()
+		id := c.passwords.Secret().ID()
 		place := iampolicy.Place{Partition: f.Partition, Region: f.Region, Account: cmp.Or(c.caller.Account, policy.UnknownAccount)}
 		f.Secret = cmp.Or(c.secretARN, secretstore.Pattern(place, id))
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/credentials"
 	"github.com/pgkeyless/pgkeyless/internal/database"
@@ -124,7 +122,7 @@ func (c *Checkup) jumpHostPart(ctx context.Context) []Part {
 func (c *Checkup) permissionParts(ctx context.Context) []Part {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	api := iam.NewFromConfig(c.aws)
+	api := evidence.NewIAM(c.aws)
 	var parts []Part
 	for _, q := range c.questions() {
 		what := strings.Join(q.Actions, ", ")

@@ -109,7 +109,7 @@ func (c *Checkup) tellTLS(s tls.ConnectionState) {
 		text = howTLSBegan(s) + text
 	}
 	switch now := time.Now(); {
-	case c.kind() == database.DSQL: // by AWS Certificate Manager, which renews them
+	case c.renewed():
 		c.walk.OK(text)
 	case root.NotAfter.Before(now.Add(rootWorth)):
 		c.walk.Warn(text, "the root certificate expires soon: move the database to a newer CA (`aws rds modify-db-instance --ca-certificate-identifier …`), and renew pgkeyless or ca-file")
@@ -118,6 +118,12 @@ func (c *Checkup) tellTLS(s tls.ConnectionState) {
 	default:
 		c.walk.OK(text)
 	}
+}
+
+// renewed reports whether AWS renews the certificate without anybody's help: it is not the
+// database's own, but that of a proxy, of DSQL, or of the gateway of an express cluster.
+func (c *Checkup) renewed() bool {
+	return c.kind() == database.DSQL || c.kind() == database.Proxy || c.login.Database.Express
 }
 
 // howTLSBegan says which way the server took.

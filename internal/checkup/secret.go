@@ -24,6 +24,15 @@ const (
 	secretImpaired = "impaired"
 )
 
+// PasswordUser is whose password the target's secret has, once WalkPath has found that out;
+// else "".
+func (c *Checkup) PasswordUser() string {
+	if c.passwords == nil {
+		return ""
+	}
+	return c.passwords.User
+}
+
 // byPassword reports whether the login is one with a password.
 func (c *Checkup) byPassword() bool { return c.passwords.Has(c.user) }
 
@@ -72,7 +81,7 @@ func (c *Checkup) secret(ctx context.Context) {
 		c.fail(err, c.managedState()...)
 		return
 	}
-	text := cmp.Or(login.ARN, c.passwords.Secret.ID()) + ", password of " + c.user
+	text := cmp.Or(login.ARN, c.passwords.Secret().ID()) + ", password of " + c.user
 	if !login.Created.IsZero() {
 		text += ", stored " + login.Created.UTC().Format(time.DateTime+"Z")
 	}
@@ -94,11 +103,11 @@ func (c *Checkup) secret(ctx context.Context) {
 
 // readSecret reads it.
 func (c *Checkup) readSecret(ctx context.Context) (secretstore.Login, error) {
-	if c.passwords.Secret == nil {
+	if c.passwords.Secret() == nil {
 		_, err := c.passwords.Password(ctx, c.user)
 		return secretstore.Login{}, err
 	}
-	login, err := c.passwords.Secret.Login(ctx)
+	login, err := c.passwords.Secret().Login(ctx)
 	c.secretARN = cmp.Or(c.secretARN, login.ARN)
 	return login, err
 }
@@ -131,10 +140,10 @@ func (c *Checkup) keyNote(ctx context.Context) []string {
 
 // describeSecret asks which key encrypts the secret, once. Nothing depends on it.
 func (c *Checkup) describeSecret(ctx context.Context) {
-	if c.keyKnown || c.passwords == nil || c.passwords.Secret == nil {
+	if c.keyKnown || c.passwords == nil || c.passwords.Secret() == nil {
 		return
 	}
-	if d, err := c.passwords.Secret.Describe(ctx); err == nil {
+	if d, err := c.passwords.Secret().Describe(ctx); err == nil {
 		c.keyKnown, c.secretKey, c.secretARN = true, keyARN(d), d.ARN
 	}
 }

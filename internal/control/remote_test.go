@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/running"
@@ -60,7 +61,7 @@ func TestAnswerIsBounded(t *testing.T) {
 			}
 		}
 	})
-	if _, err := r.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "sent more than") {
+	if _, err := r.ask(t.Context(), http.MethodGet, "/status.json", time.Minute); err == nil || !strings.Contains(err.Error(), "sent more than") {
 		t.Errorf("got %v", err)
 	}
 }

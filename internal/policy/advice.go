@@ -34,7 +34,7 @@ func Advice(f Facts) []string {
 				strings.TrimRight(" "+f.ProxyRole, " "), cmp.Or(f.User, UnknownUser)))
 			break
 		}
-		lines = append(lines, "IAM authentication of the proxy must be Required or Enabled.")
+		lines = append(lines, "IAM authentication of the proxy must be Required.")
 	case f.Secret == "":
 		lines = append(lines, "IAM authentication must be on for the database.")
 	}

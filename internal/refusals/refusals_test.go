@@ -63,7 +63,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{name: "DSQL is full", refused: Refused{User: "app", SQLState: "53300", Message: "Unable to accept connection, too many open connections."}, endpoint: "abc.dsql.eu-west-1.on.aws",
 			cause: "dsql-full", hint: "close unused ones", never: "security group"},
 		{name: "DSQL refuses a parameter", refused: Refused{User: "app", SQLState: "0A000", Message: `setting configuration parameter "statement_timeout" not supported`}, endpoint: "abc.dsql.eu-west-1.on.aws",
-			cause: "dsql-setting", hint: "read-only and statement-timeout"},
+			cause: "dsql-setting", hint: "remove read-only or statement-timeout from the target"},
 		{name: "no such database", refused: Refused{User: "ada", SQLState: "3D000", Message: `Datenbank »ada« existiert nicht`}, cause: "no-database", detail: "the login succeeded", hint: "case-sensitive"},
 		{name: "no right to connect", refused: Refused{User: "ada", SQLState: "42501", Message: `permission denied for database "app"`}, cause: "no-connect", detail: "the login succeeded", hint: `GRANT CONNECT on this database to "ada"`},
 		{name: "another right", refused: Refused{User: "ada", SQLState: "42501", Message: `permission denied to set role "x"`}},

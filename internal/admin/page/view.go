@@ -212,7 +212,7 @@ func busiest(all []status.Client) (shown []client, more int) {
 		more = len(chosen) - MostClients
 		chosen = chosen[:MostClients]
 	}
-	slices.SortFunc(chosen, func(a, b status.Client) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(chosen, func(a, b status.Client) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range chosen {
 		name := fmt.Sprintf("session %d", c.ID)
 		if c.User != "" {
