@@ -20,6 +20,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/causes"
 	"github.com/pgkeyless/pgkeyless/internal/display"
 	"github.com/pgkeyless/pgkeyless/internal/secret"
+	"github.com/pgkeyless/pgkeyless/internal/serviceaccount"
 )
 
 const (
@@ -206,8 +207,8 @@ func (r *reviewer) denied(status int, answer []byte, own secret.Text, token stri
 	}
 	account := "NAMESPACE:NAME"
 	if c, ok := parseClaims(own.Reveal()); ok {
-		if namespace, name, ok := accountOf(c.subject); ok {
-			account = namespace + ":" + name
+		if a, ok := serviceaccount.OfUser(c.subject); ok {
+			account = a.Namespace + ":" + a.Name
 		}
 	}
 	return causes.TokenReviewDenied.New(causes.Facts{"account": account}, errors.New(text))

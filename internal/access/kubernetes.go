@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/causes"
+	"github.com/pgkeyless/pgkeyless/internal/serviceaccount"
 	"github.com/pgkeyless/pgkeyless/proxy"
 )
 
@@ -118,8 +118,8 @@ func (k *Kubernetes) Prove(ctx context.Context, c *proxy.Claim) (identity string
 	if err != nil {
 		return "", err
 	}
-	if account := accountName(identity); !k.lets(account) {
-		return identity, causes.AccountRefused.New(causes.Facts{"identity": identity, "account": account}, nil)
+	if account, ok := serviceaccount.OfUser(identity); !ok || !k.lets(account) {
+		return identity, causes.AccountRefused.New(causes.Facts{"identity": identity, "account": account.String()}, nil)
 	}
 	return identity, nil
 }
@@ -155,20 +155,13 @@ func (k *Kubernetes) checked(ctx context.Context, token string, said claims, now
 	if err != nil {
 		return "", err
 	}
-	if _, _, ok := accountOf(username); !ok {
+	if _, ok := serviceaccount.OfUser(username); !ok {
 		return "", &notAccepted{noToken}
 	}
 	return username, nil
 }
 
-// accountName is NAMESPACE/NAME of an identity.
-func accountName(identity string) string {
-	namespace, name, _ := accountOf(identity)
-	return namespace + "/" + name
-}
-
-// lets reports whether NAMESPACE/NAME may connect.
-func (k *Kubernetes) lets(account string) bool {
-	namespace, _, _ := strings.Cut(account, "/")
-	return slices.ContainsFunc(k.accounts, func(a string) bool { return a == "*" || a == account || a == namespace+"/*" })
+// lets reports whether account may connect.
+func (k *Kubernetes) lets(account serviceaccount.Account) bool {
+	return slices.ContainsFunc(k.accounts, account.In)
 }

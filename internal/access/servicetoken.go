@@ -4,38 +4,17 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/pgkeyless/pgkeyless/internal/display"
+	"github.com/pgkeyless/pgkeyless/internal/serviceaccount"
 )
-
-// serviceAccountPrefix begins the user name of each service account.
-const serviceAccountPrefix = "system:serviceaccount:"
-
-// serviceAccount is NAMESPACE and NAME as Kubernetes lets them be.
-//
-// Source: Kubernetes docs, concepts/overview/working-with-objects/names.
-var serviceAccount = sync.OnceValue(func() *regexp.Regexp { // compiled when first used: it is large
-	return regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
-})
 
 // noToken is why something else than a service account's token is refused.
 const noToken = "it is not a service-account token"
-
-// accountOf takes NAMESPACE and NAME from the user name of a service account.
-func accountOf(username string) (namespace, name string, ok bool) {
-	rest, found := strings.CutPrefix(username, serviceAccountPrefix)
-	if !found || !serviceAccount().MatchString(rest) {
-		return "", "", false
-	}
-	namespace, name, _ = strings.Cut(rest, ":")
-	return namespace, name, true
-}
 
 // claims is what a service-account token says of itself. Nothing of it counts before
 // somebody has verified the signature.
@@ -95,7 +74,7 @@ func decodePart(part string, into any) bool {
 // unfit says in a few words why a token that says this cannot count at now, whoever has
 // signed it; "" where nothing is wrong with what it says.
 func (c claims) unfit(audience string, now time.Time) string {
-	if _, _, ok := accountOf(c.subject); !ok {
+	if _, ok := serviceaccount.OfUser(c.subject); !ok {
 		return noToken
 	}
 	if !slices.Contains(c.audiences, audience) {

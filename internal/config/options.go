@@ -137,117 +137,6 @@ func defaults() Options {
 	}
 }
 
-// Run holds the settings of the whole process.
-type Run struct {
-	// ConfigFile is the config file in use, or empty.
-	ConfigFile string
-
-	StructuredLogs bool // JSON lines
-	DebugLogs      bool
-	Quiet          bool // errors only
-
-	// MinSigtermDelay is how long after SIGTERM new clients are still accepted.
-	MinSigtermDelay time.Duration
-	// MaxSigtermDelay bounds the wait for sessions to end, counted from the
-	// signal. It is never shorter than MinSigtermDelay.
-	MaxSigtermDelay   time.Duration
-	ExitZeroOnSigterm bool
-
-	// ReadyFD is the open file descriptor that gets a line for each listener; 0 is
-	// none.
-	ReadyFD int
-
-	// MaxConnections bounds the clients of all targets together; 0 does not.
-	MaxConnections int
-	// AllowUsers are users of this machine who may connect over TCP on loopback, beside
-	// the one who runs pgkeyless: names or numbers, or "any". Commas separate them.
-	AllowUsers string
-	// Auth is how clients over TCP prove who they are: AuthNone, AuthSCRAM, AuthCert,
-	// AuthKubernetes or AuthLocal.
-	Auth string
-	// AuthFile has the verifiers of AuthSCRAM; ClientCAFile and ClientCRLFile the CAs and
-	// CRLs of AuthCert.
-	AuthFile, ClientCAFile, ClientCRLFile string
-	// LocalPassword asks them for a password that the user's password file has.
-	LocalPassword bool
-	// Kubernetes is for AuthKubernetes.
-	Kubernetes Kubernetes
-	// TLSCert and TLSKey are files of the certificate that clients are shown; empty for
-	// one of the user's own CA.
-	TLSCert, TLSKey string
-	RequireTLS      bool // of clients over TCP
-	// Peers is a DNS name, with or without a port, of all replicas, to which cancel requests
-	// with unknown keys are forwarded; ForwardCancels sends them to the database.
-	Peers          string
-	ForwardCancels bool
-	// ProxyProtocol has connections from ProxyProtocolFrom, addresses and CIDRs with commas
-	// between them (empty: loopback), begin with a PROXY protocol header.
-	ProxyProtocol     bool
-	ProxyProtocolFrom string
-	// AuditLog is the file for a line about each login, refusal, cancel and end, "-" for
-	// stdout, or empty.
-	AuditLog string
-	// AllowAnyone lets listeners beyond loopback be open to whoever reaches them.
-	AllowAnyone bool
-	// LoginTimeout bounds a client's login, from its connection to the first
-	// ReadyForQuery; 0 is the proxy's own bound.
-	LoginTimeout time.Duration
-
-	// HealthCheck, Prometheus and StatusPage are what is served over HTTP at
-	// HTTPAddress and HTTPPort.
-	HealthCheck, Prometheus, StatusPage bool
-	PrometheusNamespace                 string // goes before the names of metrics
-	HTTPAddress                         string
-	HTTPPort                            int
-	// Debug and QuitQuitQuit are what is served over HTTP on loopback at AdminPort.
-	Debug, QuitQuitQuit bool
-	AdminPort           int
-	// UnreadyWhenFull fails the readiness probe while MaxConnections are open.
-	UnreadyWhenFull bool
-
-	// MFACommand prints the code of an MFA device; empty asks on the terminal. It
-	// is words at spaces, for no shell.
-	MFACommand string
-	// SSOLogin starts a login in the browser when an SSO session has expired.
-	SSOLogin bool
-
-	// SharedPort puts all targets that name no port of their own on one, where
-	// clients choose by name. DefaultTarget is for clients that name none.
-	SharedPort    bool
-	DefaultTarget string
-}
-
-// Kubernetes says which service accounts may connect, and who checks their tokens.
-type Kubernetes struct {
-	Accounts string // NAMESPACE/NAME, NAMESPACE/* or *; commas separate them
-	Audience string // of tokens
-	// Server is the API server's URL; empty for that of the pod. TokenFile has the token
-	// by which it knows pgkeyless, CAFile its CAs, or the issuer's.
-	Server, TokenFile, CAFile string
-	// Issuer is the URL of the issuer whose keys verify tokens without the API server;
-	// JWKSFile has the keys, which are fetched from Issuer where it is empty.
-	Issuer, JWKSFile string
-}
-
-// defaultAudience is what tokens of service accounts must be for.
-const defaultAudience = "pgkeyless"
-
-// defaultNamespace is the prefix of the names of metrics.
-const defaultNamespace = "pgkeyless"
-
-// defaultRun are the options of the process about which nothing is said.
-func defaultRun() Run {
-	return Run{
-		MaxSigtermDelay:     30 * time.Second,
-		PrometheusNamespace: defaultNamespace,
-		HTTPAddress:         Localhost,
-		HTTPPort:            9090,
-		AdminPort:           9091,
-		Auth:                AuthNone,
-		Kubernetes:          Kubernetes{Audience: defaultAudience},
-	}
-}
-
 // Option is one setting as flags, variables and query strings know it.
 type Option struct {
 	Name    string   // as a flag without dashes
@@ -327,7 +216,7 @@ func All() []Option {
 		{Name: "region", Aliases: []string{"aws-region"}, Value: "NAME", Usage: "AWS region of the database and the jump host", Default: "the endpoint's own, else AWS_REGION or the profile's", target: text(checkRegion, func(o *Options) *string { return &o.Region })},
 		{Name: "profile", Aliases: []string{"aws-profile"}, Value: "NAME", Usage: "profile in the shared AWS configuration", Default: "as the AWS CLI chooses", target: text(nil, func(o *Options) *string { return &o.Profile })},
 		{Name: "ca-file", Value: "FILE", path: true, Usage: "PEM file of additional CA certificates to trust", target: text(nil, func(o *Options) *string { return &o.CAFile })},
-		{Name: "sessions", Value: "N", Usage: "maximum number of parallel SSM sessions; each carries about 0.9 MB/s down", Details: "1 to 64. Connections on one session slow each other down. pgkeyless keeps one spare session while the target is in use.", Default: "4", target: setSessions},
+		{Name: "sessions", Value: "N", Usage: "maximum number of parallel SSM sessions; each carries about 0.9 MB/s down", Details: "1 to 64. Connections on one session slow each other down. pgkeyless keeps one spare session while the target is in use. When more than twice `N` connections come within a second, they share the sessions that are up.", Default: "4", target: setSessions},
 		{Name: "session-age", Value: "DURATION", Usage: "stop putting new connections on SSM sessions older than this; a new session resolves the endpoint again", Details: "A minute at least; `0s` means any age.", Default: "any age", target: setSessionAge},
 		{Name: "warm", Usage: "start an SSM session when pgkeyless starts, not when the first client comes", Details: "It ends after five minutes without a client, like every session. A reload starts none.", target: flagged(func(o *Options) *bool { return &o.Warm })},
 		{Name: "keep-alive", Value: "WHEN", Usage: "connected: keep SSM sessions past the account's idle timeout while a client is connected; or off", Details: "With `off`, sessions outlive the idle timeout only while a client waits for an answer, and there is no spare session.", Default: "connected", target: text(oneOf(KeepAliveConnected, KeepAliveOff), func(o *Options) *string { return &o.KeepAlive })},
@@ -378,7 +267,7 @@ func All() []Option {
 		{Name: "quitquitquit", Usage: "let POST /quitquitquit on the admin port end the proxy", run: flagged(func(r *Run) *bool { return &r.QuitQuitQuit })},
 		{Name: "admin-port", Value: "N", Usage: "port on localhost for --debug and --quitquitquit", Default: "9091", run: setPortOf(func(r *Run) *int { return &r.AdminPort })},
 		{Name: "config-file", Value: "FILE", Usage: "YAML file with targets and options, or none", Details: "See [the config file](config-file.md).", Default: "pgkeyless.yaml in this directory or above, else your own", run: setConfigFile},
-		{Name: "login-timeout", Value: "DURATION", Usage: "maximum time for a login; allow more for a paused Aurora cluster or for typing an MFA code", Details: "A second at least. A `credential_process` has the same time.", Default: "1m", run: setLoginTimeout},
+		{Name: "login-timeout", Value: "DURATION", Usage: "maximum time for a login; allow more for a paused Aurora cluster or for typing an MFA code", Details: "A second at least. A `credential_process` has the same time. All attempts count, such as those while a [password](../passwords.md) is rotated.", Default: "1m", run: setLoginTimeout},
 		{Name: "mfa-command", Value: "CMD", Usage: "command that prints the MFA code for a role; split at spaces, run without a shell", Details: "`PGKEYLESS_MFA_SERIAL` and `PGKEYLESS_MFA_PROFILE` tell the command which code to print.", Default: "ask on the terminal", run: func(r *Run, v string) error { r.MFACommand = v; return nil }},
 		{Name: "sso-login", Usage: "open the browser once to log in when an SSO session has expired", Details: "One login serves all clients that wait for it. pgkeyless also prints the address and the code of the login page.", run: flagged(func(r *Run) *bool { return &r.SSOLogin })},
 		{Name: "structured-logs", Short: "l", Usage: "log JSON lines with severity, message and timestamp", run: flagged(func(r *Run) *bool { return &r.StructuredLogs })},

@@ -55,8 +55,11 @@ const (
 )
 
 // password is what Update makes, with some room for what people put there: it has no
-// character that a line of the file would have to escape.
-var password = regexp.MustCompile(`^[A-Za-z0-9_-]{20,128}$`)
+// character that a line of the file would have to escape. How long it may be is checked
+// aside: such repeats make a pattern that every start would pay for.
+var password = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+func isPassword(s string) bool { return len(s) >= 20 && len(s) <= 128 && password.MatchString(s) }
 
 // Parse returns the local password in the text of a password file. ok is false where
 // there is none.
@@ -66,7 +69,7 @@ func Parse(text []byte) (words secret.Text, ok bool, err error) {
 		return secret.Text{}, false, err
 	}
 	for line := range strings.Lines(string(parts.Inside)) {
-		if rest, found := strings.CutPrefix(line, says); found && password.MatchString(strings.TrimSpace(rest)) {
+		if rest, found := strings.CutPrefix(line, says); found && isPassword(strings.TrimSpace(rest)) {
 			return secret.New(strings.TrimSpace(rest)), true, nil
 		}
 	}
