@@ -49,6 +49,7 @@ func OnScreen(t *testing.T, cmd *exec.Cmd) *Screen {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
+	cmd.Env = append(cmd.Environ(), lab.QuickExit)
 	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, true, 0
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -124,6 +125,14 @@ func (s *Screen) Await(words string) {
 func (s *Screen) Type(keys string) {
 	s.t.Helper()
 	if _, err := s.master.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Signal sends sig to the program, and to nothing else on the terminal.
+func (s *Screen) Signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }

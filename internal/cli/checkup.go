@@ -18,21 +18,12 @@ func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, 
 	if run.DebugLogs {
 		log = newLog(a.stderr, run)
 	}
-	caught, stop := a.notify()
-	defer stop()
-	looking, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case s := <-caught:
-			stopped := &signals.Stopped{Signal: s}
-			if walk != nil {
-				walk.Interrupt(stopped.Code())
-			}
-			cancel(stopped)
-		case <-looking.Done():
+	looking, stop := a.untilSignal(ctx, func(stopped *signals.Stopped) {
+		if walk != nil {
+			walk.Interrupt(stopped.Code())
 		}
-	}()
+	})
+	defer stop()
 	profiles := a.profiles(run)
 	if walk != nil {
 		profiles.People = besides(walk, profiles.People)
@@ -44,6 +35,31 @@ func (a *app) withCheckup(ctx context.Context, t config.Target, run config.Run, 
 		return stopped
 	}
 	return err
+}
+
+// untilSignal returns a context that a signal ends, with a *signals.Stopped as its cause;
+// heard, unless nil, is called before. stop gives the signals back.
+func (a *app) untilSignal(ctx context.Context, heard func(*signals.Stopped)) (until context.Context, stop func()) {
+	caught, release := a.notify()
+	until, cancel := context.WithCancelCause(ctx)
+	waiting := make(chan struct{})
+	go func() {
+		defer close(waiting)
+		select {
+		case s := <-caught:
+			stopped := &signals.Stopped{Signal: s}
+			if heard != nil {
+				heard(stopped)
+			}
+			cancel(stopped)
+		case <-until.Done():
+		}
+	}()
+	return until, func() {
+		release()
+		cancel(nil)
+		<-waiting
+	}
 }
 
 // besides asks as p does, and lets the walk's progress rest meanwhile.

@@ -24,6 +24,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/internal/setup"
 	"github.com/pgkeyless/pgkeyless/internal/sharedfiles"
 	"github.com/pgkeyless/pgkeyless/internal/shell"
+	"github.com/pgkeyless/pgkeyless/internal/signals"
 	"github.com/pgkeyless/pgkeyless/internal/targets"
 )
 
@@ -105,18 +106,25 @@ func (a *app) init(ctx context.Context, given setup.Answers, check bool) error {
 	if f, ok := a.dialogue(); ok {
 		c.Ask = f
 	}
+	var passwordUser string
 	if check {
-		c.Check = func(ctx context.Context, t config.Target) (setup.Path, error) { return a.walkPath(ctx, t, run) }
+		c.Check = func(ctx context.Context, t config.Target) (path setup.Path, err error) {
+			path, passwordUser, err = a.walkPath(ctx, t, run)
+			return path, err
+		}
 	}
 	written, err := setup.Run(ctx, c)
-	if errors.Is(err, setup.ErrLeft) {
+	_, stopped := errors.AsType[*signals.Stopped](err)
+	if stopped || errors.Is(err, setup.ErrLeft) {
 		fmt.Fprintln(a.stderr, "pgkeyless: nothing was written")
+	}
+	if errors.Is(err, setup.ErrLeft) {
 		return &ended{130}
 	}
 	if err != nil {
 		return err
 	}
-	a.tellWritten(written)
+	a.tellWritten(written, cmp.Or(written.User, passwordUser))
 	return nil
 }
 
@@ -126,7 +134,7 @@ func (a *app) dialogue() (setup.Form, bool) {
 		return setup.Form{}, false
 	}
 	plain := slices.Contains(a.environ, "TERM=dumb") || !prompt.Sized(a.tty())
-	return setup.Form{In: os.Stdin, Out: a.tty(), Plain: plain}, true
+	return setup.Form{In: os.Stdin, Out: a.tty(), Plain: plain, Until: func(ctx context.Context) (context.Context, func()) { return a.untilSignal(ctx, nil) }}, true
 }
 
 // tty is stderr as it is: a form moves the cursor, and escapes the words of others itself.
@@ -176,25 +184,26 @@ func seenIn(ctx context.Context, profiles *credentials.Profiles, profile, region
 	return seen, nil
 }
 
-// walkPath walks the path to t as doctor does.
-func (a *app) walkPath(ctx context.Context, t config.Target, run config.Run) (setup.Path, error) {
+// walkPath walks the path to t as doctor does, and finds out whose password its secret has.
+func (a *app) walkPath(ctx context.Context, t config.Target, run config.Run) (path setup.Path, passwordUser string, err error) {
 	var shown doctor.Printer = doctor.NewPlain(a.stderr)
 	if f, ok := a.dialogue(); ok && !f.Plain {
 		shown = doctor.NewTerminal(f.Out)
 	}
 	walk, code := doctor.New(shown), 0
-	err := a.withCheckup(ctx, t, run, walk, func(ctx context.Context, c *checkup.Checkup) error {
+	err = a.withCheckup(ctx, t, run, walk, func(ctx context.Context, c *checkup.Checkup) error {
 		c.WalkPath(ctx)
-		code = walk.Done()
+		code, passwordUser = walk.Done(), c.PasswordUser()
 		return nil
 	})
+	path = setup.Broken
 	switch code {
 	case 0:
-		return setup.Good, err
+		path = setup.Good
 	case doctor.Secret.Code, doctor.StartSession.Code, doctor.Websocket.Code, doctor.Login.Code, doctor.Rights.Code:
-		return setup.Refused, err
+		path = setup.Refused
 	}
-	return setup.Broken, err
+	return path, passwordUser, err
 }
 
 // showPolicy prints what t needs.
@@ -236,16 +245,20 @@ func (a *app) configFiles() []string {
 	return once
 }
 
-// tellWritten says what comes next.
-func (a *app) tellWritten(w setup.Answers) {
+// tellWritten says what comes next, for user, whom only clients know where it is "".
+func (a *app) tellWritten(w setup.Answers, user string) {
 	fmt.Fprintf(a.stderr, "pgkeyless: target %s is in %s\n", w.Name, w.File)
 	name := shell.Word(w.Name)
 	if w.File != a.ownConfig() && filepath.Dir(w.File) != a.places.Dir {
 		name += " --config-file " + shell.Word(w.File)
 	}
-	user := "USER"
-	if w.User != "" {
-		user = shell.Word(w.User)
+	switch {
+	case user != "":
+		user = shell.Word(user)
+	case w.More["secret"] == config.SecretManaged:
+		user = "MASTER_USER"
+	default:
+		user = "USER"
 	}
 	psql := "psql -h localhost -U " + user
 	if w.DBName != "" {

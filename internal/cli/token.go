@@ -19,6 +19,9 @@ func (a *app) tokenCommand() *cobra.Command {
 minutes. stdout has nothing else. pgkeyless signs the token locally, without
 asking the database, so only a login shows whether it works.
 
+A user whose password is in a secret (option secret) has no token: the command
+fails, and says how to read the password.
+
 The command accepts all options of a target, so that you can reuse the command
 line of serve. Options about connecting or listening have no effect.`,
 		Args:              cobra.ArbitraryArgs,
@@ -45,7 +48,7 @@ func (a *app) token(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if target.User == "" && target.Ref == "" && !target.DSQL() { // nobody needs to be asked where that leads
+	if target.User == "" && target.Ref == "" && target.Secret == "" && !target.DSQL() { // nobody needs to be asked where that leads
 		return causes.Misuse("no database user given", "a token is for one user: add --user NAME")
 	}
 	token, err := targets.IAMToken(cmd.Context(), target, a.profiles(run))

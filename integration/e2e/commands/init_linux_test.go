@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,31 @@ func TestCtrlCInInitWritesNothing(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 1 {
 		t.Errorf("%v, left %v", err, left)
+	}
+}
+
+// showCursor is what shows the cursor again (DECTCEM).
+const showCursor = "\x1b[?25h"
+
+// A signal from elsewhere leaves a terminal behind on which one can type, and no file.
+func TestSignalInInit(t *testing.T) {
+	c := rig.OpenClinic(t, nil, nil)
+	for sig, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
+		t.Run(sig.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			s := onScreen(c, dir, "init", "--region", "eu-central-1")
+			s.Await("orders")
+			s.Signal(sig)
+			if code := s.End(); code != want {
+				t.Errorf("exit code %d, want %d:\n%s", code, want, s.Text())
+			}
+			if !strings.Contains(s.Sent(), showCursor) {
+				t.Errorf("the cursor is still hidden: %q", s.Sent())
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 1 {
+				t.Errorf("%v, left %v", err, left)
+			}
+		})
 	}
 }
 
