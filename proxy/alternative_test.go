@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,15 +26,20 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 		none     bool   // there is no Alternative
 		second   string // field of the refusal of the other token; "" accepts it
 		state    string
+		behind   bool // the refusal comes behind AuthenticationOk
 		kept     bool
 		attempts int64
 		want     string // SQLSTATE that the client gets
 	}{
-		{"accepted", false, "", "", true, 2, ""},
-		{"refused alike", false, "Mno", "28000", false, 2, "28000"},
-		{"accepted, but no such database", false, "Mno such database", "3D000", true, 2, "3D000"},
-		{"database that is starting up", false, "Mthe database system is starting up", "57P03", false, 2, "28000"},
-		{"there is none", true, "", "", false, 1, "28000"},
+		{"accepted", false, "", "", false, true, 2, ""},
+		{"refused alike", false, "Mno", "28000", false, false, 2, "28000"},
+		{"accepted, but no such database", false, "Mno such database", "3D000", false, true, 2, "3D000"},
+		{"accepted, but not permitted to connect", false, "Mpermission denied for database", "42501", false, true, 2, "42501"},
+		{"accepted, but no room", false, "Mtoo many connections", "53300", true, true, 2, "53300"},
+		{"accepted, then shut down", false, "Mterminating connection", "57P01", true, true, 2, "57P01"},
+		{"no room", false, "Msorry, too many clients already", "53300", false, false, 2, "28000"},
+		{"database that is starting up", false, "Mthe database system is starting up", "57P03", false, false, 2, "28000"},
+		{"there is none", true, "", "", false, false, 1, "28000"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -48,6 +55,9 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 					case !strings.Contains(string(password), "other"):
 						c.send(errorPacket("SFATAL", "C28000", "Musual token refused"))
 					case test.second != "":
+						if test.behind {
+							c.send(authRequest(0))
+						}
 						c.send(errorPacket("SFATAL", "C"+test.state, test.second))
 					default:
 						c.send(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
@@ -61,6 +71,9 @@ func TestRefusedLoginIsRepeatedByTheAlternative(t *testing.T) {
 				})
 				c := r.dial()
 				c.send(plainStartup)
+				if test.behind {
+					c.expect(authRequest(0))
+				}
 				if test.want == "" {
 					c.expect(join(authRequest(0), keyData(7, []byte("key7")), readyForQuery))
 					c.Close()
@@ -101,4 +114,60 @@ func TestAlternativeIsForRefusalsOnly(t *testing.T) {
 		c.failed()
 		r.stop()
 	})
+}
+
+// An Alternative stays if the database has let its token in, however the login ends then,
+// and not because it let in the usual one.
+func TestAlternativeStaysWhereItsOwnTokenWasLetIn(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		usual  bool // the usual token is let in, to a full database
+		other  bool // the other token is let in, and then the connection is lost
+		kept   bool
+		wanted string // SQLSTATE that the client gets
+	}{
+		{"let in, then lost", false, true, true, "08006"},
+		{"the usual token was let in, and the other never tried", true, false, false, "53300"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var dials, kept atomic.Int64
+				r := newRig(t, func(c *databaseConn) {
+					c.startup()
+					c.send(authRequest(3))
+					password, _ := readMessage(c)
+					if strings.Contains(string(password), "other") {
+						c.send(authRequest(0))
+						return
+					}
+					if tt.usual {
+						c.send(authRequest(0), errorPacket("SFATAL", "C53300", "Mtoo many connections"))
+					} else {
+						c.send(errorPacket("SFATAL", "C28000", "Mrefused"))
+					}
+				}, func(cfg *Config) {
+					database := cfg.Routes[0].Dialer
+					cfg.Routes[0].Dialer = dialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+						if dials.Add(1) > 1 && !tt.other {
+							return nil, errors.New("unreachable")
+						}
+						return database.DialContext(ctx, network, address)
+					})
+					cfg.Routes[0].Alternative = func(context.Context, Refusal, time.Time) (Alternative, bool) {
+						return Alternative{Tokens: otherTokens{"other"}, Keep: func() { kept.Add(1) }}, true
+					}
+				})
+				c := r.dial()
+				c.send(plainStartup)
+				c.expect(authRequest(0))
+				if got := c.failed(); got['C'] != tt.wanted {
+					t.Errorf("the client got %q, want %s", got, tt.wanted)
+				}
+				r.stop()
+				if got := kept.Load() == 1; got != tt.kept || dials.Load() != 2 {
+					t.Errorf("kept %d times after %d connections, want kept: %v after 2", kept.Load(), dials.Load(), tt.kept)
+				}
+			})
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"maps"
 	"net"
 	"slices"
 	"time"
@@ -57,12 +58,11 @@ func (s *Server) Sessions() []SessionSnapshot {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	all := make([]SessionSnapshot, 0, len(s.tally.sessions))
-	for _, e := range s.tally.sessions {
+	for _, e := range slices.SortedFunc(maps.Values(s.tally.sessions), func(a, b *entry) int { return cmp.Compare(a.ID, b.ID) }) {
 		now := e.SessionSnapshot
 		now.BytesUp, now.BytesDown, now.Asked = e.traffic.up.Load(), e.traffic.down.Load(), e.traffic.asked.Load()
 		all = append(all, now)
 	}
-	slices.SortFunc(all, func(a, b SessionSnapshot) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 

@@ -82,7 +82,7 @@
 //
 // Of the logins at one Route, loginsAtOnce are under way together, and the others wait
 // their turn in the order in which they came (turns.go). Ready logins are made when no
-// client waits.
+// client waits, and those that were under way are done.
 //
 // # Other ways to the database
 //

@@ -1,6 +1,11 @@
 package proxy
 
-import "testing"
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
 
 // TestMemoryOfIdleSessions bounds what a session holds that rests after a large
 // answer, in the records that PostgreSQL would send.
@@ -31,5 +36,31 @@ func TestMemoryOfIdleSessions(t *testing.T) {
 	t.Logf("%d bytes a session", each)
 	if each > bound {
 		t.Errorf("a session at rest holds %d bytes, want at most %d", each, bound)
+	}
+}
+
+// TestSessionAtRestHasNoGoroutine holds that a session between its login and its end is
+// the event loop's alone.
+func TestSessionAtRestHasNoGoroutine(t *testing.T) {
+	r, dial := loopback(t, true, func(c *databaseConn) {
+		c.Write([]byte("here"))
+		c.untilTerminate()
+	})
+	c := dial()
+	c.expect([]byte("here"))
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		all := make([]byte, 1<<20)
+		all = all[:runtime.Stack(all, true)]
+		if !strings.Contains(string(all), "proxy.(*session)") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a goroutine waits for the session:\n%s", all)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if got := r.server.Sessions(); len(got) != 1 {
+		t.Errorf("%d sessions, want the one at rest", len(got))
 	}
 }

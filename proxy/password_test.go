@@ -538,14 +538,14 @@ func TestAWeakerReadyLoginIsToldOf(t *testing.T) {
 				first := r.dial()
 				first.send(plainStartup)
 				first.expect(join(authRequest(0), readyForQuery))
-				synctest.Wait()
+				awaitReady()
 				if n := logins.Load(); n != 2 || warned() != tt.warned {
 					t.Errorf("%d logins, want 2; warned %v, want %v:\n%s", n, warned(), tt.warned, r.log.bytes())
 				}
 				second := r.dial() // gets the ready login; a third is made, by MD5
 				second.send(plainStartup)
 				second.expect(join(authRequest(0), readyForQuery))
-				synctest.Wait()
+				awaitReady()
 				if n := logins.Load(); n != 3 || !warned() {
 					t.Errorf("%d logins, want 3; no warning:\n%s", n, r.log.bytes())
 				}

@@ -464,7 +464,7 @@ func TestPoolerReadyLoginsAreSet(t *testing.T) {
 			c := r.dial()
 			c.send(startupPacket(3<<16|2, "user", "app_user", "options", "-c search_path=shop"))
 			c.expect(join(message('v', 0, 3, 0, 0, 0, 0, 0, 0), authRequest(0), setting("search_path", "shop"), readyForQuery))
-			synctest.Wait()
+			awaitReady()
 			c.send(terminate)
 			c.Close()
 		}

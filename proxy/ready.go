@@ -93,6 +93,9 @@ func (s *session) getReady(now time.Time) {
 	server.ready.client(key, m.value("user"), route, route.ReadyLogins, now, func(ctx context.Context) (*readyLogin, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, server.loginTimeout, server.overdue)
 		defer cancel()
+		if !sleep(ctx, readyAfter) {
+			return nil, context.Cause(ctx)
+		}
 		give, err := key.served.turns.take(ctx, by, true, nil)
 		if err != nil {
 			return nil, err

@@ -175,7 +175,7 @@ func (r *resting) rests() bool { return r.goesOn() && !dying(r.said) }
 
 // makeReady logs in with m as a client would that has no part in it. ctx bounds it.
 func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m startupMessage, early bool) (*readyLogin, error) {
-	route, identity := unexplained(route), route.whose()
+	identity := route.whose()
 	if route.Identity != nil && identity == "" {
 		return nil, errNobody
 	}
@@ -189,7 +189,7 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		r.ssm = over.SSMSession()
 	}
 	told := &bounded{most: maxGreeting}
-	l := &login{client: told, server: up, in: messages{r: up}, user: m.value("user"), route: route, guesses: &key.served.guesses, early: early, whole: true,
+	l := &login{client: told, server: up, in: messages{r: up}, user: m.value("user"), route: unexplained(route), guesses: &key.served.guesses, early: early, whole: true,
 		key: func(pid uint32, secret []byte) { r.pid, r.secret = pid, append([]byte(nil), secret...) }}
 	err = l.run(ctx, m)
 	release()

@@ -108,20 +108,32 @@ func (w toServer) Write(p []byte) (int, error) {
 	return w.upstream.Write(p)
 }
 
-// run copies both ways until both have ended. early is what the client has sent
-// already. run owns its goroutines: none outlives the call. Cancelling ctx
+// start begins to copy both ways, and calls done when both have ended, in a goroutine
+// that ends with it. early is what the client has sent already.
+//
+// Sockets are relayed by an event loop until one way ends, without a goroutine that
+// waits; what comes after that, and all of it where there is no loop, is for run.
+func (r *relay) start(ctx context.Context, early []byte, done func()) {
+	goOn := func(looped eventloop.Result) {
+		if r.looped = looped; !looped.Refused {
+			early = nil
+		}
+		r.run(ctx, early)
+		done()
+	}
+	if !r.loops.Relay(ctx, r.client, r.server.Conn, early, r.sent, r.received, goOn) {
+		go goOn(eventloop.Result{Refused: true})
+	}
+}
+
+// run copies both ways until both have ended, on two goroutines. It owns the other
+// one, which does not outlive the call. Cancelling ctx
 // closes both conns, which wakes blocked reads and writes: the client's after it
 // was told why, for which it has farewell.
-//
-// Sockets are relayed by an event loop until one way ends; what comes after that,
-// and all of it where there is no loop, is for two goroutines.
 //
 // When one way ends, the other goes on for as long as it moves: linger without
 // a byte ends it. A database that closes gets its last words to the client.
 func (r *relay) run(ctx context.Context, early []byte) {
-	if looped, ok := r.loops.Relay(ctx, r.client, r.server.Conn, early, r.sent, r.received); ok {
-		r.looped, early = looped, nil
-	}
 	closed, downloaded := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)

@@ -236,7 +236,7 @@ func stopped(ctx context.Context, said *refusal) error {
 
 // notRenewed is err, for which a password that was refused could not be read anew.
 func (s *session) notRenewed(said *refusal, err error) error {
-	err = causes.Wrap("reading it anew", "the database refused the one in memory: "+said.Error()+" (SQLSTATE "+said.code+")", err)
+	err = causes.Wrap("reading it again", "the database refused the one in memory: "+said.Error()+" (SQLSTATE "+said.code+")", err)
 	return noPassword.New(causes.Facts{"quoted user": strconv.Quote(said.user), "database": s.route.Name}, err)
 }
 

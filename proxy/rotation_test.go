@@ -158,7 +158,7 @@ func TestReadyLoginsOutliveARotation(t *testing.T) {
 			c.expect(join(authRequest(0), readyForQuery))
 			c.send(terminate)
 			c.Close()
-			synctest.Wait()
+			awaitReady()
 		}
 		connect()
 		if logins.Load() != 2 {
@@ -298,7 +298,7 @@ func TestASecretThatCannotBeReadAnewIsTheReason(t *testing.T) {
 				c.send(plainStartup)
 				got := c.failed()
 				r.stopQuiet()
-				if got['C'] != "28000" || got['M'] != `getting the password of user "app_user": reading it anew: access denied` || got['H'] != "allow it" ||
+				if got['C'] != "28000" || got['M'] != `getting the password of user "app_user": reading it again: access denied` || got['H'] != "allow it" ||
 					got['D'] != `asked nicely; the database refused the one in memory: password authentication failed for user "app_user" (SQLSTATE 28P01)` {
 					t.Errorf("got %q", got)
 				}

@@ -96,8 +96,9 @@ type Route struct {
 	// ClearTextToken says that this database asks for a clear-text password only where it
 	// wants a token. Then no password of Passwords answers that request.
 	ClearTextToken bool
-	// TLS makes the client configuration for one handshake. It must verify the
-	// certificate for the database's own name, which must be set as ServerName.
+	// TLS returns the client configuration for one handshake, which is not changed: it may
+	// be the same for all. It must verify the certificate for the database's own name,
+	// which must be set as ServerName.
 	TLS func() *tls.Config
 	// RefreshTLS, when not nil, is asked once per login after the database's
 	// certificate came from an unknown authority. nil means that TLS now returns

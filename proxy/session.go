@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -76,29 +75,33 @@ type session struct {
 	watch      stopwatch // of the login since then
 }
 
-// run serves the client until it is done with, in part by a goroutine of all's.
-// starting ends when sessions that are not logged in must go, ctx when all must.
+// run serves the client until it is done with, in part after it has returned: all waits
+// for that. starting ends when sessions that are not logged in must go, ctx when all must.
 //
-// The relay may rest for hours. It gets a goroutine, with a small stack: that of
-// the login has grown, by TLS, and goes.
+// The relay may rest for hours, and does so without the stack of the login, which has
+// grown by TLS.
 func (s *session) run(ctx, starting context.Context, all *sync.WaitGroup) {
 	ctx, cut := context.WithCancelCause(ctx)
-	up, early := s.begin(starting, cut)
-	rest := func() {
+	all.Add(1)
+	end := func() {
+		defer all.Done()
 		defer cut(nil)
-		defer s.close(ctx)
-		if up != nil && up.ready != nil {
-			up, early = s.settle(ctx, up, early)
-		}
-		if up != nil {
-			s.relay(ctx, up, early)
-		}
+		s.close(ctx)
 	}
-	if up == nil {
-		rest()
-		return
+	switch up, early := s.begin(starting, cut); {
+	case up == nil:
+		end()
+	case up.ready == nil:
+		s.relay(ctx, up, early, end)
+	default:
+		go func() {
+			if up, early := s.settle(ctx, up, early); up != nil {
+				s.relay(ctx, up, early, end)
+			} else {
+				end()
+			}
+		}()
 	}
-	all.Go(rest)
 }
 
 // begin goes through everything before the relay, under the login deadline, and
@@ -182,8 +185,13 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 	s.counts = true
 	s.leaveLobby()
 
-	watch, told := watchClient(s.client, gone), s.whenSlow()
-	up, err = s.logIn(ctx)
+	var watched *watch
+	told := s.whenSlow()
+	up, err = s.logIn(ctx, func() {
+		if watched == nil {
+			watched = watchClient(s.client, gone)
+		}
+	})
 	told()
 	now := time.Now()
 	s.watch.stop(now)
@@ -191,8 +199,12 @@ func (s *session) start(ctx context.Context, gone func(error)) (up *upstream, ea
 		s.server.tally.loggedIn(s.entry, &s.watch, s.asked, now)
 		s.getReady(now)
 		s.record(slog.LevelDebug, "logged in", append([]slog.Attr{slog.Duration("duration", now.Sub(s.asked))}, s.watch.attrs()...))
+		s.watch = stopwatch{} // the session may rest for hours
 	}
-	return up, watch.stop(), err
+	if watched != nil {
+		early = watched.stop()
+	}
+	return up, early, err
 }
 
 // prepare has the way to the database prepared for a client that is about to log in, where
@@ -280,169 +292,9 @@ func (s *session) offered() *tls.Config {
 	return cfg
 }
 
-// logIn finds the database, connects to it and goes on until ReadyForQuery has
-// been sent.
-func (s *session) logIn(ctx context.Context) (*upstream, error) {
-	s.watch.enter(StageLookup, time.Now())
-	found, err := s.served.resolved(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if found, err = s.own(found); err != nil {
-		return nil, err
-	}
-	s.route = found
-	if _, err := found.opening(s.wants); err != nil {
-		return nil, err
-	}
-	if s.again == nil {
-		if r := s.takeReady(); r != nil {
-			return s.handOut(r)
-		}
-	}
-	return s.logInNow(ctx)
-}
-
-// logInNow is logIn once it is known where the database is, without a ready login.
-func (s *session) logInNow(ctx context.Context) (*upstream, error) {
-	up, err := s.attempts(ctx)
-	s.served.outcome(ctx, err)
-	return up, err
-}
-
-// by is the way of this client's logins.
-func (s *session) by() way {
-	if s.role == "" {
-		return way{}
-	}
-	return way{s.role, s.identity}
-}
-
-// attempts logs in. It is repeated when the database has no room, and ready logins make
-// some; once more, with a new token, when the database refused for a reason that may
-// pass (pace.go); as rotated has it, when it refused the ordinary password, to this client
-// or to another just before; and once more by the Route's Alternative. In between, and
-// while AWS is asked why, others have their turn.
-func (s *session) attempts(ctx context.Context) (*upstream, error) {
-	up, err := (*upstream)(nil), s.refusedBefore()
-	if err == nil {
-		up, err = s.withRoom(ctx, s.guessed)
-	}
-	if s.ping {
-		return up, err // whose words nobody reads
-	}
-	if s.route.passing(err) {
-		up, err = s.retry(ctx, err)
-	}
-	if up, err = s.rotated(ctx, up, err); err != nil {
-		up, err = s.otherwise(ctx, err)
-	}
-	return up, s.route.explain(ctx, err)
-}
-
-// withRoom is attempt in its turn, and another where ready logins make room for it.
-func (s *session) withRoom(ctx context.Context, attempt func(context.Context) (*upstream, error)) (*upstream, error) {
-	up, err := s.inTurn(ctx, attempt)
-	if s.ping || !isFull(err) || !s.server.ready.makeRoom(ctx, s.route.Address) {
-		return up, err
-	}
-	s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
-	return s.inTurn(ctx, s.unguessed)
-}
-
-// inTurn has attempt wait for its turn, which ends with it or is given back by giveTurn
-// before.
-func (s *session) inTurn(ctx context.Context, attempt func(context.Context) (*upstream, error)) (*upstream, error) {
-	give, err := s.served.turns.take(ctx, s.by(), false, func(logins int) { s.route.expect(ctx, logins) })
-	if err != nil {
-		return nil, err
-	}
-	s.giveTurn = give
-	defer func() {
-		give()
-		s.giveTurn = nil // a session may rest for hours
-	}()
-	began := time.Now()
-	up, err := attempt(ctx)
-	s.took = time.Since(began)
-	return up, err
-}
-
-// guessed is an attempt with the token sent unasked, where the user's last login suggests
-// it. If that was a wrong guess, it is repeated without.
-func (s *session) guessed(ctx context.Context) (*upstream, error) {
-	up, err := s.attempt(ctx, s.served.guesses.clearText(s.wants.value("user")))
-	var wrong *wrongGuess
-	if errors.As(err, &wrong) && ctx.Err() == nil {
-		s.log.Debug("login repeated without an early token", "error", err)
-		return s.unguessed(ctx)
-	}
-	return up, err
-}
-
-func (s *session) unguessed(ctx context.Context) (*upstream, error) { return s.attempt(ctx, false) }
-
-// attempt is one login on a connection of its own. A key that the client is
-// told is noted before the client can use it.
-func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
-	s.letIn = false
-	up, err := s.route.open(ctx, s.route.Address, s.server.firstByte, &s.watch)
-	if err != nil {
-		return nil, err
-	}
-	defer interrupt(ctx, up.raw)()
-	s.server.tally.vouched(s.entry, up.ConnectionState())
-	if over, ok := up.raw.(interface{ SSMSession() string }); ok {
-		s.ssmSession = over.SSMSession()
-	}
-	l := &login{
-		client:   s.client,
-		server:   up,
-		in:       messages{r: up},
-		user:     s.wants.value("user"),
-		route:    s.route,
-		unserved: s.unserved,
-		guesses:  &s.served.guesses,
-		early:    early,
-		watch:    &s.watch,
-		admitted: s.auditLogin,
-		asking:   s.giveTurn,
-		key: func(pid uint32, secret []byte) {
-			s.server.tally.edit(s.entry, func(e *SessionSnapshot) { e.PID, e.Target = pid, up.address })
-			s.forget = append(s.forget, s.server.cancels.add(pid, secret, s.route, up.address))
-		},
-	}
-	_, l.whole = up.raw.(retirer)
-	if s.again != nil {
-		s.again.instead(s, l, up)
-	}
-	admit := l.admitted
-	l.admitted = func() error {
-		s.method = l.method()
-		return admit()
-	}
-	err = l.run(ctx, s.wants)
-	s.letIn = l.letIn
-	s.served.asked(l, err, s.log)
-	if err != nil {
-		var said *refusal
-		if errors.As(err, &said) && said.code == stateShuttingDown {
-			up.retire(failOverReason(said.code))
-			s.server.ready.failover(s.route.Address)
-		}
-		up.raw.Close()
-		return nil, err
-	}
-	s.server.learn(s.served, l)
-	up.boundary, up.begun = l.boundary, l.begun
-	if method := l.method(); method != "" {
-		s.log.Debug("logged in with a password", "method", method)
-	}
-	return up, nil
-}
-
-// relay carries bytes until both sides have ended, and logs how.
-func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
+// relay has bytes carried until both sides have ended, logs how, and calls end. It
+// returns before that.
+func (s *session) relay(ctx context.Context, up *upstream, early []byte, end func()) {
 	r := &relay{client: s.client, server: up, linger: s.server.linger, loops: &s.server.loops, buffers: &s.server.buffers,
 		name: s.route.Name, over: s.route.Ended, traffic: &s.entry.traffic}
 	if address, moves, to := s.route.Address, s.route.Moves, s.served; s.route.ReadyLogins > 0 || moves {
@@ -454,10 +306,12 @@ func (s *session) relay(ctx context.Context, up *upstream, early []byte) {
 		}
 	}
 	s.server.lull.moved()
-	r.run(ctx, early)
-	s.server.lull.moved()
-	up.Close()
-	s.ended(r.reason, r.err)
+	r.start(ctx, early, func() {
+		s.server.lull.moved()
+		up.Close()
+		s.ended(r.reason, r.err)
+		end()
+	})
 }
 
 // ended says how a session that was logged in has ended, and why; err may be nil.

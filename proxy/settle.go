@@ -200,7 +200,7 @@ func (s *session) logInAgain(ctx context.Context, r *readyLogin, up *upstream) *
 	defer stop()
 	defer interrupt(login, s.client)()
 	s.again = &again{told: r, began: time.Now()}
-	fresh, err := s.logIn(login)
+	fresh, err := s.logIn(login, func() {}) // who leaves is seen later
 	if err == nil {
 		fresh.boundary = boundary{} // so far it has followed what the client did not get
 		err = s.catchUp(fresh, append(r.greeting, r.said...))

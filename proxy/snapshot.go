@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -62,10 +61,9 @@ func (s *Server) Snapshot() Snapshot {
 	now := t.now
 	now.Unstarted, now.FailedLogins = maps.Clone(now.Unstarted), maps.Clone(now.FailedLogins)
 	byName := map[string]*RouteSnapshot{}
-	for _, a := range t.accounts {
-		now.Routes = append(now.Routes, a.snapshot())
+	for _, name := range slices.Sorted(maps.Keys(t.accounts)) {
+		now.Routes = append(now.Routes, t.accounts[name].snapshot())
 	}
-	slices.SortFunc(now.Routes, func(a, b RouteSnapshot) int { return strings.Compare(a.Name, b.Name) })
 	for i := range now.Routes {
 		byName[now.Routes[i].Name] = &now.Routes[i]
 	}

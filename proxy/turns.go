@@ -16,13 +16,22 @@ import (
 const loginsAtOnce = 64
 
 // turns has logins wait for each other: first come, first served, loginsAtOnce at a
-// time. Those that nobody waits for come when no other is waiting. It is safe for
+// time. One that nobody waits for has its turn when no client is waiting, and as many clients
+// are done as were there when it came: it would take CPU and messages from a crowd, and from
+// a few that come together an SSM session that is starting for one of them. It is safe for
 // concurrent use; the zero value is ready.
 type turns struct {
 	mu      sync.Mutex
 	busy    int
-	clients list.List // of chan struct{}, closed when its turn has come
+	asked   int       // of those, logins of clients
+	clients list.List // of *turn
 	unasked list.List // the same, of logins that nobody waits for
+}
+
+// turn is one that is waited for.
+type turn struct {
+	come  chan struct{} // closed when it has
+	ahead int           // clients that must be done before
 }
 
 // take waits for a turn, until ctx ends; give must be called after it. queued, unless
@@ -30,24 +39,25 @@ type turns struct {
 // says what was waited for, and is the context's beneath.
 func (t *turns) take(ctx context.Context, unasked bool, queued func(logins int)) error {
 	t.mu.Lock()
-	queue := &t.clients
+	queue, own := &t.clients, &turn{come: make(chan struct{})}
 	if unasked {
-		queue = &t.unasked
+		queue, own.ahead = &t.unasked, t.asked+t.clients.Len()
 	}
-	if t.busy < loginsAtOnce && queue.Len() == 0 && (!unasked || t.clients.Len() == 0) {
-		t.busy++
+	place := queue.PushBack(own)
+	t.pass()
+	select {
+	case <-own.come:
 		t.mu.Unlock()
 		return nil
+	default:
 	}
-	turn := make(chan struct{})
-	place := queue.PushBack(turn)
 	logins := t.busy + t.clients.Len()
 	t.mu.Unlock()
 	if queued != nil {
 		queued(logins)
 	}
 	select {
-	case <-turn:
+	case <-own.come:
 		if ctx.Err() == nil {
 			return nil
 		}
@@ -56,30 +66,56 @@ func (t *turns) take(ctx context.Context, unasked bool, queued func(logins int))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	select {
-	case <-turn: // at the same time
-		t.pass()
+	case <-own.come: // at the same time
+		t.over(unasked)
 	default:
 		queue.Remove(place)
+		if !unasked {
+			t.fewerAhead()
+		}
+		t.pass()
 	}
 	return &queuedError{t.busy, queue.Len(), context.Cause(ctx)}
 }
 
-// give ends a turn.
-func (t *turns) give() {
+// give ends a turn that was taken with the same unasked.
+func (t *turns) give(unasked bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.over(unasked)
+}
+
+// over is give with mu held.
+func (t *turns) over(unasked bool) {
+	t.busy--
+	if !unasked {
+		t.asked--
+		t.fewerAhead()
+	}
 	t.pass()
 }
 
-// pass hands a turn to the next; mu is held.
+// fewerAhead notes that a client is done, or waits no more; mu is held.
+func (t *turns) fewerAhead() {
+	for e := t.unasked.Front(); e != nil; e = e.Next() {
+		e.Value.(*turn).ahead--
+	}
+}
+
+// pass hands free turns to those whose turn it is; mu is held.
 func (t *turns) pass() {
-	for _, queue := range []*list.List{&t.clients, &t.unasked} {
-		if next := queue.Front(); next != nil {
-			close(queue.Remove(next).(chan struct{}))
+	for t.busy < loginsAtOnce {
+		switch client, other := t.clients.Front(), t.unasked.Front(); {
+		case client != nil:
+			t.asked++
+			close(t.clients.Remove(client).(*turn).come)
+		case other != nil && other.Value.(*turn).ahead <= 0:
+			close(t.unasked.Remove(other).(*turn).come)
+		default:
 			return
 		}
+		t.busy++
 	}
-	t.busy--
 }
 
 // way is how logins get to the database of a Route: with its own rights, which is the zero
@@ -109,7 +145,7 @@ func (l *lines) take(ctx context.Context, by way, unasked bool, queued func(logi
 		return nil, err
 	}
 	return sync.OnceFunc(func() {
-		own.give()
+		own.give(unasked)
 		l.leave(by, own)
 	}), nil
 }

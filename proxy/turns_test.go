@@ -46,20 +46,65 @@ func TestTurnsAreTakenInOrder(t *testing.T) {
 		}
 		leave()
 		synctest.Wait()
-		for range 3 {
-			turns.give()
-			synctest.Wait()
+		give := func(n int) {
+			for range n {
+				turns.give(false)
+				synctest.Wait()
+			}
 		}
-		want := []string{"left: waiting for its turn: 64 logins are under way, and 2 more wait", "a", "b", "ready"}
+		give(2)
+		want := []string{"left: waiting for its turn: 64 logins are under way, and 2 more wait", "a", "b"}
 		if !slices.Equal(order, want) {
 			t.Errorf("turns went to %q, want %q", order, want)
 		}
-		for range loginsAtOnce {
-			turns.give()
+		// The one that nobody waits for came behind 64 clients. As many must be done, and the
+		// one that left is.
+		give(loginsAtOnce - 2 - 1 - 1)
+		if !slices.Equal(order, want) {
+			t.Errorf("turns went to %q, with too many clients before the last", order)
 		}
-		if turns.busy != 0 || turns.clients.Len()+turns.unasked.Len() != 0 {
+		give(1)
+		if want = append(want, "ready"); !slices.Equal(order, want) {
+			t.Errorf("turns went to %q, want %q", order, want)
+		}
+		give(3)
+		turns.give(true)
+		if turns.busy != 0 || turns.asked != 0 || turns.clients.Len()+turns.unasked.Len() != 0 {
 			t.Errorf("left: %d busy, %d waiting", turns.busy, turns.clients.Len()+turns.unasked.Len())
 		}
+	})
+}
+
+// A few clients that come together, each of which waits for an SSM session of its own, do
+// not get one of them taken by a login that is made ready for the first that is done.
+func TestReadyLoginComesAfterAFewClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns turns
+		take := func(unasked bool) {
+			if err := turns.take(t.Context(), unasked, nil); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 4 {
+			take(false)
+		}
+		turns.give(false)
+		came := make(chan struct{})
+		go func() {
+			take(true)
+			close(came)
+		}()
+		for left := 3; left > 0; left-- {
+			synctest.Wait()
+			select {
+			case <-came:
+				t.Fatalf("it has its turn, with %d clients under way", left)
+			default:
+				turns.give(false)
+			}
+		}
+		<-came
+		turns.give(true)
 	})
 }
 

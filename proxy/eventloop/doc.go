@@ -18,11 +18,11 @@
 // included; until Relay it is an ordinary net.Conn. Relay takes the sockets out of
 // Go's poller and gives them to a loop, which does nothing but carry bytes both
 // ways while all is well. The first end of stream, the first error or the end of
-// the context give them back: Relay returns, and the conns, TLS included, are
-// ordinary ones again, with nothing lost. What was taken from one but could not be
-// written to the other yet stands at the beginning of the other's next write, or
-// goes out by Flush. How a session ends in good order is thus told once, in
-// package proxy, and not here.
+// the context give them back to a goroutine that starts then: the conns, TLS
+// included, are ordinary ones again, with nothing lost. What was taken from one but
+// could not be written to the other yet stands at the beginning of the other's next
+// write, or goes out by Flush. How a session ends in good order is thus told once,
+// in package proxy, and not here.
 //
 // # TLS without blocking
 //

@@ -10,8 +10,7 @@ import (
 	"github.com/pgkeyless/pgkeyless/proxy/eventloop"
 )
 
-// A Group relays between two sockets; the client's end of stream is given back to
-// who called it.
+// A Group relays between two sockets until the client's stream ends.
 func Example() {
 	client, fromClient := socketPair()
 	database, toDatabase := socketPair()
@@ -39,10 +38,11 @@ func Example() {
 	near, far := eventloop.Wrap(fromClient), eventloop.Wrap(toDatabase) // before anything else is done with them
 	defer near.Close()
 	defer far.Close()
-	result, ok := group.Relay(context.Background(), near, far, nil, nil, nil)
-	if !ok {
+	ended := make(chan eventloop.Result)
+	if !group.Relay(context.Background(), near, far, nil, nil, nil, func(r eventloop.Result) { ended <- r }) {
 		log.Fatal("this system relays in another way")
 	}
+	result := <-ended
 	fmt.Printf("the client heard %q: %d bytes up, %d down\n", <-answered, result.Up, result.Down)
 	fmt.Println("the client's way ended first:", result.Ended == eventloop.Up, result.Err)
 	// Output:

@@ -20,4 +20,6 @@ type Result struct {
 	Reading bool
 	// Err is io.EOF at a clean end of stream.
 	Err error
+	// Refused says that the system has no more to give: nothing has happened.
+	Refused bool
 }

@@ -19,7 +19,7 @@ type Group struct {
 // which cannot answer faster than they run.
 func maxLoops() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// Close ends the loops and waits for them. Every Relay must have returned.
+// Close ends the loops and waits for them. Every relay must have ended.
 func (g *Group) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -29,49 +29,54 @@ func (g *Group) Close() {
 	g.loops = nil
 }
 
-// Relay carries bytes between client and database until one of them ends, fails,
-// or ctx ends; early goes to the database first. Both must have come from Wrap, or
-// be TLS over what came from it; otherwise ok is false and nothing has happened.
-// It is also false when the system has no more to give.
+// Relay has bytes carried between client and database until one of them ends, fails,
+// or ctx ends; early goes to the database first. It returns at once. Both must have
+// come from Wrap, or be TLS over what came from it; otherwise it is false and nothing
+// has happened.
 //
 // up is called with what the client sends, early included, before it is sent on,
 // and down with what the database sends; they must not keep it. Each may be nil.
 //
-// Meanwhile nobody else may touch the conns. Afterwards they are as before, but
-// for deadlines, which are gone, and one of them may hold bytes to send: a Write
+// Until ended is called, nobody else may touch the conns. Afterwards they are as before,
+// but for deadlines, which are gone, and one of them may hold bytes to send: a Write
 // sends them first, and so does its method Flush() (more bool, err error), a part
-// at a time.
-func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []byte, up, down func([]byte)) (r Result, ok bool) {
-	p := &pair{early: early, done: make(chan struct{})}
+// at a time. ended is called once, on a goroutine that does nothing else.
+func (g *Group) Relay(ctx context.Context, client, database net.Conn, early []byte, up, down func([]byte), ended func(Result)) bool {
+	p := &pair{early: early, ended: ended}
 	p.client = end{pair: p, peer: &p.database, seen: up}
 	p.database = end{pair: p, peer: &p.client, seen: down}
 	p.client.sock, p.client.secure = split(client)
 	p.database.sock, p.database.secure = split(database)
 	if p.client.sock == nil || p.database.sock == nil {
-		return r, false
+		return false
 	}
 	l := g.loop()
 	if l == nil {
-		return r, false
+		return false
 	}
-	defer l.pairs.Add(-1)
+	p.loop = l
 	if p.client.sock.take() != nil {
-		return r, false
+		l.pairs.Add(-1)
+		return false
 	}
-	defer p.client.sock.giveBack()
 	if p.database.sock.take() != nil {
-		return r, false
+		p.client.sock.giveBack()
+		l.pairs.Add(-1)
+		return false
 	}
-	defer p.database.sock.giveBack()
+	l.add(ctx, p)
+	return true
+}
 
-	l.add(p)
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		l.remove(p)
-		<-p.done
+// conclude gives the pair back, which its loop has let go of.
+func (p *pair) conclude() {
+	if !p.stop() {
+		p.leaving.Wait()
 	}
-	return p.result, !p.refused
+	p.database.sock.giveBack()
+	p.client.sock.giveBack()
+	p.loop.pairs.Add(-1)
+	p.ended(p.result)
 }
 
 // Alive returns nil once every loop has come round since the call, and the cause of

@@ -20,8 +20,8 @@ type Group struct{}
 func (*Group) Close() {}
 
 // Relay reports that it cannot.
-func (*Group) Relay(context.Context, net.Conn, net.Conn, []byte, func([]byte), func([]byte)) (r Result, ok bool) {
-	return r, false
+func (*Group) Relay(context.Context, net.Conn, net.Conn, []byte, func([]byte), func([]byte), func(Result)) bool {
+	return false
 }
 
 // Alive reports that there is no loop that could be stuck.

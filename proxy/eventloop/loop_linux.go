@@ -1,6 +1,7 @@
 package eventloop
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -103,10 +104,12 @@ func (l *loop) close() {
 	l.release()
 }
 
-// add gives p to the loop.
-func (l *loop) add(p *pair) {
-	l.mu.Lock()
+// add gives p to the loop until ctx ends.
+func (l *loop) add(ctx context.Context, p *pair) {
+	l.mu.Lock() // p arrives before it leaves
 	defer l.mu.Unlock()
+	p.leaving.Add(1)
+	p.stop = context.AfterFunc(ctx, func() { defer p.leaving.Done(); l.remove(p) })
 	l.arrived = append(l.arrived, p)
 	l.wake()
 }
@@ -285,8 +288,7 @@ func (l *loop) enter(p *pair) {
 		e.sock.spare = &l.spares
 		event := syscall.EpollEvent{Events: interest, Fd: p.slot, Pad: int32(side)}
 		if err := syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, e.sock.fd, &event); err != nil {
-			p.refused = true
-			l.end(p, Result{})
+			l.end(p, Result{Refused: true})
 			return
 		}
 	}
@@ -317,7 +319,7 @@ func (l *loop) finish(e *end, reading bool, err error) {
 	l.end(e.pair, Result{Ended: way, Reading: reading, Err: err})
 }
 
-// end lets go of p, which is the caller of Relay's again.
+// end lets go of p.
 func (l *loop) end(p *pair, r Result) {
 	p.over = true
 	for _, e := range []*end{&p.client, &p.database} {
@@ -327,7 +329,7 @@ func (l *loop) end(p *pair, r Result) {
 	l.freed = append(l.freed, p.slot)
 	r.Up, r.Down = p.client.carried, p.database.carried
 	p.result = r
-	close(p.done)
+	go p.conclude()
 }
 
 // failure is the error that waits on the socket.

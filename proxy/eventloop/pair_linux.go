@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
 )
 
 // readSize is how much is read at once, and so the most that is held for a
@@ -32,8 +33,10 @@ type pair struct {
 	early            []byte // the client's, goes to the database first
 	slot             int32
 	over             bool // the loop's own note
-	refused          bool // by epoll: nothing has happened
-	done             chan struct{}
+	loop             *loop
+	stop             func() bool    // lets the context end without the pair
+	leaving          sync.WaitGroup // for what the context's end does
+	ended            func(Result)
 	result           Result
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -301,10 +302,11 @@ func TestWhatIsNoSocketIsNotRelayed(t *testing.T) {
 	if Wrap(near) != near {
 		t.Error("a pipe was wrapped")
 	}
-	if _, ok := group.Relay(t.Context(), Wrap(socket), near, nil, nil, nil); ok {
+	never := func(r Result) { t.Errorf("ended with %+v", r) }
+	if group.Relay(t.Context(), Wrap(socket), near, nil, nil, nil, never) {
 		t.Error("a pipe was relayed")
 	}
-	if _, ok := group.Relay(t.Context(), near, Wrap(socket), nil, nil, nil); ok {
+	if group.Relay(t.Context(), near, Wrap(socket), nil, nil, nil, never) {
 		t.Error("a pipe was relayed")
 	}
 }
@@ -377,8 +379,12 @@ func TestRefusedByEpollIsNotRelayed(t *testing.T) {
 	defer file.Close()
 	near, far := socketPair(t)
 	client := Wrap(near)
-	if _, ok := newGroup(t).Relay(t.Context(), client, &socket{stream: file}, []byte("early"), nil, nil); ok {
-		t.Error("a file was relayed")
+	ended := make(chan Result, 1)
+	if !newGroup(t).Relay(t.Context(), client, &socket{stream: file}, []byte("early"), nil, nil, func(r Result) { ended <- r }) {
+		t.Fatal("a file cannot be told from a socket before epoll has")
+	}
+	if got := <-ended; got != (Result{Refused: true}) {
+		t.Errorf("ended with %+v", got)
 	}
 	far.Write([]byte("still here"))
 	expect(t, client, []byte("still here"))
@@ -436,11 +442,40 @@ func TestContextThatHasEnded(t *testing.T) {
 	r.early = []byte("early")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	got, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, nil, nil)
-	if !ok || got != (Result{Up: int64(len(r.early))}) {
-		t.Errorf("ended with %+v, %t", got, ok)
+	r.relay(ctx)
+	if got := <-r.result; got != (Result{Up: int64(len(r.early))}) {
+		t.Errorf("ended with %+v", got)
 	}
 	expect(t, r.database, r.early)
+}
+
+// The end of the context may come as the relay ends by itself, and the loop right after.
+func TestContextEndsAsTheStreamDoes(t *testing.T) {
+	for i := range 200 {
+		group := new(Group)
+		r := newRig(t, group, false, false)
+		r.start()
+		var both sync.WaitGroup
+		both.Go(func() { r.client.(*net.TCPConn).CloseWrite() })
+		both.Go(func() {
+			for range i % 8 {
+				runtime.Gosched()
+			}
+			r.cancel()
+		})
+		if got := <-r.result; got.Refused || got.Ended == Down {
+			t.Fatalf("ended with %+v", got)
+		}
+		group.Close()
+		both.Wait()
+		r.nearClient.SetDeadline(time.Now().Add(time.Minute)) // an ordinary conn again
+		if _, err := r.nearClient.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("reading after the relay: %v", err)
+		}
+		for _, c := range []net.Conn{r.client, r.database, r.nearClient, r.nearDatabase} {
+			c.Close()
+		}
+	}
 }
 
 func TestAliveNoticesALoopThatIsStuck(t *testing.T) {

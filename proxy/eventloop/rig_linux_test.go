@@ -107,14 +107,16 @@ func (r *rig) start() {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel = cancel
-	go func() {
-		result, ok := r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, r.seen, nil)
-		if !ok {
-			r.t.Error("cannot relay two sockets")
-		}
-		r.result <- result
-	}()
+	r.relay(ctx)
 	r.t.Cleanup(cancel)
+}
+
+// relay begins to relay until ctx ends.
+func (r *rig) relay(ctx context.Context) {
+	r.t.Helper()
+	if !r.group.Relay(ctx, r.nearClient, r.nearDatabase, r.early, r.seen, nil, func(ended Result) { r.result <- ended }) {
+		r.t.Fatal("cannot relay two sockets")
+	}
 }
 
 // newGroup returns a group that is closed, and seen to end, after the test.
