@@ -28,7 +28,7 @@ func RunIn(t *testing.T, dir string, env []string, args ...string) (stdout, stde
 	defer cancel()
 	cmd := exec.CommandContext(ctx, Shared.Binary, args...)
 	cmd.Dir = dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), lab.QuickExit}, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); cmd.ProcessState == nil {

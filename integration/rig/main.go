@@ -24,8 +24,11 @@ var Shared struct {
 
 // Main is the TestMain of a directory of e2e. It starts what is Shared, runs the
 // tests and exits.
-func Main(m *testing.M) {
-	code, err := setUpAndRun(m)
+func Main(m *testing.M) { MainWith(m, nil) }
+
+// MainWith is Main with a change to the shared database, which may be nil.
+func MainWith(m *testing.M, tweak func(*pgserver.Config)) {
+	code, err := setUpAndRun(m, tweak)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rig:", err)
 		code = 1
@@ -33,7 +36,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-func setUpAndRun(m *testing.M) (code int, err error) {
+func setUpAndRun(m *testing.M, tweak func(*pgserver.Config)) (code int, err error) {
 	// Under nohup SIGHUP is ignored, by the programs that are started here too;
 	// what is caught is not passed on.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
@@ -51,7 +54,7 @@ func setUpAndRun(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	Shared.Keys = lab.NewCredentials()
-	if Shared.Database, err = lab.StartDatabase(ctx, Shared.Keys, nil); err != nil {
+	if Shared.Database, err = lab.StartDatabase(ctx, Shared.Keys, tweak); err != nil {
 		return 0, err
 	}
 	defer Shared.Database.Close()

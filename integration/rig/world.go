@@ -96,7 +96,7 @@ func Start(t *testing.T, s Setup) *World {
 		args = []string{lab.TargetArg(w.Database.CAFile(), s.Options...)}
 	}
 	args = append(append([]string{"serve"}, args...), "--port", cmp.Or(s.Port, "0"), "--unix-socket", sockets, "--debug-logs")
-	env := append(Shared.Keys.Env(w.AWS.URL()), "HOME="+sockets, "GORACE=halt_on_error=0")
+	env := append(Shared.Keys.Env(w.AWS.URL()), "HOME="+sockets)
 	if s.Env != nil {
 		env = s.Env(env)
 	}
@@ -231,15 +231,23 @@ func (w *World) MustRefuse(cause, state, message, detail, hint string) {
 	w.AwaitCause(cause)
 }
 
+// AwaitLine waits until pgkeyless has printed a line with text in it, and returns that line.
+func (w *World) AwaitLine(text string) string {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
+	defer cancel()
+	line, err := w.Proxy.AwaitLine(ctx, text)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return line
+}
+
 // AwaitCause waits for the log line that names the cause: the client hears of it
 // first.
 func (w *World) AwaitCause(name string) {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.T.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := w.Proxy.AwaitLine(ctx, "cause="+name+" "); err != nil {
-		w.T.Error(err)
-	}
+	w.AwaitLine("cause=" + name + " ")
 }
 
 // AwaitClosed dials until nobody listens any more.

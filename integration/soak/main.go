@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	proxy, err := lab.StartProxy(ctx, lab.Command{
 		Binary: *binary,
 		Args:   []string{"serve", lab.TargetArg(database.CAFile()), "--port", "0", "--unix-socket", dir},
-		Env:    append(keys.Env(aws.URL()), "HOME="+dir, "GORACE=halt_on_error=0"),
+		Env:    append(keys.Env(aws.URL()), "HOME="+dir),
 	})
 	if err != nil {
 		return err

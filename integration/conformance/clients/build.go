@@ -33,7 +33,7 @@ var languages = []language{
 	{File: "client.pgc", Build: `ecpg -o client.c client.pgc && cc -O1 -Wall -DVERSION="\"$(ecpg --version | sed "s/.*) \([^ ]*\).*/\1/")\"" -o client client.c $(pkg-config --cflags --libs libecpg libpq)`, Run: []string{"./client"}},
 	{File: "client.c", Build: `cc -O1 -Wall -Wextra -Werror -pthread -o client client.c $(pkg-config --cflags --libs libpq)`, Run: []string{"./client"}},
 	{File: "client.cc", Build: `c++ -std=c++17 -O1 -Wall -Wno-deprecated-declarations -pthread -o client client.cc $(pkg-config --cflags --libs libpqxx libpq)`, Run: []string{"./client"}},
-	{File: "main.go", Build: `go build -C "$SOURCE" -o "$PWD/client" .`, Run: []string{"./client"}},
+	{File: "main.go", Build: `CGO_ENABLED=0 go build -C "$SOURCE" -trimpath -o "$PWD/client" .`, Run: []string{"./client"}},
 }
 
 // languageOf finds the language of the program in dir.

@@ -113,6 +113,35 @@ func TestRDSProxyRunsChecksThatThereAre(t *testing.T) {
 	}
 }
 
+// TestPageHasEveryWay holds the last two columns of the page's tables, which come from runs
+// with PostgreSQL, to the table: who runs through the tunnel, and who through RDS Proxy.
+func TestPageHasEveryWay(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, _ := strings.Cut(string(page), beginTable)
+	tables, _, _ = strings.Cut(tables, endTable)
+	rows := map[string][]string{}
+	for line := range strings.Lines(tables) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		rows[strings.TrimSpace(cells[0])] = cells
+	}
+	mark := map[bool]string{true: "✓"}
+	for _, c := range table {
+		cells := rows[c.Title]
+		if len(cells) < 3 {
+			t.Errorf("docs/clients.md has no row for %s: run scripts/test-clients --write", c.Title)
+			continue
+		}
+		tunnel, pooled := strings.TrimSpace(cells[len(cells)-2]), strings.TrimSpace(cells[len(cells)-1])
+		if tunnel != mark[c.Tunnel] || pooled != mark[c.RDSProxy != nil] {
+			t.Errorf("%s: docs/clients.md has tunnel %q, RDS Proxy %q, and the table %q, %q: run scripts/test-clients --write",
+				c.Title, tunnel, pooled, mark[c.Tunnel], mark[c.RDSProxy != nil])
+		}
+	}
+}
+
 func counted(which func(client) bool) (n int) {
 	for _, c := range table {
 		if which(c) {

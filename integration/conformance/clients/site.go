@@ -82,7 +82,7 @@ func (s *site) start(ctx context.Context, binary string) (err error) {
 		Binary: binary,
 		Args: []string{"serve", direct + "&port=0", lab.TargetArg(s.database.CAFile(), "port=0"), pooled + "&port=0",
 			"--unix-socket", s.sockets, "--debug-logs"},
-		Env: append(s.keys.Env(s.aws.URL()), "HOME="+s.sockets, "GORACE=halt_on_error=0"),
+		Env: append(s.keys.Env(s.aws.URL()), "HOME="+s.sockets),
 	})
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (s *site) finish() (wrong []string) {
 	} else if want := 128 + int(syscall.SIGTERM); code != want {
 		wrong = append(wrong, fmt.Sprintf("exit code %d after SIGTERM, want %d", code, want))
 	}
-	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ended, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := s.aws.Await(ended, gateway.AllEnded); err != nil {
 		wrong = append(wrong, fmt.Sprintf("%d SSM sessions left open", s.aws.OpenSessions()))

@@ -1,7 +1,8 @@
 package fidelity
 
-// sleepThenInsert has its effect some time after the client has gone.
-var sleepThenInsert = query("insert into effects select 1 from pg_sleep(0.2)")
+// sleepThenInsert has its effect some time after the client has gone. A busy machine has to
+// find it asleep.
+var sleepThenInsert = query("insert into effects select 1 from pg_sleep(2)")
 
 const effects = "select count(*) from effects"
 
@@ -15,7 +16,7 @@ var terminateBackend = until("select pg_terminate_backend($pid)")
 var ends = []exchange{
 	{name: "Terminate", steps: []step{login(), send(terminate), ended, backendGone}},
 	{name: "Terminate behind a query", steps: []step{login(), send(query("select 1"), query("insert into effects values (1)"), terminate), ended, backendGone, sql(effects)}},
-	{name: "Terminate without waiting", steps: []step{login(), send(sleepThenInsert, terminate), hangUp, backendGone, sql(effects)}},
+	{name: "Terminate without waiting", steps: []step{login(), send(query("insert into effects select 1 from pg_sleep(0.2)"), terminate), hangUp, backendGone, sql(effects)}},
 	{name: "Terminate in a transaction", steps: []step{login(), send(query("begin; insert into effects values (1)")), await("Z"), send(terminate), ended, backendGone, sql(effects)}},
 	{name: "bytes behind Terminate", steps: []step{login(), sendUntilRefused(terminate, query("insert into effects values (1)")), ended, backendGone, sql(effects)}},
 	{name: "Terminate in copy in", steps: []step{login(), send(query("copy effects from stdin")), await("G"), send(copyData("1\n"), terminate), ended, backendGone, sql(effects)}},
@@ -44,7 +45,8 @@ var ends = []exchange{
 	{name: "reset by the client in copy in", steps: []step{login(), send(query("copy effects from stdin")), await("G"), send(copyData("1\n")), reset, backendGone, sql(effects)}},
 	{name: "reset by the client in copy out", masks: endlessMasks, steps: []step{login(), send(query("copy (select repeat('x', 10000) from generate_series(1, 1000000)) to stdout")), await("d"), reset, backendGone}},
 
-	{name: "ended by the administrator, idle", steps: []step{login(), terminateBackend, ended, backendGone}},
+	// A ready login that ends before its client has asked anything is replaced.
+	{name: "ended by the administrator, idle", steps: []step{login(), send(query("select 1")), await("Z"), terminateBackend, ended, backendGone}},
 	{name: "ended by the administrator in a query", steps: []step{login(), send(query("select pg_sleep(100)")), backendWaits("PgSleep"), terminateBackend, ended}},
 	{name: "ended by the administrator in a transaction", steps: []step{login(), send(query("begin; insert into effects values (1)")), await("Z"), terminateBackend, ended, backendGone, sql(effects)}},
 	{name: "ended by the administrator in copy in", steps: []step{login(), send(query("copy effects from stdin")), await("G"), send(copyData("1\n")), rowCopied, terminateBackend, ended, backendGone, sql(effects)}},
@@ -53,5 +55,5 @@ var ends = []exchange{
 	{name: "ended by itself", steps: []step{login(), send(query("select pg_terminate_backend(pg_backend_pid())")), ended}},
 	{name: "ended by the idle timeout", steps: []step{login("options", "-c idle_session_timeout=100ms"), ended, backendGone}},
 	{name: "ended by the timeout of a transaction", steps: []step{login("options", "-c idle_in_transaction_session_timeout=100ms"), send(query("begin; insert into effects values (1)")), ended, backendGone, sql(effects)}},
-	{name: "write after the end", steps: []step{login(), terminateBackend, ended, sendUntilRefused(query("insert into effects values (1)")), backendGone, sql(effects)}},
+	{name: "write after the end", steps: []step{login(), send(query("select 1")), await("Z"), terminateBackend, ended, sendUntilRefused(query("insert into effects values (1)")), backendGone, sql(effects)}},
 }

@@ -34,7 +34,8 @@ var startups = []exchange{
 	{name: "options that are none", steps: []step{startup(3<<16, user, "database", database, "options", "--nonsense"), ended}},
 	{name: "too many connections", steps: []step{
 		loginAs(limitedUser, "database", database),
-		as(1, startup(3<<16, limitedUser, "database", database), ended)}},
+		as(1, startup(3<<16, limitedUser, "database", database), ended),
+		send(terminate), ended, backendGone}}, // the next one needs the place
 	{name: "replication without the right", steps: []step{startup(3<<16, user, "database", database, "replication", "true"), ended}},
 	{name: "replication with a wrong value", steps: []step{startup(3<<16, user, "database", database, "replication", "perhaps"), ended}},
 }

@@ -115,11 +115,14 @@ func killBackend(k *talk) error {
 	return backend.Kill()
 }
 
-// The server ends all other sessions when one of its processes is killed.
+// The server ends all other sessions when one of its processes is killed. Each client has
+// asked something before: a ready login that ends unused is replaced, and the server may
+// take nobody meanwhile.
 var crashes = []exchange{
-	{name: "killed, idle", lost: true, masks: deathMasks, steps: []step{login(), killBackend, ended}},
+	{name: "killed, idle", lost: true, masks: deathMasks, steps: []step{login(), send(query("select 1")), await("Z"), killBackend, ended}},
 	{name: "killed in a query", lost: true, masks: deathMasks, steps: []step{login(), send(query("select pg_sleep(100)")), backendWaits("PgSleep"), killBackend, ended}},
-	{name: "beside one that is killed", lost: true, masks: append(slices.Clone(deathMasks), crashMask), steps: []step{login(), as(1, login(), killBackend, ended), ended}},
+	{name: "beside one that is killed", lost: true, masks: append(slices.Clone(deathMasks), crashMask), steps: []step{login(), send(query("select 1")), await("Z"),
+		as(1, login(), send(query("select 1")), await("Z"), killBackend, ended), ended}},
 }
 
 func TestKilledBackendIsSeen(t *testing.T) {

@@ -84,7 +84,7 @@ func startProxy(t *testing.T, target string, env []string) *lab.Proxy {
 	p, err := lab.StartProxy(ctx, lab.Command{
 		Binary: shared.binary,
 		Args:   []string{"serve", target, "--port", "0", "--unix-socket", sockets, "--debug-logs"},
-		Env:    append(env, "HOME="+sockets, "GORACE=halt_on_error=0"),
+		Env:    append(env, "HOME="+sockets),
 	})
 	if err != nil {
 		t.Fatal(err)

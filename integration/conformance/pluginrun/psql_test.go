@@ -86,7 +86,7 @@ func TestGenuinePluginCarriesPsql(t *testing.T) {
 	if err := plugin.Stop(ctx, os.Interrupt); err != nil {
 		t.Errorf("the plugin's end: %v\n%s", err, plugin.Output())
 	}
-	ended, done := context.WithTimeout(ctx, 5*time.Second)
+	ended, done := context.WithTimeout(ctx, 30*time.Second)
 	defer done()
 	if err := aws.Await(ended, gateway.AllEnded); err != nil {
 		t.Errorf("the plugin left its session open: %+v", aws.Sessions())

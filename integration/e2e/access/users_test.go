@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
@@ -106,11 +104,7 @@ func TestUsersOfTheConfigFile(t *testing.T) {
 	if err := w.Proxy.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if line, err := w.Proxy.AwaitLine(ctx, "configuration reloaded"); err != nil {
-		t.Fatalf("%q, %v", line, err)
-	}
+	w.AwaitLine("configuration reloaded")
 	if out, errs := show(certificate("eve")+" user=app_user", "select current_user"); out != pgserver.AppUser {
 		t.Errorf("after the reload: %q: %s", out, errs)
 	}

@@ -112,7 +112,7 @@ func writeFile(t *testing.T, text string) string {
 
 // Where there is no registry, as in a container, a port takes its place.
 func TestWithoutARegistry(t *testing.T) {
-	port := freePort(t)
+	port := rig.FreePort(t)
 	w := rig.Start(t, rig.Setup{
 		Flags: []string{"--quitquitquit", "--admin-port", port},
 		Env: func(env []string) []string { // a home that cannot be written to
@@ -121,7 +121,7 @@ func TestWithoutARegistry(t *testing.T) {
 	})
 	run := func(env []string, args ...string) (string, string, int) { return rig.Run(t, env, args...) }
 	variables := []string{"PGKEYLESS_ADMIN_PORT=" + port, "PGKEYLESS_QUITQUITQUIT=true"}
-	if _, stderr, code := run(variables, "wait", "--max", "10s"); code != 0 {
+	if _, stderr, code := run(variables, "wait", "--max", "30s"); code != 0 {
 		t.Errorf("wait by variables ends with %d: %s", code, stderr)
 	}
 	stdout, stderr, code := run(nil, "status", "--json", "--admin-port", port)
@@ -147,7 +147,7 @@ func TestPortThatServesProbesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := rig.Run(t, nil, "wait", "--http-port", port, "--max", "10s"); code != 0 {
+	if _, stderr, code := rig.Run(t, nil, "wait", "--http-port", port, "--max", "30s"); code != 0 {
 		t.Errorf("wait ends with %d: %s", code, stderr)
 	}
 	if _, stderr, code := rig.Run(t, nil, "shutdown", "--http-port", port); code != 1 || !strings.Contains(stderr, "--quitquitquit") {
@@ -156,7 +156,7 @@ func TestPortThatServesProbesAlone(t *testing.T) {
 }
 
 func TestQuitQuitQuit(t *testing.T) {
-	port := freePort(t)
+	port := rig.FreePort(t)
 	w := rig.Start(t, rig.Setup{Flags: []string{"--quitquitquit", "--debug", "--admin-port", port}})
 	url := "http://localhost:" + port
 	for _, test := range []struct {
@@ -195,20 +195,6 @@ func TestQuitQuitQuit(t *testing.T) {
 	if code := w.AwaitExit(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // A port in use ends the start, and says what to do.

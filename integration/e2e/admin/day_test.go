@@ -88,10 +88,7 @@ func start(t *testing.T, s rig.Setup) *world {
 	t.Helper()
 	s.Flags = append(s.Flags, "--health-check", "--prometheus", "--status-page", "--http-port", "0")
 	w := &world{World: rig.Start(t, s), t: t}
-	line, err := w.Proxy.AwaitLine(t.Context(), "Status page: ")
-	if err != nil {
-		t.Fatal(err)
-	}
+	line := w.AwaitLine("Status page: ")
 	_, url, _ := strings.Cut(line, "Status page: ")
 	w.web = strings.TrimSuffix(strings.TrimSpace(url), "/")
 	return w
@@ -195,7 +192,7 @@ func TestDay(t *testing.T) {
 	w.probe("/startup", 200, "ok")
 	w.probe("/readiness?verbose", 200, "[+] not draining: ok")
 	w.probe("/liveness", 200, "ok")
-	if _, stderr, code := w.pgkeyless("wait", "orders", "--max", "5s"); code != 0 {
+	if _, stderr, code := w.pgkeyless("wait", "orders", "--max", "30s"); code != 0 {
 		t.Errorf("wait ends with %d: %s", code, stderr)
 	}
 	d := w.status(0)

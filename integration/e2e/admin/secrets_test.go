@@ -16,7 +16,7 @@ import (
 // Nothing that can be read of a running proxy holds a secret, SQL, or a start-up
 // parameter other than user, database and application_name.
 func TestNothingSecretCanBeRead(t *testing.T) {
-	port := freePort(t)
+	port := rig.FreePort(t)
 	w := start(t, rig.Setup{Flags: []string{"--debug", "--quitquitquit", "--admin-port", port}})
 	conn := w.Connect("application_name=visible options='-c statement_timeout=54321ms'")
 	if _, err := conn.Exec(t.Context(), "select '"+rig.SQLMarker+"'"); err != nil {

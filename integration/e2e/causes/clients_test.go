@@ -111,7 +111,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.OptionsMalformed.Name: {
 			setup:  rig.Pooled(pool),
 			client: "options='-c work_mem=4MB " + rig.SQLMarker + "'",
-			facts:  []string{"PostgreSQL does not accept argument 3 of the start-up parameter options"},
+			facts:  []string{"PostgreSQL does not accept its argument 3"},
 		},
 		causes.SettingsRefused.Name: {
 			setup:  rig.Pooled(pool, "rds-proxy-settings=refuse"),

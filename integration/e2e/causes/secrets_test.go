@@ -82,6 +82,6 @@ func TestEveryCauseOfAPassword(t *testing.T) {
 		causes.SecretRefused.Name: {setup: soon, state: "28P01",
 			facts: []string{`as user "plain_user" with the password in secret orders/app, version 00000000-`, "jump host " + lab.Target}},
 		causes.SecretByIAM.Name: {setup: at(refuses, reading(nil, nil)), state: "28000", facts: []string{`REVOKE rds_iam FROM "plain_user"`}},
-		causes.SecretUnfit.Name: {setup: at(kerberos, reading(nil, nil)), facts: []string{`asks for GSSAPI for user "plain_user", and the secret has a password`}},
+		causes.SecretUnfit.Name: {setup: at(kerberos, reading(nil, nil)), facts: []string{`asks for GSSAPI for user "plain_user", but the secret holds a password`}},
 	})
 }

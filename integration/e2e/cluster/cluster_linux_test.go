@@ -158,7 +158,7 @@ func TestSidecar(t *testing.T) {
 			t.Errorf("%s: %d, %v: %s", path, status, err, body)
 		}
 	}
-	w.run("exec", "shop-pgkeyless", "/pgkeyless", "wait", "--max", "15s") // as an exec probe, by the private socket
+	w.run("exec", "shop-pgkeyless", "/pgkeyless", "wait", "--max", "30s") // as an exec probe, by the private socket
 	if got := w.logs("shop-pgkeyless"); strings.Contains(got, "on the way to it") || strings.Contains(got, "no unix socket") {
 		t.Errorf("pgkeyless does not trust its directory: %s", got)
 	}

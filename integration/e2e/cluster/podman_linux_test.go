@@ -198,7 +198,7 @@ func (p *podman) logs(container string) string {
 
 // probe asks a probe at the machine's address, as the kubelet does.
 func (p *podman) probe(path string) (status int, body string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(p.host.Address, "9090")+path, nil)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestSignalDuringALookUp(t *testing.T) {
 			began := time.Now()
 			cmd.Process.Signal(os.Interrupt)
 			cmd.Wait()
-			if took, code := time.Since(began), cmd.ProcessState.ExitCode(); took > 5*time.Second || code != 130 || said.Len() > 0 {
+			if took, code := time.Since(began), cmd.ProcessState.ExitCode(); took > 30*time.Second || code != 130 || said.Len() > 0 {
 				t.Errorf("after %v code %d, %q; want 130 at once, without a word", took, code, said.String())
 			}
 		})

@@ -1,7 +1,6 @@
 package discover
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -61,10 +60,8 @@ func TestAnotherJumpHostIsTried(t *testing.T) {
 	if got := strings.Fields(targets(w)); len(got) == 0 || got[0] != rig.OtherHost {
 		t.Errorf("sessions on %q, want %s", got, rig.OtherHost)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if line, err := w.Proxy.AwaitLine(ctx, "jump host refuses a session, trying another one"); err != nil || !strings.Contains(line, "jump_host="+lab.Target) {
-		t.Errorf("the log tells %q, %v; want that %s refuses", line, err, lab.Target)
+	if line := w.AwaitLine("jump host refuses a session, trying another one"); !strings.Contains(line, "jump_host="+lab.Target) {
+		t.Errorf("the log tells %q, want that %s refuses", line, lab.Target)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -51,6 +52,7 @@ func TestPoliciesAreEnough(t *testing.T) {
 	t.Parallel()
 	for name, who := range identities {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := rig.OpenClinic(t, nil, as(who))
 			printed, stderr, code := c.Run("policy", c.Target("user=app_user"), "--format", "json")
 			if code != 0 {
@@ -66,7 +68,10 @@ func TestPoliciesAreEnough(t *testing.T) {
 						t.Errorf("%s: doctor ended with %d: %+v", source, code, l)
 					}
 				}
-				t.Run("serve by "+source, func(t *testing.T) { resumesAndEnds(t, who, policy) })
+				t.Run("serve by "+source, func(t *testing.T) {
+					t.Parallel()
+					resumesAndEnds(t, who, policy)
+				})
 			}
 		})
 	}
@@ -86,6 +91,8 @@ func resumesAndEnds(t *testing.T, who awsemu.Caller, policy string) {
 	if s := w.AWS.Sessions(); len(s) != 1 || s[0].Resumes != 1 {
 		t.Errorf("sessions %+v, want one that was resumed", s)
 	}
+	conn.Close(t.Context())
+	w.AwaitLine("session ended")
 	w.AWS.FreezeAgents(true) // so that only TerminateSession can end it
 	w.End()
 	if strings.Contains(w.Proxy.Output(), "AccessDenied") || strings.Contains(w.Proxy.Output(), "may not") {
@@ -107,6 +114,7 @@ func TestPolicyThatMatchesNoSession(t *testing.T) {
 	t.Parallel()
 	for name, who := range identities {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := rig.OpenClinic(t, nil, as(who))
 			if err := c.AWS.SetPolicy(userIDPolicy); err != nil {
 				t.Fatal(err)
@@ -133,6 +141,9 @@ func TestPolicyThatMatchesNoSession(t *testing.T) {
 				}
 			}
 			w.Query("", "select 1")
+			if code := w.Stop(syscall.SIGTERM); code != 128+int(syscall.SIGTERM) { // after which no session starts
+				t.Errorf("pgkeyless ended with %d", code)
+			}
 			for _, s := range w.AWS.Sessions() { // what the service does after the idle timeout
 				w.AWS.TerminateSession(s.ID, "")
 			}

@@ -196,7 +196,7 @@ func TestLimits(t *testing.T) {
 	d := rig.StartDSQL(t, nil)
 	w := start(t, d, lab.DSQLHost)
 	d.RefuseFull(1)
-	if got := refusal(t, w, "admin"); !strings.Contains(got, "Unable to accept connection, too many open connections.") || !strings.Contains(got, "HINT:  the cluster has as many connections") {
+	if got := refusal(t, w, "admin"); !strings.Contains(got, "Unable to accept connection, too many open connections.") || !strings.Contains(got, "HINT:  the cluster has reached its quota of connections") {
 		t.Errorf("too many: %s", got)
 	}
 	w.AwaitCause("dsql-full")
@@ -205,7 +205,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("a rate that was exceeded once: %q", got)
 	}
 	d.RefuseRate(2)
-	if got := refusal(t, w, "admin"); !strings.Contains(got, "Unable to accept connection, rate exceeded.") || !strings.Contains(got, "HINT:  a DSQL cluster takes 100 new connections a second") {
+	if got := refusal(t, w, "admin"); !strings.Contains(got, "Unable to accept connection, rate exceeded.") || !strings.Contains(got, "HINT:  a DSQL cluster accepts 100 new connections per second") {
 		t.Errorf("a rate that was exceeded twice: %s", got)
 	}
 	w.AwaitCause("dsql-rate")

@@ -79,7 +79,8 @@ func TestFaultMatrix(t *testing.T) {
 
 func (f fault) run(t *testing.T) {
 	setup := rig.Setup{Emulator: func(c *awsemu.Config) {
-		c.Pace = 0 // the agent's own
+		c.Pace = 0                     // the agent's own
+		c.AckWithin = 30 * time.Second // one may rest for 10 s on purpose, and a busy machine is late
 		if f.emulator != nil {
 			f.emulator(c)
 		}

@@ -28,6 +28,9 @@ type message struct {
 	body []byte
 }
 
+// maxMessage is longer than any message of a login.
+const maxMessage = 64 << 10
+
 // untilReady reads messages to the first ReadyForQuery or ErrorResponse.
 func untilReady(t *testing.T, c net.Conn) []message {
 	t.Helper()
@@ -38,7 +41,11 @@ func untilReady(t *testing.T, c net.Conn) []message {
 		if _, err := io.ReadFull(c, header); err != nil {
 			t.Fatalf("after %d messages: %v", len(all), err)
 		}
-		body := make([]byte, binary.BigEndian.Uint32(header[1:])-4)
+		length := binary.BigEndian.Uint32(header[1:])
+		if length < 4 || length > maxMessage {
+			t.Fatalf("after %d messages: %q is no head of one", len(all), header)
+		}
+		body := make([]byte, length-4)
 		if _, err := io.ReadFull(c, body); err != nil {
 			t.Fatal(err)
 		}

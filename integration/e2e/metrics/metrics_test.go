@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
+	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
@@ -75,36 +76,27 @@ func newScene(t *testing.T) *scene {
 		"targets:\n" + target("orders", "via: "+lab.Target) + target("billing", "dial: "+rig.Shared.Database.Address()) + target("ghost", "dial: "+rig.ClosedPort)
 	s.config = write("pgkeyless.yaml", s.text)
 	s.World = rig.Start(t, rig.Setup{
-		Args:  []string{"--config-file", s.config},
-		Flags: []string{"--prometheus", "--http-port", "0", "--max-connections", "100"},
+		// Ten times an agent's, and no more than a busy machine takes.
+		Emulator: func(c *awsemu.Config) { c.Pace = 100 * time.Microsecond },
+		Args:     []string{"--config-file", s.config},
+		Flags:    []string{"--prometheus", "--http-port", "0", "--max-connections", "100"},
 		Env: func(env []string) []string {
 			env = rig.Without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE")(env)
 			return append(env, "AWS_CONFIG_FILE="+aws)
 		},
 	})
 	for _, name := range []string{"orders", "billing", "ghost"} {
-		_, rest, ok := strings.Cut(s.line(" for "+name), "Listening on ")
+		_, rest, ok := strings.Cut(s.AwaitLine(" for "+name), "Listening on ")
 		address, _, _ := strings.Cut(rest, " for ")
 		if !ok {
 			t.Fatalf("no listener for %s:\n%s", name, s.Proxy.Output())
 		}
 		s.taps[name] = newTap(t, address)
 	}
-	_, s.metrics, _ = strings.Cut(s.line("Metrics: "), "Metrics: ")
+	_, s.metrics, _ = strings.Cut(s.AwaitLine("Metrics: "), "Metrics: ")
 	host := strings.TrimSuffix(strings.TrimPrefix(s.metrics, "http://"), "/metrics")
 	s.prometheus = startPrometheus(t, host)
 	return s
-}
-
-func (s *scene) line(with string) string {
-	s.T.Helper()
-	ctx, cancel := context.WithTimeout(s.T.Context(), 10*time.Second)
-	defer cancel()
-	line, err := s.Proxy.AwaitLine(ctx, with)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	return line
 }
 
 // conninfo leads through the tap of target.

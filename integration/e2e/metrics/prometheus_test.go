@@ -26,8 +26,9 @@ const (
 	metricsPage   = "../../../docs/metrics.md"
 )
 
-// scrapeEvery is short, so that the test is.
-const scrapeEvery = time.Second
+// scrapeEvery is short, so that the test is. A scrape may not take longer, also where the
+// machine has much other work.
+const scrapeEvery = 3 * time.Second
 
 // prometheus is a running one.
 type prometheus struct {
@@ -86,7 +87,7 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 
 // get returns what a GET of url gives with status 200.
 func get(url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

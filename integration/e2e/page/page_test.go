@@ -437,10 +437,7 @@ func TestDatabasePortPointsToThePage(t *testing.T) {
 		w := rig.Start(t, s)
 		want := "--status-page"
 		if on {
-			line, err := w.Proxy.AwaitLine(t.Context(), "Status page: ")
-			if err != nil {
-				t.Fatal(err)
-			}
+			line := w.AwaitLine("Status page: ")
 			_, want, _ = strings.Cut(line, "Status page: ")
 		}
 		res, err := http.Get("http://" + w.Proxy.Addresses()[0] + "/")

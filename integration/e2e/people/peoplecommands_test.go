@@ -115,7 +115,7 @@ func screen(c *rig.Clinic, typed string, args ...string) (shown string, code int
 	if c.Env != nil {
 		env = c.Env(env)
 	}
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.T.TempDir(), "TERM=xterm"}, env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.T.TempDir(), "TERM=xterm", lab.QuickExit}, env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	if err := cmd.Start(); err != nil {

@@ -2,7 +2,6 @@ package rdsproxy
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -69,11 +68,7 @@ func TestCancelWithoutAKey(t *testing.T) {
 	if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
 		t.Errorf("cancel request: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
-	defer cancel()
-	if _, err := w.Proxy.AwaitLine(ctx, "cancel request not delivered: the server sent its client no cancel key"); err != nil {
-		t.Error(err)
-	}
+	w.AwaitLine("cancel request not delivered: the server sent its client no cancel key")
 	if n := pool.Stats().Cancels; n != 0 {
 		t.Errorf("%d cancel requests were sent to the proxy", n)
 	}

@@ -23,13 +23,13 @@ const (
 	second = "sécond " + rig.SQLMarker
 )
 
-// startDatabase starts a real PostgreSQL with these users.
-func startDatabase(t *testing.T) *pgserver.Server {
+// withUsers is the shared database, in which these users are new and have the first
+// password. Tests that change it cannot run side by side.
+func withUsers(t *testing.T) *pgserver.Server {
 	t.Helper()
-	db := rig.StartDatabase(t, rig.Shared.Keys, func(c *pgserver.Config) {
-		c.ExtraHBA = "hostssl all " + md5User + " all md5\nhostssl all " + clearUser + " all password"
-	})
+	db := rig.Shared.Database
 	run(t, db,
+		"drop role if exists "+scramUser+", "+md5User+", "+clearUser,
 		"create role "+scramUser+" login", "create role "+md5User+" login", "create role "+clearUser+" login",
 		"set password_encryption = 'md5'", alter(md5User, first),
 		"set password_encryption = 'scram-sha-256'", alter(scramUser, first), alter(clearUser, first), alter(master, first))

@@ -16,20 +16,10 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
-// awaitLine waits for a line of the log.
-func awaitLine(t *testing.T, w *rig.World, text string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if _, err := w.Proxy.AwaitLine(ctx, text); err != nil {
-		t.Error(err)
-	}
-}
-
 // psql and pgx log in by each method that a real PostgreSQL has, and neither is asked for a
 // password. The name that the client gives is replaced, as by the option user alone.
 func TestEveryMethod(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	for user, method := range map[string]string{scramUser: "method=SCRAM-SHA-256-PLUS", md5User: "method=MD5"} {
 		t.Run(user, func(t *testing.T) {
 			w := with(t, db, user, first)
@@ -40,7 +30,7 @@ func TestEveryMethod(t *testing.T) {
 			if err := w.Connect("sslmode=require").QueryRow(t.Context(), "select current_user").Scan(&name); err != nil || name != user {
 				t.Errorf("pgx is %q, %v, want %s", name, err, user)
 			}
-			awaitLine(t, w, method)
+			w.AwaitLine(method)
 			if n := w.AWS.Calls()["GetSecretValue"]; n != 1 {
 				t.Errorf("%d reads of the secret for two clients, want 1", n)
 			}
@@ -55,7 +45,7 @@ func TestEveryMethod(t *testing.T) {
 
 // A request for clear text is RDS's way to ask for an IAM token: the secret is not read.
 func TestClearTextMeansAToken(t *testing.T) {
-	w := with(t, startDatabase(t), clearUser, first)
+	w := with(t, withUsers(t), clearUser, first)
 	got := w.Refused("")
 	if !strings.Contains(got.Message, "asks for an IAM token") || !strings.Contains(got.Hint, "rds_iam") {
 		t.Errorf("%s, %s", got.Message, got.Hint)
@@ -67,7 +57,7 @@ func TestClearTextMeansAToken(t *testing.T) {
 
 // A secret may be a password and nothing else, and in another region, which its ARN names.
 func TestSecretsOfOtherForms(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	t.Run("a password alone", func(t *testing.T) {
 		w := rig.Start(t, rig.Setup{Database: db, Options: []string{"user=" + scramUser, "secret=" + secretName},
 			Faults: func(e *awsemu.Emulator) { e.PutSecret(awsemu.Secret{Name: secretName, Text: first + "\n"}) }})
@@ -103,7 +93,7 @@ func managed(e *awsemu.Emulator) awsemu.Databases {
 // With secret=managed, clients that name the master user log in with the password that RDS
 // keeps, and all others with IAM tokens, whatever names the database.
 func TestManaged(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	for name, arg := range map[string]string{"by endpoint": lab.Host, "by identifier": "orders"} {
 		t.Run(name, func(t *testing.T) {
 			before := len(db.Logins())
@@ -135,9 +125,34 @@ func TestManaged(t *testing.T) {
 	}
 }
 
+// Commands know the master user, whom nobody has named: init ends with a psql line for it,
+// and token prints none for it.
+func TestCommandsKnowTheMasterUser(t *testing.T) {
+	db := withUsers(t)
+	c := rig.OpenClinic(t, db, nil)
+	c.AWS.SetDatabases(managed(c.AWS))
+	c.AWS.PutSecret(awsemu.Secret{Name: managedSecret, Text: `{"username":"postgres","password":"` + first + `"}`})
+	args := []string{"init", "orders", "--secret", "managed", "--region", "eu-central-1", "--via", lab.Target, "--ca-file", db.CAFile()}
+	for _, tt := range []struct{ more, user string }{{"--dbname=app", master}, {"--no-check", "MASTER_USER"}} {
+		_, stderr, code := c.Run(append(args, "--file", filepath.Join(t.TempDir(), "pgkeyless.yaml"), tt.more)...)
+		if code != 0 || !strings.Contains(stderr, "psql -h localhost -U "+tt.user+" ") {
+			t.Errorf("init %s: exit code %d, want a psql line for %s:\n%s", tt.more, code, tt.user, stderr)
+		}
+	}
+	args = []string{"token", "orders", "--secret", "managed", "--region", "eu-central-1"}
+	stdout, stderr, code := c.Run(args...)
+	if code != 1 || stdout != "" || !strings.Contains(stderr, `no IAM token for user "`+master+`"`) || !strings.Contains(stderr, "get-secret-value --secret-id '"+c.AWS.SecretARN(managedSecret)) {
+		t.Errorf("token: exit code %d, %s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code = rig.Run(t, rig.Shared.Keys.Env(c.AWS.URL()), append(args, "--user", "app_user")...) // which prints a secret
+	if code != 0 || !strings.Contains(stdout, "DBUser=app_user&") {
+		t.Errorf("token of another user: exit code %d, %s%s", code, stdout, stderr)
+	}
+}
+
 // Without the permission to ask RDS, clients and doctor hear what would do instead.
 func TestManagedTakesAPermission(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	deny := func(e *awsemu.Emulator) { e.FailNext("DescribeDBInstances", "AccessDenied", "no", -1) }
 	const hint = "allow rds:DescribeDBInstances and rds:DescribeDBClusters"
 	w := rig.Start(t, rig.Setup{Database: db, Options: []string{"secret=managed"}, Faults: deny})
@@ -180,7 +195,7 @@ func connectAll(t *testing.T, w *rig.World, n int) {
 
 // A burst of clients is one read of the secret, however slow.
 func TestABurstReadsOnce(t *testing.T) {
-	w := with(t, startDatabase(t), scramUser, first, "ready-logins=0")
+	w := with(t, withUsers(t), scramUser, first, "ready-logins=0")
 	w.AWS.SlowNext("GetSecretValue", 2*time.Second, 1)
 	connectAll(t, w, 20)
 	if n := w.AWS.Calls()["GetSecretValue"]; n != 1 {
@@ -190,7 +205,7 @@ func TestABurstReadsOnce(t *testing.T) {
 
 // The password is rotated, and the secret knows it at once: the next client notices nothing.
 func TestRotationBetweenTwoClients(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	w := with(t, db, scramUser, first, "ready-logins=0")
 	for _, password := range []string{first, second, first} {
 		run(t, db, alter(scramUser, password))
@@ -207,7 +222,7 @@ func TestRotationBetweenTwoClients(t *testing.T) {
 // A burst comes in the middle of a rotation: the database has the new password, and what
 // AWS calls the current version is behind. All clients get in once it is not any more.
 func TestRotationDuringABurst(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	w := with(t, db, scramUser, first, "ready-logins=0")
 	if got := w.Query("", "select current_user"); got != scramUser {
 		t.Fatalf("got %q", got)
@@ -233,10 +248,10 @@ func TestRotationDuringABurst(t *testing.T) {
 // A session goes on when its password is rotated, and so does a login that waits for its
 // client.
 func TestSessionsOutliveARotation(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	w := with(t, db, scramUser, first, "ready-logins=1")
 	held := w.Connect("")
-	awaitLine(t, w, "login made ready")
+	w.AwaitLine("login made ready")
 	run(t, db, alter(scramUser, second))
 	for _, conn := range []*pgx.Conn{held, w.Connect("")} {
 		var name string
@@ -253,7 +268,7 @@ func TestSessionsOutliveARotation(t *testing.T) {
 // doctor reads the secret before it goes on, and says in which state RDS has it; policy
 // prints what it takes, and no more than that is needed.
 func TestDoctorAndPolicy(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	c := rig.OpenClinic(t, db, nil)
 	const key = "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
 	c.AWS.PutSecret(awsemu.Secret{Name: managedSecret, Text: `{"username":"postgres","password":"` + first + `"}`, Key: key})
@@ -336,7 +351,7 @@ func TestDoctorAndPolicy(t *testing.T) {
 
 // Where no policy helps, policy says why instead of printing one that cannot work.
 func TestNoPolicyForWhatCannotWork(t *testing.T) {
-	c := rig.OpenClinic(t, startDatabase(t), nil)
+	c := rig.OpenClinic(t, withUsers(t), nil)
 	for target, want := range map[string]string{
 		"orders.proxy-c9akciq32abc.eu-central-1.rds.amazonaws.com?via=none&secret=managed": "an RDS Proxy has no master user",
 		"abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws?secret=x&user=y":              "Aurora DSQL knows IAM tokens only",
@@ -357,7 +372,7 @@ func reload(w *rig.World) {
 
 // A reload reads the secret again, and forgets that of a target that is gone.
 func TestReloadForgetsPasswordsAndOptions(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	config := filepath.Join(t.TempDir(), "pgkeyless.yaml")
 	write := func(text string) {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -386,7 +401,7 @@ func TestReloadForgetsPasswordsAndOptions(t *testing.T) {
 
 // A reload that fails leaves clients the password, also while AWS does not answer.
 func TestAFailedReloadKeepsPasswords(t *testing.T) {
-	db := startDatabase(t)
+	db := withUsers(t)
 	config := filepath.Join(t.TempDir(), "pgkeyless.yaml")
 	write := func(text string) {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

@@ -223,15 +223,11 @@ func (g *gateway) oneDies() {
 // oneIsEnded: clients are told why their sessions end where that is possible.
 func (g *gateway) oneIsEnded() {
 	g.lose(1, func(r *replica) {
-		ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
-		defer cancel()
 		for range 2 { // the second signal ends sessions
 			if err := r.Proxy.Signal(syscall.SIGINT); err != nil {
 				g.t.Error(err)
 			}
-			if _, err := r.Proxy.AwaitLine(ctx, "stopping; a second signal"); err != nil {
-				g.t.Error(err)
-			}
+			r.AwaitLine("stopping; a second signal")
 		}
 	}, "57P01")
 }

@@ -128,10 +128,7 @@ func TestSIGHUPKeepsSessions(t *testing.T) {
 	reload(w, "configuration reloaded")
 	rig.AwaitClosed(t, goes)
 
-	line, err := w.Proxy.AwaitLine(t.Context(), " for comes (statement_timeout=7000ms")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, w.Proxy.Output())
-	}
+	line := w.AwaitLine(" for comes (statement_timeout=7000ms")
 	comes, _, _ := strings.Cut(strings.TrimPrefix(line, "Listening on "), " for ")
 	for _, tt := range []struct {
 		name string
@@ -173,13 +170,7 @@ func reload(w *rig.World, words string) string {
 	if err := w.Proxy.Signal(syscall.SIGHUP); err != nil {
 		w.T.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(w.T.Context(), 30*time.Second)
-	defer cancel()
-	line, err := w.Proxy.AwaitLine(ctx, words)
-	if err != nil {
-		w.T.Fatalf("%v\n%s", err, w.Proxy.Output())
-	}
-	return line
+	return w.AwaitLine(words)
 }
 
 // connectAt opens a pgx connection at an address; the test's end closes it.

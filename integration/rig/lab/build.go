@@ -16,9 +16,6 @@ import (
 // detector when the caller has it.
 func BuildProxy(ctx context.Context, dir string) (string, error) { return build(ctx, dir, buildFlags) }
 
-// BuildPlainProxy is BuildProxy without the race detector, for who counts memory.
-func BuildPlainProxy(ctx context.Context, dir string) (string, error) { return build(ctx, dir, nil) }
-
 // BuildProxyWith is BuildProxy with variables of packages set by the linker, as
 // "import/path.name=value": what a test cannot wait for.
 func BuildProxyWith(ctx context.Context, dir string, variables ...string) (string, error) {
@@ -46,7 +43,8 @@ func build(ctx context.Context, dir string, flags []string) (string, error) {
 		return "", fmt.Errorf("waiting for others that build pgkeyless: %w", err)
 	}
 	args := append([]string{"build", "-C", tree, "-o", kept}, flags...)
-	if out, err := exec.CommandContext(ctx, "go", append(args, "./cmd/pgkeyless")...).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/pgkeyless")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building pgkeyless: %w\n%s", err, out)
 	}
 	binary := filepath.Join(dir, "pgkeyless")

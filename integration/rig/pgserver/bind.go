@@ -88,7 +88,7 @@ func (b *bindServer) start() error {
 	if err := b.server.Router(mux); err != nil {
 		return err
 	}
-	if b.port, err = freePort(); err != nil {
+	if b.port, err = FreePort(); err != nil {
 		return err
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))

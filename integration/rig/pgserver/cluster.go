@@ -150,7 +150,7 @@ func quoteConf(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") 
 // run starts the server on a free port and waits until it takes connections.
 func (c *cluster) run(ctx context.Context) (*postmaster, int, error) {
 	for try := 1; ; try++ {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return nil, 0, err
 		}
@@ -210,8 +210,8 @@ func adminURL(dir string, port int, database string) string {
 	return u.String()
 }
 
-// freePort finds a port of 127.0.0.1 that was free a moment ago.
-func freePort() (int, error) {
+// FreePort finds a port of 127.0.0.1 that was free a moment ago.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("finding a free port: %w", err)

@@ -213,6 +213,9 @@ func (s *Server) borrow(login *Login, database string) (*pgconn.HijackedConn, er
 		}
 		return nil, &refusal{notLoggedIn, "Timed-out waiting to acquire database connection."}
 	}
+	if err := conn.SyncConn(ctx); err != nil { // a write that was slow may have left a reader behind
+		return nil, err
+	}
 	return conn.Hijack()
 }
 
