@@ -109,6 +109,30 @@ func Idle(ctx context.Context, config *pgconn.Config, counts []int, settle time.
 	return nil
 }
 
+// ConnectTimes connects times times, one after the other, and calls took with how long each
+// took to ReadyForQuery, but for the first skip of them. Each is closed at once; between two
+// it waits for pause.
+func ConnectTimes(ctx context.Context, connect func(context.Context) (*pgconn.PgConn, error), skip, times int, pause time.Duration, took func(time.Duration)) error {
+	for i := range skip + times {
+		begun := time.Now()
+		c, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		ready := time.Since(begun)
+		if err := c.Close(ctx); err != nil {
+			return err
+		}
+		if i >= skip {
+			took(ready)
+		}
+		if !Pause(ctx, pause) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 // HangUp closes without a word, which ends whatever runs.
 func HangUp(c *pgconn.PgConn) { _ = c.Conn().Close() }
 

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 )
@@ -18,6 +21,11 @@ var connecting = []int{1, 4, 8}
 // connectRates are the connections a second of clients that pace themselves: a quarter
 // or so of what the database can take.
 var connectRates = map[int]int{1: 10, 8: 30}
+
+const (
+	connectReadyKey = "connect_ready"
+	connectPause    = 100 * time.Millisecond
+)
 
 func connectsKey(clients int) string {
 	if clients == 4 {
@@ -47,6 +55,24 @@ func connects(clients int) func(*bench, *side) error {
 		}
 		return nil
 	}
+}
+
+// connectReady takes the time from dialing to ReadyForQuery of one client after the
+// other, ten a second: no connection is the first, and each is closed at once.
+func (b *bench) connectReady(s *side) error {
+	config, err := b.clientConfig(s)
+	if err != nil {
+		return err
+	}
+	if s.token {
+		if config.Password, err = kit.Token(b.ctx, b.binary, b.dir, b.env()); err != nil {
+			return err
+		}
+	}
+	connect := func(ctx context.Context) (*pgconn.PgConn, error) { return pgconn.ConnectConfig(ctx, config) }
+	return kit.ConnectTimes(b.ctx, connect, 1, int(b.plan.pacing/connectPause), connectPause, func(took time.Duration) {
+		b.samples.Add(s.name, connectReadyKey, kit.Milliseconds(took))
+	})
 }
 
 // connectsPaced takes the time from when a connection is due until it is closed, of

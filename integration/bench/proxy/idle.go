@@ -9,7 +9,6 @@ import (
 
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
-	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
 // spareFiles are those of a proxy's that are no connections.
@@ -63,11 +62,7 @@ func (b *bench) idleWith(counts []int, start func(*fakeProcess) (*side, error)) 
 }
 
 func (b *bench) holdIdle(ctx context.Context, s *side, counts []int) error {
-	tls := "sslmode=disable"
-	if s.token {
-		tls = "sslmode=verify-full sslrootcert=" + b.caFile()
-	}
-	config, err := kit.ClientConfig(s.listen, tls)
+	config, err := b.clientConfig(s)
 	if err != nil {
 		return err
 	}
@@ -77,9 +72,6 @@ func (b *bench) holdIdle(ctx context.Context, s *side, counts []int) error {
 	config.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
 		_, err := c.Exec(ctx, bulkQuery).ReadAll()
 		return err
-	}
-	if s.name == pgbouncer {
-		config.User = pgserver.PlainUser
 	}
 	err = kit.Idle(ctx, config, counts, b.plan.settle, func(count int) {
 		if kib, err := kit.ProcessRSS(s.pid); err == nil {

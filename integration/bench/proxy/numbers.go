@@ -47,6 +47,7 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 				n.Set(pre+percentileKey(pacedKey(p.clients), percent), kit.Percentile(s.Of(side, pacedKey(p.clients)), percent))
 			}
 		}
+		n.Set(pre+connectReadyKey+"_ms", kit.Median(s.Of(side, connectReadyKey)))
 		for clients := range connectRates {
 			key := connectsPacedKey(clients)
 			n.Set(pre+key+"_ms", kit.Median(s.Of(side, key)))

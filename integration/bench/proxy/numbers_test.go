@@ -34,6 +34,7 @@ func measured() kit.Samples {
 				s.Add(side, pacedKey(p.clients), float64(ms)*scale)
 			}
 		}
+		s.Add(side, connectReadyKey, 10*scale)
 		for n := range connectRates {
 			s.Add(side, connectsPacedKey(n), 10*scale)
 			s.Add(side, connectsPacedKey(n)+"_logins", 1)
@@ -64,6 +65,7 @@ func TestNumbers(t *testing.T) {
 		"tps8_cpu_us":                 200,
 		"pgbouncer_tps8_cpu_us":       400,
 		"connects_ratio_direct":       2,
+		"connect_ready_ms":            20,
 		"connects_paced_ratio_direct": 0.5,
 		"paced100_p95_ms":             190,
 		"bulk_down_ratio_direct":      2,

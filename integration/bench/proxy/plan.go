@@ -70,6 +70,7 @@ func cells() []cell {
 	for _, n := range connecting {
 		all = append(all, cell{name: connectsKey(n), sides: everySide, take: connects(n)})
 	}
+	all = append(all, cell{name: connectReadyKey, sides: tcpSides, take: (*bench).connectReady})
 	for _, n := range slices.Sorted(maps.Keys(connectRates)) {
 		all = append(all, cell{name: connectsPacedKey(n), sides: tcpSides, take: connectsPaced(n)})
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pgkeyless/pgkeyless/integration/bench/kit"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
@@ -56,6 +58,19 @@ func (s *side) stop() error {
 func (s *side) cpu() (time.Duration, bool) {
 	t, err := kit.ProcessCPU(s.pid)
 	return t, err == nil && s.pid != 0
+}
+
+// clientConfig is for a client of the side's, but for a token.
+func (b *bench) clientConfig(s *side) (*pgconn.Config, error) {
+	tls := "sslmode=disable"
+	if s.token {
+		tls = "sslmode=verify-full sslrootcert=" + b.caFile()
+	}
+	config, err := kit.ClientConfig(s.listen, tls)
+	if err == nil && s.name == pgbouncer {
+		config.User = pgserver.PlainUser
+	}
+	return config, err
 }
 
 // secured makes a side whose clients do TLS with the database themselves.
@@ -196,10 +211,11 @@ func bySocket(tcp *side, sockets string) *side {
 // client. It logs in with a password: what it pools cannot have tokens that end.
 func (b *bench) startPgBouncer(ctx context.Context, address string) (*side, error) {
 	_, database, _ := net.SplitHostPort(address)
-	port, err := freePort()
+	free, err := pgserver.FreePort()
 	if err != nil {
 		return nil, err
 	}
+	port := strconv.Itoa(free)
 	most := b.most() + 10
 	config := fmt.Sprintf(`[databases]
 * = host=localhost port=%s dbname=%s
@@ -236,10 +252,11 @@ log_disconnections = 0
 
 // startHAProxy runs HAProxy as it comes: a thread for each processor.
 func (b *bench) startHAProxy(ctx context.Context, address string) (*side, error) {
-	port, err := freePort()
+	free, err := pgserver.FreePort()
 	if err != nil {
 		return nil, err
 	}
+	port := strconv.Itoa(free)
 	file := filepath.Join(b.dir, "haproxy-"+port+".cfg")
 	config := fmt.Sprintf(`global
 	maxconn %d
@@ -309,14 +326,4 @@ func lookPath(name string) (string, error) {
 		return path, nil
 	}
 	return "", fmt.Errorf("%w: run scripts/install-deps --bench", err)
-}
-
-// freePort finds a port of 127.0.0.1 that was free a moment ago.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
 }

@@ -93,7 +93,10 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) {
 			if !which.MatchString(c.name) || c.once && round > 0 {
 				continue
 			}
-			order := []string{ours, plugin}
+			order := []string{ours, plugin, direct}
+			if c.only == "" {
+				order = order[:2]
+			}
 			if round%2 == 1 {
 				slices.Reverse(order)
 			}
@@ -101,10 +104,9 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) {
 				if ctx.Err() != nil {
 					return
 				}
-				if c.only != "" && c.only != name {
-					continue
+				if c.only == "" || c.only == name {
+					b.take(ctx, round, c, name)
 				}
-				b.take(ctx, round, c, name)
 			}
 		}
 	}

@@ -35,43 +35,47 @@ func secondStormKey(clients int) string { return stormKey(clients) + "_ready" }
 
 func stormKey(clients int) string { return fmt.Sprintf("connect_burst_%d", clients) }
 
+// The first storm again: where held asks before, with no round trip added, and
+// without a tunnel, which shows what the machine needs for the logins alone.
+func usedStormKey() string   { return stormKey(storms[0]) + "_used" }
+func nearStormKey() string   { return stormKey(storms[0]) + "_near" }
+func directStormKey() string { return stormKey(storms[0]) + "_direct" }
+
 // connectTimes times connect to first ReadyForQuery, with the SSM session up and
 // something known of the database: not the first connection. Between two it waits for
 // pause.
 func connectTimes(key string, pause func(plan) time.Duration) func(*bench, *side) error {
 	return func(b *bench, s *side) error {
-		for i := range warmUps + b.plan.connects {
-			begun := time.Now()
-			c, err := s.connect(b.ctx)
-			if err != nil {
-				return err
-			}
-			took := time.Since(begun)
-			if err := c.Close(b.ctx); err != nil {
-				return err
-			}
-			if i >= warmUps {
-				b.samples.Add(s.name, key, kit.Milliseconds(took))
-			}
-			if !kit.Pause(b.ctx, pause(b.plan)) {
-				return context.Cause(b.ctx)
-			}
-		}
-		return nil
+		return kit.ConnectTimes(b.ctx, s.connect, warmUps, b.plan.connects, pause(b.plan), func(took time.Duration) {
+			b.samples.Add(s.name, key, kit.Milliseconds(took))
+		})
 	}
 }
 
 // storm times clients that connect at the same moment through a tunnel that is up,
 // until each has its first ReadyForQuery or an error. Each closes as soon as it has it.
-func storm(clients int) func(*bench, *side) error {
+// One more client is connected before, and asks for as long as asking.
+func storm(key string, clients int, asking time.Duration) func(*bench, *side) error {
 	return func(b *bench, s *side) error {
 		held, err := s.connect(b.ctx)
 		if err != nil {
 			return err
 		}
 		defer kit.HangUp(held)
+		for begun := time.Now(); time.Since(begun) < asking; {
+			if _, err := held.Exec(b.ctx, "select 1").ReadAll(); err != nil {
+				return err
+			}
+			if !kit.Pause(b.ctx, thinkTime) {
+				return context.Cause(b.ctx)
+			}
+		}
+		before, known := s.cpu()
 		r := burst(b.ctx, s, clients)
-		b.note(s, stormKey(clients), r)
+		if after, ok := s.cpu(); known && ok {
+			b.samples.Add(s.name, key+"_cpu", kit.Milliseconds(after-before)/float64(clients))
+		}
+		b.note(s, key, r)
 		return r.failed()
 	}
 }

@@ -47,7 +47,7 @@ type cell struct {
 	trip     int      // added round trip in milliseconds, one of trips
 	sessions int      // pgkeyless's option; 0 leaves the default
 	options  []string // more of pgkeyless's
-	only     string   // the one side that is measured; "" is both
+	only     string   // the one side that is measured; "" is pgkeyless and the plugin
 	once     bool
 	take     func(*bench, *side) error
 }
@@ -81,12 +81,16 @@ func cells(p plan) []cell {
 			take: connectTimes(readyKey(trip), func(p plan) time.Duration { return p.between })})
 	}
 	for _, clients := range p.storms {
-		c := cell{name: stormKey(clients), trip: far, take: storm(clients)}
+		c := cell{name: stormKey(clients), trip: far, take: storm(stormKey(clients), clients, 0)}
 		if !slices.Contains(pluginStorms, clients) {
 			c.only = ours
 		}
 		all = append(all, c)
 	}
-	return append(all, cell{name: secondStormKey(storms[0]), trip: far, only: ours,
-		options: []string{fmt.Sprintf("ready-logins=%d", storms[0])}, take: secondStorm(storms[0])})
+	return append(all,
+		cell{name: usedStormKey(), trip: far, take: storm(usedStormKey(), storms[0], p.known)},
+		cell{name: nearStormKey(), take: storm(nearStormKey(), storms[0], 0)},
+		cell{name: directStormKey(), only: direct, take: storm(directStormKey(), storms[0], 0)},
+		cell{name: secondStormKey(storms[0]), trip: far, only: ours,
+			options: []string{fmt.Sprintf("ready-logins=%d", storms[0])}, take: secondStorm(storms[0])})
 }

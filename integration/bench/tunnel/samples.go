@@ -44,6 +44,11 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 			}
 			n.Set(prefix+key+"_wait_p99_ms", kit.Percentile(s.Of(side, key+"_wait"), 99))
 		}
+		for _, key := range []string{usedStormKey(), nearStormKey()} {
+			n.Set(prefix+key+"_seconds", kit.Median(s.Of(side, key+"_seconds")))
+		}
+		first := stormKey(storms[0]) + "_cpu"
+		n.Set(prefix+first+"_ms", kit.Median(s.Of(side, first)))
 		const short, long = 20, 80
 		n.Set(prefix+"connect_rtts", (n.Get(prefix+connectKey(long)+"_ms")-n.Get(prefix+connectKey(short)+"_ms"))/(long-short))
 		for _, what := range []string{"cpu_up", "cpu_down"} {
@@ -65,7 +70,14 @@ func condense(s kit.Samples, p plan) kit.Numbers {
 		n.Set(fmt.Sprintf("connect_ready_ms_%d", trip), kit.Median(s.Of(ours, readyKey(trip))))
 	}
 	n.Set("connect_ready_rtts", (n.Get("connect_ready_ms_80")-n.Get("connect_ready_ms_20"))/(80-20))
-	n.Set("connect_burst_ratio_plugin", n.Get("plugin_connect_burst_50_seconds")/n.Get("connect_burst_50_seconds"))
+	n.Set(directStormKey()+"_seconds", kit.Median(s.Of(direct, directStormKey()+"_seconds")))
+	for key, ratio := range map[string]string{
+		stormKey(storms[0]): "connect_burst_ratio_plugin",
+		usedStormKey():      "connect_burst_used_ratio_plugin",
+		nearStormKey():      "connect_burst_near_ratio_plugin",
+	} {
+		n.Set(ratio, n.Get("plugin_"+key+"_seconds")/n.Get(key+"_seconds"))
+	}
 	again := secondStormKey(storms[0]) + "_seconds"
 	n.Set(again, kit.Median(s.Of(ours, again)))
 	n.Set("connect_burst_ready_ratio_plugin", n.Get("plugin_connect_burst_50_seconds")/n.Get(again))

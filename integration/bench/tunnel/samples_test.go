@@ -32,6 +32,10 @@ func measured() kit.Samples {
 			s.Add(side, stormKey(clients)+"_served", 1)
 			s.Add(side, stormKey(clients)+"_wait", 100*scale)
 		}
+		for _, key := range []string{usedStormKey(), nearStormKey()} {
+			s.Add(side, key+"_seconds", 3*scale)
+		}
+		s.Add(side, stormKey(storms[0])+"_cpu", scale)
 		s.Add(side, secondStormKey(storms[0])+"_seconds", scale)
 		for _, trip := range trips {
 			s.Add(side, readyKey(trip), 1)
@@ -53,6 +57,7 @@ func measured() kit.Samples {
 			s.Add(side, what+"_whole", 0)
 		}
 	}
+	s.Add(direct, directStormKey()+"_seconds", 0.5)
 	return s
 }
 
@@ -80,6 +85,11 @@ func TestNumbers(t *testing.T) {
 		"connect_ready_rtts":                 0,
 		"connect_burst_ratio_plugin":         2,
 		"connect_burst_ready_ratio_plugin":   4,
+		"connect_burst_50_used_seconds":      3,
+		"connect_burst_used_ratio_plugin":    2,
+		"connect_burst_near_ratio_plugin":    2,
+		"connect_burst_50_direct_seconds":    0.5,
+		"plugin_connect_burst_50_cpu_ms":     2,
 		"connect_burst_300_served":           1,
 		"storm_2000_ratio_60":                0.03,
 		"plugin_connect_rtts":                2,

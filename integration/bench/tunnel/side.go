@@ -18,6 +18,7 @@ import (
 const (
 	ours   = "pgkeyless"
 	plugin = "plugin"
+	direct = "direct" // no tunnel, in a few cells
 )
 
 // side is one running process and how to connect through it.
@@ -30,8 +31,12 @@ type side struct {
 
 // startSide starts a fresh process for a cell.
 func (b *bench) startSide(name string, c cell) (*side, error) {
-	if name == plugin {
+	switch name {
+	case plugin:
 		return b.startPlugin()
+	case direct:
+		config, err := b.clientConfig(b.database.Address())
+		return &side{name: direct, config: config, end: func(context.Context) error { return nil }}, err
 	}
 	return b.startOurs(c)
 }
@@ -75,15 +80,22 @@ func (b *bench) startPlugin() (*side, error) {
 		b.aws.TerminateSession(p.SessionID, "")
 		return nil
 	}
-	config, err := kit.ClientConfig(p.Address, "sslmode=verify-full sslrootcert="+b.database.CAFile())
-	if err == nil {
-		config.Password, err = kit.Token(b.ctx, b.binary, b.dir, b.keys.Env(b.aws.URL()))
-	}
+	config, err := b.clientConfig(p.Address)
 	if err != nil {
 		_ = kill(b.ctx)
 		return nil, err
 	}
 	return &side{name: plugin, pid: kit.ChildOf(b.plugin), config: config, end: kill}, nil
+}
+
+// clientConfig is for a client that verifies the database's certificate at address and
+// has a token.
+func (b *bench) clientConfig(address string) (*pgconn.Config, error) {
+	config, err := kit.ClientConfig(address, "sslmode=verify-full sslrootcert="+b.database.CAFile())
+	if err == nil {
+		config.Password, err = kit.Token(b.ctx, b.binary, b.dir, b.keys.Env(b.aws.URL()))
+	}
+	return config, err
 }
 
 // connect returns at the first ReadyForQuery.
