@@ -22,7 +22,7 @@ import (
 // private are the phrases of the old idiolect, which docs/style.md replaces.
 var private = regexp.MustCompile(`(?i)\b(is|are|was|were|be) told\b|\btells? of\b|\bmends?\b|\bmended\b|\bgoe?s? before\b|\bstands? for\b|\bof yours\b|` +
 	`\bneed not be\b|\bfail-over\b|\bmost time that\b|\bwhat is meant\b|\bof somebody else's\b|\bcome to nothing\b|\bcomes to nothing\b|\bby itself alone\b|\bhas had its\b|` +
-	`\blooks whether\b|\blook whether\b|\bhave it (started|run|done)\b|\bas ever\b|\bis awaited\b|\bmakes? of it\b`)
+	`\blooks whether\b|\blook whether\b|\bhave it (started|run|done)\b|\bas ever\b|\bis awaited\b|\bmakes? of it\b|\banew\b|\bwhoever\b`)
 
 // pages are the Markdown files for people, by their paths from here.
 func pages(t *testing.T) []string {
@@ -77,6 +77,56 @@ func TestNoPrivatePhrases(t *testing.T) {
 		for _, at := range private.FindAllStringIndex(joined, -1) {
 			t.Errorf("%s: %q in “…%s…”: docs/style.md has better words", where, joined[at[0]:at[1]], joined[max(0, at[0]-40):min(len(joined), at[1]+40)])
 		}
+	}
+}
+
+// longest is how many words a sentence of a page may have. Names and commands in code count
+// as one word. docs/style.md asks for fewer.
+const longest = 32
+
+var (
+	item     = regexp.MustCompile(`^(?:[-*]|\d+\.) `)
+	linked   = regexp.MustCompile(`\]\([^)]*\)`)
+	code     = regexp.MustCompile("`[^`]*`")
+	sentence = regexp.MustCompile(`[.!?][*)”]*\s`)
+	comment  = regexp.MustCompile(`(?s)<!--.*?-->`)
+)
+
+// paragraphs are those of a page, without code blocks, tables, headings and the definitions of
+// links. An item of a list is one.
+func paragraphs(page string) []string {
+	var all []string
+	begun := true
+	for line := range strings.Lines(comment.ReplaceAllString(fenced.ReplaceAllString(page, "\n"), "\n")) {
+		switch line = strings.TrimSpace(line); {
+		case line == "", line[0] == '#', line[0] == '|', line[0] == '<', line[0] == '[' && strings.Contains(line, "]: "):
+			begun = true
+		case begun, item.MatchString(line):
+			all, begun = append(all, item.ReplaceAllString(line, "")), false
+		default:
+			all[len(all)-1] += " " + line
+		}
+	}
+	return all
+}
+
+func TestSentencesAreShort(t *testing.T) {
+	sentences := 0
+	for _, path := range pages(t) {
+		if strings.HasSuffix(path, ".yaml") || strings.Contains(path, "/docs/reference/") { // of which the options' table decides
+			continue
+		}
+		for _, text := range paragraphs(read(t, path)) {
+			for _, s := range sentence.Split(code.ReplaceAllString(linked.ReplaceAllString(text, "]"), "CODE"), -1) {
+				sentences++
+				if n := len(strings.Fields(s)); n > longest {
+					t.Errorf("%s: a sentence of %d words, want %d at most: %s", path, n, longest, s)
+				}
+			}
+		}
+	}
+	if sentences < 1000 {
+		t.Errorf("%d sentences: the pattern misses them", sentences)
 	}
 }
 
