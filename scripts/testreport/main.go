@@ -4,11 +4,15 @@
 //
 // It exits with 1 when a test failed or was skipped, or when none ran: a skip
 // names what is missing, and a green run must not hide it.
+//
+// With -repeatable FILE and -below PACKAGES it also writes which failed tests may be run again,
+// alone: one or two tests of packages below that path, if nothing crashed, raced or was skipped.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -19,8 +23,15 @@ import (
 )
 
 func main() {
+	repeatable := flag.String("repeatable", "", "write the tests that may be run again to `file`")
+	below := flag.String("below", "", "only tests of packages below `path` may be run again")
+	flag.Parse()
 	var r report
-	if err := r.read(os.Stdin, os.Stdout); err != nil {
+	err := r.read(os.Stdin, os.Stdout)
+	if err == nil && *repeatable != "" {
+		err = os.WriteFile(*repeatable, []byte(patterns(r.repeatable(*below))), 0o600)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "testreport: error:", err)
 		os.Exit(1)
 	}
@@ -38,6 +49,8 @@ type event struct {
 type report struct {
 	passed, failed, skipped int
 	skips                   []string
+	failures                []failure                    // the tests of failed, in their order
+	crashed                 bool                         // a package failed otherwise than by a test that ended
 	broken                  map[string]bool              // packages with a failed test
 	open                    map[string]map[string]string // package → test → its output so far; "" is the package itself
 }
@@ -100,6 +113,7 @@ func (r *report) take(e event) string {
 		r.passed++
 	case "fail":
 		r.fail(e.Package)
+		r.failures = append(r.failures, failure{e.Package, e.Test, output})
 		return output + again(e, output)
 	case "skip":
 		r.skipped++
@@ -149,13 +163,16 @@ func (r *report) takePackage(e event, output string, tests map[string]string) st
 	case "fail":
 		var b strings.Builder
 		for _, name := range slices.Sorted(maps.Keys(tests)) {
+			r.crashed = true
 			r.fail(e.Package)
 			b.WriteString(tests[name])
 		}
 		clear(tests)
 		if !r.broken[e.Package] {
+			r.crashed = true
 			r.fail(e.Package) // it didn't build, or TestMain failed
 		}
+		r.crashed = r.crashed || crash.MatchString(output)
 		return b.String() + output
 	}
 	return ""
