@@ -170,6 +170,9 @@ func (r *reviewer) check(ctx context.Context, token string) (username string, er
 	request.Header.Set("Authorization", "Bearer "+own.Reveal())
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
+	// A review changes nothing, so that it may be sent once more where the server has closed the
+	// connection that it is sent on. Without a value the header is not sent (net/http, Transport).
+	request.Header["Idempotency-Key"] = nil
 	status, answer, err := r.fetch.do(request)
 	switch {
 	case ctx.Err() != nil:

@@ -14,10 +14,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,6 +279,30 @@ func TestAPIServerIsAsked(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A connection that the API server, or a balancer before it, closes after minutes without a
+// request may take one more that nobody reads. That costs no client its login.
+func TestReviewIsRepeatedWhereItsConnectionWasClosed(t *testing.T) {
+	token := newSigner(t, "a").token(t, nil)
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 2 {
+			panic(http.ErrAbortHandler) // closes without an answer
+		}
+		io.WriteString(w, accepted)
+	}))
+	defer server.Close()
+	r := &reviewer{server: server.URL, audience: "pgkeyless", own: &watchedFile[secret.Text]{path: "no such file", value: secret.New("own.token.signature")}, fetch: new(fetcher)}
+	for range 2 {
+		if got, err := r.check(t.Context(), token); err != nil || got != "system:serviceaccount:shop:orders" {
+			t.Errorf("%q, %v, DETAIL %q", got, err, causes.Detail(err))
+		}
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("%d requests, want a third in place of the second", n)
+	}
+	r.fetch.now().CloseIdleConnections()
 }
 
 // A user of the API server that is no service account gets nowhere.
