@@ -46,18 +46,25 @@ func (w *World) AwaitSleeper(condition string, of any) {
 		w.T.Fatal(err)
 	}
 	defer admin.Close(context.Background())
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
+	ctx, cancel := context.WithTimeout(w.T.Context(), Limit)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond) // and not all the time, beside what it waits for
+	defer look.Stop()
+	for {
 		var n int
-		err := admin.QueryRow(w.T.Context(), "select count(*) from pg_stat_activity where "+condition+" and wait_event = 'PgSleep'", of).Scan(&n)
+		err := admin.QueryRow(ctx, "select count(*) from pg_stat_activity where "+condition+" and wait_event = 'PgSleep'", of).Scan(&n)
 		if err != nil {
-			w.T.Fatal(err)
+			w.T.Fatalf("waiting for a query to run: %v", err)
 		}
 		if n > 0 {
 			return
 		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			w.T.Fatal("the query never ran")
+		}
 	}
-	w.T.Fatal("the query never ran")
 }
 
 // AwaitCanceled wants done to say query_canceled.
@@ -69,7 +76,7 @@ func AwaitCanceled(t *testing.T, done <-chan error) {
 		if !errors.As(err, &pe) || pe.Code != queryCanceled {
 			t.Errorf("query ended with %v, want %s", err, queryCanceled)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(Limit):
 		t.Fatal("query not cancelled")
 	}
 }

@@ -24,7 +24,7 @@ func Run(t *testing.T, env []string, args ...string) (stdout, stderr string, cod
 // RunIn does so in a working directory.
 func RunIn(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*Limit) // it may itself wait for a minute
 	defer cancel()
 	cmd := exec.CommandContext(ctx, Shared.Binary, args...)
 	cmd.Dir = dir
@@ -104,7 +104,7 @@ func StartCloud(t *testing.T) *Cloud {
 func (c *Cloud) Run(args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
 	stdout, stderr, code = Run(c.t, c.Env, args...)
-	ctx, cancel := context.WithTimeout(c.t.Context(), ErrorLimit)
+	ctx, cancel := context.WithTimeout(c.t.Context(), Limit)
 	defer cancel()
 	if err := c.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		c.t.Errorf("SSM session(s) left open: %+v", c.AWS.Sessions())

@@ -22,6 +22,10 @@ var Shared struct {
 	Database *pgserver.Server
 }
 
+// buildLimit is more than it takes to compile pgkeyless with the race detector, and all that
+// it imports, beside other compilers.
+const buildLimit = 15 * time.Minute
+
 // Main is the TestMain of a directory of e2e. It starts what is Shared, runs the
 // tests and exits.
 func Main(m *testing.M) { MainWith(m, nil) }
@@ -48,11 +52,13 @@ func setUpAndRun(m *testing.M, tweak func(*pgserver.Config)) (code int, err erro
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if Shared.Binary, err = lab.BuildProxy(ctx, dir); err != nil {
+	building, built := context.WithTimeout(context.Background(), buildLimit)
+	defer built()
+	if Shared.Binary, err = lab.BuildProxy(building, dir); err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
 	Shared.Keys = lab.NewCredentials()
 	if Shared.Database, err = lab.StartDatabase(ctx, Shared.Keys, tweak); err != nil {
 		return 0, err

@@ -70,7 +70,8 @@ func serveNames(t *testing.T, c net.PacketConn, host string, aliases map[string]
 		c.Close()
 		<-served
 	})
-	if err := os.WriteFile(n.conf, []byte("nameserver "+host+"\n"), 0o644); err != nil {
+	// An answer may take longer than the usual 5 s, since this process gives it.
+	if err := os.WriteFile(n.conf, []byte("nameserver "+host+"\noptions timeout:30\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return n

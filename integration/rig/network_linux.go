@@ -37,8 +37,15 @@ func NewNetwork(t *testing.T) *Network {
 		t.Fatalf("%v: run scripts/install-deps", err)
 	}
 	n := &Network{t: t}
-	n.choose()
-	n.ip("link", "add", n.bridge, "type", "bridge")
+	for n.choose(); ; n.choose() {
+		out, err := exec.Command("ip", "link", "add", n.bridge, "type", "bridge").CombinedOutput()
+		if err == nil {
+			break
+		}
+		if !strings.Contains(string(out), "File exists") { // another run was faster
+			t.Fatalf("ip link add %s: %v: %s", n.bridge, err, out)
+		}
+	}
 	t.Cleanup(func() { n.ip("link", "del", n.bridge) })
 	n.ip("addr", "add", n.first.String()+"/16", "dev", n.bridge)
 	n.ip("link", "set", n.bridge, "up")

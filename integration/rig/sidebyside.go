@@ -13,6 +13,8 @@ const (
 	// ErrorLimit is within what a clear error has to come. The design promises 15 s,
 	// of which pgkeyless's own limits take 14; the rest is for a busy machine.
 	ErrorLimit = 25 * time.Second
+	// Limit is for what only has to come: on a busy machine, too, it has come by then.
+	Limit = time.Minute
 	// ExactLimit is more than a transfer and any repair take on a busy machine.
 	ExactLimit = 4 * time.Minute
 )

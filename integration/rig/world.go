@@ -140,7 +140,7 @@ func (w *World) Stop(sig os.Signal) int {
 func (w *World) AwaitExit() int {
 	w.T.Helper()
 	w.stopped = true
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), Limit)
 	defer cancel()
 	code, err := w.Proxy.Wait(ctx)
 	if err != nil {
@@ -155,7 +155,7 @@ func (w *World) AwaitExit() int {
 // client's flag, and a busy machine some more.
 func (w *World) AwaitSessionsEnded() {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), ErrorLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), Limit)
 	defer cancel()
 	if err := w.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		w.T.Errorf("SSM session(s) left open: %+v", w.AWS.Sessions())
@@ -181,7 +181,7 @@ func (w *World) Conninfo(extra string) string {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s connect_timeout=30 %s", host, port, pgserver.AppUser, pgserver.Database, extra)
+	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s connect_timeout=60 %s", host, port, pgserver.AppUser, pgserver.Database, extra)
 }
 
 // Connect opens a pgx connection that the test's end closes.
@@ -234,9 +234,16 @@ func (w *World) MustRefuse(cause, state, message, detail, hint string) {
 // AwaitLine waits until pgkeyless has printed a line with text in it, and returns that line.
 func (w *World) AwaitLine(text string) string {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
+	return w.AwaitNth(text, 1)
+}
+
+// AwaitNth waits until pgkeyless has printed n lines with text in them, and returns the last of
+// those.
+func (w *World) AwaitNth(text string, n int) string {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), Limit)
 	defer cancel()
-	line, err := w.Proxy.AwaitLine(ctx, text)
+	line, err := w.Proxy.AwaitNth(ctx, text, n)
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -253,8 +260,7 @@ func (w *World) AwaitCause(name string) {
 // AwaitClosed dials until nobody listens any more.
 func AwaitClosed(t *testing.T, address string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
+	for deadline := time.Now().Add(Limit); time.Now().Before(deadline); {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return

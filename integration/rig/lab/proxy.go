@@ -142,6 +142,12 @@ func (p *Proxy) Output() string {
 // AwaitLine waits until a line of the output has text in it, and returns that
 // line.
 func (p *Proxy) AwaitLine(ctx context.Context, text string) (string, error) {
+	return p.AwaitNth(ctx, text, 1)
+}
+
+// AwaitNth waits until n lines of the output have text in them, and returns the last of
+// those.
+func (p *Proxy) AwaitNth(ctx context.Context, text string, n int) (string, error) {
 	for {
 		ended := false
 		select {
@@ -152,8 +158,12 @@ func (p *Proxy) AwaitLine(ctx context.Context, text string) (string, error) {
 		p.mu.Lock()
 		output, more := p.output.String(), p.more
 		p.mu.Unlock()
+		seen := 0
 		for line := range strings.Lines(output) {
 			if strings.Contains(line, text) {
+				seen++
+			}
+			if seen == n {
 				return strings.TrimSpace(line), nil
 			}
 		}
