@@ -70,7 +70,7 @@ func environment(home string) []string {
 
 func byPsql(t *testing.T, w *rig.World, home string, all []attempt) (said []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for _, a := range all {
 		cmd := rig.PsqlCommand(ctx, a.conninfo(w), "-c", "select 'connected ' || current_user")
@@ -88,7 +88,7 @@ func byPgx(t *testing.T, w *rig.World, home string, all []attempt) (said []strin
 		if a.set["passfile"] == "" { // pgx asks the system for the home directory
 			a.set["passfile"] = filepath.Join(home, ".pgpass")
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Limit)
 		conn, err := pgx.Connect(ctx, a.conninfo(w))
 		who := ""
 		if err == nil {
@@ -118,7 +118,7 @@ func byJDBC(t *testing.T, w *rig.World, home string, all []attempt) []string {
 	t.Helper()
 	var lines []string
 	for _, a := range all {
-		q := url.Values{"user": {pgserver.AppUser}}
+		q := url.Values{"user": {pgserver.AppUser}, "sslResponseTimeout": {"60000"}} // its default is 5 s
 		for name, value := range a.set {
 			if name == "sslkey" {
 				value = pkcs8(t, value)
@@ -133,7 +133,7 @@ func byJDBC(t *testing.T, w *rig.World, home string, all []attempt) []string {
 // ask runs a program that answers each line with one.
 func ask(t *testing.T, home string, lines []string, command string, args ...string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command, args...)
 	cmd.Env = environment(home)

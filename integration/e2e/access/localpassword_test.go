@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
@@ -292,7 +291,7 @@ func TestCommandsKnowTheLocalPassword(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "export PGPASSFILE="+passfile+"\nexport PGREQUIREAUTH=scram-sha-256\n") || strings.Contains(out, ":"+readPassword(t, passfile)) {
 		t.Errorf("env: code %d, %s", code, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", out+query)
 	cmd.Env = append(environment(w.Home), "PGUSER="+pgserver.AppUser, "PGDATABASE="+pgserver.Database)

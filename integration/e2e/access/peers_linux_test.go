@@ -74,7 +74,7 @@ func (r *replicas) database(t *testing.T) *rig.Relay {
 
 func conninfo(address string) string {
 	host, port, _ := net.SplitHostPort(address)
-	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable connect_timeout=30", host, port, pgserver.AppUser, pgserver.Database)
+	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable connect_timeout=60", host, port, pgserver.AppUser, pgserver.Database)
 }
 
 // connect opens a connection, whose first bytes are header, to an address.
@@ -113,7 +113,7 @@ func TestCancelReachesTheReplicaThatKnowsIt(t *testing.T) {
 			balancer := net.JoinHostPort(r.net.Address(), "6432")
 			balanced := rig.StartRelay(t, balancer, r.at(0), r.at(1))
 			for round := range 2 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), 3*rig.Limit)
 				defer cancel()
 				cmd := rig.PsqlCommand(ctx, conninfo(balancer)+fmt.Sprintf(" application_name=round%d", round), "-c", "select pg_sleep(120)")
 				var said bytes.Buffer
@@ -166,7 +166,7 @@ func say(t *testing.T, address string, packet []byte) {
 		return
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(rig.Limit))
 	if _, err := c.Write(packet); err != nil {
 		t.Error(err)
 	}

@@ -51,7 +51,7 @@ func write(t *testing.T, dir, name, text string) string {
 // psql runs a query with a password.
 func psql(t *testing.T, conninfo, password string) (stdout, stderr string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Limit)
 	defer cancel()
 	cmd := rig.PsqlCommand(ctx, conninfo, "-c", "select current_user")
 	cmd.Env = append(cmd.Env, "PGPASSWORD="+password)

@@ -22,7 +22,7 @@ func cancelAt(t *testing.T, of *pgconn.PgConn, address string) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(rig.Limit))
 	packet, err := (&pgproto3.CancelRequest{ProcessID: of.PID(), SecretKey: of.SecretKey()}).Encode(nil)
 	if err != nil {
 		t.Fatal(err)

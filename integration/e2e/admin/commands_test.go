@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -44,6 +44,9 @@ func TestDisconnect(t *testing.T) {
 	if err := other.Ping(t.Context()); err != nil {
 		t.Errorf("the other client: %v", err)
 	}
+	w.await("the session's end", func() bool { // which its client hears of first
+		return !slices.ContainsFunc(w.status(0).Clients, func(c client) bool { return c.ID == id })
+	})
 	for _, args := range [][]string{{"disconnect", fmt.Sprint(id)}, {"disconnect", "x"}, {"disconnect"}, {"disconnect", "1", "nothing"}} {
 		if _, stderr, code := w.pgkeyless(args...); code != 1 || !strings.Contains(stderr, "hint:") {
 			t.Errorf("%q ends with %d: %s", args, code, stderr)
@@ -55,7 +58,7 @@ func TestDisconnect(t *testing.T) {
 func TestWaitForAProxyThatStarts(t *testing.T) {
 	home := t.TempDir()
 	var errs bytes.Buffer
-	cmd := exec.Command(rig.Shared.Binary, "wait", "--max", "60s")
+	cmd := exec.Command(rig.Shared.Binary, "wait", "--max", "2m")
 	cmd.Env, cmd.Stderr = []string{"HOME=" + home}, &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -219,7 +222,7 @@ func TestHTTPPortInUse(t *testing.T) {
 // A watch goes on until Ctrl-C.
 func TestWatch(t *testing.T) {
 	w := start(t, rig.Setup{})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, rig.Shared.Binary, "status", "--watch")
 	cmd.Env = []string{"HOME=" + w.Home}

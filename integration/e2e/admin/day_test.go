@@ -39,14 +39,16 @@ type document struct {
 	}
 	Warnings []struct{ Text, Hint string }
 	Targets  []target
-	Clients  []struct {
-		ID                           uint64
-		Target, User, Database, Peer string
-		State                        string
-		Application                  string `json:"application_name"`
-		Up                           int64  `json:"bytes_up"`
-	}
-	Events []struct{ Text, Target, Level string }
+	Clients  []client
+	Events   []struct{ Text, Target, Level string }
+}
+
+type client struct {
+	ID                           uint64
+	Target, User, Database, Peer string
+	State                        string
+	Application                  string `json:"application_name"`
+	Up                           int64  `json:"bytes_up"`
 }
 
 type target struct {
@@ -150,12 +152,12 @@ func (w *world) shows(path string, texts ...string) {
 // await looks until f is true.
 func (w *world) await(what string, f func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), rig.Limit)
 	defer cancel()
 	for !f() {
 		select {
 		case <-ctx.Done():
-			w.t.Fatalf("%s: not after 30s\n%s", what, w.Proxy.Output())
+			w.t.Fatalf("%s: not after %v\n%s", what, rig.Limit, w.Proxy.Output())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -303,7 +305,7 @@ func TestDay(t *testing.T) {
 	w.probe("/readiness", 503, "the proxy is ending")
 	w.probe("/liveness", 200, "ok")
 	w.probe("/startup", 200, "ok")
-	if _, stderr, code := w.pgkeyless("wait", "orders", "--max", "2s"); code != 1 || !strings.Contains(stderr, "the proxy is ending") {
+	if _, stderr, code := w.pgkeyless("wait", "orders", "--max", "8s"); code != 1 || !strings.Contains(stderr, "the proxy is ending") {
 		t.Errorf("wait ends with %d: %s", code, stderr)
 	}
 	if err := conn.QueryRow(t.Context(), "select 1").Scan(&one); err != nil {
