@@ -27,8 +27,13 @@ const (
 	shopImage = "registry.example.com/shop:1.0.0"
 )
 
-// limit bounds whatever the tests wait for.
-const limit = 90 * time.Second
+const (
+	// limit bounds whatever the tests wait for.
+	limit = 90 * time.Second
+	// commandLimit bounds a command of podman's, which may copy an image or wait for a
+	// container for limit.
+	commandLimit = 3 * limit
+)
 
 // podman is an engine with its images, and containers on one machine of a network.
 type podman struct {
@@ -84,7 +89,7 @@ func buildImage(t *testing.T) (archive string) {
 	t.Helper()
 	const root = "../../.."
 	building.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // it compiles pgkeyless
 		defer cancel()
 		if out, err := exec.CommandContext(ctx, root+"/scripts/build-image").CombinedOutput(); err != nil {
 			imageError = fmt.Errorf("scripts/build-image: %w: %s", err, out)
@@ -135,7 +140,7 @@ func (p *podman) write(name, text string) string {
 
 // try runs a command of podman's on the machine, and returns what it prints.
 func (p *podman) try(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
 	at := func(name string) string { return filepath.Join(p.dir, name) }
 	cmd := exec.CommandContext(ctx, "podman", append([]string{"--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp"),

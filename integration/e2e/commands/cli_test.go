@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
@@ -94,7 +93,7 @@ func TestVersionAndCompletion(t *testing.T) {
 // TestPastedLinesWork runs the psql line and the URL that are printed at start.
 func TestPastedLinesWork(t *testing.T) {
 	w := rig.Start(t, rig.Setup{Options: []string{"user=" + pgserver.AppUser, "dbname=" + pgserver.Database}})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*rig.Limit)
 	defer cancel()
 	printed := func(start string) string {
 		line := w.AwaitLine(start)

@@ -46,7 +46,7 @@ func TestProgramsOfTheGuides(t *testing.T) {
 		{"go", "run", shownCode(t, "go.md", "go", "main.go", port)},
 		{"java", "-cp", "/usr/share/java/postgresql.jar", shownCode(t, "java.md", "java", "App.java", port)},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // the go command has to compile pgx
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 		cmd.Dir = "../.." // whose go.mod has pgx
 		out, err := cmd.CombinedOutput()

@@ -18,7 +18,7 @@ import (
 // onScreen starts pgkeyless on a terminal, in dir.
 func onScreen(c *rig.Clinic, dir string, args ...string) *rig.Screen {
 	c.T.Helper()
-	ctx, cancel := context.WithTimeout(c.T.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(c.T.Context(), 5*time.Minute)
 	c.T.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, rig.Shared.Binary, args...)
 	cmd.Dir = dir

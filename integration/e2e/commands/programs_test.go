@@ -52,7 +52,7 @@ func TestConnectOnATerminal(t *testing.T) {
 		t.Fatalf("%v: install bsdutils or util-linux", err)
 	}
 	c := rig.StartCloud(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*rig.Limit)
 	defer cancel()
 	line := "exec " + rig.Shared.Binary + " connect '" + app() + "' -- -XAtw"
 	cmd := exec.CommandContext(ctx, "script", "-qefc", line, "/dev/null")
@@ -242,7 +242,7 @@ func TestServiceFileLeadsThere(t *testing.T) {
 	if code != 0 || !strings.Contains(stderr, "psql service="+lab.Host) {
 		t.Fatalf("code %d, stderr %q", code, stderr)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Limit)
 	defer cancel()
 	cmd := rig.PsqlCommand(ctx, "service="+lab.Host, "-c", rig.WhoAmI)
 	cmd.Env = append(cmd.Env, "PGSERVICEFILE="+file)

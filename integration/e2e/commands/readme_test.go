@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
@@ -116,7 +115,7 @@ func TestQuickStartOfTheReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Limit)
 	defer cancel()
 	psql := exec.CommandContext(ctx, "sh", "-c", lines[2]+` -XAtw -c "select current_user"`)
 	psql.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Home, "PGPORT=" + port}
