@@ -23,8 +23,14 @@ func TestCNAMEStandsForItsEndpoint(t *testing.T) {
 		t.Errorf("the start does not tell the endpoint:\n%s", out)
 	}
 	w.MustRefuse("roots-unreachable", "08001", "certificate of "+alias+" is not trusted", "the roots of "+lab.Region, "ca-file")
-	if s := w.AWS.Sessions(); len(s) != 1 || s[0].Host != lab.Host {
-		t.Errorf("SSM sessions %+v, want one to %s", s, lab.Host)
+	all := w.AWS.Sessions()
+	if len(all) == 0 {
+		t.Error("no SSM session")
+	}
+	for _, s := range all { // a second one beside one that is slow
+		if s.Host != lab.Host {
+			t.Errorf("SSM session %+v, want one to %s", s, lab.Host)
+		}
 	}
 }
 

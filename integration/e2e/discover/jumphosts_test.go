@@ -13,7 +13,7 @@ import (
 func startVia(t *testing.T, via string, online ...string) *rig.World {
 	t.Helper()
 	fleet, config := rig.FleetOf(online...)
-	return rig.Start(t, rig.Setup{Args: []string{lab.Host + "?via=" + via + "&ca-file=" + rig.Shared.Database.CAFile()}, Fleet: fleet, Emulator: config})
+	return rig.Start(t, rig.Setup{Args: []string{lab.Host + "?via=" + via + "&ca-file=" + rig.Shared.Database.CAFile() + "&" + rig.NoSpare}, Fleet: fleet, Emulator: config})
 }
 
 // targets are the jump hosts of the sessions so far.
@@ -75,7 +75,7 @@ func TestJumpHostThatDiesIsReplaced(t *testing.T) {
 	for _, s := range w.AWS.Sessions() {
 		w.AWS.TerminateSession(s.ID, "")
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * rig.Limit)
 	for _, errs, err := rig.Psql(t, w.Conninfo(""), "-c", "select 1"); err != nil; _, errs, err = rig.Psql(t, w.Conninfo(""), "-c", "select 1") {
 		if time.Now().After(deadline) { // the first may come before the session's end is known
 			t.Fatalf("%v\n%s", err, errs)
