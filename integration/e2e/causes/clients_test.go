@@ -2,6 +2,7 @@ package causes
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -29,7 +30,16 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		f := rig.StartFakeDatabase(t, lab.Host, answer)
 		return rig.Setup{Emulator: func(c *awsemu.Config) { c.Hosts[lab.Endpoint] = f.Address() }}
 	}
-	started := make(chan struct{}, 1)
+	// starting is a database at which a login has begun once started has something, and never ends.
+	starting := func() (setup rig.Setup, started chan struct{}) {
+		started = make(chan struct{}, 1)
+		return answering(func(c io.ReadWriter) {
+			started <- struct{}{}
+			io.Copy(io.Discard, c)
+		}), started
+	}
+	ending, ends := starting()
+	disconnecting, disconnects := starting()
 	proving, certs := provingClients(t)
 	cluster, denying, overloaded := rig.StartCluster(t), rig.StartCluster(t), rig.StartCluster(t)
 	denying.Deny()
@@ -63,8 +73,8 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			facts: []string{lab.DSQLHost},
 		},
 		causes.LoginOverdue.Name: {
-			setup: waitingOnly("5s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
-			facts: []string{"within 5s"},
+			setup: waitingOnly("15s", answering(func(c io.ReadWriter) { io.Copy(io.Discard, c) })),
+			facts: []string{"within 15s"},
 		},
 		causes.LoginLost.Name: {
 			setup: answering(func(io.ReadWriter) {}),
@@ -156,19 +166,12 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			facts: []string{"limited to 1"},
 		},
 		causes.ShuttingDown.Name: {
-			setup: answering(func(c io.ReadWriter) {
-				started <- struct{}{}
-				io.Copy(io.Discard, c)
-			}),
-			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
-				told := make(chan *pgconn.PgError, 1)
-				go func() { told <- w.Refused("") }()
-				<-started
+			setup: ending,
+			meet: whileStarting(ends, func(t *testing.T, w *rig.World) {
 				if code := w.Stop(os.Interrupt); code != 130 {
 					t.Errorf("exit code %d, want 130", code)
 				}
-				return <-told
-			},
+			}),
 		},
 		causes.OtherUser.Name: {
 			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
@@ -224,21 +227,41 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 		causes.TargetBarred.Name:       {setup: mapping("bob: {database-users: app_user, targets: [billing]}"), client: "sslmode=require " + certs["bob"], facts: []string{"bob", lab.Host, `"bob"`}},
 		causes.AuditFailed.Name:        {setup: rig.Setup{Flags: []string{"--audit-log", "/dev/full"}}, facts: []string{"no space left"}},
 		causes.Disconnected.Name: {
-			setup: answering(func(c io.ReadWriter) {
-				started <- struct{}{}
-				io.Copy(io.Discard, c)
-			}),
-			meet: func(t *testing.T, w *rig.World) *pgconn.PgError {
-				told := make(chan *pgconn.PgError, 1)
-				go func() { told <- w.Refused("") }()
-				<-started
+			setup: disconnecting,
+			meet: whileStarting(disconnects, func(t *testing.T, w *rig.World) {
 				if _, stderr, code := rig.Run(t, []string{"HOME=" + w.Home}, "disconnect", "1"); code != 0 {
 					t.Errorf("disconnect ends with %d: %s", code, stderr)
 				}
-				return <-told
-			},
+			}),
 		},
 	})
+}
+
+// whileStarting is a client to whose login end happens once it has started.
+func whileStarting(started <-chan struct{}, end func(*testing.T, *rig.World)) func(*testing.T, *rig.World) *pgconn.PgError {
+	return func(t *testing.T, w *rig.World) *pgconn.PgError {
+		t.Helper()
+		told := make(chan error, 1)
+		go func() {
+			conn, err := w.TryConnect("")
+			if err == nil {
+				conn.Close(context.Background())
+			}
+			told <- err
+		}()
+		select {
+		case <-started:
+		case err := <-told:
+			t.Fatalf("the login ended with %v before it started", err)
+		}
+		end(t, w)
+		err := <-told
+		var said *pgconn.PgError
+		if !errors.As(err, &said) {
+			t.Fatalf("connecting: %v (%T), want an ErrorResponse\n%s", err, err, w.Proxy.Output())
+		}
+		return said
+	}
 }
 
 // provingClients are set-ups in which clients prove who they are, and certificates of

@@ -45,7 +45,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			facts: []string{`from profile "sso"`, "`aws sso login --profile sso`", "No access"},
 		},
 		causes.SSOLoginWaiting.Name: {
-			setup: as("sso", "--sso-login", "--login-timeout", "6s"),
+			setup: as("sso", "--sso-login", "--login-timeout", "15s"),
 			facts: []string{`from profile "sso"`, "http://127.0.0.1:", "/device?user_code="},
 		},
 		causes.SSOLoginFailed.Name: {
@@ -94,7 +94,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			facts: []string{`from profile "mfa"`, "exit status 1"},
 		},
 		causes.MFAWaiting.Name: {
-			setup: onTerminal(t, as("mfa", "--login-timeout", "6s")),
+			setup: onTerminal(t, as("mfa", "--login-timeout", "15s")),
 			facts: []string{`from profile "mfa"`, rig.MFADevice},
 		},
 		causes.CredentialProcess.Name: {
@@ -106,7 +106,7 @@ func TestEveryCauseOfTheCredentials(t *testing.T) {
 			facts: []string{`from profile "other"`, "connection refused"},
 		},
 		causes.CredentialsSlow.Name: {
-			setup: as("other", "--login-timeout", "3s"),
+			setup: as("other", "--login-timeout", "10s"),
 			arm:   func(_ *testing.T, w *rig.World) { w.AWS.SlowNext("AssumeRole", time.Minute, -1) },
 			facts: []string{`from profile "other"`, "deadline exceeded"},
 		},

@@ -211,7 +211,7 @@ func serve(t *testing.T, handle func(net.Conn)) (address string) {
 			}
 			serving.Go(func() {
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(rig.ErrorLimit))
+				c.SetDeadline(time.Now().Add(2 * rig.Limit))
 				handle(c)
 			})
 		}
@@ -238,7 +238,7 @@ func severalOfOne(t *testing.T) rig.Setup {
 func firstRefusedOfMany(t *testing.T, w *rig.World) *pgconn.PgError {
 	t.Helper()
 	addresses := w.Proxy.Addresses()
-	ctx, cancel := context.WithTimeout(t.Context(), rig.ErrorLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Limit)
 	told := make(chan *pgconn.PgError, 1)
 	var clients sync.WaitGroup
 	for i := range 300 {
@@ -347,7 +347,7 @@ func whenFilesHaveRunOut(t *testing.T, w *rig.World) *pgconn.PgError {
 	select {
 	case said := <-told:
 		return said
-	case <-time.After(rig.ErrorLimit):
+	case <-time.After(rig.Limit):
 		t.Fatalf("nobody was told anything\n%s", w.Proxy.Output())
 		return nil
 	}

@@ -96,6 +96,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 			facts: []string{starting, "agent 3.3.1142.0: session type Standard_Stream instead of Port", "document AWS-StartPortForwardingSessionToRemoteHost", session},
 		},
 		causes.AgentSilent.Name: {
+			setup: rig.Setup{Emulator: func(c *awsemu.Config) { c.HandshakeLimit = -1 }}, // else the agent may lose its patience first, a second later
 			arm:   handshakes(gateway.NoHandshake()),
 			state: "08001",
 			facts: []string{starting, "the SSM agent did not finish the handshake in time", "SSM agent on " + lab.Target, session},
@@ -106,7 +107,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 			facts: []string{lost, "the SSM agent has stopped answering", session},
 		},
 		causes.StillStarting.Name: {
-			setup: rig.Setup{Flags: []string{"--login-timeout", "3s"}},
+			setup: rig.Setup{Flags: []string{"--login-timeout", "10s"}},
 			arm:   handshakes(gateway.NoHandshake()),
 			facts: []string{starting},
 		},

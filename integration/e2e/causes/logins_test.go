@@ -38,11 +38,13 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 				w.Refused("") // now there is an SSM session
 				w.AWS.SetClock(7 * time.Minute)
 			},
+			asks:  true,
 			state: "28000", facts: []string{"behind AWS's", lab.ARN},
 		},
 		causes.IAMOff.Name: {
 			setup: rig.Setup{Emulator: atFake, Databases: awsemu.Databases{Instances: []awsemu.DBInstance{
 				{Identifier: "orders", ResourceID: "db-REAL", Host: lab.Host, NoIAM: true}}}},
+			asks:  true,
 			state: "28000", facts: []string{"--db-instance-identifier orders", "--enable-iam-database-authentication"},
 		},
 		causes.RegionGuessed.Name: {
@@ -50,15 +52,18 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 				Args: []string{alias + "?dial=" + own.Address() + "&ca-file=" + rig.Shared.Database.CAFile()},
 				Env:  func(env []string) []string { return append(env, "AWS_REGION="+lab.Region) },
 			},
+			asks:  true,
 			state: "28000", facts: []string{"signed for " + alias + ":5432 in " + lab.Region, "--region"},
 		},
 		causes.OtherPassword.Name: {
 			client: "user=plain_user",
+			asks:   true,
 			facts:  []string{lab.Host, "asks for a SCRAM password", `GRANT rds_iam TO "plain_user"`},
 		},
 		causes.TargetNotServed.Name: {
 			setup:  rig.Setup{Flags: []string{"--shared-port"}},
 			client: "user=plain_user@ordesr",
+			asks:   true,
 			state:  "28000", facts: []string{`no target "ordesr"`, "the targets are " + lab.Host, "asks for a SCRAM password"},
 		},
 		causes.NoDatabase.Name: {
@@ -76,6 +81,7 @@ func TestEveryCauseOfARefusedLogin(t *testing.T) {
 		},
 		causes.MasterUser.Name: {
 			client: "user=postgres",
+			asks:   true,
 			state:  "28000", facts: []string{lab.Host, `for user "postgres"`},
 		},
 	})

@@ -57,7 +57,7 @@ func TestEveryCauseOfALookUp(t *testing.T) {
 		causes.LookupDenied.Name: told(fail("AccessDenied", denied), "looking for database orders: access denied", "identity "+lab.ARN,
 			`"Action": "rds:DescribeDBInstances"`, "HOST[:PORT]"),
 		causes.LookupThrottled.Name:  told(fail("Throttling", "Rate exceeded"), "looking for database orders", "(Throttling)", "rds:DescribeDBInstances in eu-central-1"),
-		causes.LookupUnanswered.Name: told(waitingWay("3s", foundLater("orders", databases, func(e *awsemu.Emulator) { e.SlowNext("DescribeDBInstances", time.Minute, -1) })), "looking for database orders", "rds:DescribeDBInstances in eu-central-1"),
+		causes.LookupUnanswered.Name: told(waitingWay("10s", foundLater("orders", databases, func(e *awsemu.Emulator) { e.SlowNext("DescribeDBInstances", time.Minute, -1) })), "looking for database orders", "rds:DescribeDBInstances in eu-central-1"),
 		causes.LookupUnreachable.Name: {
 			setup: rig.Setup{Args: []string{"orders?via=" + lab.Target + "&ca-file=" + rig.Shared.Database.CAFile()},
 				Env: func(env []string) []string {

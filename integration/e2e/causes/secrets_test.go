@@ -57,7 +57,7 @@ func TestEveryCauseOfAPassword(t *testing.T) {
 		return s
 	}
 	soon := reading(nil, nil)
-	soon.Flags = []string{"--login-timeout", "5s"} // the password is tried again meanwhile
+	soon.Flags = []string{"--login-timeout", "15s"} // the password is tried again meanwhile
 	unreachable := reading(nil, nil)
 	unreachable.Env = func(env []string) []string {
 		return append(env, "AWS_ENDPOINT_URL_SECRETS_MANAGER=http://"+rig.ClosedPort, "AWS_MAX_ATTEMPTS=1")
