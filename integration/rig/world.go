@@ -100,7 +100,7 @@ func Start(t *testing.T, s Setup) *World {
 	if s.Env != nil {
 		env = s.Env(env)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*Limit)
 	defer cancel()
 	w.Proxy, err = lab.StartProxy(ctx, lab.Command{Binary: cmp.Or(s.Binary, Shared.Binary), Args: append(args, s.Flags...), Env: env, Change: s.Change})
 	if err != nil {

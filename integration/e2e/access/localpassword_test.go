@@ -154,7 +154,7 @@ func TestLocalPasswordIsNotForAClosedPort(t *testing.T) {
 		t.Helper()
 		return rig.Start(t, rig.Setup{Port: port, Flags: []string{"--local-password"}, Env: func(env []string) []string { return append(rig.Without("HOME")(env), "HOME="+home) }})
 	}
-	old := start("")
+	old := start(rig.FreePort(t)) // which nobody else is given meanwhile
 	address := old.Proxy.Addresses()[0]
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

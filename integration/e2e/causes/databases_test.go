@@ -289,7 +289,11 @@ func stopReading(t *testing.T, w *rig.World) *pgconn.PgError {
 	// A RowDescription of 32 bytes and a DataRow of 11 and its text.
 	results := conn.Exec(ctx, fmt.Sprintf("select repeat('x', case i when 0 then %d else %d end) as filler from generate_series(0, 65536) i", 1024-11-32, 1024-11))
 	err = w.AWS.Await(ctx, func(sessions []gateway.Session) bool {
-		return len(sessions) > 0 && sessions[0].Streams > 0 && sessions[0].OpenStreams == 0
+		streams, open := 0, 0
+		for _, s := range sessions {
+			streams, open = streams+s.Streams, open+s.OpenStreams
+		}
+		return streams > 0 && open == 0
 	})
 	if err != nil {
 		t.Fatalf("the stream was not given up: %v", err)
