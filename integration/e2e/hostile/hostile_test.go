@@ -67,7 +67,9 @@ func invite(w *rig.World, t *testing.T, front *counter, before usage) {
 	t.Logf("psql afterwards took %v", time.Since(began))
 	after := settle(w, before)
 	t.Logf("before %+v, after %+v", before, after)
-	if after.files > before.files || after.threads > before.threads+40 {
+	// On a busy machine there is a thread more for each call that was interrupted, which
+	// stays: a few for each client of those that come together, not one for each that has come.
+	if after.files > before.files || after.threads > before.threads+4*together {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 }
@@ -86,7 +88,10 @@ func attack(w *rig.World, t *testing.T, front *counter) {
 	t.Run("slow first packets", func(t *testing.T) { crawl(w, t, front) })
 }
 
-// attack has 50 clients at a time.
+// together are so many clients at a time.
+const together = 50
+
+// attack has as many clients as h says.
 func (h hostile) attack(t *testing.T, address string) {
 	var attackers sync.WaitGroup
 	turns := make(chan struct{}, h.times)
@@ -94,7 +99,7 @@ func (h hostile) attack(t *testing.T, address string) {
 		turns <- struct{}{}
 	}
 	close(turns)
-	for range min(50, h.times) {
+	for range min(together, h.times) {
 		attackers.Go(func() {
 			for range turns {
 				h.once(t, address)
@@ -219,7 +224,7 @@ func forward(c net.Conn, address string) {
 // settle returns what the process holds when it has closed what it opened since
 // before, for which it may take as long as clients are given to read last words.
 func settle(w *rig.World, before usage) usage {
-	ctx, cancel := context.WithTimeout(w.T.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
 	defer cancel()
 	now := usageOf(w)
 	for now.files > before.files && ctx.Err() == nil {
