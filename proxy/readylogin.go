@@ -155,9 +155,8 @@ func (r *resting) stop() (said []byte, rests bool) {
 	}
 	for r.goesOn() && arrived(beneath(r.conn)) {
 		r.conn.SetReadDeadline(time.Now().Add(lastLook))
-		if r.read(); errors.Is(r.err, os.ErrDeadlineExceeded) { // part of a record
+		if r.read(); errors.Is(r.err, os.ErrDeadlineExceeded) { // part of a record, or late to look
 			r.err = nil
-			break
 		}
 	}
 	r.conn.SetReadDeadline(time.Time{})
