@@ -222,6 +222,7 @@ func TestQuerySentWithTheStartupMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rr := newReadyRig(t, 4, nil)
 		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
 		c := rr.dial()
 		go c.Write(join(plainStartup, message('Q', []byte("question")...)))
 		c.expect(join(rr.greeting(2), []byte("answer of 2 to question")))

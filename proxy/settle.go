@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 // settleTime is how long a client that got a ready login may ask nothing until it is as
@@ -207,14 +210,31 @@ func (s *session) logInAgain(ctx context.Context, r *readyLogin, up *upstream) *
 	}
 	s.again = nil
 	if err != nil {
-		why := ended(login, err)
+		told, why := s.route.lostAgain(ended(login, err))
 		s.client.SetWriteDeadline(time.Now().Add(farewell))
-		words, _ := response(&lostInSession{why}, "").Encode(nil)
+		words, _ := response(&lostInSession{told}, "").Encode(nil)
 		s.client.Write(words) // its own error changes nothing any more
 		s.ended(reasonDatabaseLost, why)
 		return nil
 	}
 	return fresh
+}
+
+// lostAgain makes of err, which ended the login that was to go on for a ready login, what
+// the client is told and what the log is: only the client may read whatever the database
+// quotes.
+func (r *Route) lostAgain(err error) (client, log error) {
+	var said *refusal
+	if !errors.As(err, &said) {
+		return err, err
+	}
+	lost := func(words, detail, hint string) error {
+		return causes.ReadyLoginLost.New(causes.Facts{
+			"database": r.Name, "said": words, "told": detail,
+			"fix": cmp.Or(hint, "reconnect in a moment; if it persists, see the database's log"),
+		}, nil)
+	}
+	return lost(said.message, cmp.Or(said.told, said.detail), cmp.Or(said.help, said.hint)), lost(said.Error(), said.Detail(), said.Hint())
 }
 
 // catchUp tells the client what is new over up.

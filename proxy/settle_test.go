@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/internal/causes"
 )
 
 func TestDeadReadyLoginIsNeverHandedOut(t *testing.T) {
@@ -166,34 +168,59 @@ func TestWhereTheClientIsAfterASecondLogin(t *testing.T) {
 }
 
 func TestReadyLoginThatEndsAndCannotBeRepeated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rr := newReadyRig(t, 4, nil)
-		rr.leave(rr.login(plainStartup, 1))
-		c := rr.login(plainStartup, 2)
-		synctest.Wait()
-		rr.mu.Lock()
-		rr.refuse = func(c *databaseConn, _ uint32) bool {
-			c.send(errorPacket("SFATAL", "VFATAL", "C28000", "Mno more"))
-			return true
-		}
-		rr.mu.Unlock()
-		rr.conn(2).NetConn().Close()
-		if got := c.failed(); got['C'] != stateConnectionLost || got['S'] != "FATAL" {
-			t.Errorf("client got %q, want a FATAL 08006", got)
-		}
-		c.Close()
-		synctest.Wait()
-		rr.stopReady()
-		if !rr.log.hasLine("session ended", reasonDatabaseLost) {
-			t.Errorf("log:\n%s", rr.log.bytes())
-		}
-	})
+	const lost = "the session with orders.abc.eu-west-1.rds.amazonaws.com ended before its first query, and the database refuses a new one: "
+	for _, test := range []struct {
+		name                  string
+		said                  []string
+		message, detail, hint string
+		logged                string // of the database's words
+	}{
+		{
+			"why is known", []string{"C28000", "Mno more", "Dit is closed", "Hcome tomorrow"},
+			lost + "no more", "it is closed", "come tomorrow", "no more",
+		},
+		{
+			"nothing is known", []string{"CXX000", "Mwork_mem is odd"},
+			lost + "work_mem is odd", "", "reconnect in a moment; if it persists, see the database's log", "only the client got its message",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rr := newReadyRig(t, 4, nil)
+				rr.leave(rr.login(plainStartup, 1))
+				rr.wantReady(1)
+				c := rr.login(plainStartup, 2)
+				synctest.Wait()
+				rr.mu.Lock()
+				rr.refuse = func(c *databaseConn, _ uint32) bool {
+					c.send(errorPacket(append([]string{"SFATAL", "VFATAL"}, test.said...)...))
+					return true
+				}
+				rr.mu.Unlock()
+				rr.conn(2).NetConn().Close()
+				got := c.failed()
+				if got['C'] != stateConnectionLost || got['S'] != "FATAL" || got['M'] != test.message || got['D'] != test.detail || got['H'] != test.hint {
+					t.Errorf("client got %q, want a FATAL 08006, %q, %q, %q", got, test.message, test.detail, test.hint)
+				}
+				c.Close()
+				synctest.Wait()
+				rr.stopReady()
+				if !rr.log.hasLine("session ended", reasonDatabaseLost, causes.ReadyLoginLost.Name, test.logged) {
+					t.Errorf("log:\n%s", rr.log.bytes())
+				}
+				if test.logged != test.said[1][1:] && bytes.Contains(rr.log.bytes(), []byte(test.said[1][1:])) {
+					t.Errorf("the log has the database's words:\n%s", rr.log.bytes())
+				}
+			})
+		})
+	}
 }
 
 func TestSettledClientIsLikeAnyOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rr := newReadyRig(t, 4, nil)
 		rr.leave(rr.login(plainStartup, 1))
+		rr.wantReady(1)
 		c := rr.login(plainStartup, 2)
 		time.Sleep(settleTime + 1)
 		rr.seesTheEnd(c, 2)

@@ -21,6 +21,13 @@ var (
 		Hint:    "reconnect, and check whether your last statement was committed; if it persists, see the database's log",
 		Means:   "the connection ended without a message from the database: a crash, a failover, or a dropped connection",
 	}
+	ReadyLoginLost = Cause{
+		Name: "ready-login-lost", SQLState: connectionLost,
+		Message: "the session with {database} ended before its first query, and the database refuses a new one: {said}",
+		Detail:  "[{told}]",
+		Hint:    "{fix}",
+		Means:   "a restart or a failover ended a ready login that a client had just got (`ready-logins`), and the database refuses to log the client in again",
+	}
 	LoginGarbled = Cause{
 		Name: "login-garbled", SQLState: rejected,
 		Message: "{database} {said}",
@@ -253,7 +260,7 @@ const nameTarget = "name the target after the user (USER@TARGET) or the database
 // Clients are the rows of this file.
 func Clients() []Cause {
 	return []Cause{
-		LoginOverdue, LoginLost, DatabaseLost, DSQLSessionOver, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
+		LoginOverdue, LoginLost, DatabaseLost, ReadyLoginLost, DSQLSessionOver, LoginGarbled, NoUser, BadStartup, StartupTooLong, StartupGarbled, OldProtocol,
 		OptionsMalformed, SettingsRefused, SettingFailed, GuardFailed, SettingInterrupted, NoSuchTarget, NoTarget, TargetsDiffer, TooManyClients, OtherUser, NeedsTLS, ProxyHeaderUnexpected, ProxyHeaderMissing, ProxyHeaderMalformed,
 		PasswordWrong, LocalPasswordWrong, CertificateMissing, CertificateRefused, IdentityDiffers, IdentityUnknown, DatabaseUserBarred, TargetBarred,
 		ServiceTokenRefused, AccountRefused, TokenReviewDenied, APIServerUnreachable, TokenKeysUnreachable, AuditFailed, ShuttingDown, Disconnected,

@@ -85,6 +85,7 @@ func TestEveryCauseAtTheProxyItself(t *testing.T) {
 			},
 			facts: []string{lab.Host, "cut off"},
 		},
+		causes.ReadyLoginLost.Name: readyLoginLost(t),
 		causes.LoginGarbled.Name: {
 			setup: answering(func(c io.ReadWriter) { c.Write([]byte{'Z', 0, 0, 0, 5, 'I'}) }),
 			facts: []string{lab.Host, `'Z'`},
