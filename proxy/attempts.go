@@ -74,11 +74,30 @@ func (s *session) attempts(ctx context.Context) (*upstream, error) {
 // withRoom is attempt in its turn, and another where ready logins make room for it.
 func (s *session) withRoom(ctx context.Context, attempt func(context.Context) (*upstream, error)) (*upstream, error) {
 	up, err := s.inTurn(ctx, attempt)
-	if s.ping || !isFull(err) || !s.server.ready.makeRoom(ctx, s.route.Address) {
-		return up, err
+	if !s.ping && isFull(err) && s.server.ready.makeRoom(ctx, s.route.Address) {
+		s.awaitRefused(ctx)
+		s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
+		up, err = s.inTurn(ctx, s.unguessed)
 	}
-	s.log.Info("no room at the database, trying once more after giving up ready logins", "error", err)
-	return s.inTurn(ctx, s.unguessed)
+	s.closeRefused()
+	return up, err
+}
+
+// awaitRefused waits until the database has ended the connection that it had no room for: a
+// busy one is slow to end the process, which has a place of its own until then.
+func (s *session) awaitRefused(ctx context.Context) {
+	defer s.server.ready.bound(s.full.raw)()
+	defer interrupt(ctx, s.full.raw)()
+	s.full.abandon()
+	s.full = nil
+}
+
+// closeRefused closes it, if it is there.
+func (s *session) closeRefused() {
+	if s.full != nil {
+		s.full.raw.Close()
+		s.full = nil
+	}
 }
 
 // inTurn has attempt wait for its turn, which ends with it or is given back by giveTurn
@@ -160,6 +179,10 @@ func (s *session) attempt(ctx context.Context, early bool) (*upstream, error) {
 		if errors.As(err, &said) && said.code == stateShuttingDown {
 			up.retire(failOverReason(said.code))
 			s.server.ready.failover(s.route.Address)
+		}
+		if isFull(err) { // which withRoom closes
+			s.full = up
+			return nil, err
 		}
 		up.raw.Close()
 		return nil, err

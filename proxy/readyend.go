@@ -2,9 +2,14 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"slices"
 	"time"
 )
+
+// endPatience is how long the database may take to end a session that is given up. A client
+// may wait for its place, and a busy machine is slow to end a process.
+const endPatience = 10 * time.Second
 
 // Why ready logins are given up, for the log.
 const (
@@ -52,11 +57,34 @@ func (p *readyPool) end(r *readyLogin, reason string) {
 				p.failover(r.route.Address)
 			}
 		}
-		r.close(farewell)
+		defer p.bound(r.up.raw)()
+		r.close()
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.ending = slices.DeleteFunc(p.ending, func(other *readyLogin) bool { return other == r })
 	})
+}
+
+// bound gives a session that ends over c endPatience for it, and no more than farewell once
+// the proxy stops. over must be called when it has ended.
+func (p *readyPool) bound(c net.Conn) (over func()) {
+	latest := time.Now().Add(endPatience)
+	c.SetDeadline(latest)
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-p.stopped():
+			if sooner := time.Now().Add(farewell); sooner.Before(latest) {
+				c.SetDeadline(sooner)
+			}
+		case <-ended:
+		}
+	}()
+	return func() {
+		close(ended)
+		<-watched
+	}
 }
 
 // drop ends r, which was taken.

@@ -155,9 +155,8 @@ func (r *resting) stop() (said []byte, rests bool) {
 	}
 	for r.goesOn() && arrived(beneath(r.conn)) {
 		r.conn.SetReadDeadline(time.Now().Add(lastLook))
-		if r.read(); errors.Is(r.err, os.ErrDeadlineExceeded) { // part of a record
+		if r.read(); errors.Is(r.err, os.ErrDeadlineExceeded) { // part of a record, or late to look
 			r.err = nil
-			break
 		}
 	}
 	r.conn.SetReadDeadline(time.Time{})
@@ -198,7 +197,9 @@ func (s *Server) makeReady(ctx context.Context, key readyKey, route *Route, m st
 		err = errNobody
 	}
 	if err != nil {
-		up.abandon(farewell)
+		over := s.ready.bound(up.raw)
+		up.abandon()
+		over()
 		return nil, err
 	}
 	r.method = l.method()
@@ -245,22 +246,20 @@ func (r *readyLogin) busy() bool {
 	return ok && way.Busy()
 }
 
-// close ends the session at the database, which it waits for as long as limit: its place
-// there is free then. The goroutine that reads must have ended.
-func (r *readyLogin) close(limit time.Duration) {
+// close ends the session at the database, which it waits for until the conn's deadline: its
+// place there is free then. The goroutine that reads must have ended.
+func (r *readyLogin) close() {
 	defer close(r.gone)
-	r.up.raw.SetDeadline(time.Now().Add(limit))
 	if words, err := new(pgproto3.Terminate).Encode(nil); err == nil {
 		r.up.Write(words) // its own error shows when reading
 	}
 	r.up.awaitEnd()
 }
 
-// abandon ends a login that is not finished, and waits for the database to do the same, as
-// long as limit. It says no word, which the database would take for an answer and complain
-// about in its log: the end of TLS is enough, at every step.
-func (up *upstream) abandon(limit time.Duration) {
-	up.raw.SetDeadline(time.Now().Add(limit))
+// abandon ends a login that is not finished, and waits for the database to do the same, until
+// the conn's deadline. It says no word, which the database would take for an answer and
+// complain about in its log: the end of TLS is enough, at every step.
+func (up *upstream) abandon() {
 	up.CloseWrite()
 	up.awaitEnd()
 }

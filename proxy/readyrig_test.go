@@ -21,6 +21,7 @@ type readyRig struct {
 	cancels  chan []byte
 	logins   atomic.Uint32
 	refuse   func(c *databaseConn, n uint32) bool // says that it has refused login n
+	ending   time.Duration                        // how long a session takes to end that was terminated
 }
 
 func newReadyRig(t testing.TB, most int, change func(*Config)) *readyRig {
@@ -62,6 +63,10 @@ func (rr *readyRig) serve(c *databaseConn) {
 		}
 		if m[0] == 'X' {
 			how = "terminated"
+			rr.mu.Lock()
+			ending := rr.ending
+			rr.mu.Unlock()
+			time.Sleep(ending)
 			break
 		}
 		c.send([]byte(fmt.Sprintf("answer of %d to %s", pid, m[5:])))

@@ -75,6 +75,81 @@ func TestFullDatabaseGetsItsRoomBack(t *testing.T) {
 	}
 }
 
+// On a busy machine a process takes a while to end, and its place is taken until then. The
+// stop of the proxy does not wait for it.
+func TestFullDatabaseIsSlowToMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 4, nil)
+		rr.mu.Lock()
+		rr.refuse, rr.ending = fullAt(rr, 2, false), 8*time.Second
+		rr.mu.Unlock()
+		first := rr.login(plainStartup, 1)
+		rr.wantReady(1) // 2
+		other := startupPacket(3<<16, "user", "app_user", "database", "other")
+		second := rr.login(other, 4) // 3 was refused
+		rr.mu.Lock()
+		rr.ending = 0
+		rr.mu.Unlock()
+		rr.leave(first)
+		rr.leave(second)
+		time.Sleep(readyPause)
+		first = rr.login(plainStartup, 5)
+		rr.wantReady(1) // 6
+		rr.mu.Lock()
+		rr.ending = 8 * time.Second
+		rr.mu.Unlock()
+		third := rr.dial()
+		third.send(other)
+		synctest.Wait() // 7 was refused, and 6 ends
+		third.Close()
+		first.Close()
+		began := time.Now()
+		rr.cut()
+		served := <-rr.served
+		if took := time.Since(began); took > 2*farewell {
+			t.Errorf("the proxy stopped after %v", took)
+		}
+		rr.served <- served
+		rr.stopReady()
+	})
+}
+
+// The login that was refused has a place of its own until its process has ended.
+func TestFullDatabaseIsSlowToRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rr := newReadyRig(t, 4, nil)
+		full := fullAt(rr, 2, false)
+		rr.mu.Lock()
+		rr.refuse = func(c *databaseConn, pid uint32) bool {
+			if !full(c, pid) {
+				return false
+			}
+			rr.mu.Lock()
+			delete(rr.ended, pid)
+			rr.mu.Unlock()
+			time.Sleep(3 * time.Second)
+			rr.mu.Lock()
+			defer rr.mu.Unlock()
+			rr.ended[pid] = "refused"
+			return true
+		}
+		rr.mu.Unlock()
+		first := rr.login(plainStartup, 1)
+		rr.wantReady(1)                                                                      // 2
+		second := rr.login(startupPacket(3<<16, "user", "app_user", "database", "other"), 4) // 3 was refused
+		third := rr.dial()                                                                   // for whom there is nothing to give up
+		third.send(plainStartup)
+		began := time.Now()
+		if got := third.failed(); got['C'] != stateTooManyConnections || time.Since(began) > farewell {
+			t.Errorf("a client got %q after %v", got, time.Since(began))
+		}
+		third.Close()
+		rr.leave(first)
+		rr.leave(second)
+		rr.stopReady()
+	})
+}
+
 // The database gives a login its place before it asks for the token: what is under way
 // takes one too.
 func TestFullDatabaseGetsTheRoomOfALoginUnderWay(t *testing.T) {

@@ -67,6 +67,7 @@ type session struct {
 	again    *again         // not nil: the client has a ReadyForQuery already
 	guards   []Setting      // that a Grant adds to the Route's
 	letIn    bool           // the last login got as far as AuthenticationOk
+	full     *upstream      // that of the last login, which the database had no room for; else nil
 	giveTurn func()         // ends the turn of the login under way
 	took     time.Duration  // the last login, with its connection
 

@@ -48,6 +48,10 @@ type Setup struct {
 // second, on a busy machine, is one for which a spare session is started.
 const NoSpare = "keep-alive=off"
 
+// besideSlow is part of the line that pgkeyless prints before it starts a second SSM
+// session beside one that has taken five seconds.
+const besideSlow = "slow to start, starting a second one"
+
 // World is one emulator and one pgkeyless.
 type World struct {
 	T        *testing.T
@@ -159,6 +163,16 @@ func (w *World) AwaitSessionsEnded() {
 	defer cancel()
 	if err := w.AWS.Await(ctx, gateway.AllEnded); err != nil {
 		w.T.Errorf("SSM session(s) left open: %+v", w.AWS.Sessions())
+	}
+}
+
+// MustHaveStarted wants n SSM sessions to have been started so far. Second ones, beside
+// one that was slow to start, do not count: the machine may be busy.
+func (w *World) MustHaveStarted(n int) {
+	w.T.Helper()
+	all, second := w.AWS.Sessions(), strings.Count(w.Proxy.Output(), besideSlow)
+	if len(all) < n || len(all) > n+second {
+		w.T.Errorf("%d SSM sessions, want %d, and %d second ones at most: %+v", len(all), n, second, all)
 	}
 }
 

@@ -333,7 +333,7 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 		t.Fatalf("a probe beside them: %v, %+v", err, res)
 	}
 	res.Body.Close()
-	open[0].SetReadDeadline(time.Now().Add(10 * time.Second))
+	open[0].SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := open[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !strings.Contains(fmt.Sprint(err), "reset") {
 		t.Errorf("the first of them is still open: %v", err)
 	}
@@ -375,7 +375,7 @@ func TestBadRequestsAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		go io.WriteString(c, request)
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || res.StatusCode < 400 || res.StatusCode >= 500 {

@@ -175,11 +175,11 @@ func TestCredentialsOfTheMachineAvoidTheProxy(t *testing.T) {
 		awsFiles(t, "", "")
 		os.Unsetenv("AWS_EC2_METADATA_DISABLED")
 		t.Setenv(tc.variable, tc.value)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		cfg, err := new(Profiles).Config(ctx, "", "eu-west-1")
+		cfg, err := new(Profiles).Config(t.Context(), "", "eu-west-1")
 		if err != nil {
 			t.Fatal(err)
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		if _, err := cfg.Credentials.Retrieve(ctx); err == nil {
 			t.Errorf("%s: there are credentials", tc.name)
 		}

@@ -127,20 +127,32 @@ func dnsAnswer(t *testing.T, asked []byte, some int, names ...string) []byte {
 	return packed
 }
 
+// onePort listens on a port of UDP and on that of TCP, which somebody else may have.
+func onePort(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for try := 1; ; try++ {
+		datagrams, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream, err := net.Listen("tcp", datagrams.LocalAddr().String())
+		if err == nil {
+			return datagrams, stream
+		}
+		datagrams.Close()
+		if try == 10 {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestChainIsReadFromTheWire lets Go's resolver ask a name server of ours, whose
 // answer may be too long for a datagram and comes whole over TCP then.
 func TestChainIsReadFromTheWire(t *testing.T) {
 	names := []string{"orders.corp.example", "ledger.cluster-abc.example", "ledger-1.example"}
 	for room, name := range map[int]string{3: "in one datagram", 1: "cut after one name", 0: "cut to nothing"} {
 		t.Run(name, func(t *testing.T) {
-			stream, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			server, err := net.ListenPacket("udp", stream.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
+			server, stream := onePort(t)
 			var serving sync.WaitGroup
 			serving.Go(func() {
 				for buf := make([]byte, 1500); ; {

@@ -1,8 +1,15 @@
 package fidelity
 
-// sleepThenInsert has its effect some time after the client has gone. A busy machine has to
-// find it asleep.
+// sleepThenInsert has its effect some time after the client has sent its last word.
 var sleepThenInsert = query("insert into effects select 1 from pg_sleep(2)")
+
+// An insert waits while somebody holds the gate, which is opened some time after the client
+// has gone.
+var (
+	shutGate     = prepare("select pg_advisory_lock(1)")
+	insertBehind = query("insert into effects select 1 from (select pg_advisory_xact_lock(1)) gate")
+	openGate     = prepare("select pg_advisory_unlock(1) from pg_sleep(1)")
+)
 
 const effects = "select count(*) from effects"
 
@@ -34,14 +41,14 @@ var ends = []exchange{
 
 	{name: "closed by the client, idle", steps: []step{login(), hangUp, backendGone}},
 	{name: "closed by the client in a transaction", steps: []step{login(), send(query("begin; insert into effects values (1)")), await("Z"), hangUp, backendGone, sql(effects)}},
-	{name: "closed by the client in a query", steps: []step{login(), send(sleepThenInsert), backendWaits("PgSleep"), hangUp, backendGone, sql(effects)}},
+	{name: "closed by the client in a query", steps: []step{shutGate, login(), send(insertBehind), backendWaits("advisory"), hangUp, openGate, backendGone, sql(effects)}},
 	{name: "closed by the client in copy in", steps: []step{login(), send(query("copy effects from stdin")), await("G"), send(copyData("1\n")), hangUp, backendGone, sql(effects)}},
 	{name: "closed by the client amid a message", steps: []step{login(), send(query("insert into effects values (1)")[:30]), hangUp, backendGone, sql(effects)}},
 	{name: "closed by the client in copy out", masks: endlessMasks, steps: []step{login(), send(query("copy (select repeat('x', 10000) from generate_series(1, 1000000)) to stdout")), await("d"), hangUp, backendGone}},
 
 	{name: "reset by the client, idle", steps: []step{login(), reset, backendGone}},
 	{name: "reset by the client in a transaction", steps: []step{login(), send(query("begin; insert into effects values (1)")), await("Z"), reset, backendGone, sql(effects)}},
-	{name: "reset by the client in a query", steps: []step{login(), send(sleepThenInsert), backendWaits("PgSleep"), reset, backendGone, sql(effects)}},
+	{name: "reset by the client in a query", steps: []step{shutGate, login(), send(insertBehind), backendWaits("advisory"), reset, openGate, backendGone, sql(effects)}},
 	{name: "reset by the client in copy in", steps: []step{login(), send(query("copy effects from stdin")), await("G"), send(copyData("1\n")), reset, backendGone, sql(effects)}},
 	{name: "reset by the client in copy out", masks: endlessMasks, steps: []step{login(), send(query("copy (select repeat('x', 10000) from generate_series(1, 1000000)) to stdout")), await("d"), reset, backendGone}},
 

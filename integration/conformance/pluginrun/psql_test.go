@@ -22,12 +22,9 @@ import (
 // ends cleanly. psql does by hand what pgkeyless does for its users: it verifies
 // the certificate and sends a token.
 func TestGenuinePluginCarriesPsql(t *testing.T) {
+	binary := build(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	binary, err := pluginrun.Build(ctx, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	aws, err := lab.StartAWS(rig.Shared.Keys, rig.Shared.Database.Address(), func(c *awsemu.Config) { c.OfficialClient, c.AckWithin = true, 15*time.Second })
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +58,7 @@ func TestGenuinePluginCarriesPsql(t *testing.T) {
 	}
 	defer admin.Exec(context.Background(), "drop table attendance")
 	const both = `do $$ begin
-		for i in 1..600 loop
+		for i in 1..2400 loop
 			exit when (select count(*) from attendance) >= 2;
 			perform pg_sleep(0.05);
 		end loop;

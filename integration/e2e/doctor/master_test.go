@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
@@ -32,10 +33,30 @@ func masterDatabase(t *testing.T) *pgserver.Server {
 	if err := os.WriteFile(rules, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := admin.Exec(t.Context(), "select pg_reload_conf()"); err != nil {
+	var before time.Time
+	if err := admin.QueryRow(t.Context(), "select pg_conf_load_time() from pg_reload_conf()").Scan(&before); err != nil {
 		t.Fatal(err)
 	}
+	for loaded(t, db).Equal(before) { // the postmaster takes a moment, after which backends that it makes know it
+		if t.Context().Err() != nil {
+			t.Fatal("the rules are not loaded")
+		}
+	}
 	return db
+}
+
+// loaded is when the rules by which a login is let in now were loaded.
+func loaded(t *testing.T, db *pgserver.Server) (at time.Time) {
+	t.Helper()
+	admin, err := db.AdminConn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	if err := admin.QueryRow(t.Context(), "select pg_conf_load_time()").Scan(&at); err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 // A master user that was made for IAM logs in without being in rds_iam: doctor and

@@ -2,6 +2,8 @@ package dsql
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -14,13 +16,12 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/lab"
 )
 
-// endpoint is where the name of the cluster leads to in this file's tests.
-const endpoint = "127.0.0.78"
-
 // From the list to psql in two commands, with nothing else to say. Neither an SSM session
 // nor RDS has a part in it.
 func TestFromListToPsql(t *testing.T) {
 	d := rig.StartDSQL(t, nil)
+	// Where the name of the cluster leads to: this machine may run this test twice.
+	endpoint := fmt.Sprintf("127.78.%d.%d", rand.IntN(256), 1+rand.IntN(254))
 	rig.StartRelay(t, net.JoinHostPort(endpoint, "5432"), d.Address())
 	names := rig.StartNameServer(t, nil)
 	names.Name(lab.DSQLHost, endpoint)

@@ -171,6 +171,8 @@ func transfer(w *rig.World, f fault, size int) (results []result, struck time.Ti
 	}
 	var mu sync.Mutex
 	var times atomic.Int32
+	came := make(chan struct{}) // closed when the fault has come, or will not
+	end := sync.OnceFunc(func() { close(came) })
 	during := func() {
 		if f.during == nil {
 			return
@@ -179,14 +181,22 @@ func transfer(w *rig.World, f fault, size int) (results []result, struck time.Ti
 		struck = time.Now()
 		mu.Unlock()
 		f.during(w, int(times.Add(1))-1)
+		end()
+	}
+	// Who is to be lost must not be done before the fault, however slow the first client is.
+	await := func() {
+		if f.want == lost && f.during != nil {
+			<-came
+		}
 	}
 	results = make([]result, len(conns))
 	var clients sync.WaitGroup
 	for i, conn := range conns {
 		clients.Go(func() {
-			strike := during
-			if i > 0 {
-				strike = nil
+			strike := await
+			if i == 0 {
+				strike = during
+				defer end()
 			}
 			// The data differ by the length of the table's name.
 			err := upAndDown(ctx, conn, "bulk"+strings.Repeat("x", i), size, strike)

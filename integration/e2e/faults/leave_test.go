@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -41,31 +42,48 @@ func TestClientLeavesDuringAStalledUpload(t *testing.T) {
 			}
 			took := time.Since(begin)
 			t.Logf("noticed after %v", took.Round(time.Millisecond))
-			if took > 15*time.Second {
-				t.Errorf("noticed after %v", took)
+			if took > rig.ErrorLimit {
+				t.Errorf("noticed after %v, want %v at most", took, rig.ErrorLimit)
 			}
 		})
 	}
 }
 
-// awaitStall waits until no SSM session has carried anything up for a second.
+// awaitStall waits until no SSM session has carried anything up for ten seconds, in which
+// pgkeyless answers: a busy machine lets an upload rest for a while, too.
 func awaitStall(w *rig.World) {
 	w.T.Helper()
 	var before int64 = -1
-	for {
-		var up int64
-		for _, s := range w.AWS.Sessions() {
-			up += s.BytesIn
-		}
-		if up == before && up > 4<<20 {
-			return
-		}
-		before = up
+	for quiet := 0; quiet < 10; quiet++ {
 		select {
 		case <-time.After(time.Second):
 		case <-w.T.Context().Done():
 			w.T.Fatal("the upload never stalled")
 		}
+		askForTLS(w)
+		var up int64
+		for _, s := range w.AWS.Sessions() {
+			up += s.BytesIn
+		}
+		if up != before || up <= 4<<20 {
+			quiet = -1
+		}
+		before = up
+	}
+}
+
+// askForTLS has pgkeyless answer an SSLRequest.
+func askForTLS(w *rig.World) {
+	w.T.Helper()
+	c, err := net.Dial("tcp", w.Proxy.Addresses()[0])
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer c.Close()
+	answer := make([]byte, 1)
+	c.Write([]byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f})
+	if _, err := io.ReadFull(c, answer); err != nil || answer[0] != 'S' {
+		w.T.Fatalf("SSLRequest answered with %q, %v", answer, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -28,8 +29,19 @@ func TestWebsocketCutDuringATransfer(t *testing.T) {
 				if err := upAndDown(t.Context(), conn, "bulk", 4<<20, func() { cuts += cut(w.AWS) }); err != nil {
 					t.Fatalf("%v\n%s", err, w.Proxy.Output())
 				}
-				if s := w.AWS.Sessions(); cuts != 2 || len(s) != 1 || s[0].Resumes != 2 {
-					t.Errorf("%d cuts, sessions %+v, want 2 cuts and one session resumed twice", cuts, s)
+				// A busy machine may take longer for a pong, or a new websocket, than
+				// pgkeyless waits: that is one resumption more, and a line of the log.
+				late := strings.Count(w.Proxy.Output(), "ssm websocket lost") + strings.Count(w.Proxy.Output(), "not resumed yet")
+				if name == "dropped" {
+					late -= 2
+				}
+				w.MustHaveStarted(1)
+				resumes := 0
+				for _, s := range w.AWS.Sessions() {
+					resumes += s.Resumes
+				}
+				if cuts != 2 || resumes < 2 || resumes > 2+late {
+					t.Errorf("%d cuts, %d resumptions, want 2 of either, and %d more at most", cuts, resumes, late)
 				}
 			})
 		}
@@ -39,9 +51,9 @@ func TestWebsocketCutDuringATransfer(t *testing.T) {
 // TestSessionThatEndedIsReplaced ends the SSM session from outside: its clients
 // fail, the listener stays, and the next client gets a new session.
 func TestSessionThatEndedIsReplaced(t *testing.T) {
-	w := rig.Start(t, rig.Setup{})
+	w := rig.Start(t, rig.Setup{Options: []string{rig.NoSpare, "ready-logins=0"}}) // which may have a session of their own
 	conn := w.Connect("")
-	if !w.AWS.TerminateSession(w.AWS.Sessions()[0].ID, "") {
+	if !w.AWS.TerminateSession(inUse(w), "") {
 		t.Fatal("no live session to terminate")
 	}
 	if _, err := conn.Exec(t.Context(), "select 1"); err == nil {

@@ -219,7 +219,7 @@ func forward(c net.Conn, address string) {
 // settle returns what the process holds when it has closed what it opened since
 // before, for which it may take as long as clients are given to read last words.
 func settle(w *rig.World, before usage) usage {
-	ctx, cancel := context.WithTimeout(w.T.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
 	defer cancel()
 	now := usageOf(w)
 	for now.files > before.files && ctx.Err() == nil {

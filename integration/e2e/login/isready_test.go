@@ -21,10 +21,10 @@ func TestHealthChecksAreNoErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for _, user := range []string{"root", "plain_user"} { // one that there is not, one without rds_iam
-		out, err := exec.CommandContext(ctx, "pg_isready", "-h", host, "-p", port, "-U", user, "-t", "30").CombinedOutput()
+		out, err := exec.CommandContext(ctx, "pg_isready", "-h", host, "-p", port, "-U", user, "-t", "60").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "accepting connections") {
 			t.Errorf("pg_isready -U %s: %v, %s", user, err, out)
 		}

@@ -29,6 +29,11 @@ func TestTokensRefusedByTheDatabase(t *testing.T) {
 			db := rig.StartDatabase(t, test.keys, test.tweak)
 			w := rig.Start(t, rig.Setup{Database: db})
 			got := w.Refused("")
+			for range 2 { // whose the keys are is asked for three seconds, which may not do on a busy machine
+				if !strings.Contains(got.Detail, lab.ARN) {
+					got = w.Refused("")
+				}
+			}
 			if got.Code != "28000" || !strings.Contains(got.Message, "authentication failed") || !strings.Contains(got.Detail, lab.ARN) || got.Hint == "" {
 				t.Errorf("refused with %+v, want 28000 in the database's words, the identity in DETAIL and a HINT", got)
 			}

@@ -3,6 +3,8 @@ package metrics
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -31,9 +33,7 @@ func (s *scene) checkDeployed() {
 	}
 
 	var names []string
-	if err := p.api("label/__name__/values", nil, &names); err != nil {
-		t.Fatal(err)
-	}
+	p.await("the names of the metrics", func() error { return p.api("label/__name__/values", nil, &names) })
 	board := readDashboard(t)
 	rules, err := os.ReadFile(rulesFile)
 	if err != nil {
@@ -49,12 +49,13 @@ func (s *scene) checkDeployed() {
 		}
 	}
 	for _, expr := range board.exprs() {
-		got, err := p.query(expr)
-		if err != nil {
-			t.Errorf("%s: %v", expr, err)
-		} else if len(got) == 0 && !strings.HasPrefix(expr, "changes(") { // nothing was reloaded
-			t.Errorf("the dashboard shows nothing for %s", expr)
-		}
+		p.await("the dashboard shows something for "+expr, func() error { // unless the latest scrape was late
+			got, err := p.query(expr)
+			if err == nil && len(got) == 0 && !strings.HasPrefix(expr, "changes(") { // nothing was reloaded
+				err = errors.New("nothing is there")
+			}
+			return err
+		})
 	}
 	p.checkRules()
 }
@@ -71,9 +72,20 @@ func (p *prometheus) checkRules() {
 			}
 		}
 	}
-	if err := p.api("rules", nil, &data); err != nil {
-		p.t.Fatal(err)
-	}
+	p.await("the rules have been evaluated", func() error {
+		data.Groups = nil
+		if err := p.api("rules", nil, &data); err != nil {
+			return err
+		}
+		for _, group := range data.Groups {
+			for _, r := range group.Rules {
+				if r.Health == "unknown" {
+					return fmt.Errorf("rule %s has not been", r.Name)
+				}
+			}
+		}
+		return nil
+	})
 	page, err := os.ReadFile(metricsPage)
 	if err != nil {
 		p.t.Fatal(err)

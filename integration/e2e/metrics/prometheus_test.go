@@ -1,21 +1,22 @@
 package metrics
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgkeyless/pgkeyless/integration/rig"
 )
 
 // The files that users take from deploy, and what they read about them.
@@ -26,9 +27,12 @@ const (
 	metricsPage   = "../../../docs/metrics.md"
 )
 
-// scrapeEvery is short, so that the test is. A scrape may not take longer, also where the
-// machine has much other work.
+// scrapeEvery is short, so that the test is. A scrape may not take longer: where the machine
+// has much other work, one may fail.
 const scrapeEvery = 3 * time.Second
+
+// portTries are for ports that somebody else was faster to take.
+const portTries = 5
 
 // prometheus is a running one.
 type prometheus struct {
@@ -51,15 +55,25 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0") // a port that is free, most probably for a while
-	if err != nil {
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		p, said := runPrometheus(t, dir, path)
+		if p != nil {
+			return p
+		}
+		if try == portTries || !strings.Contains(said, "address already in use") {
+			t.Fatalf("prometheus has ended:\n%s", said)
+		}
 	}
-	address := l.Addr().String()
-	l.Close()
-	cmd := exec.Command("prometheus", "--config.file="+path, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.Dir = &said, &said, dir
+}
+
+// runPrometheus runs it in dir at a port that was free a moment ago, and waits until it is
+// ready. nil: it has ended, and said why.
+func runPrometheus(t *testing.T, dir, config string) (p *prometheus, said string) {
+	t.Helper()
+	address := "127.0.0.1:" + rig.FreePort(t)
+	cmd := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	printed := new(rig.LockedBuffer)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = printed, printed, dir
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v: run scripts/install-deps", err)
 	}
@@ -69,25 +83,30 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 		cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
 		if t.Failed() {
-			t.Logf("prometheus said:\n%s", said.String())
+			t.Logf("prometheus said:\n%s", printed)
 		}
 	})
-	p := &prometheus{t: t, base: "http://" + address}
+	p = &prometheus{t: t, base: "http://" + address}
+	gone := false
 	p.await("prometheus is ready", func() error {
+		_, err := get(p.base + "/-/ready")
 		select {
-		case <-ended:
-			t.Fatalf("prometheus has ended:\n%s", said.String())
+		case <-ended: // so it was somebody else who answered
+			gone = true
+			return nil
 		default:
 		}
-		_, err := get(p.base + "/-/ready")
 		return err
 	})
-	return p
+	if gone {
+		return nil, printed.String()
+	}
+	return p, ""
 }
 
 // get returns what a GET of url gives with status 200.
 func get(url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -108,7 +127,7 @@ func get(url string) ([]byte, error) {
 // await calls f until it returns nil, at the pace of scrapes.
 func (p *prometheus) await(what string, f func() error) {
 	p.t.Helper()
-	deadline, again := time.After(45*time.Second), time.NewTicker(scrapeEvery/4)
+	deadline, again := time.After(2*time.Minute), time.NewTicker(scrapeEvery/4)
 	defer again.Stop()
 	for {
 		err := f()

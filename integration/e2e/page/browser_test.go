@@ -110,7 +110,7 @@ func driver(t *testing.T) string {
 	if err := os.CopyFS(made, os.DirFS("browser")); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 	npm.Dir = made
@@ -192,6 +192,31 @@ func (b *browser) until(code string) {
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	b.do("click", args{"selector": selector})
+}
+
+// follow clicks on what leads to another page, or this one anew, and waits for that.
+func (b *browser) follow(selector string) {
+	b.t.Helper()
+	b.do("follow", args{"selector": selector})
+}
+
+// listen notes what the page says to who cannot see it, and what its buttons to copy show:
+// both last for a moment.
+func (b *browser) listen() {
+	b.t.Helper()
+	b.eval(`(() => {
+		const place = document.getElementById("say"), heard = window.heard = [];
+		new MutationObserver(() => heard.push(place.textContent)).observe(place, {childList: true, characterData: true, subtree: true});
+		new MutationObserver((all) => {
+			for (const one of all) if (one.target.closest?.(".copier")) heard.push("shown: " + one.target.closest(".copier").textContent);
+		}).observe(document.getElementById("live"), {childList: true, subtree: true});
+	})()`)
+}
+
+// hear waits until the page has said something since listen.
+func (b *browser) hear(text string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("window.heard.some((said) => said.includes(%q))", text))
 }
 
 func (b *browser) press(key string) {

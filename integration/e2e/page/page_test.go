@@ -3,7 +3,6 @@ package page
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
 	"github.com/pgkeyless/pgkeyless/integration/rig/awsemu"
@@ -113,9 +111,7 @@ type client struct {
 // psql starts one that runs sql, and then waits for more.
 func (w *world) psql(name, sql string) *client {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
-	w.t.Cleanup(cancel)
-	c := &client{t: w.t, cmd: rig.PsqlCommand(ctx, w.Conninfo("application_name="+name), "-v", "VERBOSITY=verbose")}
+	c := &client{t: w.t, cmd: rig.PsqlCommand(w.t.Context(), w.Conninfo("application_name="+name), "-v", "VERBOSITY=verbose")}
 	c.cmd.Stderr = &c.errs
 	c.cmd.Stdout = io.Discard
 	var err error
@@ -154,12 +150,13 @@ func TestPage(t *testing.T) {
 	}
 	b.wait(`h1:has-text("Ready, no clients connected")`)
 	b.eval("window.sameWindow = true")
+	b.listen()
 
 	// A login appears as it happens.
 	reader := w.psql("as_it_happens", "select 1")
 	b.wait(row("as_it_happens"))
 	b.wait(`.card[data-name="orders"] .pill.up`)
-	b.until(`document.getElementById("say").textContent.includes("orders is up")`)
+	b.hear("orders is up")
 
 	// What somebody does in the page lasts.
 	b.click(`.card[data-name="orders"] details summary`)
@@ -186,12 +183,12 @@ func TestPage(t *testing.T) {
 			t.Errorf("the problem is shown as %q, want %q in it", problem, text)
 		}
 	}
-	b.until(`document.getElementById("say").textContent.includes("billing is failing")`)
+	b.hear("billing is failing")
 	if got := b.wait(".problem.bad pre"); got != "aws sso login --profile billing" {
 		t.Errorf("to copy: %q", got)
 	}
 	b.click(".problem.bad .copier")
-	b.wait(`.problem.bad .copier:has-text("Copied")`)
+	b.hear("shown: Copied")
 	if got := b.eval("navigator.clipboard.readText()"); got != "aws sso login --profile billing" {
 		t.Errorf("copied: %q", got)
 	}
@@ -344,7 +341,7 @@ func refusals(t *testing.T, w *world, b *browser) {
 			t.Errorf("a foreign page's %s: %v, want it refused", request, got)
 		}
 	}
-	b.click("button")
+	b.follow("button")
 	if said := b.wait("body"); !strings.Contains(said, "refused: ") {
 		t.Errorf("a foreign page's form: %q, want it refused", said)
 	}
@@ -358,12 +355,7 @@ func disconnect(t *testing.T, w *world, b *browser, bulk *client) {
 	b.open(w.link, nil)
 	id := b.wait(row("nightly_export") + " th")
 	details := fmt.Sprintf(`[data-key="client-%s"] .end`, id)
-	// What is said may be followed by something else at once: a target's new state.
-	b.until(`(() => {
-		const place = document.getElementById("say"), heard = window.heard = [];
-		new MutationObserver(() => heard.push(place.textContent)).observe(place, {childList: true, characterData: true, subtree: true});
-		return true;
-	})()`)
+	b.listen()
 	b.do("tab", args{"selector": ".skip"})
 	b.press("Enter")
 	b.do("tab", args{"selector": ".copier"})
@@ -372,7 +364,7 @@ func disconnect(t *testing.T, w *world, b *browser, bulk *client) {
 	b.do("tab", args{"selector": details + " button"})
 	b.press("Enter")
 	b.do("gone", args{"selector": fmt.Sprintf(`[data-key="client-%s"]`, id)})
-	b.until(fmt.Sprintf(`window.heard.includes("Session %s disconnected")`, id))
+	b.hear("Session " + id + " disconnected")
 	bulk.mustBeEnded()
 	b.wait(row("as_it_happens"))
 	b.wait(`.events li:has-text("session ended")`)
@@ -386,14 +378,14 @@ func withoutScript(t *testing.T, w *world, b *browser, reader *client) {
 	if n := b.count(".copier:visible") + b.count("#pause:visible"); n != 0 {
 		t.Errorf("%d buttons that need a script are shown", n)
 	}
-	b.click("#refresh")
+	b.follow("#refresh")
 	end := fmt.Sprintf(`[data-key="client-%s"] .end `, id)
 	b.wait(end + "summary")
 	if n := b.count(end + "button:visible"); n != 0 {
 		t.Error("a single click disconnects")
 	}
 	b.click(end + "summary")
-	b.click(end + "button")
+	b.follow(end + "button")
 	if said := b.wait(".notice"); said != "Session "+id+" was disconnected." {
 		t.Errorf("the page says %q", said)
 	}

@@ -108,7 +108,7 @@ func browser(t *testing.T) string {
 func screen(c *rig.Clinic, typed string, args ...string) (shown string, code int) {
 	c.T.Helper()
 	master, slave := rig.OpenPTY(c.T)
-	ctx, cancel := context.WithTimeout(c.T.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.T.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, rig.Shared.Binary, args...)
 	env := rig.Shared.Keys.Env(c.AWS.URL())
@@ -161,7 +161,7 @@ func TestDoctorShowsProgressOnATerminal(t *testing.T) {
 		}
 	}
 	turns := regexp.MustCompile(`[|/\\-]     speed +(\d+\.\d) s`).FindAllStringSubmatch(shown, -1)
-	if n := len(turns); n < 3 || turns[0][1] != "0.0" || turns[n-1][1] == "0.0" { // how many come in time is the machine's affair
+	if n := len(turns); n < 2 || turns[0][1] != "0.0" || turns[n-1][1] == "0.0" { // how many come in time is the machine's affair
 		t.Errorf("the time of the stage under way was shown as %q, want it to count", turns)
 	}
 	plain, _, _ := c.Run("doctor", c.Target("user=app_user"))
@@ -221,7 +221,7 @@ func TestDoctorIsInterrupted(t *testing.T) {
 			defer silent.Close()
 			c := rig.OpenClinic(t, nil, nil)
 			c.AWS.SetHost(lab.Endpoint, silent.Addr().String())
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, rig.Shared.Binary, "doctor", c.Target("user=app_user"), flag)
 			cmd.Env = append(rig.Shared.Keys.Env(c.AWS.URL()), "HOME="+t.TempDir())

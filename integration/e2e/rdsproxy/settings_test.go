@@ -222,6 +222,7 @@ func TestGuardsHoldBehindRDSProxy(t *testing.T) {
 			}
 		}
 		warning := "RESET ALL and DISCARD ALL, which some connection pools send"
+		w.AwaitLine(warning)
 		if out := w.Proxy.Output(); strings.Count(out, warning) != 1 || !strings.Contains(out, "ALTER ROLE") || !strings.Contains(out, `parameters="default_transaction_read_only, statement_timeout"`) {
 			t.Errorf("%s: the log does not say once %q\n%s", others, warning, out)
 		}
@@ -237,7 +238,9 @@ func TestDroppedAndRefusedParametersAreNamed(t *testing.T) {
 			t.Errorf("dropped: %q", got)
 		}
 	}
-	if n := strings.Count(drops.Proxy.Output(), `start-up parameters dropped route=`+lab.PooledHost+` server="RDS Proxy" parameters="search_path, work_mem"`); n != 1 {
+	dropped := `start-up parameters dropped route=` + lab.PooledHost + ` server="RDS Proxy" parameters="search_path, work_mem"`
+	drops.AwaitLine(dropped)
+	if n := strings.Count(drops.Proxy.Output(), dropped); n != 1 {
 		t.Errorf("the log names what is dropped %d times\n%s", n, drops.Proxy.Output())
 	}
 	before := len(pool.Stats().Logins)
@@ -267,7 +270,5 @@ func TestReadyLoginsHaveTheirSettings(t *testing.T) {
 	if got := w.Query(options, ask); got != "shop,public30s" {
 		t.Errorf("the next client: %q", got)
 	}
-	if !strings.Contains(w.Proxy.Output(), "ready login handed out") {
-		t.Error("no ready login was handed out")
-	}
+	w.AwaitLine("ready login handed out")
 }

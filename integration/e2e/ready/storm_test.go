@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgkeyless/pgkeyless/integration/rig"
@@ -22,14 +23,16 @@ func TestStorm(t *testing.T) {
 	const clients, together = 300, 64
 	w := rig.Start(t, rig.Setup{
 		Options:  []string{"ready-logins=0", "sessions=4"}, // each is a login of its own
+		Flags:    []string{"--login-timeout", "5m"},        // which a busy machine may take for all of them
 		Emulator: func(c *awsemu.Config) { c.Pace = time.Millisecond },
 	})
+	conninfo := w.Conninfo("sslmode=disable connect_timeout=300")
 	most := peak(t, w)
 	before := len(w.Database.Logins())
 	errs := make(chan error, clients)
 	for i := range clients {
 		go func() {
-			c, err := w.TryConnect(fmt.Sprint("application_name=storm", i))
+			c, err := pgx.Connect(t.Context(), fmt.Sprint(conninfo, " application_name=storm", i))
 			if err == nil {
 				err = c.Close(context.Background())
 			}
@@ -103,7 +106,7 @@ func TestStormAtADatabaseThatDoesNotAnswer(t *testing.T) {
 			t.Errorf("a client got %v, want SQLSTATE %s", err, causes.LoginOverdue.SQLState)
 		}
 	}
-	if took := time.Since(began); took > limit {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("the last client was told after %v, want 5 s and what a busy machine takes", took)
 	}
 }

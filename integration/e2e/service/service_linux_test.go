@@ -126,6 +126,9 @@ func (r *replica) records(t *testing.T) (all []record) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // it is being written
+		}
 		var one record
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatalf("%v: %s", err, line)
@@ -187,12 +190,14 @@ func (g *gateway) cancelsArrive() {
 	done := g.each(all, "select pg_sleep(300)")
 	g.awaitSleepers(len(all))
 	began := time.Now()
+	var cancelling sync.WaitGroup
+	defer cancelling.Wait()
 	for _, s := range all {
-		go func() {
+		cancelling.Go(func() {
 			if err := s.CancelRequest(g.t.Context()); err != nil {
 				g.t.Errorf("cancelling: %v", err)
 			}
-		}()
+		})
 	}
 	for range all {
 		if o := <-done; code(o.err) != "57014" {
@@ -201,16 +206,20 @@ func (g *gateway) cancelsArrive() {
 	}
 	g.t.Logf("%d statements were cancelled in %v", len(all), time.Since(began).Round(time.Millisecond))
 	forwarded := 0
-	for _, r := range g.replicas {
-		for _, line := range r.records(g.t) {
-			if line.Event == "cancel" && strings.HasPrefix(line.Reason, "forwarded") {
-				forwarded++
+	eventually(g.t, "the audit logs", func() error { // which have a request once it was served
+		forwarded = 0
+		for _, r := range g.replicas {
+			for _, line := range r.records(g.t) {
+				if line.Event == "cancel" && strings.HasPrefix(line.Reason, "forwarded") {
+					forwarded++
+				}
 			}
 		}
-	}
-	if forwarded == 0 {
-		g.t.Error("no request came to the wrong replica")
-	}
+		if forwarded == 0 {
+			return errors.New("no request came to the wrong replica")
+		}
+		return nil
+	})
 	g.t.Logf("%d of %d requests came to the wrong replica", forwarded, len(all))
 }
 

@@ -116,11 +116,7 @@ func TestSIGHUPKeepsSessions(t *testing.T) {
 	stays, goes := w.Proxy.Addresses()[0], w.Proxy.Addresses()[1]
 	old, leaving := connectAt(w, stays), connectAt(w, goes)
 	pids := [2]uint32{old.PgConn().PID(), leaving.PgConn().PID()}
-	running := make(chan error, 1)
-	go func() {
-		_, err := leaving.Exec(context.Background(), "select pg_sleep(2)")
-		running <- err
-	}()
+	running := w.Sleeping(leaving)
 
 	if err := os.WriteFile(path, []byte(head+section("stays", "read-only: true")+section("comes", "statement-timeout: 7s")), 0o644); err != nil {
 		t.Fatal(err)
@@ -144,9 +140,20 @@ func TestSIGHUPKeepsSessions(t *testing.T) {
 			t.Errorf("%s: %s|%s, %v, want %s", tt.name, readOnly, timeout, err, tt.want)
 		}
 	}
-	if err := <-running; err != nil {
-		t.Errorf("the query of the target that went: %v", err)
+	select {
+	case err := <-running:
+		t.Fatalf("the query of the target that went: %v", err)
+	default:
 	}
+	admin, err := w.Database.AdminConn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	if _, err := admin.Exec(t.Context(), "select pg_cancel_backend($1)", int32(pids[1])); err != nil {
+		t.Fatal(err)
+	}
+	rig.AwaitCanceled(t, running)
 	var pid uint32
 	if err := leaving.QueryRow(t.Context(), "select pg_backend_pid()").Scan(&pid); err != nil || pid != pids[1] || old.PgConn().PID() != pids[0] {
 		t.Errorf("backend %d, %v, want %d still", pid, err, pids[1])

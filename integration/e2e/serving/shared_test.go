@@ -26,7 +26,7 @@ const whereAmI = "select current_user || ' ' || inet_server_port()"
 // TestSharedPort has two databases on one port, chosen in every way by psql, pgx
 // and pgjdbc.
 func TestSharedPort(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	second, err := lab.StartDatabase(ctx, rig.Shared.Keys, func(c *pgserver.Config) { c.Host = billingHost })
 	if err != nil {

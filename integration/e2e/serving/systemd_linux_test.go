@@ -56,7 +56,7 @@ func (m *manager) env(more ...string) func([]string) []string {
 // next is the next message, by its assignments.
 func (m *manager) next() map[string]string {
 	m.t.Helper()
-	if err := m.conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := m.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		m.t.Fatal(err)
 	}
 	buffer := make([]byte, 4096)
@@ -347,7 +347,7 @@ func TestReadyFD(t *testing.T) {
 		Change: func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{end} },
 	})
 	end.Close()
-	if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(3 * time.Minute)); err != nil { // with the connections
 		t.Fatal(err)
 	}
 	var places []string

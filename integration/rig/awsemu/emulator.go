@@ -66,7 +66,7 @@ func Start(cfg Config) (*Emulator, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.Gateway = gateway.New(e.cfg.Config, e)
-	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 10 * time.Second, ConnContext: e.ConnContext}
+	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: time.Minute, ConnContext: e.ConnContext}
 	e.wg.Go(func() { _ = e.server.Serve(e.Listen(ln)) })
 	return e, nil
 }

@@ -205,15 +205,18 @@ func (s *Server) Hellos() map[string]int {
 
 func (s *Server) began(how string) { s.set(func() { s.hellos[how]++ }) }
 
-// EndSessions ends all sessions as if their time were over, and returns how many.
-func (s *Server) EndSessions() int {
+// EndSessions ends all sessions as if their time were over, and returns how many had not
+// ended so before.
+func (s *Server) EndSessions() (n int) {
 	s.mu.Lock()
 	open := slices.Collect(maps.Keys(s.sessions))
 	s.mu.Unlock()
 	for _, one := range open {
-		one.expire()
+		if one.expire() {
+			n++
+		}
 	}
-	return len(open)
+	return n
 }
 
 func (s *Server) accept() {

@@ -46,7 +46,7 @@ func (s *Server) run(c *tls.Conn, user string, packet []byte) {
 	defer s.set(func() { delete(s.sessions, one) })
 	c.SetDeadline(time.Time{})
 	if life > 0 {
-		defer time.AfterFunc(life, one.expire).Stop()
+		defer time.AfterFunc(life, func() { one.expire() }).Stop()
 	}
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -96,13 +96,17 @@ func (o *session) say(m []byte) bool {
 }
 
 // expire says that the session's time is over. One with an open transaction goes on until
-// that has ended.
-func (o *session) expire() {
+// that has ended. It returns whether the session had not ended for that already.
+func (o *session) expire() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.expired {
+		return false
+	}
 	if o.over = true; !o.open {
 		o.goodbye()
 	}
+	return true
 }
 
 // goodbye ends the session, once. o.mu is held.

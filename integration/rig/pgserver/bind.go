@@ -22,8 +22,8 @@ const (
 )
 
 // bindTimeout bounds one connection to the bind server; PostgreSQL's lasts for
-// one bind.
-const bindTimeout = 10 * time.Second
+// one bind, which takes no time unless the machine is busy.
+const bindTimeout = 90 * time.Second
 
 // Login is one login by token.
 type Login struct {

@@ -36,6 +36,7 @@ type cluster struct {
 	dir      string // everything; the Unix socket is directly in it
 	binaries binaries
 	account  *account // who runs the server; nil means this process's user
+	release  func()   // gives up the server's port; nil before run
 }
 
 // newCluster makes the directory and the cluster in it. When it fails it leaves
@@ -150,18 +151,21 @@ func quoteConf(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") 
 // run starts the server on a free port and waits until it takes connections.
 func (c *cluster) run(ctx context.Context) (*postmaster, int, error) {
 	for try := 1; ; try++ {
-		port, err := FreePort()
+		port, release, err := reserve()
 		if err != nil {
 			return nil, 0, err
 		}
 		p, err := c.startOn(port)
 		if err != nil {
+			release()
 			return nil, 0, err
 		}
 		if err := awaitReady(ctx, p, adminURL(c.dir, port, superuser)); err == nil {
+			c.release = release
 			return p, port, nil
 		} else {
 			err = errors.Join(err, p.stop())
+			release()
 			log, _ := os.ReadFile(filepath.Join(c.dir, logFile)) // may not exist yet
 			if ctx.Err() != nil || try == maxPortTries || !strings.Contains(string(log), "could not create any TCP/IP sockets") {
 				return nil, 0, fmt.Errorf("%w\n%s", err, log)

@@ -45,8 +45,8 @@ func (p *postmaster) stop() error {
 		signal syscall.Signal
 		wait   time.Duration
 	}{
-		{syscall.SIGINT, 20 * time.Second},
-		{syscall.SIGQUIT, 5 * time.Second},
+		{syscall.SIGINT, time.Minute}, // which a busy machine may take
+		{syscall.SIGQUIT, 30 * time.Second},
 	} {
 		p.cmd.Process.Signal(step.signal) // an error means that it has ended
 		select {

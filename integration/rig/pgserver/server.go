@@ -199,6 +199,7 @@ func (s *Server) Close() error {
 		var errs []error
 		if s.master != nil {
 			errs = append(errs, s.master.stop())
+			s.cluster.release()
 		}
 		if s.bind != nil {
 			errs = append(errs, s.bind.close())

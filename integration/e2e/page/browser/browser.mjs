@@ -6,9 +6,10 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const patience = 30_000; // for what a busy machine may take long to do
+const patience = 90_000; // for what a busy machine may take long to do; the page itself waits up to 30 s
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
+  timeout: 2 * patience,
   chromiumSandbox: false, // CI runs as root
   args: ["--host-resolver-rules=MAP evil.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
 });
@@ -36,6 +37,10 @@ const verbs = {
   async gone({ selector }) { await page.locator(selector).first().waitFor({ state: "detached" }); },
   async count({ selector }) { return page.locator(selector).count(); },
   async click({ selector }) { await page.locator(selector).first().click(); },
+  // follow clicks on what leads to another page, or this one anew, and waits for that.
+  async follow({ selector }) {
+    await Promise.all([page.waitForNavigation(), page.locator(selector).first().click()]);
+  },
   async eval({ code }) { return page.evaluate(code); },
   async content() { return page.content(); },
   // until waits until an expression is true in the page. Playwright's own way takes an

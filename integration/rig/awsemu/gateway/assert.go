@@ -49,7 +49,7 @@ func (w *watch) opened(text []byte, open openMessage) {
 func (w *watch) fromClient(connection int, frame []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.overAt != 0 && w.g.ticks.now() > w.overAt+w.allowed()-ticksAllowed/2 {
+	if w.overAt != 0 && w.g.ticks.now() > w.overAt+w.allowed() {
 		w.reportf("a message after channel_closed")
 	}
 	m, err := decode(frame)

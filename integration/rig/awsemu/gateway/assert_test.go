@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestMisbehaviour breaks each rule once: an assertion that cannot fail would
@@ -136,7 +137,7 @@ func TestMisbehaviour(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := startService(t, Config{Window: 16 << 10})
+			g := startService(t, Config{Window: 16 << 10, AckWithin: time.Second})
 			c := newClient(t, g, "127.0.0.1:1")
 			c.ready()
 			wantNoViolations(t, g)
@@ -149,7 +150,7 @@ func TestMisbehaviour(t *testing.T) {
 // In an upload the acknowledgement of the newest message may wait, and only then.
 func TestUploadMayKeepAnAcknowledgementBack(t *testing.T) {
 	nops := bytes.Repeat([]byte{1, 3, 0, 0, 0, 0, 0, 0}, maxChunk/8)
-	g := startService(t, Config{})
+	g := startService(t, Config{AckWithin: time.Second})
 	c := newClient(t, g, "127.0.0.1:1")
 	c.ready()
 	c.mute.Store(true)

@@ -32,11 +32,14 @@ type service struct {
 }
 
 // startService runs a gateway for the test, without the agent's pace unless it is
-// asked for.
+// asked for. A client may be late on a busy machine, unless its time is set.
 func startService(t testing.TB, cfg Config) *service {
 	t.Helper()
 	if cfg.Pace == 0 {
 		cfg.Pace = -1
+	}
+	if cfg.AckWithin == 0 {
+		cfg.AckWithin = 15 * time.Second
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -284,6 +287,18 @@ func (c *client) waitClosed() error {
 	var err error
 	c.wait("end of the connection", func(_ []message, closed error) bool { err = closed; return closed != nil })
 	return err
+}
+
+// different is how many messages have come, copies not counted: what is acknowledged late
+// comes again.
+func (c *client) different() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := map[uuid]bool{}
+	for _, m := range c.got {
+		ids[m.id] = true
+	}
+	return len(ids)
 }
 
 func (c *client) kinds() (all []string) {

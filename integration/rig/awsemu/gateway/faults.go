@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -145,6 +146,23 @@ func (g *Gateway) ExpireSessions() (n int) {
 		}
 	}
 	return n
+}
+
+// SetIdleTimeout changes Config.IdleTimeout, for sessions that are live, too; 0 restores
+// what was configured. So a short one needs to hold only from when its test is ready.
+func (g *Gateway) SetIdleTimeout(most time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.idleMost = cmp.Or(most, g.cfg.IdleTimeout)
+	close(g.idleChanged)
+	g.idleChanged = make(chan struct{})
+}
+
+// idleTimeout is the limit as of now, and a channel that is closed when it changes.
+func (g *Gateway) idleTimeout() (most time.Duration, changed <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.idleMost, g.idleChanged
 }
 
 // fronts are the connected clients.

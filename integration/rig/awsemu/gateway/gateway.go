@@ -44,6 +44,9 @@ type Gateway struct {
 
 	dropping atomic.Bool // Config.DropWhileAbsent, as of now
 
+	idleMost    time.Duration // Config.IdleTimeout, as of now; guarded by mu, as the next
+	idleChanged chan struct{} // closed when that changes
+
 	// Faults.
 	hosts    map[string]string
 	refusals refusals
@@ -64,6 +67,7 @@ func New(cfg Config, v Verifier) *Gateway {
 		hosts: map[string]string{}, connects: map[ConnectStep]*Countdown{}, jumpHosts: map[string]*host{},
 	}
 	g.dropping.Store(cfg.DropWhileAbsent)
+	g.idleMost, g.idleChanged = g.cfg.IdleTimeout, make(chan struct{})
 	for host, address := range cfg.Hosts {
 		g.hosts[strings.ToLower(host)] = address
 	}

@@ -257,27 +257,34 @@ func (s *session) publish(kind string) {
 
 // timers ends the session when it has been idle or alive for too long.
 func (s *session) timers() {
-	var idle, life <-chan time.Time
-	if d := s.g.cfg.IdleTimeout; d > 0 {
-		idle = time.After(d)
-	}
+	s.lastInput.Store(time.Now().UnixNano())
+	var life <-chan time.Time
 	if d := s.g.cfg.MaxDuration; d > 0 {
 		life = time.After(d)
 	}
 	for {
+		most, changed := s.g.idleTimeout()
+		var idle <-chan time.Time
+		if most > 0 {
+			idle = time.After(max(s.idleFor(most), time.Millisecond))
+		}
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-changed:
 		case <-life:
 			s.end(EndDuration, "")
 		case <-idle:
-			rest := s.g.cfg.IdleTimeout - time.Since(time.Unix(0, s.lastInput.Load()))
-			if rest <= 0 {
+			if s.idleFor(most) <= 0 {
 				s.end(EndIdle, "")
 			}
-			idle = time.After(max(rest, time.Millisecond))
 		}
 	}
+}
+
+// idleFor is how much longer the session may be idle, if most is the limit.
+func (s *session) idleFor(most time.Duration) time.Duration {
+	return most - time.Since(time.Unix(0, s.lastInput.Load()))
 }
 
 // sessionID is the caller's name and 17 hex digits.

@@ -15,8 +15,8 @@ import (
 const (
 	channelPath  = "/v1/data-channel/"
 	channelRole  = "publish_subscribe"
-	readLimit    = 1 << 20 // bytes in one websocket message
-	openWait     = 10 * time.Second
+	readLimit    = 1 << 20     // bytes in one websocket message
+	openWait     = time.Minute // which nobody takes unless the machine is busy
 	tokenRefused = websocket.StatusPolicyViolation
 )
 
