@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -174,6 +175,18 @@ func (w *World) MustHaveStarted(n int) {
 	if len(all) < n || len(all) > n+second {
 		w.T.Errorf("%d SSM sessions, want %d, and %d second ones at most: %+v", len(all), n, second, all)
 	}
+}
+
+// Carrying are the SSM sessions that carry streams, at least one. On a busy machine the first
+// that was started may not be among them.
+func (w *World) Carrying() []gateway.Session {
+	w.T.Helper()
+	all := w.AWS.Sessions()
+	carrying := slices.DeleteFunc(slices.Clone(all), func(s gateway.Session) bool { return s.OpenStreams == 0 })
+	if len(carrying) == 0 {
+		w.T.Fatalf("no SSM session carries a stream: %+v", all)
+	}
+	return carrying
 }
 
 // CheckOutput looks for a data race and for anything secret.

@@ -32,7 +32,9 @@ func (r *report) repeatable(prefix string) []failure {
 		if !strings.HasPrefix(f.pkg+"/", prefix+"/") || crash.MatchString(f.output) {
 			return nil
 		}
-		if r.failedBelow(f) && !said(f.output) || slices.ContainsFunc(r.failures, f.isBelow) {
+		below := slices.ContainsFunc(r.failures, func(g failure) bool { return g.isBelow(f) })
+		within := slices.ContainsFunc(r.failures, func(g failure) bool { return f.isBelow(g) && said(g.output) })
+		if below && !said(f.output) || within {
 			continue
 		}
 		again = append(again, f)
@@ -43,14 +45,9 @@ func (r *report) repeatable(prefix string) []failure {
 	return again
 }
 
-// failedBelow reports whether a subtest of f failed.
-func (r *report) failedBelow(f failure) bool {
-	return slices.ContainsFunc(r.failures, func(g failure) bool { return g.pkg == f.pkg && strings.HasPrefix(g.test, f.test+"/") })
-}
-
-// isBelow reports whether f is a subtest of g, which is repeated as a whole.
+// isBelow reports whether f is a subtest of g.
 func (f failure) isBelow(g failure) bool {
-	return f.pkg == g.pkg && strings.HasPrefix(f.test, g.test+"/") && said(g.output)
+	return f.pkg == g.pkg && strings.HasPrefix(f.test, g.test+"/")
 }
 
 // said reports whether a test wrote something itself.

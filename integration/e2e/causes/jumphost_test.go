@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,7 +73,7 @@ func TestEveryCauseAtTheJumpHost(t *testing.T) {
 		},
 		causes.SessionClosed.Name: {
 			setup: one, state: "57P01",
-			meet:  beneath(func(w *rig.World) { w.AWS.TerminateSession(carrying(w), "") }),
+			meet:  beneath(func(w *rig.World) { w.AWS.TerminateSession(w.Carrying()[0].ID, "") }),
 			facts: []string{lost, session},
 		},
 		causes.SessionOver.Name: {
@@ -131,18 +130,6 @@ func beneath(end func(w *rig.World)) func(*testing.T, *rig.World) *pgconn.PgErro
 		}
 		return told
 	}
-}
-
-// carrying is the id of the SSM session that a client's stream is in. Another one may have been
-// started beside it, when it was slow.
-func carrying(w *rig.World) string {
-	w.T.Helper()
-	all := w.AWS.Sessions()
-	i := slices.IndexFunc(all, func(s gateway.Session) bool { return s.OpenStreams > 0 })
-	if i < 0 {
-		w.T.Fatalf("no SSM session carries a stream: %+v", all)
-	}
-	return all[i].ID
 }
 
 // loseOneForGood loses the next data message to the client, each time that it is

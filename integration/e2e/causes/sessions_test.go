@@ -50,7 +50,7 @@ func TestEveryCauseAtSessionManager(t *testing.T) {
 			setup: rig.Setup{Options: []string{"sessions=1"}},
 			meet: beneath(func(w *rig.World) {
 				w.AWS.FailNext("ResumeSession", "AccessDeniedException", "User: "+lab.ARN+" is not authorized to perform: ssm:ResumeSession on resource: "+
-					"arn:aws:ssm:eu-central-1:111122223333:session/"+carrying(w), -1)
+					"arn:aws:ssm:eu-central-1:111122223333:session/"+w.Carrying()[0].ID, -1)
 				w.AWS.CutWebsockets()
 			}),
 			facts: []string{"resuming SSM session ada-", "identity " + lab.ARN, `"Resource":["arn:aws:ssm:*:*:session/${aws:username}-*"]`},

@@ -97,24 +97,14 @@ func TestEndedExportedKeysEndTheSession(t *testing.T) {
 	}
 }
 
-// inUse is the SSM session that carries streams, and is the only one that does. On a busy
-// machine it may not be the first.
+// inUse is the SSM session that carries streams, and is the only one that does.
 func inUse(w *rig.World) (id string) {
 	w.T.Helper()
-	all := w.AWS.Sessions()
-	for _, s := range all {
-		switch {
-		case s.OpenStreams == 0:
-		case id != "":
-			w.T.Fatalf("more than one session has streams: %+v", all)
-		default:
-			id = s.ID
-		}
+	all := w.Carrying()
+	if len(all) != 1 {
+		w.T.Fatalf("more than one session has streams: %+v", all)
 	}
-	if id == "" {
-		w.T.Fatalf("no session has streams: %+v", all)
-	}
-	return id
+	return all[0].ID
 }
 
 // sleepers counts backends that sleep, by application name and what is selected.

@@ -23,9 +23,6 @@ import (
 	"github.com/pgkeyless/pgkeyless/integration/rig/pgserver"
 )
 
-// patience is more than anything takes that has to come, on a busy machine too.
-const patience = time.Minute
-
 var madeReady = regexp.MustCompile(`login made ready.* pid=(\d+)`)
 
 // made waits until n logins have been made ready since pgkeyless's start, and returns
@@ -47,7 +44,7 @@ func made(w *rig.World, n int) (pids []uint32) {
 // await waits until done says so. Each look asks another process, which takes its time.
 func await(w *rig.World, done func() (bool, string)) {
 	w.T.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(rig.Limit)
 	for {
 		ok, what := done()
 		if ok {
@@ -389,7 +386,7 @@ func greeting(w *rig.World, minor uint32, name string) (kinds string, pid uint32
 		w.T.Fatal(err)
 	}
 	w.T.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(rig.Limit))
 	body := binary.BigEndian.AppendUint32(nil, 3<<16|minor)
 	body = append(body, "user\x00"+pgserver.AppUser+"\x00database\x00"+pgserver.Database+"\x00application_name\x00"+name+"\x00\x00"...)
 	if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(4+len(body))), body...)); err != nil {
